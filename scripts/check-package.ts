@@ -1,0 +1,116 @@
+// `npm run test:package`: packs the library as it would be published, installs it in an empty project outside the
+// repository and uses it there: every entry is imported, type-checked and bundled.
+import { execFileSync } from "node:child_process"
+import * as fs from "node:fs"
+import * as os from "node:os"
+import * as path from "node:path"
+import { publint } from "publint"
+import { formatMessage } from "publint/utils"
+import { bundleProblems, printSizes } from "./lib/package-bundles.js"
+import { declarationProblems } from "./lib/package-types.js"
+
+interface Manifest {
+  readonly name: string
+  readonly exports: Readonly<Record<string, unknown>>
+  readonly peerDependencies: Readonly<Record<string, string>>
+  readonly peerDependenciesMeta?: Readonly<Record<string, { readonly optional?: boolean }>>
+}
+
+const root = path.resolve(import.meta.dirname, "..")
+const consumer = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), "effect-resilience-package-")))
+const problems: Array<string> = []
+
+const run = (cwd: string, command: string, ...args: ReadonlyArray<string>): string =>
+  execFileSync(command, args, { cwd, encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] })
+
+/** Builds and packs. Returns the tarball and what it holds. */
+const pack = (): { readonly tarball: string; readonly files: ReadonlyArray<string> } => {
+  run(root, "npm", "run", "build")
+  const output = run(root, "npm", "pack", "--json", "--ignore-scripts", "--pack-destination", consumer)
+  const [report]: ReadonlyArray<{ filename: string; files: ReadonlyArray<{ path: string }> }> =
+    JSON.parse(output)
+  return { tarball: path.join(consumer, report.filename), files: report.files.map((file) => file.path) }
+}
+
+const checkContents = (files: ReadonlyArray<string>): void => {
+  for (const required of ["README.md", "LICENSE", "CHANGELOG.md", "package.json", "dist/index.js"]) {
+    if (!files.includes(required)) problems.push(`the package lacks ${required}`)
+  }
+  for (const file of files) {
+    if (/^(test|examples|scripts|docs)\/|\.(test|tst)\./.test(file))
+      problems.push(`the package contains ${file}`)
+  }
+}
+
+/** Every public module is published under its name: one that is missing from `exports` cannot be imported. */
+const checkExports = (manifest: Manifest): void => {
+  for (const file of fs.readdirSync(path.join(root, "src"))) {
+    const name = file.endsWith(".ts") && file !== "index.ts" ? file.slice(0, -".ts".length) : undefined
+    if (name && !(`./${name}` in manifest.exports)) problems.push(`src/${file} has no entry in "exports"`)
+  }
+}
+
+/** Imports an entry in plain node, in a process of its own so that nothing of the repository can help. */
+const checkImport = (specifier: string): void => {
+  const script = `process.stdout.write(String(Object.keys(await import(${JSON.stringify(specifier)})).length))`
+  try {
+    const exported = Number(run(consumer, process.execPath, "--input-type=module", "--eval", script))
+    if (exported === 0) problems.push(`${specifier} exports nothing`)
+  } catch {
+    problems.push(`${specifier} cannot be imported in node`)
+  }
+}
+
+/** Gives the consumer the peer dependencies as the repository has them, which needs no network. */
+const linkPeers = (names: ReadonlyArray<string>): void => {
+  for (const name of names) {
+    const target = path.join(consumer, "node_modules", name)
+    fs.mkdirSync(path.dirname(target), { recursive: true })
+    fs.symlinkSync(path.join(root, "node_modules", name), target, "junction")
+  }
+}
+
+try {
+  const { tarball, files } = pack()
+  checkContents(files)
+
+  fs.writeFileSync(path.join(consumer, "package.json"), `{ "private": true, "type": "module" }`)
+  run(
+    consumer,
+    "npm",
+    "install",
+    "--prefer-offline",
+    "--legacy-peer-deps",
+    "--no-audit",
+    "--no-fund",
+    tarball
+  )
+  const installed = path.join(consumer, "node_modules", "effect-resilience")
+  const manifest: Manifest = JSON.parse(fs.readFileSync(path.join(installed, "package.json"), "utf8"))
+  checkExports(manifest)
+
+  const isOptional = (peer: string): boolean => manifest.peerDependenciesMeta?.[peer]?.optional === true
+  const peers = Object.keys(manifest.peerDependencies)
+  linkPeers(peers.filter((peer) => !isOptional(peer)))
+  // Before the optional peers are there: who does not use an integration does not need what it integrates with.
+  checkImport(manifest.name)
+  linkPeers(peers.filter(isOptional))
+
+  const entries = Object.keys(manifest.exports)
+    .filter((entry) => entry !== "./package.json")
+    .map((entry) => path.posix.join(manifest.name, entry))
+  entries.forEach(checkImport)
+  problems.push(...declarationProblems(consumer, entries))
+  problems.push(...(await bundleProblems(consumer)))
+
+  const lint = await publint({ pkgDir: installed, pack: false })
+  problems.push(...lint.messages.flatMap((message) => formatMessage(message, lint.pkg) ?? []))
+
+  await printSizes(consumer)
+  console.log(`${files.length} files packed, ${entries.length} entries checked, ${problems.length} problems`)
+} finally {
+  fs.rmSync(consumer, { recursive: true, force: true })
+}
+
+for (const problem of problems) console.error(problem)
+process.exitCode = problems.length > 0 ? 1 : 0

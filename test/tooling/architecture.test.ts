@@ -1,0 +1,200 @@
+// The architecture rules report what they forbid and nothing else. A rule that has silently stopped matching looks
+// exactly like clean code, so each one is shown an offending and an allowed snippet here.
+import * as fs from "node:fs/promises"
+import * as os from "node:os"
+import * as path from "node:path"
+import { ESLint } from "eslint"
+import tseslint from "typescript-eslint"
+import { describe, expect, it } from "vitest"
+
+const root = path.resolve(import.meta.dirname, "../..")
+
+/** The repository's own configuration, less the rules that would need the file to be part of a program. */
+const linter = (cwd: string): ESLint =>
+  new ESLint({
+    cwd,
+    overrideConfigFile: path.join(root, "eslint.config.js"),
+    overrideConfig: [tseslint.configs.disableTypeChecked]
+  })
+
+const repository = linter(root)
+
+const rulesBrokenBy = async (file: string, code: string): Promise<ReadonlyArray<string | null>> => {
+  const [result] = await repository.lintText(code, { filePath: path.join(root, file) })
+  return result.messages.map((message) => message.ruleId)
+}
+
+interface Rule {
+  readonly rule: string
+  readonly offending: ReadonlyArray<readonly [file: string, code: string]>
+  readonly allowed: ReadonlyArray<readonly [file: string, code: string]>
+}
+
+const useOf = (specifier: string): string => `import * as X from "${specifier}"\nexport const x = X\n`
+
+const rules: Record<string, Rule> = {
+  "core imports nothing but core": {
+    rule: "no-restricted-imports",
+    offending: [
+      ["src/core/circuit.ts", useOf("effect/Effect")],
+      ["src/core/circuit.ts", useOf("effect")],
+      [
+        "src/core/circuit.ts",
+        `import type { Effect } from "effect/Effect"\nexport type X = Effect<number>\n`
+      ],
+      ["src/core/circuit.ts", useOf("@effect/platform/HttpClient")],
+      ["src/core/circuit.ts", useOf("node:fs")],
+      ["src/core/circuit.ts", useOf("fs")],
+      ["src/core/circuit.ts", useOf("../Retry.js")],
+      ["src/core/circuit.ts", useOf("../internal/time.js")],
+      ["src/core/circuit.ts", `export * from "../Retry.js"\n`]
+    ],
+    allowed: [
+      ["src/core/circuit.ts", useOf("./window.js")],
+      ["src/internal/breaker.ts", useOf("../core/circuit.js")]
+    ]
+  },
+  "policies do not import integrations": {
+    rule: "no-restricted-imports",
+    offending: [
+      ["src/Retry.ts", useOf("./http/RetryAfter.js")],
+      ["src/Retry.ts", useOf("./redis/Store.js")],
+      ["src/index.ts", `export * as Testing from "./testing/Faults.js"\n`],
+      ["src/internal/time.ts", useOf("../http/RetryAfter.js")],
+      ["src/internal/breaker/state.ts", useOf("../../redis/Store.js")]
+    ],
+    allowed: [
+      ["src/Retry.ts", useOf("./internal/time.js")],
+      ["src/Retry.ts", useOf("./core/circuit.js")],
+      ["src/internal/breaker.ts", useOf("../Retry.js")],
+      ["src/http/RetryAfter.ts", useOf("../Retry.js")]
+    ]
+  },
+  "policies need effect alone": {
+    rule: "no-restricted-imports",
+    offending: [
+      ["src/Retry.ts", useOf("@effect/platform/HttpClient")],
+      ["src/internal/breaker.ts", useOf("node:events")]
+    ],
+    allowed: [["src/http/RetryAfter.ts", useOf("@effect/platform/HttpClient")]]
+  },
+  "src imports no barrel": {
+    rule: "no-restricted-imports",
+    offending: [
+      ["src/Retry.ts", useOf("./index.js")],
+      ["src/internal/breaker.ts", useOf("../index.js")],
+      ["src/internal/breaker/state.ts", useOf("../../index.js")],
+      ["src/http/RetryAfter.ts", useOf("../index.js")],
+      ["src/Retry.ts", useOf("effect-resilience")],
+      ["src/http/RetryAfter.ts", useOf("effect-resilience/Retry")],
+      ["src/Retry.ts", useOf("effect")],
+      ["src/http/RetryAfter.ts", useOf("effect")],
+      ["src/http/RetryAfter.ts", useOf("@effect/platform")]
+    ],
+    allowed: [
+      ["src/Retry.ts", useOf("effect/Effect")],
+      ["src/index.ts", `export * as Retry from "./Retry.js"\n`],
+      ["test/retry.test.ts", useOf("effect")],
+      ["examples/retry.ts", useOf("effect-resilience")]
+    ]
+  },
+  "src imports statically": {
+    rule: "no-restricted-syntax",
+    offending: [["src/Retry.ts", `export const load = () => import("./internal/time.js")\n`]],
+    allowed: [["scripts/load.ts", `export const load = () => import("./lib/doc-blocks.js")\n`]]
+  },
+  "src reads no clock and no random numbers": {
+    rule: "no-restricted-properties",
+    offending: [
+      ["src/Retry.ts", "export const now = Date.now()\n"],
+      ["src/core/circuit.ts", "export const { now } = Date\n"],
+      ["src/internal/breaker.ts", "export const jitter = Math.random()\n"],
+      ["src/http/RetryAfter.ts", "export const jitter = Math.random()\n"]
+    ],
+    allowed: [
+      ["src/internal/time.ts", "export const now = Date.now()\n"],
+      ["src/Retry.ts", "export const max = Math.max(1, 2)\n"],
+      ["src/http/RetryAfter.ts", "export const when = (text: string) => Date.parse(text)\n"],
+      ["test/retry.test.ts", "export const now = Date.now()\n"]
+    ]
+  },
+  "src creates no date of now": {
+    rule: "no-restricted-syntax",
+    offending: [
+      ["src/Retry.ts", "export const now = new Date()\n"],
+      ["src/core/circuit.ts", "export const now = Date()\n"],
+      ["src/Retry.ts", "export const now = globalThis.Date.now()\n"]
+    ],
+    allowed: [
+      ["src/internal/time.ts", "export const now = new Date()\n"],
+      ["src/http/RetryAfter.ts", "export const when = (millis: number) => new Date(millis)\n"]
+    ]
+  },
+  "src starts no timer": {
+    rule: "no-restricted-globals",
+    offending: [
+      ["src/Retry.ts", "setTimeout(() => {}, 1)\n"],
+      ["src/Retry.ts", "setInterval(() => {}, 1)\n"],
+      ["src/core/circuit.ts", "setImmediate(() => {})\n"],
+      ["src/internal/breaker.ts", "queueMicrotask(() => {})\n"],
+      ["src/http/RetryAfter.ts", "globalThis.setTimeout(() => {}, 1)\n"],
+      ["src/Retry.ts", "export const now = performance.now()\n"],
+      ["src/Retry.ts", "export const now = process.hrtime()\n"]
+    ],
+    allowed: [
+      ["src/internal/time.ts", "setTimeout(() => {}, 1)\n"],
+      ["src/internal/time.ts", "export const now = performance.now()\n"],
+      ["test/retry.test.ts", "setTimeout(() => {}, 1)\n"]
+    ]
+  },
+  "src takes time from no module either": {
+    rule: "no-restricted-imports",
+    offending: [
+      ["src/Retry.ts", useOf("node:timers/promises")],
+      ["src/redis/Store.ts", useOf("timers")],
+      ["src/redis/Store.ts", useOf("node:perf_hooks")]
+    ],
+    allowed: [["src/redis/Store.ts", useOf("node:net")]]
+  },
+  "src does not write to the console": {
+    rule: "no-console",
+    offending: [
+      ["src/Retry.ts", `console.log("retrying")\n`],
+      ["src/core/circuit.ts", `console.error("open")\n`]
+    ],
+    allowed: [["examples/retry.ts", `console.log("retrying")\n`]]
+  }
+}
+
+describe.each(Object.entries(rules))("%s", (_, { rule, offending, allowed }) => {
+  it.each(offending)("reports %s: %j", async (file, code) => {
+    expect(await rulesBrokenBy(file, code)).toContain(rule)
+  })
+
+  it.each(allowed)("accepts %s: %j", async (file, code) => {
+    expect(await rulesBrokenBy(file, code)).not.toContain(rule)
+  })
+})
+
+// A cycle needs files that exist, so this one lints a small source tree of its own.
+it("src has no import cycle", async () => {
+  const folder = await fs.mkdtemp(path.join(os.tmpdir(), "effect-resilience-cycle-"))
+  try {
+    const files = {
+      "a.ts": `import { b } from "./b.js"\nexport const a = () => b\n`,
+      "b.ts": `import { c } from "./internal/c.js"\nexport const b = () => c\n`,
+      "internal/c.ts": `import { a } from "../a.js"\nexport const c = () => a\n`,
+      "d.ts": `import { a } from "./a.js"\nexport const d = () => a\n`
+    }
+    await fs.mkdir(path.join(folder, "src/internal"), { recursive: true })
+    for (const [name, code] of Object.entries(files)) await fs.writeFile(path.join(folder, "src", name), code)
+
+    const results = await linter(folder).lintFiles(["src"])
+    const cyclic = results
+      .filter((result) => result.messages.some((message) => message.ruleId === "import-x/no-cycle"))
+      .map((result) => path.relative(folder, result.filePath).replaceAll("\\", "/"))
+    expect(cyclic.sort()).toEqual(["src/a.ts", "src/b.ts", "src/internal/c.ts"])
+  } finally {
+    await fs.rm(folder, { recursive: true, force: true })
+  }
+})
