@@ -1,0 +1,212 @@
+/**
+ * What every policy has in common: it is a function from effect to effect that also says what it is, and when it turns
+ * a call away it does so with a `Rejection`.
+ *
+ * @since 0.1.0
+ */
+import * as Duration from "effect/Duration"
+import type * as Effect from "effect/Effect"
+import * as Predicate from "effect/Predicate"
+import type * as Schedule from "effect/Schedule"
+
+/**
+ * An option of a policy was outside its allowed range. Constructors that return a plain value (`Timeout.timeout`,
+ * `Trip.consecutive`) throw it, constructors that return an effect or a layer (`CircuitBreaker.make`) die with it.
+ *
+ * @example
+ * ```ts
+ * import { Policy, Trip } from "effect-resilience"
+ *
+ * try {
+ *   Trip.consecutive(0)
+ * } catch (error) {
+ *   if (error instanceof Policy.InvalidOption) {
+ *     console.log(error.message) // Trip.consecutive: option "count" must be a whole number of at least 1, got 0
+ *   }
+ * }
+ * ```
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export { InvalidOption } from "./core/options.js"
+
+/**
+ * The settings a policy was built with, as plain values: durations, numbers, strings and nested settings.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Settings {
+  readonly [option: string]: unknown
+}
+
+/**
+ * What a policy says about itself.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Described {
+  /** The kind of policy in the field's own words: `timeout`, `retry`, `circuit-breaker`, `fallback`. */
+  readonly kind: string
+  /** The name given by the user, and the kind when none was given. It is the name in errors and events. */
+  readonly name: string
+  readonly settings: Settings
+}
+
+/**
+ * A policy that fits every effect: it may add the error `Added` and need the service `Needed`, and leaves everything
+ * else as it is. Being a plain function, it goes through `pipe`, `flow` and `Effect.map` alike.
+ *
+ * @example
+ * ```ts
+ * import { Effect, flow } from "effect"
+ * import { Policy, Retry, Timeout } from "effect-resilience"
+ *
+ * const attempt: Policy.Policy<Timeout.TimeoutExceeded> = Timeout.timeout("2 seconds")
+ * const resilient = flow(attempt, Retry.retry({ times: 2 }))
+ *
+ * const program = resilient(Effect.succeed("hello"))
+ * ```
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Policy<out Added = never, out Needed = never> extends Described {
+  <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E | Added, R | Needed>
+}
+
+type Effects<O> = { [K in keyof O]: O[K] extends (...args: never) => infer Result ? Result : never }[keyof O]
+
+/**
+ * The errors that the listeners among a policy's options can fail with.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type ErrorOf<O> =
+  Effects<O> extends infer X ? (X extends Effect.Effect<unknown, infer E, unknown> ? E : never) : never
+
+/**
+ * What the schedules and the listeners among a policy's options require.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type ContextOf<O> =
+  | (Effects<O> extends infer X ? (X extends Effect.Effect<unknown, unknown, infer R> ? R : never) : never)
+  | { [K in keyof O]: O[K] extends Schedule.Schedule<infer _Out, infer _In, infer R> ? R : never }[keyof O]
+
+/**
+ * Turns a function on effects into a policy by giving it a kind, a name and settings. The function keeps its type.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Policy } from "effect-resilience"
+ *
+ * const logged = Policy.make(
+ *   { kind: "logged", name: "logged", settings: {} },
+ *   <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.tapErrorCause(self, Effect.logWarning)
+ * )
+ *
+ * const program = Effect.fail("no").pipe(logged)
+ * ```
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = <F extends (self: never) => unknown>(described: Described, apply: F): F & Described =>
+  Object.defineProperties((self: never) => apply(self), {
+    kind: { value: described.kind, enumerable: true },
+    // A function has a `name` of its own, which cannot be assigned, only defined.
+    name: { value: described.name, enumerable: true },
+    settings: { value: described.settings, enumerable: true }
+  }) as F & Described
+
+/**
+ * Describes policies in one line each, in the order they are given (pipe order: innermost first).
+ *
+ * @example
+ * ```ts
+ * import { Policy, Retry, Timeout } from "effect-resilience"
+ *
+ * console.log(Policy.describe(Timeout.timeout("2 seconds"), Retry.retry({ times: 2, name: "offers" })))
+ * // timeout(limit: 2s)
+ * // retry "offers"(times: 2)
+ * ```
+ *
+ * @since 0.1.0
+ * @category utils
+ */
+export const describe = (...policies: ReadonlyArray<Described>): string =>
+  policies.map(describeOne).join("\n")
+
+const describeOne = ({ kind, name, settings }: Described): string =>
+  `${kind}${name === kind ? "" : ` "${name}"`}(${describeSettings(settings)})`
+
+const describeSettings = (settings: object): string =>
+  Object.entries(settings)
+    .filter(([, value]) => value !== undefined)
+    .map(([option, value]) => `${option}: ${describeValue(value)}`)
+    .join(", ")
+
+const describeValue = (value: unknown): string => {
+  if (Duration.isDuration(value)) return Duration.format(value)
+  if (typeof value === "function") return "computed"
+  if (Array.isArray(value)) return `[${value.map(describeValue).join(", ")}]`
+  if (Predicate.isRecord(value)) return `{ ${describeSettings(value)} }`
+  return String(value)
+}
+
+/**
+ * @since 0.1.0
+ * @category rejections
+ */
+export const RejectionTypeId: unique symbol = Symbol.for("effect-resilience/Rejection")
+
+/**
+ * @since 0.1.0
+ * @category rejections
+ */
+export type RejectionTypeId = typeof RejectionTypeId
+
+/**
+ * What every error has in common by which a policy turns a call away without running it: `CircuitOpen`, and later
+ * `BulkheadFull` and `RateLimitExceeded`.
+ *
+ * @since 0.1.0
+ * @category rejections
+ */
+export interface Rejection {
+  readonly [RejectionTypeId]: RejectionTypeId
+  readonly _tag: string
+  /** The name of the policy that turned the call away. */
+  readonly name: string
+  /** How long until another call has a chance, where the policy knows. */
+  readonly retryAfter: Duration.Duration | undefined
+}
+
+/**
+ * Whether a value is the rejection of a policy, whichever it is.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { CircuitBreaker, Policy } from "effect-resilience"
+ *
+ * const program = Effect.gen(function* () {
+ *   const breaker = yield* CircuitBreaker.make({ name: "partner" })
+ *   yield* breaker.open
+ *   return yield* Effect.succeed("hello").pipe(
+ *     breaker.protect,
+ *     Effect.catchIf(Policy.isRejection, (rejection) => Effect.succeed(`turned away by ${rejection.name}`))
+ *   )
+ * })
+ * ```
+ *
+ * @since 0.1.0
+ * @category rejections
+ */
+export const isRejection = (u: unknown): u is Rejection => Predicate.hasProperty(u, RejectionTypeId)

@@ -1,0 +1,130 @@
+/** Conditions compiled once per call site into one function from an exit to an outcome. */
+import * as Cause from "effect/Cause"
+import * as Chunk from "effect/Chunk"
+import * as Duration from "effect/Duration"
+import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
+import type * as FailureCondition from "../FailureCondition.js"
+import * as Policy from "../Policy.js"
+
+/** The outcomes without a hint, one object each. */
+export const success: FailureCondition.Outcome = { _tag: "Success" }
+export const failure: FailureCondition.Outcome = { _tag: "Failure", retryAfter: undefined }
+export const ignored: FailureCondition.Outcome = { _tag: "Ignored" }
+
+/** What a policy makes of that on which the condition is silent. */
+export interface Defaults {
+  /** Whether a defect is a failure. */
+  readonly defect: boolean
+}
+
+/** The first failure of a cause that is neither empty nor only an interruption. */
+export const failedCause = <E>(
+  cause: Cause.Cause<E>
+): FailureCondition.ErrorFailed<E> | FailureCondition.DefectFailed<E> | undefined => {
+  if (cause._tag === "Fail") return { _tag: "Error", error: cause.error, cause }
+  const defect = Chunk.head(Cause.defects(cause))
+  if (Option.isSome(defect)) return { _tag: "Defect", defect: defect.value, cause }
+  const error = Cause.failureOption(cause)
+  return Option.isSome(error) ? { _tag: "Error", error: error.value, cause } : undefined
+}
+
+/** An exit as a failure that was seen, or `undefined` when there is none in it (an interruption, an empty cause). */
+export const failed = <A, E>(exit: Exit.Exit<A, E>): FailureCondition.Failed<A, E> | undefined =>
+  Exit.isSuccess(exit) ? { _tag: "Result", result: exit.value } : failedCause(exit.cause)
+
+/** When to come back: what the condition read, else what a rejection from further inside says. */
+export const retryAfter = (
+  outcome: FailureCondition.Failure,
+  seen: FailureCondition.Failed<unknown, unknown>
+): Duration.Duration | undefined =>
+  outcome.retryAfter ??
+  (seen._tag === "Error" && Policy.isRejection(seen.error) ? seen.error.retryAfter : undefined)
+
+/** A condition ready for use. */
+export interface Compiled<in A, in E> {
+  readonly classify: FailureCondition.Classifier<A, E>
+  /** Whether a successful exit can be anything but a success. */
+  readonly looksAtResults: boolean
+}
+
+/** Compiles a condition. A classifier is not asked about exits without a failure in them: those are ignored. */
+export const compile = <A, E>(
+  condition: FailureCondition.FailureCondition<A, E> | undefined,
+  defaults: Defaults
+): Compiled<A, E> => {
+  const parts = condition === undefined ? [] : flatten(condition)
+  const ofError: FailureCondition.Outcome = parts.some(speaksOfErrors) ? success : failure
+  const ofDefect: FailureCondition.Outcome = defaults.defect ? failure : ignored
+  const looksAtResults = parts.some(
+    (part) => typeof part === "function" || part.result !== undefined || part.ignore?.result !== undefined
+  )
+
+  const classify = (exit: Exit.Exit<A, E>): FailureCondition.Outcome => {
+    if (!looksAtResults && exit._tag === "Success") return success
+    const seen = failed(exit)
+    if (seen === undefined || parts.some((part) => ignores(part, seen))) return ignored
+    const explicit = parts.map((part) => explicitly(part, exit, seen))
+    return (
+      explicit.find((outcome) => outcome?._tag === "Failure") ??
+      explicit.find((outcome) => outcome?._tag === "Ignored") ??
+      explicit.find((outcome) => outcome !== undefined) ??
+      (seen._tag === "Result" ? success : hinted(parts, seen, seen._tag === "Defect" ? ofDefect : ofError))
+    )
+  }
+  return { classify, looksAtResults }
+}
+
+type Part<A, E> = FailureCondition.Options<A, E> | FailureCondition.Classifier<A, E>
+
+const flatten = <A, E>(condition: FailureCondition.FailureCondition<A, E>): ReadonlyArray<Part<A, E>> =>
+  typeof condition !== "function" && "any" in condition ? condition.any.flatMap(flatten) : [condition]
+
+const speaksOfErrors = <A, E>(part: Part<A, E>): boolean =>
+  typeof part === "function" || part.error !== undefined || part.tags !== undefined
+
+const ignores = <A, E>(part: Part<A, E>, seen: FailureCondition.Failed<A, E>): boolean =>
+  typeof part !== "function" && part.ignore !== undefined && matchesAny(part.ignore, seen)
+
+/** What a part says of an exit, or `undefined` where it leaves that to the defaults. */
+const explicitly = <A, E>(
+  part: Part<A, E>,
+  exit: Exit.Exit<A, E>,
+  seen: FailureCondition.Failed<A, E>
+): FailureCondition.Outcome | undefined => {
+  if (typeof part === "function") return part(exit)
+  if (seen._tag !== "Defect") return matchesAny(part, seen) ? hinted([part], seen, failure) : undefined
+  if (part.defect === undefined) return undefined
+  const counts = typeof part.defect === "function" ? part.defect(seen.defect) : part.defect
+  return counts ? hinted([part], seen, failure) : ignored
+}
+
+const matchesAny = <A, E>(
+  matcher: FailureCondition.Matcher<A, E>,
+  seen: FailureCondition.Failed<A, E>
+): boolean => {
+  if (seen._tag === "Result") return matcher.result?.(seen.result) === true
+  if (seen._tag === "Defect") return false
+  return matcher.error?.(seen.error) === true || hasTag(matcher.tags, seen.error)
+}
+
+const hasTag = (tags: ReadonlyArray<string> | undefined, error: unknown): boolean =>
+  tags !== undefined &&
+  Predicate.hasProperty(error, "_tag") &&
+  typeof error._tag === "string" &&
+  tags.includes(error._tag)
+
+/** The outcome, with the first hint that the conditions read when it is a failure. */
+const hinted = <A, E>(
+  parts: ReadonlyArray<Part<A, E>>,
+  seen: FailureCondition.Failed<A, E>,
+  outcome: FailureCondition.Outcome
+): FailureCondition.Outcome => {
+  if (outcome._tag !== "Failure") return outcome
+  for (const part of parts) {
+    const hint = typeof part === "function" ? undefined : part.retryAfter?.(seen)
+    if (hint !== undefined) return { _tag: "Failure", retryAfter: Duration.decode(hint) }
+  }
+  return outcome
+}

@@ -1,0 +1,54 @@
+/**
+ * Durations as they enter the policies: decoded once, checked once, kept as milliseconds from then on. `Duration.decode`
+ * reads a negative or `NaN` input as zero; here it is an error that names the option.
+ */
+import * as Duration from "effect/Duration"
+import * as Option from "effect/Option"
+import { InvalidOption } from "../core/options.js"
+
+export interface DurationRange {
+  /** Whether `0` is allowed. Default `false`. */
+  readonly zero?: boolean
+  /** Whether an infinite duration is allowed. Default `false`. */
+  readonly infinite?: boolean
+}
+
+/** The milliseconds of a duration option, or an `InvalidOption`. */
+export const optionMillis = (
+  policy: string,
+  option: string,
+  input: Duration.DurationInput,
+  range: DurationRange = {}
+): number => {
+  const millis = isNegative(input)
+    ? Option.none()
+    : Option.map(Duration.decodeUnknown(input), Duration.toMillis)
+  if (
+    Option.isNone(millis) ||
+    (millis.value === 0 && range.zero !== true) ||
+    (millis.value === Infinity && range.infinite !== true)
+  ) {
+    throw new InvalidOption(policy, option, input, describeRange(range))
+  }
+  return millis.value
+}
+
+/**
+ * The milliseconds of a duration that was computed while the program runs: there is nobody left to throw at, so a
+ * negative one is zero and one that cannot be read is `undefined`.
+ */
+export const runtimeMillis = (input: Duration.DurationInput): number | undefined => {
+  if (typeof input === "number" && Number.isNaN(input)) return undefined
+  const decoded = Duration.decodeUnknown(input)
+  return Option.isSome(decoded) ? Duration.toMillis(decoded.value) : undefined
+}
+
+const isNegative = (input: Duration.DurationInput): boolean => {
+  if (typeof input === "number") return !(input >= 0)
+  if (typeof input === "bigint") return input < 0n
+  if (typeof input === "string") return input.trimStart().startsWith("-")
+  return Array.isArray(input) && input.some((part: number) => !(part >= 0))
+}
+
+const describeRange = (range: DurationRange): string =>
+  `a ${range.infinite === true ? "" : "finite "}duration ${range.zero === true ? "of zero or more" : "greater than zero"}`

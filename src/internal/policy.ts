@@ -1,0 +1,38 @@
+/** Names and the cheap construction of errors: handled once, here, for every policy. */
+import * as Effect from "effect/Effect"
+import { InvalidOption } from "../core/options.js"
+
+/** The name of a policy: what the user gave, else its kind. An empty name is a mistake. */
+export const nameOf = (policy: string, kind: string, name: string | undefined): string => {
+  if (name === "") throw new InvalidOption(policy, "name", name, "a string that is not empty")
+  return name ?? kind
+}
+
+/**
+ * Builds an error without its stack trace, which is most of what an error costs and says nothing about a rejection:
+ * the same line for every call turned away.
+ */
+export const withoutStack = <E>(build: () => E): E => {
+  const limit = Error.stackTraceLimit
+  try {
+    Error.stackTraceLimit = 0
+  } catch {
+    return build() // a hardened runtime freezes the limit
+  }
+  try {
+    return build()
+  } finally {
+    Error.stackTraceLimit = limit
+  }
+}
+
+/**
+ * A combinator in both its forms from the function that makes its policy: `verb(options)` is the policy, and
+ * `verb(self, options)` applies it.
+ */
+export const combinator = <Both>(make: (...args: Array<never>) => unknown): Both => {
+  const policy = make as (...args: ReadonlyArray<unknown>) => (self: unknown) => unknown
+  const both = (...args: ReadonlyArray<unknown>): unknown =>
+    args.length > 1 && Effect.isEffect(args[0]) ? policy(...args.slice(1))(args[0]) : policy(...args)
+  return both as Both
+}

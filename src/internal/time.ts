@@ -1,0 +1,42 @@
+/**
+ * The one place where time comes from: the `Clock` service. Whatever is measured is measured on its monotonic side,
+ * because the wall clock can jump; it is read synchronously, because `Clock.currentTimeNanos` as an effect dies under
+ * `TestClock` on fractional instants.
+ */
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
+
+/** Milliseconds on the monotonic clock, with fractions. Only differences between two readings mean anything. */
+export const monotonicMillis = (clock: Clock.Clock): number =>
+  Number(clock.unsafeCurrentTimeNanos()) / 1_000_000
+
+/** Milliseconds since the epoch: for schedules that follow the calendar and for instants that leave the process. */
+export const wallMillis = (clock: Clock.Clock): number => clock.unsafeCurrentTimeMillis()
+
+/** The longest delay that a JavaScript timer waits; the clock never fires a longer one. */
+export const maxTimerMillis = 2 ** 31 - 1
+
+/** Sleeps for any length of time, in stretches that a timer can wait. */
+export const sleep = (millis: number): Effect.Effect<void> => {
+  if (millis === Infinity) return Effect.never
+  if (millis <= maxTimerMillis) return Effect.sleep(Duration.millis(millis))
+  return Effect.flatMap(Effect.sleep(Duration.millis(maxTimerMillis)), () => sleep(millis - maxTimerMillis))
+}
+
+/**
+ * Sleeps until an instant on the monotonic clock, never less: a timer may fire a fraction of a millisecond early, which is
+ * enough to find a door still shut.
+ */
+export const sleepUntil = (clock: Clock.Clock, instant: number): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    const remaining = instant - monotonicMillis(clock)
+    if (remaining <= 0) return Effect.void
+    return Effect.flatMap(sleep(Math.ceil(remaining)), () => sleepUntil(clock, instant))
+  })
+
+/** The clock of the fiber that runs this. */
+export const clockOf = (fiber: Fiber.RuntimeFiber<unknown, unknown>): Clock.Clock =>
+  Context.get(fiber.currentDefaultServices, Clock.Clock)
