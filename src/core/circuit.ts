@@ -1,0 +1,386 @@
+/**
+ * The circuit breaker's rule: a pure step over an immutable state. Nothing here knows the time, runs anything or listens;
+ * what is due (an open period that has passed, a probe that never answered) is worked out from `now` when somebody asks.
+ *
+ * Every change of state starts a new generation. A permit carries the generation that granted it, and what it brings
+ * back counts only while that generation lasts.
+ */
+import * as Trip from "./trip.js"
+
+export type StateName = "closed" | "open" | "half-open" | "isolated" | "disabled" | "metrics-only"
+
+/** What opened the circuit, for whoever decides how long it stays open. */
+export interface Opening {
+  /** How often it opened before without having recovered for as long as it had been open. */
+  readonly reopenings: number
+  /** What failed, when it was a call and not a person or a probe that never answered. */
+  readonly failure: unknown
+  /** When to come back, in milliseconds, where whoever failed has said so. */
+  readonly retryAfter: number | undefined
+}
+
+export interface Config {
+  readonly trip: Trip.Trip
+  /** How long the circuit stays open, in milliseconds. */
+  readonly openFor: (opening: Opening) => number
+  readonly halfOpen: {
+    /** How many probes may run at a time. */
+    readonly permits: number
+    /** How many of `of` probes must succeed for the circuit to close. */
+    readonly successes: number
+    readonly of: number
+    /** After how many milliseconds a probe that has not answered counts as failed. */
+    readonly maxWait: number
+  }
+}
+
+/** Calls counted in one state. */
+export interface Counts {
+  readonly successes: number
+  readonly failures: number
+}
+
+/** A call let through while half-open. */
+export interface Probe {
+  readonly id: number
+  readonly startedAt: number
+}
+
+interface Common {
+  /** Goes up by one with every change of state. */
+  readonly generation: number
+  /** When the state began. */
+  readonly since: number
+  readonly counts: Counts
+  /** Failures in a row, over all states; a success ends the row. */
+  readonly failuresInARow: number
+  /** How often it has opened without having recovered for as long as it had been open. */
+  readonly reopenings: number
+  /** How long the last opening lasted or lasts, in milliseconds. */
+  readonly openedFor: number
+}
+
+export interface Closed extends Common {
+  readonly state: "closed"
+  readonly seen: Trip.Seen
+}
+
+export interface Open extends Common {
+  readonly state: "open"
+  readonly until: number
+}
+
+export interface HalfOpen extends Common {
+  readonly state: "half-open"
+  readonly probes: ReadonlyArray<Probe>
+  readonly nextProbe: number
+}
+
+/** States that only a person enters and leaves. `metrics-only` counts, the others do not. */
+export interface Steered extends Common {
+  readonly state: "isolated" | "disabled"
+}
+
+export interface MetricsOnly extends Common {
+  readonly state: "metrics-only"
+  readonly seen: Trip.Seen
+}
+
+export type Circuit = Closed | Open | HalfOpen | Steered | MetricsOnly
+
+/** A change of state: how the circuit was when it left the old state, and how it is in the new one. */
+export interface Transition {
+  readonly from: Circuit
+  readonly to: Circuit
+}
+
+/** What a call brings back to show that it was let in. */
+export interface Permit {
+  readonly generation: number
+  /** The probe's number when the call was let in as a probe. */
+  readonly probe: number | undefined
+  readonly startedAt: number
+}
+
+/** A call that was counted, with what decides how long the circuit opens if this opens it. */
+export interface Result extends Trip.Call {
+  readonly failure: unknown
+  readonly retryAfter: number | undefined
+}
+
+/** The circuit after a step, and the changes of state on the way, in order. */
+export interface Step {
+  readonly circuit: Circuit
+  readonly transitions: ReadonlyArray<Transition>
+}
+
+const noTransitions: ReadonlyArray<Transition> = []
+const noCounts: Counts = { successes: 0, failures: 0 }
+const noProbes: ReadonlyArray<Probe> = []
+
+// ------------------------------------------------------------------------------------------------------------- states
+
+/** A circuit as it is made: closed, with nothing seen. */
+export const initial = (config: Config, now: number): Circuit => ({
+  state: "closed",
+  generation: 0,
+  since: now,
+  counts: noCounts,
+  failuresInARow: 0,
+  reopenings: 0,
+  openedFor: 0,
+  seen: Trip.nothing(config.trip, now)
+})
+
+/** What a new state takes over from the one before. */
+const begin = (from: Circuit, now: number): Common => ({
+  generation: from.generation + 1,
+  since: now,
+  counts: noCounts,
+  failuresInARow: from.failuresInARow,
+  reopenings: from.reopenings,
+  openedFor: from.openedFor
+})
+
+const toClosed = (config: Config, from: Circuit, now: number): Closed => ({
+  ...begin(from, now),
+  state: "closed",
+  seen: Trip.nothing(config.trip, now)
+})
+
+const toHalfOpen = (from: Circuit, now: number): HalfOpen => ({
+  ...begin(from, now),
+  state: "half-open",
+  probes: noProbes,
+  nextProbe: 0
+})
+
+const toOpen = (
+  config: Config,
+  from: Circuit,
+  now: number,
+  cause: { readonly failure: unknown; readonly retryAfter: number | undefined }
+): Open => {
+  // A circuit that stayed closed for as long as it had been open has recovered, and starts over.
+  const recovered = from.state === "closed" && now - from.since >= from.openedFor
+  const reopenings = recovered ? 0 : from.reopenings
+  const openedFor = config.openFor({ reopenings, ...cause })
+  return { ...begin(from, now), state: "open", reopenings: reopenings + 1, openedFor, until: now + openedFor }
+}
+
+// --------------------------------------------------------------------------------------------------------------- time
+
+const move = (step: Step, to: Circuit): Step => ({
+  circuit: to,
+  transitions: [...step.transitions, { from: step.circuit, to }]
+})
+
+/** The circuit as it is at an instant: with everything that has become due since it was last stepped. */
+export const settle = (config: Config, circuit: Circuit, now: number): Step => {
+  let step: Step = { circuit, transitions: noTransitions }
+  for (;;) {
+    const next = due(config, step, now)
+    if (next === step) return step
+    step = next
+  }
+}
+
+/** The next thing that was due by an instant, or the step itself when nothing was. */
+const due = (config: Config, step: Step, now: number): Step => {
+  const { circuit } = step
+  if (circuit.state === "open" && now >= circuit.until) return move(step, toHalfOpen(circuit, circuit.until))
+  if (circuit.state === "half-open") {
+    // Probes are in the order in which they started, so the first is the first to be late.
+    const [probe] = circuit.probes
+    const deadline = probe === undefined ? Infinity : probe.startedAt + config.halfOpen.maxWait
+    if (probe !== undefined && now >= deadline) {
+      const counted = count(config, withoutProbe(circuit, probe.id), noAnswer, deadline)
+      return decide(config, { circuit: counted, transitions: step.transitions }, noAnswer, deadline)
+    }
+  }
+  return step
+}
+
+const noAnswer: Result = { failed: true, duration: 0, failure: undefined, retryAfter: undefined }
+
+// ----------------------------------------------------------------------------------------------------------- one call
+
+export interface Admission extends Step {
+  /** The permit, or `undefined` when the call is turned away. */
+  readonly permit: Permit | undefined
+}
+
+/** Lets a call in or turns it away. A closed circuit lets everything in and does not change. */
+export const acquire = (config: Config, before: Circuit, now: number): Admission => {
+  const { circuit, transitions } = settle(config, before, now)
+  switch (circuit.state) {
+    case "open":
+    case "isolated":
+      return { circuit, transitions, permit: undefined }
+    case "half-open": {
+      if (circuit.probes.length >= config.halfOpen.permits) return { circuit, transitions, permit: undefined }
+      const probe = { id: circuit.nextProbe, startedAt: now }
+      return {
+        circuit: { ...circuit, probes: [...circuit.probes, probe], nextProbe: circuit.nextProbe + 1 },
+        transitions,
+        permit: { generation: circuit.generation, probe: probe.id, startedAt: now }
+      }
+    }
+    default:
+      return {
+        circuit,
+        transitions,
+        permit: { generation: circuit.generation, probe: undefined, startedAt: now }
+      }
+  }
+}
+
+/** How long until a call that was turned away has a chance, where that is known. */
+export const retryAfter = (circuit: Circuit, now: number): number | undefined =>
+  circuit.state === "open" ? Math.max(0, circuit.until - now) : undefined
+
+export interface Recorded extends Step {
+  /** Whether the result was counted: it is not when it belongs to an earlier state or to a probe given up on. */
+  readonly counted: boolean
+}
+
+/** Takes the result of a call, and the permit with it. */
+export const record = (
+  config: Config,
+  before: Circuit,
+  permit: Permit,
+  result: Result,
+  now: number
+): Recorded => {
+  const { circuit, transitions } = settle(config, before, now)
+  if (!holds(circuit, permit)) return { circuit, transitions, counted: false }
+  const counted = count(config, release(circuit, permit), result, now)
+  const step = decide(config, { circuit: counted, transitions }, result, now)
+  return { circuit: step.circuit, transitions: step.transitions, counted: true }
+}
+
+/** Takes a permit back without a result: an interrupted or ignored call decides nothing. */
+export const release = (circuit: Circuit, permit: Permit): Circuit =>
+  circuit.state === "half-open" && permit.probe !== undefined && holds(circuit, permit)
+    ? withoutProbe(circuit, permit.probe)
+    : circuit
+
+/** Whether the circuit still waits for what this permit brings back. */
+const holds = (circuit: Circuit, permit: Permit): boolean =>
+  permit.generation === circuit.generation &&
+  (circuit.state === "closed" ||
+    circuit.state === "metrics-only" ||
+    (circuit.state === "half-open" && circuit.probes.some(({ id }) => id === permit.probe)))
+
+const withoutProbe = (circuit: HalfOpen, id: number): HalfOpen => ({
+  ...circuit,
+  probes: circuit.probes.filter((probe) => probe.id !== id)
+})
+
+/** The circuit with one more result in its numbers. Deciding what follows from them is a step of its own. */
+const count = (config: Config, circuit: Circuit, result: Result, now: number): Circuit => {
+  const { failures, successes } = circuit.counts
+  const counted = {
+    ...circuit,
+    counts: result.failed ? { successes, failures: failures + 1 } : { successes: successes + 1, failures },
+    failuresInARow: result.failed ? circuit.failuresInARow + 1 : 0
+  }
+  return counted.state === "closed" || counted.state === "metrics-only"
+    ? { ...counted, seen: Trip.record(config.trip, counted.seen, result, now) }
+    : counted
+}
+
+/** What the numbers mean: a closed circuit opens when its rule is met, a half-open one when the probes have decided. */
+const decide = (config: Config, step: Step, result: Result, now: number): Step => {
+  const { circuit } = step
+  if (circuit.state === "closed") {
+    return Trip.isMet(config.trip, circuit.seen, now)
+      ? move(step, toOpen(config, circuit, now, result))
+      : step
+  }
+  if (circuit.state !== "half-open") return step
+  const { of, successes } = config.halfOpen
+  if (circuit.counts.successes >= successes) return move(step, toClosed(config, circuit, now))
+  if (circuit.counts.failures > of - successes) return move(step, toOpen(config, circuit, now, result))
+  return step
+}
+
+// ----------------------------------------------------------------------------------------------------------- steering
+
+/** Puts the circuit into a state, whatever state it is in. It is a change of state even when the state is the same. */
+export const steer = (config: Config, before: Circuit, state: StateName, now: number): Step => {
+  const step = settle(config, before, now)
+  return move(step, steered(config, step.circuit, state, now))
+}
+
+const steered = (config: Config, circuit: Circuit, state: StateName, now: number): Circuit => {
+  switch (state) {
+    case "closed":
+      return toClosed(config, circuit, now)
+    case "open":
+      return toOpen(config, circuit, now, { failure: undefined, retryAfter: undefined })
+    case "half-open":
+      return toHalfOpen(circuit, now)
+    case "metrics-only":
+      return { ...begin(circuit, now), state, seen: Trip.nothing(config.trip, now) }
+    default:
+      return { ...begin(circuit, now), state }
+  }
+}
+
+/** Closes the circuit and forgets everything, as if it had just been made. Only the generation goes on. */
+export const reset = (config: Config, before: Circuit, now: number): Step => {
+  const step = settle(config, before, now)
+  return move(step, { ...initial(config, now), generation: step.circuit.generation + 1 })
+}
+
+// ------------------------------------------------------------------------------------------------- surviving a restart
+
+/** A circuit as plain data without instants: how long ago and how much longer instead of when. */
+export interface Memory {
+  readonly state: StateName
+  readonly generation: number
+  /** For how many milliseconds it has been in the state. */
+  readonly age: number
+  /** For how many milliseconds it stays open, when it is open. */
+  readonly remaining: number | undefined
+  readonly counts: Counts
+  readonly failuresInARow: number
+  readonly reopenings: number
+  readonly openedFor: number
+  readonly seen: ReadonlyArray<Trip.Memory>
+}
+
+/** The circuit at an instant, as data. Probes under way are left out: they cannot answer after a restart. */
+export const remember = (config: Config, before: Circuit, now: number): Memory => {
+  const { circuit } = settle(config, before, now)
+  return {
+    state: circuit.state,
+    generation: circuit.generation,
+    age: now - circuit.since,
+    remaining: retryAfter(circuit, now),
+    counts: circuit.counts,
+    failuresInARow: circuit.failuresInARow,
+    reopenings: circuit.reopenings,
+    openedFor: circuit.openedFor,
+    seen: "seen" in circuit ? Trip.remember(config.trip, circuit.seen, now) : []
+  }
+}
+
+/** The circuit that data from `elapsed` milliseconds ago describes. */
+export const recall = (config: Config, memory: Memory, now: number, elapsed: number): Circuit => {
+  const { age, counts, failuresInARow, generation, openedFor, remaining, reopenings, state } = memory
+  const since = now - elapsed - age
+  const common = { generation, since, counts, failuresInARow, reopenings, openedFor }
+  switch (state) {
+    case "closed":
+    case "metrics-only":
+      return { ...common, state, seen: Trip.recall(config.trip, memory.seen, now, elapsed) }
+    case "open":
+      return { ...common, state, until: now - elapsed + (remaining ?? 0) }
+    case "half-open":
+      return { ...common, state, probes: noProbes, nextProbe: 0 }
+    default:
+      return { ...common, state }
+  }
+}

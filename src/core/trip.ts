@@ -1,0 +1,298 @@
+/**
+ * When a closed circuit opens. A trip rule is a plain value, what it has seen is another, and three functions connect
+ * them: record a call, ask whether the rule is met, read the numbers behind the answer.
+ */
+import { finite, fraction, integer, InvalidOption } from "./options.js"
+import * as Window from "./window.js"
+
+/** How far back a rule looks: a number of calls, or a number of milliseconds. */
+export type Extent = { readonly of: number } | { readonly within: number }
+
+/** `count` failures in a row. */
+export interface Consecutive {
+  readonly _tag: "consecutive"
+  readonly count: number
+}
+
+/** `count` failures among the calls looked at, in a row or not. */
+export interface Failures {
+  readonly _tag: "failures"
+  readonly count: number
+  readonly window: Extent
+}
+
+/** A share of failures among at least `minimumCalls` calls. */
+export interface FailureRate {
+  readonly _tag: "failureRate"
+  readonly threshold: number
+  readonly minimumCalls: number
+  readonly window: Extent
+}
+
+/** A share of calls that took longer than `slowerThan` milliseconds, failed or not. */
+export interface SlowRate {
+  readonly _tag: "slowRate"
+  readonly slowerThan: number
+  readonly threshold: number
+  readonly minimumCalls: number
+  readonly window: Extent
+}
+
+/** Whichever of several rules is met first. */
+export interface Any {
+  readonly _tag: "any"
+  readonly rules: ReadonlyArray<Trip>
+}
+
+export type Trip = Consecutive | Failures | FailureRate | SlowRate | Any
+
+/** The largest window over calls: a million outcomes are 125 kB. */
+export const maxWindowCalls = 1_000_000
+
+// -------------------------------------------------------------------------------------------- checked construction
+
+export const consecutive = (count: number): Consecutive => ({
+  _tag: "consecutive",
+  count: integer("Trip.consecutive", "count", count, 1)
+})
+
+export const failures = (count: number, window: Extent): Failures => {
+  integer("Trip.failures", "count", count, 1)
+  checkExtent("Trip.failures", window)
+  if ("of" in window && count > window.of) {
+    throw new InvalidOption("Trip.failures", "count", count, `at most "of" (${window.of})`)
+  }
+  return { _tag: "failures", count, window }
+}
+
+export interface RateOptions {
+  readonly threshold: number
+  readonly minimumCalls: number | undefined
+  readonly window: Extent
+}
+
+export const failureRate = (options: RateOptions): FailureRate => ({
+  _tag: "failureRate",
+  ...checkRate("Trip.failureRate", options)
+})
+
+export const slowRate = (options: RateOptions & { readonly slowerThan: number }): SlowRate => ({
+  _tag: "slowRate",
+  slowerThan: finite("Trip.slowRate", "slowerThan", options.slowerThan, 0),
+  ...checkRate("Trip.slowRate", options)
+})
+
+export const any = (rules: ReadonlyArray<Trip>): Any => {
+  if (rules.length === 0) throw new InvalidOption("Trip.any", "rules", rules, "at least one rule")
+  return { _tag: "any", rules }
+}
+
+/** The calls that a rate over time waits for when nothing else is said. */
+export const defaultMinimumCalls = 20
+
+const checkRate = (policy: string, { minimumCalls, threshold, window }: RateOptions) => {
+  fraction(policy, "threshold", threshold)
+  checkExtent(policy, window)
+  const calls = minimumCalls ?? ("of" in window ? window.of : defaultMinimumCalls)
+  integer(policy, "minimumCalls", calls, 1)
+  if ("of" in window && calls > window.of) {
+    throw new InvalidOption(policy, "minimumCalls", calls, `at most "of" (${window.of})`)
+  }
+  return { threshold, minimumCalls: calls, window }
+}
+
+const checkExtent = (policy: string, window: Extent): void => {
+  if ("of" in window) integer(policy, "of", window.of, 1, maxWindowCalls)
+  else finite(policy, "within", window.within, Window.bucketsPerWindow)
+}
+
+// ------------------------------------------------------------------------------------------------------ what it has seen
+
+/** A call that was counted. */
+export interface Call {
+  readonly failed: boolean
+  /** How long it took, in milliseconds. */
+  readonly duration: number
+}
+
+/** What a rule has seen, in the shape that the rule needs. */
+export type Seen =
+  | { readonly _tag: "run"; readonly length: number }
+  | { readonly _tag: "count"; readonly window: Window.CountWindow }
+  | { readonly _tag: "time"; readonly window: Window.TimeWindow }
+  | { readonly _tag: "any"; readonly seen: ReadonlyArray<Seen> }
+
+/** What a rule has seen before the first call. */
+export const nothing = (trip: Trip, now: number): Seen => {
+  if (trip._tag === "consecutive") return { _tag: "run", length: 0 }
+  if (trip._tag === "any") return { _tag: "any", seen: trip.rules.map((rule) => nothing(rule, now)) }
+  return "of" in trip.window
+    ? { _tag: "count", window: Window.countWindow(trip.window.of) }
+    : { _tag: "time", window: Window.timeWindow(trip.window.within, now) }
+}
+
+/** What a rule has seen after one more call. */
+export const record = (trip: Trip, seen: Seen, call: Call, now: number): Seen => {
+  switch (seen._tag) {
+    case "run":
+      return call.failed || seen.length !== 0
+        ? { _tag: "run", length: call.failed ? seen.length + 1 : 0 }
+        : seen
+    case "count":
+      return { _tag: "count", window: Window.recordCall(seen.window, isHit(trip, call)) }
+    case "time":
+      return { _tag: "time", window: Window.recordCallAt(seen.window, isHit(trip, call), now) }
+    case "any": {
+      const { rules } = trip as Any
+      return { _tag: "any", seen: seen.seen.map((part, index) => record(rules[index], part, call, now)) }
+    }
+  }
+}
+
+const isHit = (trip: Trip, call: Call): boolean =>
+  trip._tag === "slowRate" ? call.duration > trip.slowerThan : call.failed
+
+/** Whether a rule is met at an instant. */
+export const isMet = (trip: Trip, seen: Seen, now: number): boolean => {
+  if (seen._tag === "any") {
+    const { rules } = trip as Any
+    return seen.seen.some((part, index) => isMet(rules[index], part, now))
+  }
+  return reaches(trip, tally(seen, now))
+}
+
+const tally = (seen: Exclude<Seen, { readonly _tag: "any" }>, now: number): Window.Tally =>
+  seen._tag === "run"
+    ? { calls: seen.length, hits: seen.length }
+    : seen._tag === "count"
+      ? seen.window
+      : Window.expire(seen.window, now)
+
+const reaches = (trip: Trip, seen: Window.Tally): boolean =>
+  trip._tag === "consecutive" || trip._tag === "failures"
+    ? seen.hits >= trip.count
+    : // Division rounds correctly, so a rate compares exactly with the literal that the user wrote: 99 of 200 is not 0.5.
+      trip._tag !== "any" && seen.calls >= trip.minimumCalls && seen.hits / seen.calls >= trip.threshold
+
+// ------------------------------------------------------------------------------------------------------ what it says
+
+/** The numbers behind a rule's answer. */
+export interface Reading {
+  readonly rule: Exclude<Trip["_tag"], "any">
+  /** The calls looked at; for `consecutive` the failures in a row. */
+  readonly calls: number
+  /** How many of them failed, or were slow. */
+  readonly hits: number
+  readonly rate: number
+  /** Where the rule is met: a count for `consecutive` and `failures`, a rate for the others. */
+  readonly threshold: number
+  readonly met: boolean
+}
+
+/** One reading a rule, in the order in which the rules were given. */
+export const readings = (trip: Trip, seen: Seen, now: number): ReadonlyArray<Reading> => {
+  if (trip._tag === "any") {
+    return seen._tag === "any"
+      ? trip.rules.flatMap((rule, index) => readings(rule, seen.seen[index], now))
+      : []
+  }
+  if (seen._tag === "any") return []
+  const { calls, hits } = tally(seen, now)
+  return [
+    {
+      rule: trip._tag,
+      calls,
+      hits,
+      rate: Window.rate({ calls, hits }),
+      threshold: trip._tag === "consecutive" || trip._tag === "failures" ? trip.count : trip.threshold,
+      met: reaches(trip, { calls, hits })
+    }
+  ]
+}
+
+// ---------------------------------------------------------------------------------------- what it has seen, as data
+
+/** What a rule has seen as plain data that survives a restart. `rule` says which rule it belongs to. */
+export interface Memory {
+  readonly rule: string
+  /** Failures in a row. */
+  readonly run?: number | undefined
+  /** The calls of a window over calls, oldest first: 1 for a hit, 0 for none. */
+  readonly calls?: string | undefined
+  /** The buckets of a window over time, oldest first, as calls and hits. */
+  readonly buckets?: ReadonlyArray<readonly [calls: number, hits: number]> | undefined
+}
+
+/** What a rule has seen, as data. */
+export const remember = (trip: Trip, seen: Seen, now: number): ReadonlyArray<Memory> => {
+  if (trip._tag === "any") {
+    return seen._tag === "any"
+      ? trip.rules.flatMap((rule, index) => remember(rule, seen.seen[index], now))
+      : []
+  }
+  const rule = describe(trip)
+  switch (seen._tag) {
+    case "run":
+      return [{ rule, run: seen.length }]
+    case "count":
+      return [{ rule, calls: Window.outcomes(seen.window).map(Number).join("") }]
+    case "time": {
+      const buckets = Window.buckets(Window.expire(seen.window, now))
+      return [{ rule, buckets: buckets.map(({ calls, hits }) => [calls, hits] as const) }]
+    }
+    case "any":
+      return []
+  }
+}
+
+/**
+ * What a rule had seen, from data that is `elapsed` milliseconds old. A rule of which the data says nothing (because the
+ * rules were changed in between) starts with nothing.
+ */
+export const recall = (trip: Trip, memories: ReadonlyArray<Memory>, now: number, elapsed: number): Seen => {
+  if (trip._tag === "any") {
+    return { _tag: "any", seen: trip.rules.map((rule) => recall(rule, memories, now, elapsed)) }
+  }
+  const key = describe(trip)
+  const memory = memories.find(({ rule }) => rule === key)
+  const start = nothing(trip, now)
+  if (memory === undefined) return start
+  switch (start._tag) {
+    case "run":
+      return { _tag: "run", length: memory.run ?? 0 }
+    case "count":
+      return {
+        _tag: "count",
+        window: Array.from(memory.calls ?? "").reduce(
+          (window, hit) => Window.recordCall(window, hit === "1"),
+          start.window
+        )
+      }
+    case "time": {
+      const { within } = start.window
+      const tallies = (memory.buckets ?? []).map(([calls, hits]) => ({ calls, hits }))
+      return { _tag: "time", window: Window.expire(Window.fromBuckets(within, tallies, now - elapsed), now) }
+    }
+    case "any":
+      return start
+  }
+}
+
+/** A rule in words, the same for the same rule. */
+export const describe = (trip: Trip): string => {
+  switch (trip._tag) {
+    case "consecutive":
+      return `consecutive(${trip.count})`
+    case "failures":
+      return `failures(${trip.count} ${describeExtent(trip.window)})`
+    case "failureRate":
+      return `failureRate(${trip.threshold} ${describeExtent(trip.window)}, at least ${trip.minimumCalls} calls)`
+    case "slowRate":
+      return `slowRate(${trip.threshold} slower than ${trip.slowerThan}ms ${describeExtent(trip.window)}, at least ${trip.minimumCalls} calls)`
+    case "any":
+      return `any(${trip.rules.map(describe).join(", ")})`
+  }
+}
+
+const describeExtent = (window: Extent): string =>
+  "of" in window ? `of ${window.of}` : `within ${window.within}ms`
