@@ -1,0 +1,139 @@
+/**
+ * A limit on how long an effect may take.
+ *
+ * @since 0.1.0
+ */
+import * as Data from "effect/Data"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Predicate from "effect/Predicate"
+import { InvalidOption } from "./core/options.js"
+import { optionMillis, runtimeMillis } from "./internal/duration.js"
+import * as Listeners from "./internal/listeners.js"
+import { combinator, nameOf, withoutStack } from "./internal/policy.js"
+import { withLimit } from "./internal/timeout.js"
+import * as Policy from "./Policy.js"
+
+/**
+ * The effect took longer than it was allowed to. Only the policy's own timer makes this error: an interruption from
+ * outside stays an interruption.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class TimeoutExceeded extends Data.TaggedError("TimeoutExceeded")<{
+  /** The name of the timeout. */
+  readonly name: string
+  /** How long the effect was allowed to take. */
+  readonly limit: Duration.Duration
+  /** How long it took until it was gone. More than the limit when its finalizers took their time. */
+  readonly elapsed: Duration.Duration
+}> {
+  override get message(): string {
+    return `took longer than ${Duration.format(this.limit)}`
+  }
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options<E1 = never, R1 = never, E2 = never, R2 = never> {
+  /**
+   * How long the effect may take: a duration, or an effect that computes one for each call. Zero leaves no time: the
+   * effect does not start. An infinite limit never ends a call. A computed limit below zero is zero.
+   */
+  readonly limit: Duration.DurationInput | Effect.Effect<Duration.DurationInput, E1, R1>
+  /**
+   * Leave at the limit instead of waiting for the finalizers of the interrupted effect, which then run on by themselves.
+   * Also the way out of an effect that cannot be interrupted. Default: `false`.
+   */
+  readonly disconnect?: boolean | undefined
+  /** The name in the error and in events. Default: `"timeout"`. */
+  readonly name?: string | undefined
+  /** Called when the limit has passed and the effect is gone, before `TimeoutExceeded` reaches the caller. */
+  readonly onTimeout?: ((event: TimeoutExceeded) => Effect.Effect<unknown, E2, R2>) | undefined
+}
+
+/**
+ * Fails with {@link TimeoutExceeded} when the effect takes longer than the limit.
+ *
+ * **When to use**
+ *
+ * Around every call that leaves the process, innermost: a slow dependency then costs its callers a known time, and what
+ * stands further out (breaker, retry, fallback) sees a typed failure. Outside a retry it limits all attempts together.
+ *
+ * **Time line**
+ *
+ * At the limit the effect is interrupted. The failure comes back when its finalizers are done, or at once with
+ * `disconnect`. When the effect finishes first, its exit comes back as it was.
+ *
+ * **Adds** `TimeoutExceeded`, and the errors and requirements of a computed limit and of the listener.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Timeout } from "effect-resilience"
+ *
+ * const slow = Effect.as(Effect.sleep("5 seconds"), "answer")
+ *
+ * const program = slow.pipe(
+ *   Timeout.timeout("1 second"),
+ *   Effect.catchTag("TimeoutExceeded", ({ limit }) => Effect.succeed(`no answer within ${limit}`))
+ * )
+ * ```
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const timeout: {
+  <E1 = never, R1 = never, E2 = never, R2 = never>(
+    options: Duration.DurationInput | Options<E1, R1, E2, R2>
+  ): Policy.Policy<TimeoutExceeded | E1 | E2, R1 | R2>
+  <A, E, R, E1 = never, R1 = never, E2 = never, R2 = never>(
+    self: Effect.Effect<A, E, R>,
+    options: Duration.DurationInput | Options<E1, R1, E2, R2>
+  ): Effect.Effect<A, E | TimeoutExceeded | E1 | E2, R | R1 | R2>
+} = combinator(make)
+
+function make<E1, R1, E2, R2>(
+  input: Duration.DurationInput | Options<E1, R1, E2, R2>
+): Policy.Policy<TimeoutExceeded | E1 | E2, R1 | R2> {
+  const options = isOptions(input) ? input : { limit: input }
+  const { disconnect = false, limit, onTimeout } = options
+  const name = nameOf("Timeout.timeout", "timeout", options.name)
+  const exceeded = (millis: number) => (elapsed: number) => {
+    const error = withoutStack(
+      () => new TimeoutExceeded({ name, limit: Duration.millis(millis), elapsed: Duration.millis(elapsed) })
+    )
+    return Effect.zipRight(Listeners.notify(name, onTimeout, error), Effect.fail(error))
+  }
+  const run = <A, E, R>(self: Effect.Effect<A, E, R>, millis: number) =>
+    withLimit(self, { millis, disconnect, onTimeout: exceeded(millis) })
+  const settings = {
+    limit: Effect.isEffect(limit) ? "computed" : Duration.decode(limit),
+    disconnect: disconnect || undefined
+  }
+
+  if (Effect.isEffect(limit)) {
+    return Policy.make({ kind: "timeout", name, settings }, <A, E, R>(self: Effect.Effect<A, E, R>) =>
+      Effect.flatMap(limit, (computed) => run(self, computedMillis(computed)))
+    )
+  }
+  const millis = optionMillis("Timeout.timeout", "limit", limit, { zero: true, infinite: true })
+  return Policy.make({ kind: "timeout", name, settings }, <A, E, R>(self: Effect.Effect<A, E, R>) =>
+    run(self, millis)
+  )
+}
+
+const isOptions = <E1, R1, E2, R2>(
+  input: Duration.DurationInput | Options<E1, R1, E2, R2>
+): input is Options<E1, R1, E2, R2> => Predicate.hasProperty(input, "limit")
+
+const computedMillis = (computed: Duration.DurationInput): number => {
+  const millis = runtimeMillis(computed)
+  if (millis === undefined) {
+    throw new InvalidOption("Timeout.timeout", "limit", computed, "an effect that computes a duration")
+  }
+  return millis
+}
