@@ -1,0 +1,405 @@
+/**
+ * Something else instead of a failure.
+ *
+ * @since 0.1.0
+ */
+import type * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as Predicate from "effect/Predicate"
+import type * as Types from "effect/Types"
+import { InvalidOption } from "./core/options.js"
+import type * as FailureCondition from "./FailureCondition.js"
+import * as Condition from "./internal/condition.js"
+import * as Listeners from "./internal/listeners.js"
+import { combinator, nameOf } from "./internal/policy.js"
+import * as Policy from "./Policy.js"
+
+// ------------------------------------------------------------------------------------------------------------- models
+
+/**
+ * A fallback is about to be used, for this failure.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface FallbackUsed<out A, out E> {
+  /** The name of the fallback. */
+  readonly name: string
+  readonly failure: FailureCondition.Failed<A, E>
+}
+
+/**
+ * The options of a fallback that fits every effect: it is used for every typed failure.
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export interface GeneralOptions {
+  /** The name in events. Default: `"fallback"`. */
+  readonly name?: string | undefined
+  /** Called before the fallback runs. */
+  readonly onFallback?:
+    ((event: FallbackUsed<unknown, unknown>) => Effect.Effect<unknown, unknown, unknown>) | undefined
+  readonly condition?: undefined
+}
+
+/**
+ * The options of a fallback for effects of one type.
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export interface Options<A, E> {
+  /** The name in events. Default: `"fallback"`. */
+  readonly name?: string | undefined
+  /** Which errors and results it is used for. Default: every typed error. Defects only when the condition says so. */
+  readonly condition?: FailureCondition.FailureCondition<A, E> | undefined
+  /** Called before the fallback runs. */
+  readonly onFallback?: ((event: FallbackUsed<A, E>) => Effect.Effect<unknown, unknown, unknown>) | undefined
+}
+
+/**
+ * The errors that stay in the error channel under a condition: those it certainly does not handle, and those of which the
+ * compiler cannot tell. Without a condition on errors, none.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Unhandled<E, O> = O extends { readonly condition: infer C } ? UnhandledBy<E, C> : never
+
+type UnhandledBy<E, C> = C extends ((...args: never) => unknown) | { readonly any: unknown }
+  ? E
+  : C extends { readonly ignore: { readonly error: unknown } | { readonly tags: unknown } }
+    ? E
+    : C extends { readonly error: unknown } | { readonly tags: unknown }
+      ? Exclude<E, RefinedBy<E, C> | TaggedBy<E, C>>
+      : never
+
+type RefinedBy<E, C> = C extends { readonly error: Predicate.Refinement<E, infer E2> } ? E2 : never
+
+type TaggedBy<E, C> = C extends { readonly tags: ReadonlyArray<infer Tag> }
+  ? Extract<E, { readonly _tag: Tag }>
+  : never
+
+/**
+ * A fallback that fits every effect: typed errors are replaced by what the fallback brings.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Fallback<out A2, out E2 = never, out R2 = never> extends Policy.Described {
+  <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A | A2, E2, R | R2>
+}
+
+/**
+ * A fallback that reads the error, and so fits every effect with such errors.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface FallbackFrom<in E, out A2, out E2, out R2> extends Policy.Described {
+  <A, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A | A2, E2, R | R2>
+}
+
+/**
+ * A fallback for effects of one type.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface FallbackFor<A, E, O, A2, E2, R2> extends Policy.Described {
+  <R>(
+    self: Effect.Effect<A, E, R>
+  ): Effect.Effect<A | A2, Unhandled<E, O> | E2 | Policy.ErrorOf<O>, R | R2 | Policy.ContextOf<O>>
+}
+
+// -------------------------------------------------------------------------------------------------------- combinators
+
+/**
+ * Succeeds with a value instead of failing.
+ *
+ * **When to use**
+ *
+ * Outermost, when there is an answer that is better than none: a default, the last known value, an empty list.
+ *
+ * **Time line**
+ *
+ * The effect runs. When its exit is a failure by the `condition` (a typed error, if nothing else is said), the value takes
+ * its place. A defect stays a defect unless the condition says so, an interruption stays an interruption.
+ *
+ * **Removes** what it handles from the error channel: everything without a condition on errors, the `tags` of a condition,
+ * what its `error` refines to. What the compiler cannot tell stays.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Fallback } from "effect-resilience"
+ *
+ * declare const fetchOffer: Effect.Effect<string, { readonly _tag: "Refused" } | { readonly _tag: "Forbidden" }>
+ *
+ * // Effect<string, never>
+ * const always = fetchOffer.pipe(Fallback.succeed("cold offer"))
+ *
+ * // Effect<string, { readonly _tag: "Forbidden" }>
+ * const sometimes = fetchOffer.pipe(Fallback.succeed("cold offer", { condition: { tags: ["Refused"] } }))
+ * ```
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const succeed: {
+  <A, E, R, A2>(self: Effect.Effect<A, E, R>, value: A2): Effect.Effect<A | A2, never, R>
+  <A, E, R, A2, O extends Types.NoExcessProperties<Options<A, E>, O>>(
+    self: Effect.Effect<A, E, R>,
+    value: A2,
+    options: O
+  ): Effect.Effect<A | A2, Unhandled<E, O> | Policy.ErrorOf<O>, R | Policy.ContextOf<O>>
+  <A2>(value: A2): Fallback<A2>
+  <A2, O extends Types.NoExcessProperties<GeneralOptions, O>>(
+    value: A2,
+    options: O
+  ): Fallback<A2, Policy.ErrorOf<O>, Policy.ContextOf<O>>
+  <A2, A, E, O extends Types.NoExcessProperties<Options<A, E>, O>>(
+    value: A2,
+    options: O
+  ): FallbackFor<A, E, O, A2, never, never>
+} = combinator((value: unknown, options?: AnyOptions) => {
+  const success = Effect.succeed(value)
+  return make("Fallback.succeed", () => success, options)
+})
+
+/**
+ * Succeeds with a value that is computed when it is needed.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Fallback } from "effect-resilience"
+ *
+ * const program = Effect.fail("down").pipe(Fallback.sync(() => `cold offer of ${new Date().toISOString()}`))
+ * ```
+ *
+ * @see {@link succeed} for the time line, the condition and the types.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const sync: {
+  <A, E, R, A2>(self: Effect.Effect<A, E, R>, value: () => A2): Effect.Effect<A | A2, never, R>
+  <A, E, R, A2, O extends Types.NoExcessProperties<Options<A, E>, O>>(
+    self: Effect.Effect<A, E, R>,
+    value: () => A2,
+    options: O
+  ): Effect.Effect<A | A2, Unhandled<E, O> | Policy.ErrorOf<O>, R | Policy.ContextOf<O>>
+  <A2>(value: () => A2): Fallback<A2>
+  <A2, O extends Types.NoExcessProperties<GeneralOptions, O>>(
+    value: () => A2,
+    options: O
+  ): Fallback<A2, Policy.ErrorOf<O>, Policy.ContextOf<O>>
+  <A2, A, E, O extends Types.NoExcessProperties<Options<A, E>, O>>(
+    value: () => A2,
+    options: O
+  ): FallbackFor<A, E, O, A2, never, never>
+} = combinator((value: () => unknown, options?: AnyOptions) => {
+  const success = Effect.sync(value)
+  return make("Fallback.sync", () => success, options)
+})
+
+/**
+ * Runs another effect instead, which is given the failure.
+ *
+ * Its errors are the errors of the whole: nothing falls back from a fallback. For that, see {@link chain}.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Fallback } from "effect-resilience"
+ *
+ * interface Response { readonly status: number; readonly body: string }
+ * declare const fetchOffer: Effect.Effect<Response, { readonly _tag: "ConnectionLost" }>
+ * declare const readCache: Effect.Effect<Response>
+ *
+ * const program = fetchOffer.pipe(
+ *   Fallback.orElse(
+ *     (failure) =>
+ *       failure._tag === "Result"
+ *         ? Effect.logWarning(`the partner answered ${failure.result.status}`).pipe(Effect.zipRight(readCache))
+ *         : readCache,
+ *     { condition: { result: (response) => response.status >= 500 } }
+ *   )
+ * )
+ * ```
+ *
+ * @see {@link succeed} for the time line, the condition and the types.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const orElse: {
+  <A, E, R, A2, E2, R2>(
+    self: Effect.Effect<A, E, R>,
+    use: (failure: FailureCondition.ErrorFailed<E>) => Effect.Effect<A2, E2, R2>
+  ): Effect.Effect<A | A2, E2, R | R2>
+  <A, E, R, A2, E2, R2, O extends Types.NoExcessProperties<Options<A, E>, O>>(
+    self: Effect.Effect<A, E, R>,
+    use: (failure: FailureCondition.Failed<A, E>) => Effect.Effect<A2, E2, R2>,
+    options: O
+  ): Effect.Effect<A | A2, Unhandled<E, O> | E2 | Policy.ErrorOf<O>, R | R2 | Policy.ContextOf<O>>
+  <E, A2, E2, R2>(
+    use: (failure: FailureCondition.ErrorFailed<E>) => Effect.Effect<A2, E2, R2>
+  ): FallbackFrom<E, A2, E2, R2>
+  <A, E, A2, E2, R2, O extends Types.NoExcessProperties<Options<A, E>, O>>(
+    use: (failure: FailureCondition.Failed<A, E>) => Effect.Effect<A2, E2, R2>,
+    options: O
+  ): FallbackFor<A, E, O, A2, E2, R2>
+} = combinator((use: Use, options?: AnyOptions) => make("Fallback.orElse", use, options))
+
+/**
+ * Fails with another error instead, made from the failure. Turns whatever can go wrong inside into what a caller should
+ * see.
+ *
+ * @example
+ * ```ts
+ * import { Data, Effect } from "effect"
+ * import { Fallback, Timeout } from "effect-resilience"
+ *
+ * class PartnerUnavailable extends Data.TaggedError("PartnerUnavailable")<{ readonly reason: string }> {}
+ *
+ * // Effect<string, PartnerUnavailable>
+ * const program = Effect.succeed("hot offer").pipe(
+ *   Timeout.timeout("1 second"),
+ *   Fallback.fail(({ error }) => new PartnerUnavailable({ reason: error._tag }))
+ * )
+ * ```
+ *
+ * @see {@link succeed} for the time line, the condition and the types.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const fail: {
+  <A, E, R, E2>(
+    self: Effect.Effect<A, E, R>,
+    error: (failure: FailureCondition.ErrorFailed<E>) => E2
+  ): Effect.Effect<A, E2, R>
+  <A, E, R, E2, O extends Types.NoExcessProperties<Options<A, E>, O>>(
+    self: Effect.Effect<A, E, R>,
+    error: (failure: FailureCondition.Failed<A, E>) => E2,
+    options: O
+  ): Effect.Effect<A, Unhandled<E, O> | E2 | Policy.ErrorOf<O>, R | Policy.ContextOf<O>>
+  <E, E2>(error: (failure: FailureCondition.ErrorFailed<E>) => E2): FallbackFrom<E, never, E2, never>
+  <A, E, E2, O extends Types.NoExcessProperties<Options<A, E>, O>>(
+    error: (failure: FailureCondition.Failed<A, E>) => E2,
+    options: O
+  ): FallbackFor<A, E, O, never, E2, never>
+} = combinator((error: (failure: Failure) => unknown, options?: AnyOptions) =>
+  make("Fallback.fail", (failure) => Effect.failSync(() => error(failure)), options)
+)
+
+/**
+ * Tries several effects in order: the next one runs when the one before fails with a typed error. Each is given the
+ * original failure. The errors of the last one are the errors of the whole.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Fallback } from "effect-resilience"
+ *
+ * declare const fetchOffer: Effect.Effect<string, "down">
+ * declare const fetchFromMirror: Effect.Effect<string, "mirror down">
+ * declare const readCache: Effect.Effect<string>
+ *
+ * // Effect<string, never>
+ * const program = fetchOffer.pipe(Fallback.chain([() => fetchFromMirror, () => readCache]))
+ * ```
+ *
+ * @see {@link succeed} for the time line, the condition and the types.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const chain: {
+  <A, E, R, const S extends Steps<FailureCondition.ErrorFailed<E>>>(
+    self: Effect.Effect<A, E, R>,
+    steps: S
+  ): Effect.Effect<A | StepSuccess<S>, StepError<S>, R | StepContext<S>>
+  <
+    A,
+    E,
+    R,
+    const S extends Steps<FailureCondition.Failed<A, E>>,
+    O extends Types.NoExcessProperties<Options<A, E>, O>
+  >(
+    self: Effect.Effect<A, E, R>,
+    steps: S,
+    options: O
+  ): Effect.Effect<
+    A | StepSuccess<S>,
+    Unhandled<E, O> | StepError<S> | Policy.ErrorOf<O>,
+    R | StepContext<S> | Policy.ContextOf<O>
+  >
+  <E, const S extends Steps<FailureCondition.ErrorFailed<E>>>(
+    steps: S
+  ): FallbackFrom<E, StepSuccess<S>, StepError<S>, StepContext<S>>
+  <
+    A,
+    E,
+    const S extends Steps<FailureCondition.Failed<A, E>>,
+    O extends Types.NoExcessProperties<Options<A, E>, O>
+  >(
+    steps: S,
+    options: O
+  ): FallbackFor<A, E, O, StepSuccess<S>, StepError<S>, StepContext<S>>
+} = combinator((steps: Steps<Failure>, options?: AnyOptions) => {
+  const [first, ...rest] = steps
+  if (first === undefined) throw new InvalidOption("Fallback.chain", "steps", steps, "at least one effect")
+  const use: Use = (failure) =>
+    rest.reduce((tried, step) => Effect.catchAll(tried, () => step(failure)), first(failure))
+  return make("Fallback.chain", use, options)
+})
+
+/**
+ * The effects of a {@link chain}, each given the original failure.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Steps<F> = readonly [Step<F>, ...ReadonlyArray<Step<F>>]
+
+type Step<F> = (failure: F) => Effect.Effect<unknown, unknown, unknown>
+
+type StepEffects<S extends ReadonlyArray<Step<never>>> = { [K in keyof S]: ReturnType<S[K]> }
+type StepSuccess<S extends ReadonlyArray<Step<never>>> = Effect.Effect.Success<StepEffects<S>[number]>
+type StepContext<S extends ReadonlyArray<Step<never>>> = Effect.Effect.Context<StepEffects<S>[number]>
+type StepError<S extends ReadonlyArray<Step<never>>> = S extends readonly [...infer _Before, infer Last]
+  ? Last extends Step<never>
+    ? Effect.Effect.Error<ReturnType<Last>>
+    : never
+  : Effect.Effect.Error<StepEffects<S>[number]>
+
+// ----------------------------------------------------------------------------------------------------- implementation
+
+type Failure = FailureCondition.Failed<unknown, unknown>
+type Body = Effect.Effect<unknown, unknown, unknown>
+type Use = (failure: Failure) => Body
+type AnyOptions = Options<unknown, unknown>
+
+const make = (policy: string, use: Use, options: AnyOptions = {}): ((self: Body) => Body) => {
+  const name = nameOf(policy, "fallback", options.name)
+  const { classify, looksAtResults } = Condition.compile(options.condition, { defect: false })
+  const instead = (exit: Exit.Exit<unknown, unknown>): Body => {
+    const failure = classify(exit)._tag === "Failure" ? Condition.failed(exit) : undefined
+    if (failure === undefined) return exit
+    return options.onFallback === undefined
+      ? use(failure)
+      : Effect.flatMap(Listeners.notify(name, options.onFallback, { name, failure }), () => use(failure))
+  }
+  const onFailure = (cause: Cause.Cause<unknown>): Body => instead(Exit.failCause(cause))
+  const settings = { with: policy.slice("Fallback.".length), condition: options.condition && "custom" }
+  return Policy.make({ kind: "fallback", name, settings }, (self: Body): Body =>
+    looksAtResults
+      ? Effect.matchCauseEffect(self, { onFailure, onSuccess: (result) => instead(Exit.succeed(result)) })
+      : Effect.catchAllCause(self, onFailure)
+  )
+}
