@@ -1,0 +1,531 @@
+/**
+ * Running an effect again when it fails, on a schedule, within bounds.
+ *
+ * @since 0.1.0
+ */
+import type * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Data from "effect/Data"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
+import type * as Schedule from "effect/Schedule"
+import type * as Types from "effect/Types"
+import * as Backoff from "./Backoff.js"
+import { integer } from "./core/options.js"
+import type * as FailureCondition from "./FailureCondition.js"
+import * as Condition from "./internal/condition.js"
+import { optionMillis, runtimeMillis } from "./internal/duration.js"
+import * as Listeners from "./internal/listeners.js"
+import { combinator, nameOf, withoutStack } from "./internal/policy.js"
+import { Stepper } from "./internal/schedule.js"
+import * as Time from "./internal/time.js"
+import * as Policy from "./Policy.js"
+
+// ------------------------------------------------------------------------------------------------------------- models
+
+/**
+ * Why a retry gave up: the retries were used up, the schedule ended, the next attempt would have come after
+ * `maxDuration`, or the hint was longer than `maxHint`.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Reason = "times" | "schedule" | "maxDuration" | "hint"
+
+/**
+ * An attempt that failed.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface FailedAttempt<out A, out E> {
+  /** The name of the retry. */
+  readonly name: string
+  /** The number of the attempt, from 1. */
+  readonly attempt: number
+  /** The time since the first attempt began. */
+  readonly elapsed: Duration.Duration
+  readonly failure: FailureCondition.Failed<A, E>
+}
+
+/**
+ * An attempt that failed and is followed by another one, `delay` after it failed.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Scheduled<out A, out E> extends FailedAttempt<A, E> {
+  readonly delay: Duration.Duration
+}
+
+/**
+ * The attempt after which a retry gave up.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Exceeded<out A, out E> extends FailedAttempt<A, E> {
+  readonly reason: Reason
+}
+
+/**
+ * All attempts failed. Only with `exceeded: "wrap"`; by default the last failure comes back as it was.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class RetriesExceeded<out A = unknown, out E = unknown> extends Data.TaggedError("RetriesExceeded")<{
+  /** The name of the retry. */
+  readonly name: string
+  /** How many attempts were made. */
+  readonly attempts: number
+  /** The time from the beginning of the first attempt to the end of the last. */
+  readonly elapsed: Duration.Duration
+  readonly reason: Reason
+  /** How the last attempt ended. */
+  readonly lastExit: Exit.Exit<unknown, unknown>
+}> {
+  declare readonly lastExit: Exit.Exit<A, E>
+
+  override get message(): string {
+    return `gave up after ${this.attempts} attempt${this.attempts === 1 ? "" : "s"} in ${Duration.format(this.elapsed)} (${this.reason})`
+  }
+}
+
+/**
+ * What an attempt can know about itself.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Attempt {
+  /** The number of the attempt, from 1. */
+  readonly number: number
+  /** The time since the first attempt began. */
+  readonly elapsed: Duration.Duration
+  /** How the attempt before this one failed. */
+  readonly lastFailure: Option.Option<FailureCondition.Failed<unknown, unknown>>
+}
+
+const firstAttempt: Attempt = { number: 1, elapsed: Duration.zero, lastFailure: Option.none() }
+
+/**
+ * The attempt that is running. Outside a retry it reads as a first attempt; in nested retries it is that of the innermost.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Retry } from "effect-resilience"
+ *
+ * const call = Effect.gen(function* () {
+ *   const attempt = yield* Retry.CurrentAttempt
+ *   yield* Effect.annotateCurrentSpan("http.request.resend_count", attempt.number - 1)
+ * })
+ *
+ * const program = call.pipe(Retry.retry({ times: 2 }))
+ * ```
+ *
+ * @since 0.1.0
+ * @category context
+ */
+export class CurrentAttempt extends Context.Reference<CurrentAttempt>()(
+  "effect-resilience/Retry/CurrentAttempt",
+  {
+    defaultValue: (): Attempt => firstAttempt
+  }
+) {}
+
+/**
+ * @since 0.1.0
+ * @category hints
+ */
+export const NoHintTypeId: unique symbol = Symbol.for("effect-resilience/Retry/NoHint")
+
+/**
+ * @since 0.1.0
+ * @category hints
+ */
+export interface NoHint {
+  readonly [NoHintTypeId]: typeof NoHintTypeId
+}
+
+/**
+ * For `delayFrom`: read no hints, so that the rejection of an inner policy is retried on schedule like any failure.
+ *
+ * @example
+ * ```ts
+ * import { Retry } from "effect-resilience"
+ *
+ * const insistent = Retry.retry({ times: 5, delayFrom: Retry.noHint })
+ * ```
+ *
+ * @since 0.1.0
+ * @category hints
+ */
+export const noHint: NoHint = { [NoHintTypeId]: NoHintTypeId }
+
+// ------------------------------------------------------------------------------------------------------------ options
+
+/**
+ * The options that fit every effect.
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export interface BaseOptions {
+  /**
+   * The delays between attempts, and how many, when the schedule ends. Each call runs it from the start. Default: full
+   * jitter under an exponential from 100 milliseconds, doubling up to 10 seconds.
+   */
+  readonly schedule?: Schedule.Schedule<unknown, never, unknown> | undefined
+  /**
+   * How many times to retry: one attempt more than this at the most. `0` makes one attempt. Default: `2`, and no limit
+   * when a `schedule` is given, which then decides alone.
+   */
+  readonly times?: number | undefined
+  /**
+   * The longest that all attempts and delays together may take. An attempt that would begin later than this is not made
+   * and its delay not slept: the last failure comes back at once. A running attempt is not cut short; that is what a
+   * timeout is for. Default: no limit.
+   */
+  readonly maxDuration?: Duration.DurationInput | undefined
+  /** The longest hint to wait for. A longer one ends the retry at once. Default: 10 seconds. */
+  readonly maxHint?: Duration.DurationInput | undefined
+  /**
+   * What comes back when all attempts failed: `"last"`, the last failure as it was (a result stays a result), or
+   * `"wrap"`, a {@link RetriesExceeded}. Default: `"last"`.
+   */
+  readonly exceeded?: "last" | "wrap" | undefined
+  /** The name in events and in {@link RetriesExceeded}. Default: `"retry"`. */
+  readonly name?: string | undefined
+}
+
+/**
+ * The options of a retry that fits every effect.
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export interface GeneralOptions extends BaseOptions {
+  readonly schedule?: Schedule.Schedule<unknown, unknown, unknown> | undefined
+  readonly delayFrom?: NoHint | undefined
+  readonly onRetryScheduled?:
+    ((event: Scheduled<unknown, unknown>) => Effect.Effect<unknown, unknown, unknown>) | undefined
+  readonly onRetry?:
+    ((event: Scheduled<unknown, unknown>) => Effect.Effect<unknown, unknown, unknown>) | undefined
+  readonly onExceeded?:
+    ((event: Exceeded<unknown, unknown>) => Effect.Effect<unknown, unknown, unknown>) | undefined
+  readonly condition?: undefined
+  readonly abortWhen?: undefined
+  readonly disposeResult?: undefined
+  readonly onAbort?: undefined
+}
+
+/**
+ * The options of a retry for effects of one type.
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export interface Options<A, E> extends BaseOptions {
+  /** Its input is what failed: the error, or the result that counts as a failure. */
+  readonly schedule?: Schedule.Schedule<unknown, E | A, unknown> | undefined
+  /** Which errors and results are failures. Default: every typed error. Defects only when the condition says so. */
+  readonly condition?: FailureCondition.FailureCondition<A, E> | undefined
+  /** Failures that end the retry, whatever attempt they come from: the failure comes back as it was. */
+  readonly abortWhen?: ((failure: FailureCondition.Failed<A, E>) => boolean) | undefined
+  /**
+   * When to come back, read from the failure: the delay is at least this, whatever schedule and jitter say. Default: what
+   * the condition read, else the `retryAfter` of a rejection by a policy further inside. {@link noHint} reads none.
+   */
+  readonly delayFrom?:
+    NoHint | ((failure: FailureCondition.Failed<A, E>) => Duration.DurationInput | undefined) | undefined
+  /** Gives back what a failed result holds, when another attempt replaces it. Runs once for each, not interruptibly. */
+  readonly disposeResult?: ((result: A) => Effect.Effect<unknown, never, unknown>) | undefined
+  /** Called when another attempt is decided on, before the delay. */
+  readonly onRetryScheduled?:
+    ((event: Scheduled<A, E>) => Effect.Effect<unknown, unknown, unknown>) | undefined
+  /** Called after the delay, before the next attempt. */
+  readonly onRetry?: ((event: Scheduled<A, E>) => Effect.Effect<unknown, unknown, unknown>) | undefined
+  /** Called when the retry gives up. */
+  readonly onExceeded?: ((event: Exceeded<A, E>) => Effect.Effect<unknown, unknown, unknown>) | undefined
+  /** Called when `abortWhen` ended the retry. */
+  readonly onAbort?: ((event: FailedAttempt<A, E>) => Effect.Effect<unknown, unknown, unknown>) | undefined
+}
+
+/**
+ * The error that the options add.
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export type ExceededOf<O, A, E> = O extends { readonly exceeded: "wrap" } ? RetriesExceeded<A, E> : never
+
+/**
+ * A retry that fits every effect.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Retry<in out O> extends Policy.Described {
+  <A, E, R>(
+    self: Effect.Effect<A, E, R>
+  ): Effect.Effect<A, E | ExceededOf<O, A, E> | Policy.ErrorOf<O>, R | Policy.ContextOf<O>>
+}
+
+/**
+ * A retry for effects of one type.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface RetryFor<A, E, O> extends Policy.Described {
+  <R>(
+    self: Effect.Effect<A, E, R>
+  ): Effect.Effect<A, E | ExceededOf<O, A, E> | Policy.ErrorOf<O>, R | Policy.ContextOf<O>>
+}
+
+// --------------------------------------------------------------------------------------------------------- combinator
+
+/**
+ * Runs an effect again when it fails.
+ *
+ * **When to use**
+ *
+ * For failures that pass by themselves, around calls that are safe to repeat. Outside a timeout, so that each attempt has
+ * its own, and outside a circuit breaker, so that each attempt counts and an open breaker ends the attempts.
+ *
+ * **Time line**
+ *
+ * The effect runs. When its exit is a failure by the `condition` (a typed error, if nothing else is said), and neither
+ * `abortWhen` nor a bound (`times`, the end of the `schedule`, `maxDuration`) speaks against it, the retry waits for the
+ * schedule's delay, or for the hint if that is longer, and runs the effect again: errors and results share one count, so
+ * n retries are never more than n + 1 attempts. When the last attempt failed its failure comes back as it was.
+ *
+ * A rejection from a policy further inside says when it makes sense to come back (`CircuitOpen.retryAfter`). Up to
+ * `maxHint` that is waited for; a longer one comes back at once, so that no attempt is spent on a door known to be shut.
+ *
+ * A defect is not retried unless the condition says so. An interruption never is, neither of an attempt nor of a wait.
+ *
+ * **Adds** nothing by default; `RetriesExceeded` with `exceeded: "wrap"`; the errors and requirements of schedule and
+ * listeners.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Backoff, Retry } from "effect-resilience"
+ *
+ * declare const fetchStatus: Effect.Effect<{ readonly status: number }, { readonly _tag: "ConnectionLost" }>
+ *
+ * const program = fetchStatus.pipe(
+ *   Retry.retry({
+ *     schedule: Backoff.exponential({ base: "200 millis", max: "2 seconds", jitter: "full" }),
+ *     times: 3,
+ *     maxDuration: "10 seconds",
+ *     condition: { result: (response) => response.status === 503 },
+ *     onRetry: ({ attempt, delay }) => Effect.logInfo(`attempt ${attempt} failed, again after ${delay}`)
+ *   })
+ * )
+ * ```
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const retry: {
+  <O extends Types.NoExcessProperties<GeneralOptions, O>>(options: O): Retry<O>
+  <A, E, O extends Types.NoExcessProperties<Options<A, E>, O>>(options: O): RetryFor<A, E, O>
+  <A, E, R, O extends Types.NoExcessProperties<Options<A, E>, O>>(
+    self: Effect.Effect<A, E, R>,
+    options: O
+  ): Effect.Effect<A, E | ExceededOf<O, A, E> | Policy.ErrorOf<O>, R | Policy.ContextOf<O>>
+} = combinator(make)
+
+// ----------------------------------------------------------------------------------------------------- implementation
+
+/** The options checked and compiled, once for every use of the policy. */
+interface Plan {
+  readonly name: string
+  readonly condition: Condition.Compiled<unknown, unknown>
+  readonly times: number
+  readonly maxDuration: number
+  readonly maxHint: number
+  readonly hintOf: (outcome: FailureCondition.Failure, failure: Failure) => number | undefined
+  readonly schedule: Schedule.Schedule<unknown, unknown, unknown>
+  readonly options: Options<unknown, unknown>
+}
+
+type Failure = FailureCondition.Failed<unknown, unknown>
+type Body = Effect.Effect<unknown, unknown, unknown>
+
+function make(options: Options<unknown, unknown> = {}): (self: Body) => Body {
+  const policy = "Retry.retry"
+  const name = nameOf(policy, "retry", options.name)
+  const times = options.times ?? (options.schedule === undefined ? 2 : Infinity)
+  if (times !== Infinity) integer(policy, "times", times, 0)
+  const range = { zero: true, infinite: true }
+  const maxDuration = optionMillis(policy, "maxDuration", options.maxDuration ?? Infinity, range)
+  const maxHint = optionMillis(policy, "maxHint", options.maxHint ?? defaultMaxHint, range)
+  const plan: Plan = {
+    name,
+    condition: Condition.compile(options.condition, { defect: false }),
+    times,
+    maxDuration,
+    maxHint,
+    hintOf: hintReader(options.delayFrom),
+    schedule: options.schedule ?? defaultSchedule,
+    options
+  }
+  const settings: Policy.Settings = {
+    times: times === Infinity ? undefined : times,
+    schedule: options.schedule === undefined ? undefined : "custom",
+    maxDuration: maxDuration === Infinity ? undefined : Duration.millis(maxDuration),
+    maxHint: options.delayFrom === noHint ? undefined : Duration.millis(maxHint),
+    exceeded: options.exceeded
+  }
+  return Policy.make({ kind: "retry", name, settings }, (self: Body): Body => apply(plan, self))
+}
+
+const defaultMaxHint = Duration.seconds(10)
+const defaultSchedule = Backoff.exponential({ base: "100 millis", max: "10 seconds", jitter: "full" })
+
+const hintReader = (delayFrom: Options<unknown, unknown>["delayFrom"]): Plan["hintOf"] => {
+  if (typeof delayFrom === "function") {
+    return (_outcome, failure) => {
+      const hint = delayFrom(failure)
+      return hint === undefined ? undefined : runtimeMillis(hint)
+    }
+  }
+  if (delayFrom !== undefined) return () => undefined
+  return (outcome, failure) => {
+    const hint = Condition.retryAfter(outcome, failure)
+    return hint === undefined ? undefined : Duration.toMillis(hint)
+  }
+}
+
+/** One call: it begins with the first attempt and owns its run of the schedule. */
+class Run {
+  private stepper: Stepper<unknown, unknown> | undefined
+  readonly startedAt: number
+
+  constructor(
+    readonly plan: Plan,
+    readonly self: Body,
+    readonly clock: Clock.Clock
+  ) {
+    this.startedAt = Time.monotonicMillis(clock)
+  }
+
+  elapsed(): number {
+    return Time.monotonicMillis(this.clock) - this.startedAt
+  }
+
+  /** The schedule is only started by a failure: a call that succeeds pays nothing for it. */
+  nextDelay(failure: Failure): Effect.Effect<number | undefined, never, unknown> {
+    this.stepper ??= new Stepper(this.plan.schedule, this.clock)
+    return this.stepper.next(inputOf(failure))
+  }
+}
+
+const inputOf = (failure: Failure): unknown =>
+  failure._tag === "Error" ? failure.error : failure._tag === "Result" ? failure.result : failure.defect
+
+const apply = (plan: Plan, self: Body): Body =>
+  Effect.withFiberRuntime((fiber) => {
+    const run = new Run(plan, self, Time.clockOf(fiber))
+    // Without a retry around this one, the reference reads as a first attempt by itself.
+    const nested = fiber.currentContext.unsafeMap.has(CurrentAttempt.key)
+    return attempt(run, 1, nested ? Effect.provideService(self, CurrentAttempt, firstAttempt) : self)
+  })
+
+const attempt = (run: Run, number: number, body: Body): Body =>
+  run.plan.condition.looksAtResults
+    ? Effect.matchCauseEffect(body, {
+        onFailure: (cause) => attempted(run, number, Exit.failCause(cause)),
+        onSuccess: (result) => attempted(run, number, Exit.succeed(result))
+      })
+    : Effect.catchAllCause(body, (cause) => attempted(run, number, Exit.failCause(cause)))
+
+/** Another attempt, and when. */
+interface Next {
+  readonly at: number
+  readonly event: Scheduled<unknown, unknown>
+}
+
+/** What follows an attempt: another one, or the exit that comes back. */
+type Decided = Effect.Effect<Next | Exit.Exit<unknown, unknown>, unknown, unknown>
+
+/** An attempt has ended: hand its exit on, or make another one. */
+const attempted = (run: Run, number: number, exit: Exit.Exit<unknown, unknown>): Body =>
+  Effect.flatMap(settle(run, number, exit), (next) => (Exit.isExit(next) ? next : again(run, number, next)))
+
+/**
+ * What follows an attempt, after a result that is replaced has been disposed of. The result is this retry's to give back
+ * from the end of the attempt on, so that an interruption or a listener that fails in between cannot lose it.
+ */
+const settle = (run: Run, number: number, exit: Exit.Exit<unknown, unknown>): Decided => {
+  const { disposeResult } = run.plan.options
+  const decided = Effect.suspend(() => decide(run, number, exit))
+  if (disposeResult === undefined || Exit.isFailure(exit)) return decided
+  const dispose = Effect.suspend(() => disposeResult(exit.value))
+  return Effect.uninterruptibleMask((restore) =>
+    Effect.flatMap(
+      Effect.onError(restore(decided), () => dispose),
+      (next): Decided => (Exit.isExit(next) ? Effect.succeed(next) : Effect.as(dispose, next))
+    )
+  )
+}
+
+const again = (run: Run, number: number, { at, event }: Next): Body =>
+  Effect.flatMap(Time.sleepUntil(run.clock, at), () =>
+    Effect.flatMap(Listeners.notify(run.plan.name, run.plan.options.onRetry, event), () => {
+      const current: Attempt = {
+        number: number + 1,
+        elapsed: Duration.millis(run.elapsed()),
+        lastFailure: Option.some(event.failure)
+      }
+      return attempt(run, number + 1, Effect.provideService(run.self, CurrentAttempt, current))
+    })
+  )
+
+const decide = (run: Run, number: number, exit: Exit.Exit<unknown, unknown>): Decided => {
+  const { condition, hintOf, maxDuration, maxHint, name, options, times } = run.plan
+  const outcome = condition.classify(exit)
+  const failure = outcome._tag === "Failure" ? Condition.failed(exit) : undefined
+  if (outcome._tag !== "Failure" || failure === undefined) return Effect.succeed(exit)
+
+  const failedAt = run.elapsed()
+  const event = { name, attempt: number, elapsed: Duration.millis(failedAt), failure }
+  if (options.abortWhen?.(failure) === true) {
+    return Effect.as(Listeners.notify(name, options.onAbort, event), exit)
+  }
+  const giveUp = (reason: Reason): Decided =>
+    Effect.map(Listeners.notify(name, options.onExceeded, { ...event, reason }), () =>
+      options.exceeded === "wrap" ? Exit.fail(exceeded(event, exit, reason)) : exit
+    )
+  if (number > times) return giveUp("times")
+  const hint = hintOf(outcome, failure)
+  if (hint !== undefined && hint > maxHint) return giveUp("hint")
+
+  return Effect.flatMap(run.nextDelay(failure), (scheduled): Decided => {
+    if (scheduled === undefined) return giveUp("schedule")
+    const delay = Math.max(scheduled, hint ?? 0)
+    if (failedAt + delay > maxDuration) return giveUp("maxDuration")
+    const next: Next = {
+      at: run.startedAt + failedAt + delay,
+      event: { ...event, delay: Duration.millis(delay) }
+    }
+    // The listener may take its time, so the bound is checked once more before the delay is slept.
+    return Effect.flatMap(Listeners.notify(name, options.onRetryScheduled, next.event), (): Decided =>
+      run.elapsed() > maxDuration ? giveUp("maxDuration") : Effect.succeed(next)
+    )
+  })
+}
+
+const exceeded = (
+  { attempt, elapsed, name }: FailedAttempt<unknown, unknown>,
+  lastExit: Exit.Exit<unknown, unknown>,
+  reason: Reason
+): RetriesExceeded =>
+  withoutStack(() => new RetriesExceeded({ name, attempts: attempt, elapsed, reason, lastExit }))
