@@ -138,7 +138,8 @@ const begin = (from: Circuit, now: number): Common => ({
   since: now,
   counts: noCounts,
   failuresInARow: from.failuresInARow,
-  reopenings: from.reopenings,
+  // A circuit that stayed closed for as long as it had been open has recovered, and starts over.
+  reopenings: from.state === "closed" && now - from.since >= from.openedFor ? 0 : from.reopenings,
   openedFor: from.openedFor
 })
 
@@ -161,11 +162,10 @@ const toOpen = (
   now: number,
   cause: { readonly failure: unknown; readonly retryAfter: number | undefined }
 ): Open => {
-  // A circuit that stayed closed for as long as it had been open has recovered, and starts over.
-  const recovered = from.state === "closed" && now - from.since >= from.openedFor
-  const reopenings = recovered ? 0 : from.reopenings
-  const openedFor = config.openFor({ reopenings, ...cause })
-  return { ...begin(from, now), state: "open", reopenings: reopenings + 1, openedFor, until: now + openedFor }
+  const common = begin(from, now)
+  const { reopenings } = common
+  const openedFor = config.openFor({ reopenings, failure: cause.failure, retryAfter: cause.retryAfter })
+  return { ...common, state: "open", reopenings: reopenings + 1, openedFor, until: now + openedFor }
 }
 
 // --------------------------------------------------------------------------------------------------------------- time
@@ -254,13 +254,18 @@ export const record = (
 ): Recorded => {
   const { circuit, transitions } = settle(config, before, now)
   if (!holds(circuit, permit)) return { circuit, transitions, counted: false }
-  const counted = count(config, release(circuit, permit), result, now)
+  const counted = count(config, withoutPermit(circuit, permit), result, now)
   const step = decide(config, { circuit: counted, transitions }, result, now)
   return { circuit: step.circuit, transitions: step.transitions, counted: true }
 }
 
 /** Takes a permit back without a result: an interrupted or ignored call decides nothing. */
-export const release = (circuit: Circuit, permit: Permit): Circuit =>
+export const release = (config: Config, before: Circuit, permit: Permit, now: number): Step => {
+  const { circuit, transitions } = settle(config, before, now)
+  return { circuit: withoutPermit(circuit, permit), transitions }
+}
+
+const withoutPermit = (circuit: Circuit, permit: Permit): Circuit =>
   circuit.state === "half-open" && permit.probe !== undefined && holds(circuit, permit)
     ? withoutProbe(circuit, permit.probe)
     : circuit
@@ -336,18 +341,21 @@ export const reset = (config: Config, before: Circuit, now: number): Step => {
 
 // ------------------------------------------------------------------------------------------------- surviving a restart
 
-/** A circuit as plain data without instants: how long ago and how much longer instead of when. */
+/**
+ * A circuit as plain data without instants: how long ago and how much longer instead of when. JSON turns what is endless
+ * into `null`, so `null` is endless on the way back.
+ */
 export interface Memory {
   readonly state: StateName
   readonly generation: number
   /** For how many milliseconds it has been in the state. */
   readonly age: number
-  /** For how many milliseconds it stays open, when it is open. */
-  readonly remaining: number | undefined
+  /** For how many milliseconds it stays open; 0 when it is not open. */
+  readonly remaining: number | null
   readonly counts: Counts
   readonly failuresInARow: number
   readonly reopenings: number
-  readonly openedFor: number
+  readonly openedFor: number | null
   readonly seen: ReadonlyArray<Trip.Memory>
 }
 
@@ -358,7 +366,7 @@ export const remember = (config: Config, before: Circuit, now: number): Memory =
     state: circuit.state,
     generation: circuit.generation,
     age: now - circuit.since,
-    remaining: retryAfter(circuit, now),
+    remaining: retryAfter(circuit, now) ?? 0,
     counts: circuit.counts,
     failuresInARow: circuit.failuresInARow,
     reopenings: circuit.reopenings,
@@ -369,7 +377,8 @@ export const remember = (config: Config, before: Circuit, now: number): Memory =
 
 /** The circuit that data from `elapsed` milliseconds ago describes. */
 export const recall = (config: Config, memory: Memory, now: number, elapsed: number): Circuit => {
-  const { age, counts, failuresInARow, generation, openedFor, remaining, reopenings, state } = memory
+  const { age, counts, failuresInARow, generation, reopenings, state } = memory
+  const openedFor = memory.openedFor ?? Infinity
   const since = now - elapsed - age
   const common = { generation, since, counts, failuresInARow, reopenings, openedFor }
   switch (state) {
@@ -377,7 +386,7 @@ export const recall = (config: Config, memory: Memory, now: number, elapsed: num
     case "metrics-only":
       return { ...common, state, seen: Trip.recall(config.trip, memory.seen, now, elapsed) }
     case "open":
-      return { ...common, state, until: now - elapsed + (remaining ?? 0) }
+      return { ...common, state, until: now - elapsed + (memory.remaining ?? Infinity) }
     case "half-open":
       return { ...common, state, probes: noProbes, nextProbe: 0 }
     default:

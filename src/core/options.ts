@@ -50,7 +50,7 @@ export const finite = (policy: string, option: string, value: number, min: numbe
 
 /** A fraction in (0, 1]: a rate that can be reached and that nothing reaches for free. */
 export const fraction = (policy: string, option: string, value: number): number => {
-  if (!(value > 0 && value <= 1)) {
+  if (!Number.isFinite(value) || value <= 0 || value > 1) {
     throw new InvalidOption(policy, option, value, "a fraction greater than 0 and at most 1")
   }
   return value

@@ -84,7 +84,7 @@ export const slowRate = (options: RateOptions & { readonly slowerThan: number })
 
 export const any = (rules: ReadonlyArray<Trip>): Any => {
   if (rules.length === 0) throw new InvalidOption("Trip.any", "rules", rules, "at least one rule")
-  return { _tag: "any", rules }
+  return { _tag: "any", rules: [...rules] }
 }
 
 /** The calls that a rate over time waits for when nothing else is said. */
