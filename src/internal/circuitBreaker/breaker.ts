@@ -1,0 +1,422 @@
+/**
+ * The circuit breaker bound to Effect: the clock is read, the rule in `core/circuit` is stepped once, the effect runs
+ * outside of that step, and its exit becomes the next step.
+ */
+import type * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as PubSub from "effect/PubSub"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import * as Tracer from "effect/Tracer"
+import type * as CircuitBreaker from "../../CircuitBreaker.js"
+import * as Circuit from "../../core/circuit.js"
+import { InvalidOption } from "../../core/options.js"
+import type * as FailureCondition from "../../FailureCondition.js"
+import * as Policy from "../../Policy.js"
+import { Cell } from "../cell.js"
+import * as Condition from "../condition.js"
+import * as Listeners from "../listeners.js"
+import { nameOf, withoutStack } from "../policy.js"
+import * as Time from "../time.js"
+import { CircuitOpen } from "./circuitOpen.js"
+import { type Configured, configure, constructorName } from "./options.js"
+import { fromSnapshot, metricsOf, toSnapshot } from "./snapshot.js"
+
+export const TypeId: CircuitBreaker.TypeId = Symbol.for(
+  "effect-resilience/CircuitBreaker"
+) as CircuitBreaker.TypeId
+
+export const kind = "circuit-breaker"
+
+/** A permit as the breaker knows it. */
+class HeldPermit implements CircuitBreaker.Permit {
+  /** A permit is given back once: what comes second counts for nothing. */
+  returned = false
+
+  constructor(
+    readonly owner: Breaker,
+    readonly permit: Circuit.Permit
+  ) {}
+
+  get name(): string {
+    return this.owner.name
+  }
+
+  get probe(): boolean {
+    return this.permit.probe !== undefined
+  }
+}
+
+/** The outcome of a call with what a listener or `openFor` may want to know about it. */
+interface Observed {
+  readonly failed: boolean
+  readonly failure: FailureCondition.Failed<unknown, unknown> | undefined
+  readonly retryAfter: Duration.Duration | undefined
+}
+
+const succeeded: Observed = { failed: false, failure: undefined, retryAfter: undefined }
+
+/** What an exit means: `undefined` when it is to be ignored. */
+const observe = (classify: Classify, exit: Exit.Exit<unknown, unknown>): Observed | undefined => {
+  const outcome = classify(exit)
+  if (outcome._tag === "Success") return succeeded
+  const failure = outcome._tag === "Failure" ? Condition.failed(exit) : undefined
+  if (outcome._tag !== "Failure" || failure === undefined) return undefined
+  return { failed: true, failure, retryAfter: Condition.retryAfter(outcome, failure) }
+}
+
+type Body = Effect.Effect<unknown, unknown, unknown>
+type Classify = FailureCondition.Classifier<unknown, unknown>
+type Restore = <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+
+/** Telling whoever listens, or `undefined` when nobody does: then it costs nothing. */
+type Told = Effect.Effect<void> | undefined
+
+const both = (first: Told, second: Told): Told =>
+  first === undefined ? second : second === undefined ? first : Effect.zipRight(first, second)
+
+const after = (told: Told, self: Body): Body => (told === undefined ? self : Effect.zipRight(told, self))
+
+/**
+ * Makes a breaker. What its schedule and its listeners require is taken from the context, and stands in the types of the
+ * public constructors.
+ */
+export const make = (
+  options: CircuitBreaker.Options,
+  defaultName: string
+): Effect.Effect<CircuitBreaker.CircuitBreaker> => {
+  const made: Effect.Effect<CircuitBreaker.CircuitBreaker, never, unknown> = Effect.gen(function* () {
+    const name = nameOf(constructorName, defaultName, options.name)
+    const configured = configure(options)
+    const clock = yield* Effect.clock
+    const context = withoutSpan(yield* Effect.context<unknown>())
+    const changes = yield* PubSub.sliding<CircuitBreaker.StateChange>(64)
+    yield* configured.openFor.prepare(clock)
+    const now = Time.monotonicMillis(clock)
+    const { initial } = options
+    const circuit =
+      initial === undefined
+        ? Circuit.initial(configured.config, now)
+        : fromSnapshot(configured.config, initial, now, Time.wallMillis(clock))
+    const parts: Parts = { ...configured, name, listeners: options, context, changes }
+    return new Breaker(parts, circuit, initial?.rejected ?? 0)
+  })
+  return made as Effect.Effect<CircuitBreaker.CircuitBreaker>
+}
+
+/** The services of whoever made the breaker, for listeners: they run in the span of the call that made it happen. */
+const withoutSpan = (context: Context.Context<unknown>): Context.Context<unknown> => {
+  const services = new Map(context.unsafeMap)
+  services.delete(Tracer.ParentSpan.key)
+  return Context.unsafeMake(services)
+}
+
+/** What a breaker is made of, fixed for its life. */
+interface Parts extends Configured {
+  readonly name: string
+  readonly listeners: CircuitBreaker.Listeners
+  readonly context: Context.Context<unknown>
+  readonly changes: PubSub.PubSub<CircuitBreaker.StateChange>
+}
+
+class Breaker implements CircuitBreaker.CircuitBreaker {
+  readonly [TypeId]: CircuitBreaker.TypeId = TypeId
+  readonly kind = kind
+  readonly name: string
+  readonly settings: Policy.Settings
+  readonly protect: Policy.Policy<CircuitOpen>
+  readonly changes: Stream.Stream<CircuitBreaker.StateChange>
+  private readonly cell: Cell<Circuit.Circuit>
+  /** How many had been turned away when the state began. */
+  private rejectedBefore: number
+
+  constructor(
+    private readonly parts: Parts,
+    circuit: Circuit.Circuit,
+    /** Calls turned away. Not part of the state, so that turning a call away changes nothing that decides. */
+    private rejected: number
+  ) {
+    this.name = parts.name
+    this.settings = parts.settings
+    this.cell = new Cell(circuit)
+    this.rejectedBefore = rejected
+    this.changes = Stream.fromPubSub(parts.changes)
+    this.protect = Policy.make(this, <A, E, R>(self: Effect.Effect<A, E, R>) => this.guard(byDefault, self))
+  }
+
+  readonly protectWhen = <A, E>(
+    condition: FailureCondition.FailureCondition<A, E>
+  ): CircuitBreaker.ProtectFor<A, E> => {
+    const { classify } = Condition.compile(condition, { defect: true })
+    return Policy.make(this, <R>(self: Effect.Effect<A, E, R>) => this.guard(classify, self))
+  }
+
+  /** The one place where the types of a call are left behind: what goes in comes out, but for a rejection. */
+  private guard<A, E, R>(
+    classify: FailureCondition.Classifier<A, E>,
+    self: Effect.Effect<A, E, R>
+  ): Effect.Effect<A, E | CircuitOpen, R> {
+    return this.run(classify as Classify, self) as Effect.Effect<A, E | CircuitOpen, R>
+  }
+
+  // ---------------------------------------------------------------------------------------------------------- a call
+
+  private run(classify: Classify, self: Body): Body {
+    return this.prepared((clock) => {
+      const { generation, state } = this.cell.current
+      if (state === "disabled") return self
+      return state === "closed" || state === "metrics-only"
+        ? this.runCounted(classify, self, generation, clock)
+        : this.runMasked(classify, self, clock)
+    })
+  }
+
+  /** A circuit that lets everything in does not change by it, and the call holds nothing that it would have to give back. */
+  private runCounted(classify: Classify, self: Body, generation: number, clock: Clock.Clock): Body {
+    const permit: Circuit.Permit = { generation, probe: undefined, startedAt: Time.monotonicMillis(clock) }
+    const settle = (exit: Exit.Exit<unknown, unknown>): Body => {
+      const observed = observe(classify, exit)
+      return observed === undefined ? exit : after(this.count(permit, observed, clock), exit)
+    }
+    // Neither handler runs for an interruption from outside, and neither needs to.
+    return Effect.matchCauseEffect(self, {
+      onFailure: (cause) => settle(Exit.failCause(cause)),
+      onSuccess: (value) => settle(Exit.succeed(value))
+    })
+  }
+
+  /** A call that may be a probe: from the moment it is let in until its permit is back nothing can come between. */
+  private runMasked(classify: Classify, self: Body, clock: Clock.Clock): Body {
+    return Effect.uninterruptibleMask((restore) =>
+      Effect.suspend(() => {
+        const { permit, told } = this.admit(clock)
+        if (permit === undefined) return restore(after(told, this.reject(clock)))
+        const uninterruptible = permit.probe !== undefined && this.parts.uninterruptible
+        const body = uninterruptible ? after(told && restore(told), self) : restore(after(told, self))
+        return Effect.flatMap(Effect.exit(body), (exit) =>
+          this.settle(classify, permit, exit, clock, restore)
+        )
+      })
+    )
+  }
+
+  private settle(
+    classify: Classify,
+    permit: Circuit.Permit,
+    exit: Exit.Exit<unknown, unknown>,
+    clock: Clock.Clock,
+    restore: Restore
+  ): Body {
+    let observed: Observed | undefined
+    try {
+      observed = observe(classify, exit)
+    } catch (defect) {
+      // A condition that throws is a bug to show, but not a reason to keep the permit.
+      const told = this.giveBack(permit, clock)
+      return after(told && restore(told), Effect.die(defect))
+    }
+    const told = observed === undefined ? this.giveBack(permit, clock) : this.count(permit, observed, clock)
+    return after(told && restore(told), exit)
+  }
+
+  private reject(clock: Clock.Clock): Effect.Effect<never, CircuitOpen> {
+    return Effect.suspend(() => {
+      const { state } = this.cell.current
+      this.rejected += 1
+      const remaining = Circuit.retryAfter(this.cell.current, Time.monotonicMillis(clock))
+      const error = withoutStack(
+        () =>
+          new CircuitOpen({
+            name: this.name,
+            state: state === "half-open" || state === "isolated" ? state : "open",
+            retryAfter: remaining === undefined ? undefined : Duration.millis(remaining)
+          })
+      )
+      const told = this.tell(this.parts.listeners.onRejected, error)
+      return told === undefined ? Effect.fail(error) : Effect.zipRight(told, Effect.fail(error))
+    })
+  }
+
+  // --------------------------------------------------------------------------------------------------------- one step
+
+  /** Lets a call in, or turns it away. */
+  private admit(clock: Clock.Clock): { readonly permit: Circuit.Permit | undefined; readonly told: Told } {
+    const admission = Circuit.acquire(this.parts.config, this.cell.current, Time.monotonicMillis(clock))
+    return { permit: admission.permit, told: this.commit(admission) }
+  }
+
+  /** Counts the outcome of a call, and takes its permit back. */
+  private count(permit: Circuit.Permit, { failed, failure, retryAfter }: Observed, clock: Clock.Clock): Told {
+    const now = Time.monotonicMillis(clock)
+    const duration = now - permit.startedAt
+    const hint = retryAfter === undefined ? undefined : Duration.toMillis(retryAfter)
+    const result = { failed, duration, failure, retryAfter: hint }
+    const step = Circuit.record(this.parts.config, this.cell.current, permit, result, now)
+    const changed = this.commit(step)
+    if (!step.counted) return changed
+    const { onFailure, onSuccess } = this.parts.listeners
+    if (failed ? onFailure === undefined : onSuccess === undefined) return changed
+    const event = { name: this.name, duration: Duration.millis(duration) }
+    return both(failed ? this.tell(onFailure, { ...event, failure }) : this.tell(onSuccess, event), changed)
+  }
+
+  /** Takes a permit back from a call that says nothing. */
+  private giveBack(permit: Circuit.Permit, clock: Clock.Clock): Told {
+    return this.commit(
+      Circuit.release(this.parts.config, this.cell.current, permit, Time.monotonicMillis(clock))
+    )
+  }
+
+  /** Makes a step the state of the breaker, and publishes the changes of state in it. */
+  private commit({ circuit, transitions }: Circuit.Step): Told {
+    this.cell.current = circuit
+    const told = transitions.reduce<Told>(
+      (before, transition) => both(before, this.changed(transition)),
+      undefined
+    )
+    const problem = this.parts.openFor.takeProblem()
+    return problem === undefined
+      ? told
+      : both(
+          Effect.logWarning(`"openFor" of "${this.name}" gave no duration, so the default is used`, problem),
+          told
+        )
+  }
+
+  private changed({ from, to }: Circuit.Transition): Told {
+    const rejected = this.rejected - this.rejectedBefore
+    this.rejectedBefore = this.rejected
+    if (to.state === "open") this.parts.openFor.used(to.reopenings - 1)
+    if (from.state === to.state) return undefined
+    const change: CircuitBreaker.StateChange = {
+      name: this.name,
+      from: from.state,
+      to: to.state,
+      metrics: metricsOf(this.parts.config, from, to.since, rejected),
+      openFor: to.state === "open" ? Duration.millis(to.openedFor) : undefined
+    }
+    this.parts.changes.unsafeOffer(change)
+    const { onClose, onHalfOpen, onOpen, onStateChange } = this.parts.listeners
+    const listener = { open: onOpen, "half-open": onHalfOpen, closed: onClose }
+    const particular = to.state in listener ? listener[to.state as keyof typeof listener] : undefined
+    return both(this.tell(particular, change), this.tell(onStateChange, change))
+  }
+
+  private tell<Event>(
+    listener: ((event: Event) => Effect.Effect<unknown, unknown, unknown>) | undefined,
+    event: Event
+  ): Told {
+    return listener && Effect.provide(Listeners.notifyShared(this.name, listener, event), this.parts.context)
+  }
+
+  /** Runs a step with the clock of the fiber, after the open times have been worked out where an opening used one. */
+  private prepared<A, E, R>(step: (clock: Clock.Clock) => Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
+    return Effect.withFiberRuntime((fiber) => {
+      const clock = Time.clockOf(fiber)
+      const { context, openFor } = this.parts
+      if (!openFor.stale) return step(clock)
+      return Effect.flatMap(Effect.provide(openFor.prepare(clock), context), () => step(clock))
+    })
+  }
+
+  // ------------------------------------------------------------------------------------------------------ without a call
+
+  readonly acquire: Effect.Effect<CircuitBreaker.Permit, CircuitOpen, Scope.Scope> = Effect.suspend(() =>
+    this.prepared((clock) =>
+      Effect.uninterruptibleMask((restore) =>
+        Effect.suspend(() => {
+          const { permit, told } = this.admit(clock)
+          if (permit === undefined) return restore(Effect.zipRight(told ?? Effect.void, this.reject(clock)))
+          const held = new HeldPermit(this, permit)
+          return Effect.zipRight(
+            Effect.addFinalizer(() => this.record(held, Condition.ignored)),
+            Effect.as(restore(told ?? Effect.void), held)
+          )
+        })
+      )
+    )
+  )
+
+  readonly record = (held: CircuitBreaker.Permit, outcome: FailureCondition.Outcome): Effect.Effect<void> =>
+    this.prepared((clock) => {
+      if (!(held instanceof HeldPermit) || held.owner !== this) {
+        return Effect.die(
+          new InvalidOption("CircuitBreaker.record", "permit", held.name, `a permit of "${this.name}"`)
+        )
+      }
+      if (held.returned) return Effect.void
+      held.returned = true
+      if (outcome._tag === "Ignored") return this.giveBack(held.permit, clock) ?? Effect.void
+      const observed =
+        outcome._tag === "Success"
+          ? succeeded
+          : { failed: true, failure: undefined, retryAfter: outcome.retryAfter }
+      return this.count(held.permit, observed, clock) ?? Effect.void
+    })
+
+  // ----------------------------------------------------------------------------------------------------------- reading
+
+  /** The circuit as it is now. Looking changes nothing: what has become due is stepped by the next call. */
+  private readonly now = Effect.map(Effect.clock, (clock) => {
+    const now = Time.monotonicMillis(clock)
+    return { now, clock, circuit: Circuit.settle(this.parts.config, this.cell.current, now).circuit }
+  })
+
+  readonly state: Effect.Effect<CircuitBreaker.State> = Effect.map(this.now, ({ circuit }) => circuit.state)
+
+  readonly remainingDelay: Effect.Effect<Duration.Duration> = Effect.map(this.now, ({ circuit, now }) =>
+    Duration.millis(Circuit.retryAfter(circuit, now) ?? 0)
+  )
+
+  readonly snapshot: Effect.Effect<CircuitBreaker.Snapshot> = Effect.map(
+    this.now,
+    ({ circuit, clock, now }) =>
+      toSnapshot(this.name, this.parts.config, circuit, this.rejected, now, Time.wallMillis(clock))
+  )
+
+  // ---------------------------------------------------------------------------------------------------------- steering
+
+  /** A step asked for by hand, from the states in which it means something. */
+  private steer(
+    step: (config: Circuit.Config, circuit: Circuit.Circuit, now: number) => Circuit.Step,
+    from?: ReadonlyArray<CircuitBreaker.State>
+  ): Effect.Effect<void> {
+    return Effect.suspend(() =>
+      this.prepared((clock) => {
+        if (from !== undefined && !from.includes(this.cell.current.state)) return Effect.void
+        const next = step(this.parts.config, this.cell.current, Time.monotonicMillis(clock))
+        return this.commit(next) ?? Effect.void
+      })
+    )
+  }
+
+  private to(state: CircuitBreaker.State, from?: ReadonlyArray<CircuitBreaker.State>): Effect.Effect<void> {
+    return this.steer((config, circuit, now) => Circuit.steer(config, circuit, state, now), from)
+  }
+
+  readonly open: Effect.Effect<void> = this.to("open")
+  readonly close: Effect.Effect<void> = this.to("closed")
+  readonly halfOpen: Effect.Effect<void> = this.to("half-open")
+  readonly isolate: Effect.Effect<void> = this.to("isolated")
+  readonly release: Effect.Effect<void> = this.to("closed", ["isolated"])
+  readonly disable: Effect.Effect<void> = this.to("disabled")
+  readonly metricsOnly: Effect.Effect<void> = this.to("metrics-only")
+  readonly enable: Effect.Effect<void> = this.to("closed", ["disabled", "metrics-only"])
+  readonly reset: Effect.Effect<void> = Effect.zipLeft(
+    this.steer(Circuit.reset),
+    Effect.sync(() => {
+      this.rejected = 0
+      this.rejectedBefore = 0
+    })
+  )
+}
+
+const byDefault: FailureCondition.Classifier<unknown, unknown> = Condition.compile<unknown, unknown>(
+  undefined,
+  {
+    defect: true
+  }
+).classify
