@@ -20,7 +20,7 @@ import type * as FailureCondition from "./FailureCondition.js"
 import * as internal from "./internal/circuitBreaker/breaker.js"
 import type { CircuitOpen } from "./internal/circuitBreaker/circuitOpen.js"
 import { configure } from "./internal/circuitBreaker/options.js"
-import { accessors, perInstance, validSettings } from "./internal/service.js"
+import { accessors, perInstance, readSettings } from "./internal/service.js"
 import * as Policy from "./Policy.js"
 import type * as Trip from "./Trip.js"
 
@@ -118,7 +118,10 @@ export interface CallFailed {
  * @category models
  */
 export interface Opening {
-  /** What failed; `undefined` when it was no call: opened by hand, or a probe that never answered. */
+  /**
+   * What failed; `undefined` when it was no failing call: opened by hand, a probe that never answered, an outcome recorded
+   * by hand, or a success that was slow or that completed the calls a rate was waiting for.
+   */
   readonly failure: FailureCondition.Failed<unknown, unknown> | undefined
   /** When to come back, where the failure says so: by the condition's `retryAfter`, or as the rejection of a policy. */
   readonly retryAfter: Duration.Duration | undefined
@@ -371,12 +374,12 @@ export interface Settings {
 export interface Listeners {
   readonly onSuccess?: ((event: CallSucceeded) => Effect.Effect<unknown, unknown, unknown>) | undefined
   readonly onFailure?: ((event: CallFailed) => Effect.Effect<unknown, unknown, unknown>) | undefined
-  readonly onRejected?: ((event: CircuitOpen) => Effect.Effect<unknown, unknown, unknown>) | undefined
   readonly onOpen?: ((event: StateChange) => Effect.Effect<unknown, unknown, unknown>) | undefined
   readonly onHalfOpen?: ((event: StateChange) => Effect.Effect<unknown, unknown, unknown>) | undefined
   readonly onClose?: ((event: StateChange) => Effect.Effect<unknown, unknown, unknown>) | undefined
   /** Called after the three above, and for every other change of state. */
   readonly onStateChange?: ((event: StateChange) => Effect.Effect<unknown, unknown, unknown>) | undefined
+  readonly onRejected?: ((event: CircuitOpen) => Effect.Effect<unknown, unknown, unknown>) | undefined
 }
 
 /**
@@ -389,7 +392,8 @@ export interface Options extends Omit<Settings, "openFor">, Listeners {
    * reopening and from the start once the circuit has stayed closed for as long as it had been open; or a function of what
    * opened it, so that a `Retry-After` can decide. Default: 10 seconds.
    *
-   * A function that throws or returns no duration leaves the default, and a warning in the log.
+   * A function is asked whenever an opening is due, also when a breaker is only looked at, so it should answer the same
+   * each time. One that throws or returns no duration leaves the default, and a warning in the log.
    */
   readonly openFor?:
     | Duration.DurationInput
@@ -533,8 +537,9 @@ const service = <Self, T extends Context.Tag<Self, CircuitBreaker>>(
     layerConfig: (settings: Config.Config.Wrap<Settings>, listeners: Listeners = {}) =>
       Layer.effect(
         tag,
-        Effect.flatMap(validSettings(settings, configure), (options) =>
-          internal.make({ ...options, ...listeners }, name)
+        Effect.flatMap(
+          readSettings(settings, (read) => configure(read, name)),
+          (options) => internal.make({ ...options, ...listeners }, name)
         )
       ),
     protect: Policy.make(described, <A, E, R>(self: Effect.Effect<A, E, R>) =>

@@ -184,7 +184,10 @@ export interface Options<in A, in out E> extends Matcher<A, E> {
   readonly defect?: boolean | ((defect: unknown) => boolean) | undefined
   /** What is neither success nor failure, such as a 429 to a breaker. */
   readonly ignore?: Matcher<A, E> | undefined
-  /** When to come back, read from what failed. Without it, the `retryAfter` of a policy's rejection is read. */
+  /**
+   * When to come back, read from what failed. Without it, the `retryAfter` of a policy's rejection is read. What is no
+   * duration is no hint.
+   */
   readonly retryAfter?: ((failed: Failed<A, E>) => Duration.DurationInput | undefined) | undefined
 }
 
@@ -237,7 +240,7 @@ export type FailureCondition<A, E> = Options<A, E> | Classifier<A, E> | Any<A, E
  * @since 0.1.0
  * @category constructors
  */
-export const any = <A, E>(...conditions: ReadonlyArray<FailureCondition<A, E>>): FailureCondition<A, E> => ({
+export const any = <A, E>(...conditions: ReadonlyArray<FailureCondition<A, E>>): Any<A, E> => ({
   any: conditions
 })
 

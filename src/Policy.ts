@@ -209,4 +209,4 @@ export interface Rejection {
  * @since 0.1.0
  * @category rejections
  */
-export const isRejection = (u: unknown): u is Rejection => Predicate.hasProperty(u, RejectionTypeId)
+export const isRejection = <E>(u: E): u is E & Rejection => Predicate.hasProperty(u, RejectionTypeId)

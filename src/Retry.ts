@@ -13,13 +13,13 @@ import * as Option from "effect/Option"
 import type * as Schedule from "effect/Schedule"
 import type * as Types from "effect/Types"
 import * as Backoff from "./Backoff.js"
-import { integer } from "./core/options.js"
+import { integer, InvalidOption } from "./core/options.js"
 import type * as FailureCondition from "./FailureCondition.js"
 import * as Condition from "./internal/condition.js"
 import { optionMillis, runtimeMillis } from "./internal/duration.js"
 import * as Listeners from "./internal/listeners.js"
 import { combinator, nameOf, withoutStack } from "./internal/policy.js"
-import { Stepper } from "./internal/schedule.js"
+import { type ScheduleState, stepSchedule } from "./internal/schedule.js"
 import * as Time from "./internal/time.js"
 import * as Policy from "./Policy.js"
 
@@ -188,7 +188,7 @@ export interface BaseOptions {
   /**
    * The longest that all attempts and delays together may take. An attempt that would begin later than this is not made
    * and its delay not slept: the last failure comes back at once. A running attempt is not cut short; that is what a
-   * timeout is for. Default: no limit.
+   * timeout is for. The time that `onRetry` takes is not looked at: by then the attempt is certain. Default: no limit.
    */
   readonly maxDuration?: Duration.DurationInput | undefined
   /** The longest hint to wait for. A longer one ends the retry at once. Default: 10 seconds. */
@@ -364,6 +364,10 @@ function make(options: Options<unknown, unknown> = {}): (self: Body) => Body {
   const name = nameOf(policy, "retry", options.name)
   const times = options.times ?? (options.schedule === undefined ? 2 : Infinity)
   if (times !== Infinity) integer(policy, "times", times, 0)
+  const whenExceeded = options.exceeded ?? "last"
+  if (whenExceeded !== "last" && whenExceeded !== "wrap") {
+    throw new InvalidOption(policy, "exceeded", whenExceeded, '"last" or "wrap"')
+  }
   const range = { zero: true, infinite: true }
   const maxDuration = optionMillis(policy, "maxDuration", options.maxDuration ?? Infinity, range)
   const maxHint = optionMillis(policy, "maxHint", options.maxHint ?? defaultMaxHint, range)
@@ -406,7 +410,7 @@ const hintReader = (delayFrom: Options<unknown, unknown>["delayFrom"]): Plan["hi
 
 /** One call: it begins with the first attempt and owns its run of the schedule. */
 class Run {
-  private stepper: Stepper<unknown, unknown> | undefined
+  private scheduleState: ScheduleState
   readonly startedAt: number
 
   constructor(
@@ -415,6 +419,7 @@ class Run {
     readonly clock: Clock.Clock
   ) {
     this.startedAt = Time.monotonicMillis(clock)
+    this.scheduleState = plan.schedule.initial
   }
 
   elapsed(): number {
@@ -423,8 +428,14 @@ class Run {
 
   /** The schedule is only started by a failure: a call that succeeds pays nothing for it. */
   nextDelay(failure: Failure): Effect.Effect<number | undefined, never, unknown> {
-    this.stepper ??= new Stepper(this.plan.schedule, this.clock)
-    return this.stepper.next(inputOf(failure))
+    const { schedule } = this.plan
+    return Effect.map(
+      stepSchedule(schedule, this.scheduleState, inputOf(failure), this.clock),
+      ({ delay, state }) => {
+        this.scheduleState = state
+        return delay
+      }
+    )
   }
 }
 
@@ -489,6 +500,7 @@ const again = (run: Run, number: number, { at, event }: Next): Body =>
     })
   )
 
+/** Whether there is another attempt; an exit is what comes back instead. */
 const decide = (run: Run, number: number, exit: Exit.Exit<unknown, unknown>): Decided => {
   const { condition, hintOf, maxDuration, maxHint, name, options, times } = run.plan
   const outcome = condition.classify(exit)

@@ -110,18 +110,18 @@ function make<E1, R1, E2, R2>(
   }
   const run = <A, E, R>(self: Effect.Effect<A, E, R>, millis: number) =>
     withLimit(self, { millis, disconnect, onTimeout: exceeded(millis) })
-  const settings = {
-    limit: Effect.isEffect(limit) ? "computed" : Duration.decode(limit),
-    disconnect: disconnect || undefined
-  }
-
+  const describe = (shown: unknown): Policy.Described => ({
+    kind: "timeout",
+    name,
+    settings: { limit: shown, disconnect: disconnect || undefined }
+  })
   if (Effect.isEffect(limit)) {
-    return Policy.make({ kind: "timeout", name, settings }, <A, E, R>(self: Effect.Effect<A, E, R>) =>
+    return Policy.make(describe("computed"), <A, E, R>(self: Effect.Effect<A, E, R>) =>
       Effect.flatMap(limit, (computed) => run(self, computedMillis(computed)))
     )
   }
   const millis = optionMillis("Timeout.timeout", "limit", limit, { zero: true, infinite: true })
-  return Policy.make({ kind: "timeout", name, settings }, <A, E, R>(self: Effect.Effect<A, E, R>) =>
+  return Policy.make(describe(Duration.millis(millis)), <A, E, R>(self: Effect.Effect<A, E, R>) =>
     run(self, millis)
   )
 }

@@ -285,9 +285,11 @@ const withoutProbe = (circuit: HalfOpen, id: number): HalfOpen => ({
 /** The circuit with one more result in its numbers. Deciding what follows from them is a step of its own. */
 const count = (config: Config, circuit: Circuit, result: Result, now: number): Circuit => {
   const { failures, successes } = circuit.counts
+  // A circuit that opens because calls are slow must not close because a probe was.
+  const failed = result.failed || (circuit.state === "half-open" && Trip.isSlow(config.trip, result))
   const counted = {
     ...circuit,
-    counts: result.failed ? { successes, failures: failures + 1 } : { successes: successes + 1, failures },
+    counts: failed ? { successes, failures: failures + 1 } : { successes: successes + 1, failures },
     failuresInARow: result.failed ? circuit.failuresInARow + 1 : 0
   }
   return counted.state === "closed" || counted.state === "metrics-only"

@@ -3,7 +3,7 @@
  * the policy, the option, the value and the allowed range. Nothing is ever clamped silently.
  */
 
-/** An option of a policy was outside its allowed range. Thrown (or died with) at construction, never at a call. */
+/** An option of a policy was outside its allowed range. Thrown, or died with, where the option is given. */
 export class InvalidOption extends Error {
   readonly _tag = "InvalidOption"
   constructor(

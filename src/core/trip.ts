@@ -149,6 +149,12 @@ export const record = (trip: Trip, seen: Seen, call: Call, now: number): Seen =>
   }
 }
 
+/** Whether a call was slow by any of the rules. */
+export const isSlow = (trip: Trip, call: Call): boolean =>
+  trip._tag === "any"
+    ? trip.rules.some((rule) => isSlow(rule, call))
+    : trip._tag === "slowRate" && call.duration > trip.slowerThan
+
 const isHit = (trip: Trip, call: Call): boolean =>
   trip._tag === "slowRate" ? call.duration > trip.slowerThan : call.failed
 

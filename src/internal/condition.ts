@@ -7,6 +7,7 @@ import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import type * as FailureCondition from "../FailureCondition.js"
 import * as Policy from "../Policy.js"
+import { runtimeMillis } from "./duration.js"
 
 /** The outcomes without a hint, one object each. */
 export const success: FailureCondition.Outcome = { _tag: "Success" }
@@ -19,16 +20,23 @@ export interface Defaults {
   readonly defect: boolean
 }
 
-/** The first failure of a cause that is neither empty nor only an interruption. */
+/**
+ * The first failure of a cause that is neither empty nor an interruption. What a finalizer did after an interruption does
+ * not make a failure of it.
+ */
 export const failedCause = <E>(
   cause: Cause.Cause<E>
 ): FailureCondition.ErrorFailed<E> | FailureCondition.DefectFailed<E> | undefined => {
   if (cause._tag === "Fail") return { _tag: "Error", error: cause.error, cause }
+  if (Cause.isInterruptedOnly(beforeFinalizers(cause))) return undefined
   const defect = Chunk.head(Cause.defects(cause))
   if (Option.isSome(defect)) return { _tag: "Defect", defect: defect.value, cause }
   const error = Cause.failureOption(cause)
   return Option.isSome(error) ? { _tag: "Error", error: error.value, cause } : undefined
 }
+
+const beforeFinalizers = <E>(cause: Cause.Cause<E>): Cause.Cause<E> =>
+  cause._tag === "Sequential" ? beforeFinalizers(cause.left) : cause
 
 /** An exit as a failure that was seen, or `undefined` when there is none in it (an interruption, an empty cause). */
 export const failed = <A, E>(exit: Exit.Exit<A, E>): FailureCondition.Failed<A, E> | undefined =>
@@ -66,12 +74,12 @@ export const compile = <A, E>(
     const seen = failed(exit)
     if (seen === undefined || parts.some((part) => ignores(part, seen))) return ignored
     const explicit = parts.map((part) => explicitly(part, exit, seen))
-    return (
-      explicit.find((outcome) => outcome?._tag === "Failure") ??
-      explicit.find((outcome) => outcome?._tag === "Ignored") ??
-      explicit.find((outcome) => outcome !== undefined) ??
-      (seen._tag === "Result" ? success : hinted(parts, seen, seen._tag === "Defect" ? ofDefect : ofError))
-    )
+    const outcome =
+      explicit.find((said) => said?._tag === "Failure") ??
+      explicit.find((said) => said?._tag === "Ignored") ??
+      explicit.find((said) => said !== undefined) ??
+      (seen._tag === "Result" ? success : seen._tag === "Defect" ? ofDefect : ofError)
+    return hinted(parts, seen, outcome)
   }
   return { classify, looksAtResults }
 }
@@ -94,10 +102,10 @@ const explicitly = <A, E>(
   seen: FailureCondition.Failed<A, E>
 ): FailureCondition.Outcome | undefined => {
   if (typeof part === "function") return part(exit)
-  if (seen._tag !== "Defect") return matchesAny(part, seen) ? hinted([part], seen, failure) : undefined
+  if (seen._tag !== "Defect") return matchesAny(part, seen) ? failure : undefined
   if (part.defect === undefined) return undefined
   const counts = typeof part.defect === "function" ? part.defect(seen.defect) : part.defect
-  return counts ? hinted([part], seen, failure) : ignored
+  return counts ? failure : ignored
 }
 
 const matchesAny = <A, E>(
@@ -115,16 +123,17 @@ const hasTag = (tags: ReadonlyArray<string> | undefined, error: unknown): boolea
   typeof error._tag === "string" &&
   tags.includes(error._tag)
 
-/** The outcome, with the first hint that the conditions read when it is a failure. */
+/** The outcome with the first hint that a part reads, when it is a failure that has none yet. */
 const hinted = <A, E>(
   parts: ReadonlyArray<Part<A, E>>,
   seen: FailureCondition.Failed<A, E>,
   outcome: FailureCondition.Outcome
 ): FailureCondition.Outcome => {
-  if (outcome._tag !== "Failure") return outcome
+  if (outcome._tag !== "Failure" || outcome.retryAfter !== undefined) return outcome
   for (const part of parts) {
     const hint = typeof part === "function" ? undefined : part.retryAfter?.(seen)
-    if (hint !== undefined) return { _tag: "Failure", retryAfter: Duration.decode(hint) }
+    const millis = hint === undefined ? undefined : runtimeMillis(hint)
+    if (millis !== undefined) return { _tag: "Failure", retryAfter: Duration.millis(millis) }
   }
   return outcome
 }

@@ -28,7 +28,7 @@ export const optionMillis = (
     (millis.value === 0 && range.zero !== true) ||
     (millis.value === Infinity && range.infinite !== true)
   ) {
-    throw new InvalidOption(policy, option, input, describeRange(range))
+    throw new InvalidOption(policy, option, shown(input), describeRange(range))
   }
   return millis.value
 }
@@ -38,7 +38,9 @@ export const optionMillis = (
  * negative one is zero and one that cannot be read is `undefined`.
  */
 export const runtimeMillis = (input: Duration.DurationInput): number | undefined => {
-  if (typeof input === "number" && Number.isNaN(input)) return undefined
+  // `Duration.decode` reads what is not a number as zero.
+  const parts: ReadonlyArray<unknown> = Array.isArray(input) ? input : [input]
+  if (parts.some((part) => Number.isNaN(part))) return undefined
   const decoded = Duration.decodeUnknown(input)
   return Option.isSome(decoded) ? Duration.toMillis(decoded.value) : undefined
 }
@@ -52,3 +54,7 @@ const isNegative = (input: Duration.DurationInput): boolean => {
 
 const describeRange = (range: DurationRange): string =>
   `a ${range.infinite === true ? "" : "finite "}duration ${range.zero === true ? "of zero or more" : "greater than zero"}`
+
+/** A duration as it is shown in a message: as the user wrote it, or in words. */
+export const shown = (input: Duration.DurationInput): unknown =>
+  Duration.isDuration(input) ? Duration.format(input) : input

@@ -1,5 +1,7 @@
 /** Names and the cheap construction of errors: handled once, here, for every policy. */
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Option from "effect/Option"
 import { InvalidOption } from "../core/options.js"
 
 /** The name of a policy: what the user gave, else its kind. An empty name is a mistake. */
@@ -33,6 +35,10 @@ export const withoutStack = <E>(build: () => E): E => {
 export const combinator = <Both>(make: (...args: Array<never>) => unknown): Both => {
   const policy = make as (...args: ReadonlyArray<unknown>) => (self: unknown) => unknown
   const both = (...args: ReadonlyArray<unknown>): unknown =>
-    args.length > 1 && Effect.isEffect(args[0]) ? policy(...args.slice(1))(args[0]) : policy(...args)
+    args.length > 1 && isSelf(args[0]) ? policy(...args.slice(1))(args[0]) : policy(...args)
   return both as Both
 }
+
+/** Options and eithers are effects too, but where they stand first they are the value that is meant. */
+const isSelf = (value: unknown): boolean =>
+  Effect.isEffect(value) && !Option.isOption(value) && !Either.isEither(value)

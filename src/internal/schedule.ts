@@ -6,28 +6,32 @@ import * as ScheduleDecision from "effect/ScheduleDecision"
 import * as ScheduleIntervals from "effect/ScheduleIntervals"
 import * as Time from "./time.js"
 
-/** One run of a schedule. It holds the schedule's state, so every run needs its own. */
-export class Stepper<in In, out R> {
-  private state: unknown
+/** The state of a schedule, which only the schedule itself understands. */
+export type ScheduleState = unknown
 
-  constructor(
-    private readonly schedule: Schedule.Schedule<unknown, In, R>,
-    private readonly clock: Clock.Clock
-  ) {
-    this.state = schedule.initial
-  }
-
+/** One step of a schedule. */
+export interface ScheduleStep {
+  readonly state: ScheduleState
   /** The delay before the next recurrence in milliseconds, or `undefined` when the schedule is done. */
-  next(input: In): Effect.Effect<number | undefined, never, R> {
-    const now = Time.wallMillis(this.clock)
-    return Effect.map(this.schedule.step(now, input, this.state), ([state, , decision]) => {
-      this.state = state
-      return ScheduleDecision.isContinue(decision)
+  readonly delay: number | undefined
+}
+
+/** Steps a schedule from a state; the first one is `schedule.initial`. */
+export const stepSchedule = <In, R>(
+  schedule: Schedule.Schedule<unknown, In, R>,
+  state: ScheduleState,
+  input: In,
+  clock: Clock.Clock
+): Effect.Effect<ScheduleStep, never, R> =>
+  Effect.suspend(() => {
+    const now = Time.wallMillis(clock)
+    return Effect.map(schedule.step(now, input, state), ([next, , decision]) => ({
+      state: next as ScheduleState,
+      delay: ScheduleDecision.isContinue(decision)
         ? usable(ScheduleIntervals.start(decision.intervals) - now)
         : undefined
-    })
-  }
-}
+    }))
+  })
 
 /** An exponential schedule without a cap runs into infinity sooner or later; no wait is longer than a timer's. */
 const usable = (delay: number): number => (delay > 0 ? Math.min(delay, Time.maxTimerMillis) : 0)

@@ -6,7 +6,8 @@ import * as Config from "effect/Config"
 import * as ConfigError from "effect/ConfigError"
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
+import * as Option from "effect/Option"
+import { InvalidOption } from "../core/options.js"
 
 /** The members of a service that are effects, as effects that need the service. */
 type Accessors<Self, Shape, Keys extends keyof Shape> = {
@@ -37,16 +38,15 @@ export const perInstance = <Shape, A>(make: (service: Shape) => A): ((service: S
 }
 
 /** Settings from the configuration, where a bad one is an error of the configuration that says which and why. */
-export const validSettings = <Settings>(
+export const readSettings = <Settings>(
   settings: Config.Config.Wrap<Settings>,
   check: (settings: Settings) => unknown
-): Config.Config<Settings> =>
-  Config.mapOrFail(Config.unwrap(settings), (read) =>
-    Either.try({
-      try: () => {
-        check(read)
-        return read
-      },
-      catch: (error) => ConfigError.InvalidData([], error instanceof Error ? error.message : String(error))
-    })
+): Effect.Effect<Settings, ConfigError.ConfigError> =>
+  Effect.tap(Config.unwrap(settings), (read) => Effect.sync(() => check(read))).pipe(
+    // Also from a rule that was made of a configured number, such as `Config.map(Config.integer("N"), Trip.consecutive)`.
+    Effect.catchSomeDefect((defect) =>
+      defect instanceof InvalidOption
+        ? Option.some(Effect.fail(ConfigError.InvalidData([], defect.message)))
+        : Option.none()
+    )
   )

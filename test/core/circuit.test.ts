@@ -238,7 +238,14 @@ class Bench {
     const expected = Array.from({ length: past.length - 1 - left.generation }, (_, index) => {
       const generation = left.generation + index
       const [from, to] = [past[generation], past[generation + 1]]
-      return [generation, from.state, Model.countsOf(from.counted), generation + 1, to.state, to.since]
+      return [
+        generation,
+        from.state,
+        Model.countsOf(this.settings.rule, from.state, from.counted),
+        generation + 1,
+        to.state,
+        to.since
+      ]
     })
     same(seen, expected)
   }
@@ -519,6 +526,21 @@ describe("a half-open circuit", () => {
     [3, 3, "ssf", "open"]
   ])("that needs %i of %i is after %s %s", (successes, of, outcomes, state) => {
     assert.strictEqual(halfOpen({ successes, of }).calls(outcomes).state, state)
+  })
+
+  it.each<[duration: number, state: Circuit.StateName]>([
+    [50, "closed"],
+    [51, "open"]
+  ])("whose probe succeeds after %i of the 50 ms that are slow is %s", (duration, state) => {
+    const slow = Trip.slowRate({
+      slowerThan: 50,
+      threshold: 1,
+      minimumCalls: undefined,
+      window: { of: 2 }
+    })
+    const story = halfOpen({}, { trip: Trip.any([Trip.consecutive(2), slow]) })
+    story.record(story.admitted(), "success", { duration })
+    assert.strictEqual(story.state, state)
   })
 
   it("that closes starts with an empty window", () => {

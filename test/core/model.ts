@@ -209,7 +209,7 @@ const run = (
     if (state === "closed") {
       return read(settings.rule, results, results.at(-1)!.at).some(({ met }) => met) ? "open" : undefined
     }
-    const { failures, successes: succeeded } = countsOf(results)
+    const { failures, successes: succeeded } = countsOf(settings.rule, state, results)
     return succeeded >= successes ? "closed" : failures > of - successes ? "open" : undefined
   }
 
@@ -282,7 +282,7 @@ export const viewOf = (settings: Settings, past: ReadonlyArray<Period>, now: num
     state,
     generation: past.length - 1,
     since,
-    counts: countsOf(counted),
+    counts: countsOf(settings.rule, state, counted),
     failuresInARow: failuresAtTheEnd(sinceReset.flatMap((period) => period.counted)),
     openedFor: lastOpenedFor(past),
     admits:
@@ -294,7 +294,20 @@ export const viewOf = (settings: Settings, past: ReadonlyArray<Period>, now: num
   }
 }
 
-export const countsOf = (counted: ReadonlyArray<Counted>): Circuit.Counts => {
-  const failures = counted.filter(({ failed }) => failed).length
+/** The slowest that a probe may be before it counts as failed. */
+const slowest = (rule: Rule): number =>
+  rule.rule === "any"
+    ? Math.min(...rule.rules.map(slowest))
+    : rule.rule === "slowRate"
+      ? rule.slowerThan
+      : Infinity
+
+export const countsOf = (
+  rule: Rule,
+  state: Circuit.StateName,
+  counted: ReadonlyArray<Counted>
+): Circuit.Counts => {
+  const limit = state === "half-open" ? slowest(rule) : Infinity
+  const failures = counted.filter(({ duration, failed }) => failed || duration > limit).length
   return { successes: counted.length - failures, failures }
 }

@@ -7,22 +7,23 @@ import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as PubSub from "effect/PubSub"
 import type * as Scope from "effect/Scope"
-import * as Stream from "effect/Stream"
+import type * as Stream from "effect/Stream"
 import * as Tracer from "effect/Tracer"
 import type * as CircuitBreaker from "../../CircuitBreaker.js"
 import * as Circuit from "../../core/circuit.js"
 import { InvalidOption } from "../../core/options.js"
 import type * as FailureCondition from "../../FailureCondition.js"
 import * as Policy from "../../Policy.js"
+import { Broadcast } from "../broadcast.js"
 import { Cell } from "../cell.js"
 import * as Condition from "../condition.js"
+import { runtimeMillis } from "../duration.js"
 import * as Listeners from "../listeners.js"
-import { nameOf, withoutStack } from "../policy.js"
+import { withoutStack } from "../policy.js"
 import * as Time from "../time.js"
 import { CircuitOpen } from "./circuitOpen.js"
-import { type Configured, configure, constructorName } from "./options.js"
+import { type Configured, configure } from "./options.js"
 import { fromSnapshot, metricsOf, toSnapshot } from "./snapshot.js"
 
 export const TypeId: CircuitBreaker.TypeId = Symbol.for(
@@ -54,7 +55,7 @@ class HeldPermit implements CircuitBreaker.Permit {
 interface Observed {
   readonly failed: boolean
   readonly failure: FailureCondition.Failed<unknown, unknown> | undefined
-  readonly retryAfter: Duration.Duration | undefined
+  readonly retryAfter: number | undefined
 }
 
 const succeeded: Observed = { failed: false, failure: undefined, retryAfter: undefined }
@@ -65,8 +66,12 @@ const observe = (classify: Classify, exit: Exit.Exit<unknown, unknown>): Observe
   if (outcome._tag === "Success") return succeeded
   const failure = outcome._tag === "Failure" ? Condition.failed(exit) : undefined
   if (outcome._tag !== "Failure" || failure === undefined) return undefined
-  return { failed: true, failure, retryAfter: Condition.retryAfter(outcome, failure) }
+  return { failed: true, failure, retryAfter: hintMillis(Condition.retryAfter(outcome, failure)) }
 }
+
+/** A hint may come from a classifier, which may say anything: what is no duration is no hint. */
+const hintMillis = (hint: Duration.Duration | undefined): number | undefined =>
+  hint === undefined ? undefined : runtimeMillis(hint)
 
 type Body = Effect.Effect<unknown, unknown, unknown>
 type Classify = FailureCondition.Classifier<unknown, unknown>
@@ -89,19 +94,17 @@ export const make = (
   defaultName: string
 ): Effect.Effect<CircuitBreaker.CircuitBreaker> => {
   const made: Effect.Effect<CircuitBreaker.CircuitBreaker, never, unknown> = Effect.gen(function* () {
-    const name = nameOf(constructorName, defaultName, options.name)
-    const configured = configure(options)
+    const configured = configure(options, defaultName)
     const clock = yield* Effect.clock
     const context = withoutSpan(yield* Effect.context<unknown>())
-    const changes = yield* PubSub.sliding<CircuitBreaker.StateChange>(64)
-    yield* configured.openFor.prepare(clock)
+    yield* configured.openFor.prepare(configured.name, clock)
     const now = Time.monotonicMillis(clock)
     const { initial } = options
     const circuit =
       initial === undefined
         ? Circuit.initial(configured.config, now)
         : fromSnapshot(configured.config, initial, now, Time.wallMillis(clock))
-    const parts: Parts = { ...configured, name, listeners: options, context, changes }
+    const parts: Parts = { ...configured, listeners: options, context }
     return new Breaker(parts, circuit, initial?.rejected ?? 0)
   })
   return made as Effect.Effect<CircuitBreaker.CircuitBreaker>
@@ -116,10 +119,8 @@ const withoutSpan = (context: Context.Context<unknown>): Context.Context<unknown
 
 /** What a breaker is made of, fixed for its life. */
 interface Parts extends Configured {
-  readonly name: string
   readonly listeners: CircuitBreaker.Listeners
   readonly context: Context.Context<unknown>
-  readonly changes: PubSub.PubSub<CircuitBreaker.StateChange>
 }
 
 class Breaker implements CircuitBreaker.CircuitBreaker {
@@ -130,6 +131,7 @@ class Breaker implements CircuitBreaker.CircuitBreaker {
   readonly protect: Policy.Policy<CircuitOpen>
   readonly changes: Stream.Stream<CircuitBreaker.StateChange>
   private readonly cell: Cell<Circuit.Circuit>
+  private readonly published = new Broadcast<CircuitBreaker.StateChange>(64)
   /** How many had been turned away when the state began. */
   private rejectedBefore: number
 
@@ -143,7 +145,7 @@ class Breaker implements CircuitBreaker.CircuitBreaker {
     this.settings = parts.settings
     this.cell = new Cell(circuit)
     this.rejectedBefore = rejected
-    this.changes = Stream.fromPubSub(parts.changes)
+    this.changes = this.published.stream
     this.protect = Policy.make(this, <A, E, R>(self: Effect.Effect<A, E, R>) => this.guard(byDefault, self))
   }
 
@@ -191,14 +193,11 @@ class Breaker implements CircuitBreaker.CircuitBreaker {
   /** A call that may be a probe: from the moment it is let in until its permit is back nothing can come between. */
   private runMasked(classify: Classify, self: Body, clock: Clock.Clock): Body {
     return Effect.uninterruptibleMask((restore) =>
-      Effect.suspend(() => {
-        const { permit, told } = this.admit(clock)
-        if (permit === undefined) return restore(after(told, this.reject(clock)))
+      this.admit(clock, restore, (permit): Body => {
+        if (permit === undefined) return restore(this.reject(clock))
         const uninterruptible = permit.probe !== undefined && this.parts.uninterruptible
-        const body = uninterruptible ? after(told && restore(told), self) : restore(after(told, self))
-        return Effect.flatMap(Effect.exit(body), (exit) =>
-          this.settle(classify, permit, exit, clock, restore)
-        )
+        const body = Effect.exit(uninterruptible ? self : restore(self))
+        return Effect.flatMap(body, (exit) => this.settle(classify, permit, exit, clock, restore))
       })
     )
   }
@@ -222,38 +221,52 @@ class Breaker implements CircuitBreaker.CircuitBreaker {
     return after(told && restore(told), exit)
   }
 
+  /** Turns a call away. To be called in the step that decided so, for the reason is the state of that moment. */
   private reject(clock: Clock.Clock): Effect.Effect<never, CircuitOpen> {
-    return Effect.suspend(() => {
-      const { state } = this.cell.current
-      this.rejected += 1
-      const remaining = Circuit.retryAfter(this.cell.current, Time.monotonicMillis(clock))
-      const error = withoutStack(
-        () =>
-          new CircuitOpen({
-            name: this.name,
-            state: state === "half-open" || state === "isolated" ? state : "open",
-            retryAfter: remaining === undefined ? undefined : Duration.millis(remaining)
-          })
-      )
-      const told = this.tell(this.parts.listeners.onRejected, error)
-      return told === undefined ? Effect.fail(error) : Effect.zipRight(told, Effect.fail(error))
-    })
+    const circuit = this.cell.current
+    const { state } = circuit
+    this.rejected += 1
+    const remaining = Circuit.retryAfter(circuit, Time.monotonicMillis(clock))
+    const error = withoutStack(
+      () =>
+        new CircuitOpen({
+          name: this.name,
+          state: state === "half-open" || state === "isolated" ? state : "open",
+          // In whole milliseconds, up: whoever waits for just as long is not too early by the fraction of one.
+          retryAfter: remaining === undefined ? undefined : Duration.millis(Math.ceil(remaining))
+        })
+    )
+    const told = this.tell(this.parts.listeners.onRejected, error)
+    return told === undefined ? Effect.fail(error) : Effect.zipRight(told, Effect.fail(error))
   }
 
   // --------------------------------------------------------------------------------------------------------- one step
 
-  /** Lets a call in, or turns it away. */
-  private admit(clock: Clock.Clock): { readonly permit: Circuit.Permit | undefined; readonly told: Told } {
-    const admission = Circuit.acquire(this.parts.config, this.cell.current, Time.monotonicMillis(clock))
-    return { permit: admission.permit, told: this.commit(admission) }
+  /**
+   * Lets a call in, or turns it away. Whoever listens is told first of what has become due, so that the time this takes is
+   * not the probe's.
+   */
+  private admit<A, E, R>(
+    clock: Clock.Clock,
+    restore: Restore,
+    then: (permit: Circuit.Permit | undefined) => Effect.Effect<A, E, R>
+  ): Effect.Effect<A, E, R> {
+    return Effect.suspend(() => {
+      const { config } = this.parts
+      const now = Time.monotonicMillis(clock)
+      const told = this.commit(Circuit.settle(config, this.cell.current, now))
+      if (told !== undefined) return Effect.zipRight(restore(told), this.admit(clock, restore, then))
+      const { circuit, permit } = Circuit.acquire(config, this.cell.current, now)
+      this.cell.current = circuit
+      return then(permit)
+    })
   }
 
   /** Counts the outcome of a call, and takes its permit back. */
   private count(permit: Circuit.Permit, { failed, failure, retryAfter }: Observed, clock: Clock.Clock): Told {
     const now = Time.monotonicMillis(clock)
     const duration = now - permit.startedAt
-    const hint = retryAfter === undefined ? undefined : Duration.toMillis(retryAfter)
-    const result = { failed, duration, failure, retryAfter: hint }
+    const result = { failed, duration, failure, retryAfter }
     const step = Circuit.record(this.parts.config, this.cell.current, permit, result, now)
     const changed = this.commit(step)
     if (!step.counted) return changed
@@ -298,7 +311,7 @@ class Breaker implements CircuitBreaker.CircuitBreaker {
       metrics: metricsOf(this.parts.config, from, to.since, rejected),
       openFor: to.state === "open" ? Duration.millis(to.openedFor) : undefined
     }
-    this.parts.changes.unsafeOffer(change)
+    this.published.publish(change)
     const { onClose, onHalfOpen, onOpen, onStateChange } = this.parts.listeners
     const listener = { open: onOpen, "half-open": onHalfOpen, closed: onClose }
     const particular = to.state in listener ? listener[to.state as keyof typeof listener] : undefined
@@ -318,7 +331,8 @@ class Breaker implements CircuitBreaker.CircuitBreaker {
       const clock = Time.clockOf(fiber)
       const { context, openFor } = this.parts
       if (!openFor.stale) return step(clock)
-      return Effect.flatMap(Effect.provide(openFor.prepare(clock), context), () => step(clock))
+      const prepare = Effect.provide(openFor.prepare(this.name, clock), context)
+      return Effect.flatMap(prepare, () => step(clock))
     })
   }
 
@@ -327,15 +341,18 @@ class Breaker implements CircuitBreaker.CircuitBreaker {
   readonly acquire: Effect.Effect<CircuitBreaker.Permit, CircuitOpen, Scope.Scope> = Effect.suspend(() =>
     this.prepared((clock) =>
       Effect.uninterruptibleMask((restore) =>
-        Effect.suspend(() => {
-          const { permit, told } = this.admit(clock)
-          if (permit === undefined) return restore(Effect.zipRight(told ?? Effect.void, this.reject(clock)))
-          const held = new HeldPermit(this, permit)
-          return Effect.zipRight(
-            Effect.addFinalizer(() => this.record(held, Condition.ignored)),
-            Effect.as(restore(told ?? Effect.void), held)
-          )
-        })
+        this.admit(
+          clock,
+          restore,
+          (permit): Effect.Effect<CircuitBreaker.Permit, CircuitOpen, Scope.Scope> => {
+            if (permit === undefined) return restore(this.reject(clock))
+            const held = new HeldPermit(this, permit)
+            return Effect.as(
+              Effect.addFinalizer(() => this.record(held, Condition.ignored)),
+              held
+            )
+          }
+        )
       )
     )
   )
@@ -353,7 +370,7 @@ class Breaker implements CircuitBreaker.CircuitBreaker {
       const observed =
         outcome._tag === "Success"
           ? succeeded
-          : { failed: true, failure: undefined, retryAfter: outcome.retryAfter }
+          : { failed: true, failure: undefined, retryAfter: hintMillis(outcome.retryAfter) }
       return this.count(held.permit, observed, clock) ?? Effect.void
     })
 
@@ -379,16 +396,21 @@ class Breaker implements CircuitBreaker.CircuitBreaker {
 
   // ---------------------------------------------------------------------------------------------------------- steering
 
-  /** A step asked for by hand, from the states in which it means something. */
+  /** A step asked for by hand, from the states in which it means something. What has become due comes before it. */
   private steer(
     step: (config: Circuit.Config, circuit: Circuit.Circuit, now: number) => Circuit.Step,
     from?: ReadonlyArray<CircuitBreaker.State>
   ): Effect.Effect<void> {
     return Effect.suspend(() =>
-      this.prepared((clock) => {
+      this.prepared((clock): Effect.Effect<void> => {
+        const { config, openFor } = this.parts
+        const now = Time.monotonicMillis(clock)
+        const told = this.commit(Circuit.settle(config, this.cell.current, now))
+        // Settling may have used up an open time, and the step may need the next one.
+        if (told !== undefined || openFor.stale)
+          return Effect.zipRight(told ?? Effect.void, this.steer(step, from))
         if (from !== undefined && !from.includes(this.cell.current.state)) return Effect.void
-        const next = step(this.parts.config, this.cell.current, Time.monotonicMillis(clock))
-        return this.commit(next) ?? Effect.void
+        return this.commit(step(config, this.cell.current, now)) ?? Effect.void
       })
     )
   }
@@ -405,13 +427,11 @@ class Breaker implements CircuitBreaker.CircuitBreaker {
   readonly disable: Effect.Effect<void> = this.to("disabled")
   readonly metricsOnly: Effect.Effect<void> = this.to("metrics-only")
   readonly enable: Effect.Effect<void> = this.to("closed", ["disabled", "metrics-only"])
-  readonly reset: Effect.Effect<void> = Effect.zipLeft(
-    this.steer(Circuit.reset),
-    Effect.sync(() => {
-      this.rejected = 0
-      this.rejectedBefore = 0
-    })
-  )
+  readonly reset: Effect.Effect<void> = this.steer((config, circuit, now) => {
+    this.rejected = 0
+    this.rejectedBefore = 0
+    return Circuit.reset(config, circuit, now)
+  })
 }
 
 const byDefault: FailureCondition.Classifier<unknown, unknown> = Condition.compile<unknown, unknown>(

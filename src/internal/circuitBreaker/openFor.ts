@@ -7,8 +7,8 @@ import type * as CircuitBreaker from "../../CircuitBreaker.js"
 import type { Opening } from "../../core/circuit.js"
 import { InvalidOption } from "../../core/options.js"
 import type * as FailureCondition from "../../FailureCondition.js"
-import { optionMillis, runtimeMillis } from "../duration.js"
-import { Stepper } from "../schedule.js"
+import { optionMillis, runtimeMillis, shown } from "../duration.js"
+import { type ScheduleState, stepSchedule } from "../schedule.js"
 
 export interface OpenFor {
   /** The milliseconds for an opening. Reads only, so that looking at a breaker changes nothing. */
@@ -18,7 +18,7 @@ export interface OpenFor {
   /** Whether {@link prepare} has to run before the next opening. */
   readonly stale: boolean
   /** Works out the next delays. Stepping a schedule is an effect, and a step of the circuit cannot wait for one. */
-  readonly prepare: (clock: Clock.Clock) => Effect.Effect<void, never, unknown>
+  readonly prepare: (name: string, clock: Clock.Clock) => Effect.Effect<void, never, unknown>
   /** What went wrong with a computed duration since the last time this was asked. */
   readonly takeProblem: () => unknown
   /** How the option is shown. */
@@ -44,7 +44,7 @@ export const make = (
     throw new InvalidOption(
       policy,
       "openFor",
-      openFor,
+      shown(openFor),
       `at most "maxOpenFor" (${Duration.format(Duration.millis(max))})`
     )
   }
@@ -100,83 +100,97 @@ class Computed implements OpenFor {
 
 /** A run of the schedule, and the delay it has come to. */
 interface Run {
-  readonly stepper: Stepper<unknown, unknown>
+  readonly state: ScheduleState
   readonly delay: number
 }
 
-/** The run after one more step. A schedule that has ended stays at its last delay. */
-const advance = ({ delay, stepper }: Run): Effect.Effect<Run, never, unknown> =>
-  Effect.map(stepper.next(undefined), (next) => ({ stepper, delay: next ?? delay }))
+/** The delays that are ready: for an opening after a recovery, and for a reopening. */
+interface Ready {
+  readonly fresh: Run | undefined
+  readonly current: Run | undefined
+  /** How many delays of the current run are to be skipped, and how many openings it has served. */
+  readonly behind: number
+}
 
 /** How many reopenings are replayed on a schedule when a breaker starts from a snapshot. */
 const maxReplayed = 100
 
 /**
- * The delays of a schedule. Two are kept ready, one for an opening after a recovery and one for a reopening, so that the
- * circuit can open in one synchronous step; the first call after an opening works out the next ones.
+ * The delays of a schedule. Two are kept ready, so that the circuit can open in one synchronous step; the first call after
+ * an opening works out the next ones. If that call is interrupted, the next one does it.
  */
 class Scheduled implements OpenFor {
   readonly setting = "scheduled"
-  stale = true
-  /** The run that an opening after a recovery begins. */
-  private fresh: Run | undefined
-  /** The run that reopenings go on with. */
-  private current: Run | undefined
+  private ready: Ready
 
   constructor(
     private readonly schedule: Schedule.Schedule<unknown, unknown, unknown>,
     private readonly max: number,
-    private readonly reopenings: number
-  ) {}
-
-  millis = ({ reopenings }: Opening): number =>
-    Math.min((reopenings === 0 ? this.fresh : this.current)?.delay ?? defaultMillis, this.max)
-
-  used = (reopenings: number): void => {
-    this.stale = true
-    if (reopenings > 0) return
-    this.current = this.fresh
-    this.fresh = undefined
+    reopenings: number
+  ) {
+    this.ready = { fresh: undefined, current: undefined, behind: Math.min(reopenings, maxReplayed) }
   }
 
-  prepare = (clock: Clock.Clock): Effect.Effect<void, never, unknown> =>
-    Effect.suspend(() => {
-      if (!this.stale) return Effect.void
-      this.stale = false
-      return Effect.zipRight(this.advanceCurrent(clock), this.startFresh(clock))
-    })
+  get stale(): boolean {
+    return this.ready.fresh === undefined || this.ready.behind > 0
+  }
+
+  millis = ({ reopenings }: Opening): number => {
+    const { current, fresh } = this.ready
+    return Math.min((reopenings === 0 ? fresh : (current ?? fresh))?.delay ?? defaultMillis, this.max)
+  }
+
+  used = (reopenings: number): void => {
+    const { behind, current, fresh } = this.ready
+    this.ready =
+      reopenings === 0
+        ? { fresh: undefined, current: fresh ?? current, behind: 1 }
+        : { fresh, current, behind: behind + 1 }
+  }
 
   takeProblem = () => undefined
 
-  private start(clock: Clock.Clock): Effect.Effect<Run, never, unknown> {
-    return advance({ stepper: new Stepper(this.schedule, clock), delay: defaultMillis })
-  }
-
-  private startFresh(clock: Clock.Clock): Effect.Effect<void, never, unknown> {
-    if (this.fresh !== undefined) return Effect.void
-    return Effect.map(this.start(clock), (run) => {
-      this.fresh = run
+  prepare = (name: string, clock: Clock.Clock): Effect.Effect<void, never, unknown> =>
+    Effect.suspend(() => {
+      const before = this.ready
+      if (!this.stale) return Effect.void
+      return Effect.zipWith(this.advance(before, clock), this.start(before, clock), (current, fresh) => {
+        // Another call may have been faster, or the circuit may have opened once more.
+        if (this.ready === before) this.ready = { fresh, current, behind: 0 }
+      }).pipe(
+        Effect.catchAllDefect((defect) => {
+          if (this.ready === before)
+            this.ready = { ...before, fresh: before.fresh ?? lasting(before), behind: 0 }
+          return Effect.logWarning(`"openFor" of "${name}" failed, so its last delay is kept`, defect)
+        })
+      )
     })
+
+  private start(ready: Ready, clock: Clock.Clock): Effect.Effect<Run, never, unknown> {
+    return ready.fresh === undefined
+      ? this.step({ state: this.schedule.initial, delay: defaultMillis }, clock)
+      : Effect.succeed(ready.fresh)
   }
 
-  private advanceCurrent(clock: Clock.Clock): Effect.Effect<void, never, unknown> {
-    if (this.current === undefined && this.reopenings === 0) return Effect.void
-    // Without a run of its own yet, it is a breaker that starts from a snapshot: its reopenings are made up for.
-    const steps = this.current === undefined ? Math.min(this.reopenings, maxReplayed) : 1
-    const begin = this.current === undefined ? this.start(clock) : Effect.succeed(this.current)
-    return Effect.map(
-      Effect.flatMap(begin, (run) =>
-        Effect.iterate(
-          { run, left: steps },
-          {
-            while: ({ left }) => left > 0,
-            body: ({ left, run }) => Effect.map(advance(run), (next) => ({ run: next, left: left - 1 }))
-          }
-        )
-      ),
-      ({ run }) => {
-        this.current = run
-      }
-    )
+  private advance(
+    { behind, current }: Ready,
+    clock: Clock.Clock
+  ): Effect.Effect<Run | undefined, never, unknown> {
+    if (behind === 0) return Effect.succeed(current)
+    // Without a run yet, the breaker starts from a snapshot: its openings so far are made up for.
+    const from = current ?? { state: this.schedule.initial, delay: defaultMillis }
+    const steps = Array.from({ length: current === undefined ? behind + 1 : behind })
+    return Effect.reduce(steps, from, (run) => this.step(run, clock))
+  }
+
+  /** One more step. A schedule that has ended stays at its last delay. */
+  private step(run: Run, clock: Clock.Clock): Effect.Effect<Run, never, unknown> {
+    return Effect.map(stepSchedule(this.schedule, run.state, undefined, clock), ({ delay, state }) => ({
+      state,
+      delay: delay ?? run.delay
+    }))
   }
 }
+
+/** The run to go on with when the next one could not be worked out. */
+const lasting = ({ current }: Ready): Run => current ?? { state: undefined, delay: defaultMillis }

@@ -6,12 +6,14 @@ import { integer, InvalidOption } from "../../core/options.js"
 import * as Trip from "../../core/trip.js"
 import type * as Policy from "../../Policy.js"
 import { optionMillis } from "../duration.js"
+import { nameOf } from "../policy.js"
 import * as OpenFor from "./openFor.js"
 
 export const constructorName = "CircuitBreaker.make"
 
 /** What the options of a breaker come to. */
 export interface Configured {
+  readonly name: string
   readonly config: Circuit.Config
   readonly openFor: OpenFor.OpenFor
   /** The settings as a policy shows them. */
@@ -28,12 +30,14 @@ const defaultTrip = Trip.any([
 const defaultMaxWait = Duration.seconds(30)
 
 /** Checks the options. Throws an `InvalidOption` for the first bad one. */
-export const configure = (options: CircuitBreaker.Options): Configured => {
+export const configure = (options: CircuitBreaker.Options, defaultName: string): Configured => {
+  const name = nameOf(constructorName, defaultName, options.name)
   const openFor = OpenFor.make(constructorName, options)
   const halfOpen = options.halfOpen ?? {}
   const successes = halfOpen.successes ?? 1
   const { count, of } = typeof successes === "number" ? { count: successes, of: successes } : successes
-  integer(constructorName, "halfOpen.successes", count, 1)
+  const inParts = typeof successes !== "number"
+  integer(constructorName, inParts ? "halfOpen.successes.count" : "halfOpen.successes", count, 1)
   integer(constructorName, "halfOpen.successes.of", of, 1)
   if (count > of) {
     throw new InvalidOption(
@@ -65,5 +69,5 @@ export const configure = (options: CircuitBreaker.Options): Configured => {
       uninterruptible: halfOpen.uninterruptible
     }
   }
-  return { config, openFor, settings, uninterruptible: halfOpen.uninterruptible ?? false }
+  return { name, config, openFor, settings, uninterruptible: halfOpen.uninterruptible ?? false }
 }
