@@ -1,0 +1,353 @@
+import { assert, describe, it } from "@effect/vitest"
+import {
+  Cause,
+  Chunk,
+  Context,
+  Deferred,
+  Duration,
+  Effect,
+  Exit,
+  Fiber,
+  Logger,
+  Stream,
+  TestClock
+} from "effect"
+import { CircuitBreaker, Trip } from "effect-resilience"
+
+type Breaker = CircuitBreaker.CircuitBreaker
+
+const up = Effect.succeed("up")
+const down = Effect.fail("down" as const)
+
+const listenerNames = [
+  "onSuccess",
+  "onFailure",
+  "onRejected",
+  "onOpen",
+  "onHalfOpen",
+  "onClose",
+  "onStateChange"
+] as const
+
+/** All listeners at once, each of which does the same. */
+const listeners = (listener: (name: string, event: unknown) => Effect.Effect<unknown, unknown>) =>
+  Object.fromEntries(listenerNames.map((name) => [name, (event: unknown) => listener(name, event)]))
+
+const make = (options: CircuitBreaker.Options) =>
+  CircuitBreaker.make({
+    name: "partner",
+    trip: Trip.failures({ count: 2, of: 3 }),
+    openFor: "10 seconds",
+    ...options
+  }) as Effect.Effect<Breaker>
+
+/** A whole life: closed, open, half-open, open again, half-open, closed. */
+const life = (breaker: Breaker) =>
+  Effect.gen(function* () {
+    const calls = [up, down, down, up, up]
+    yield* Effect.forEach(calls, (call) =>
+      Effect.exit(breaker.protect(call as Effect.Effect<string, "down">))
+    )
+    yield* TestClock.adjust("10 seconds")
+    yield* Effect.exit(breaker.protect(down))
+    yield* Effect.exit(breaker.protect(up))
+    yield* TestClock.adjust("10 seconds")
+    yield* Effect.exit(breaker.protect(up))
+  })
+
+describe("listeners", () => {
+  it.effect("hear of everything once, in order, before the call goes on", () =>
+    Effect.gen(function* () {
+      const log: Array<string> = []
+      const note = (line: string) => Effect.sync(() => log.push(line))
+      const breaker = yield* make(listeners(note))
+      const call = (outcome: Effect.Effect<string, "down">) =>
+        note("runs").pipe(Effect.zipRight(outcome), breaker.protect, Effect.ensuring(note("|")), Effect.exit)
+      const heard = (effect: Effect.Effect<unknown>) => Effect.map(effect, () => log.splice(0).join(" "))
+      const turnsHalfOpen = "onHalfOpen onStateChange"
+      assert.strictEqual(yield* heard(call(up)), "runs onSuccess |")
+      assert.strictEqual(yield* heard(call(down)), "runs onFailure |")
+      assert.strictEqual(yield* heard(call(down)), "runs onFailure onOpen onStateChange |")
+      assert.strictEqual(yield* heard(call(up)), "onRejected |")
+      yield* TestClock.adjust("10 seconds")
+      assert.strictEqual(yield* heard(call(down)), `${turnsHalfOpen} runs onFailure onOpen onStateChange |`)
+      yield* TestClock.adjust("10 seconds")
+      assert.strictEqual(yield* heard(call(up)), `${turnsHalfOpen} runs onSuccess onClose onStateChange |`)
+      assert.strictEqual(yield* heard(call(Effect.interrupt)), "runs |")
+      assert.strictEqual(yield* heard(breaker.isolate), "onStateChange")
+      assert.strictEqual(yield* heard(call(up)), "onRejected |")
+      assert.strictEqual(yield* heard(breaker.isolate), "")
+      assert.strictEqual(yield* heard(breaker.disable), "onStateChange")
+      assert.strictEqual(yield* heard(call(down)), "runs |")
+      assert.strictEqual(yield* heard(breaker.metricsOnly), "onStateChange")
+      assert.strictEqual(yield* heard(call(down)), "runs onFailure |")
+      assert.strictEqual(yield* heard(breaker.halfOpen), turnsHalfOpen)
+      const hung = yield* Effect.fork(call(Effect.never))
+      yield* TestClock.adjust("30 seconds")
+      log.length = 0
+      assert.strictEqual(yield* heard(call(up)), "onOpen onStateChange onRejected |")
+      assert.strictEqual(yield* heard(Fiber.interrupt(hung)), "|")
+    })
+  )
+
+  it.effect("are told what happened", () =>
+    Effect.gen(function* () {
+      const log: Array<readonly [string, unknown]> = []
+      const breaker = yield* make(listeners((name, event) => Effect.sync(() => log.push([name, event]))))
+      const slowly = <A, E>(call: Effect.Effect<A, E>) => Effect.zipRight(TestClock.adjust("20 millis"), call)
+      yield* breaker.protect(slowly(up))
+      yield* Effect.exit(breaker.protect(slowly(down)))
+      yield* Effect.exit(breaker.protect(slowly(Effect.die("bug"))))
+      yield* Effect.exit(breaker.protect(up))
+      const [success, error, defect, open, change, rejected] = log.map(([, event]) => event)
+      const duration = Duration.millis(20)
+      assert.strictEqual(log.length, 6)
+      assert.deepStrictEqual(success, { name: "partner", duration })
+      assert.deepStrictEqual(error, {
+        name: "partner",
+        duration,
+        failure: { _tag: "Error", error: "down", cause: Cause.fail("down") }
+      })
+      assert.deepStrictEqual(defect, {
+        name: "partner",
+        duration,
+        failure: { _tag: "Defect", defect: "bug", cause: Cause.die("bug") }
+      })
+      assert.deepStrictEqual(open, change)
+      assert.deepStrictEqual(open, {
+        name: "partner",
+        from: "closed",
+        to: "open",
+        openFor: Duration.seconds(10),
+        metrics: {
+          successes: 1,
+          failures: 2,
+          failureRate: 2 / 3,
+          rejected: 0,
+          rules: [{ rule: "failures", calls: 3, hits: 2, rate: 2 / 3, threshold: 2, met: true }]
+        }
+      })
+      assert.instanceOf(rejected, CircuitBreaker.CircuitOpen)
+    })
+  )
+
+  const broken: Record<string, () => Effect.Effect<unknown, unknown>> = {
+    fails: () => Effect.fail("no"),
+    dies: () => Effect.die("bug in a listener"),
+    throws: () => {
+      throw new Error("bug in a listener")
+    }
+  }
+
+  for (const [how, listener] of Object.entries(broken)) {
+    it.effect(`that ${how} changes nothing, and is reported`, () =>
+      Effect.gen(function* () {
+        const play = (options: CircuitBreaker.Options) =>
+          Effect.gen(function* () {
+            const breaker = yield* make(options)
+            const exits: Array<unknown> = []
+            for (const call of [up, down, down, up, "wait", down, "wait", up] as const) {
+              if (call === "wait") yield* TestClock.adjust("10 seconds")
+              else exits.push(yield* Effect.exit(breaker.protect(call as Effect.Effect<string, "down">)))
+            }
+            const { since, takenAt, ...snapshot } = yield* breaker.snapshot
+            return { exits, age: takenAt - since, snapshot }
+          })
+        const messages: Array<unknown> = []
+        const logger = Logger.make(({ logLevel, message }) => {
+          messages.push([logLevel.label, Array.isArray(message) ? message[0] : message])
+        })
+        const quiet = yield* play({})
+        const noisy = yield* play(listeners(listener)).pipe(Effect.provide(Logger.add(logger)))
+        assert.deepStrictEqual(noisy, quiet)
+        // Two successes, three failures, one rejection, and twice each of the changes but for one that closes.
+        assert.strictEqual(messages.length, 2 + 3 + 1 + (2 + 2 + 1) * 2)
+        assert.deepStrictEqual(
+          messages,
+          messages.map(() => ["WARN", 'a listener of "partner" failed'])
+        )
+      })
+    )
+  }
+
+  it.effect("that interrupts itself changes nothing, and is not worth a report", () =>
+    Effect.gen(function* () {
+      let messages = 0
+      const logger = Logger.make(() => {
+        messages += 1
+      })
+      const breaker = yield* make(listeners(() => Effect.interrupt))
+      yield* Effect.gen(function* () {
+        assert.strictEqual(yield* breaker.protect(up), "up")
+        assert.strictEqual(yield* Effect.flip(breaker.protect(down)), "down")
+        yield* breaker.halfOpen
+        assert.strictEqual(yield* breaker.protect(up), "up")
+        assert.strictEqual(yield* breaker.state, "closed")
+      }).pipe(Effect.provide(Logger.add(logger)))
+      assert.strictEqual(messages, 0)
+    })
+  )
+
+  it.effect("get the services of whoever made the breaker, and the span of the call", () =>
+    Effect.gen(function* () {
+      class Desk extends Context.Tag("Desk")<Desk, string>() {}
+      const heard: Array<readonly [string, string]> = []
+      const breaker = yield* CircuitBreaker.make({
+        onFailure: () =>
+          Effect.zipWith(Desk, Effect.currentSpan, (desk, span) => heard.push([desk, span.name]))
+      }).pipe(Effect.provideService(Desk, "the maker's"), Effect.withSpan("making"))
+      const call = Effect.exit(breaker.protect(down)).pipe(Effect.provideService(Desk, "the caller's"))
+      yield* call.pipe(Effect.withSpan("first call"))
+      yield* call.pipe(Effect.withSpan("second call"))
+      assert.deepStrictEqual(heard, [
+        ["the maker's", "first call"],
+        ["the maker's", "second call"]
+      ])
+    })
+  )
+
+  it.effect("that are slow hold up their own call and no other", () =>
+    Effect.gen(function* () {
+      const breaker = yield* make({ onFailure: () => Effect.sleep("1 hour") })
+      const slow = yield* Effect.fork(breaker.protect(down))
+      yield* Effect.yieldNow()
+      assert.strictEqual(yield* breaker.protect(up), "up")
+      assert.strictEqual((yield* breaker.snapshot).failures, 1)
+      yield* TestClock.adjust("1 hour")
+      assert.deepStrictEqual(yield* Fiber.await(slow), Exit.fail("down" as const))
+    })
+  )
+
+  it.effect("may use the breaker that they listen to", () =>
+    Effect.gen(function* () {
+      const changes: Array<string> = []
+      const breaker: Breaker = yield* make({
+        onOpen: () => Effect.suspend((): Effect.Effect<void> => breaker.isolate),
+        onStateChange: ({ from, to }) => Effect.sync(() => changes.push(`${from} -> ${to}`))
+      })
+      yield* Effect.replicateEffect(Effect.exit(breaker.protect(down)), 2)
+      assert.strictEqual(yield* breaker.state, "isolated")
+      assert.sameMembers(changes, ["closed -> open", "open -> isolated"])
+    })
+  )
+
+  it.effect("that take their time to hear of a change leave a call to what the circuit is then", () =>
+    Effect.gen(function* () {
+      for (const [steer, expected] of [
+        ["close", "up"],
+        ["isolate", "isolated"],
+        ["reset", "up"],
+        ["metricsOnly", "up"]
+      ] as const) {
+        const breaker = yield* make({
+          halfOpen: { maxWait: "1 second" },
+          onOpen: () => Effect.sleep("1 second")
+        })
+        yield* breaker.halfOpen
+        const hung = yield* Effect.fork(breaker.protect(Effect.never))
+        yield* TestClock.adjust("1 second")
+        const late = breaker.protect(up).pipe(Effect.catchAll(({ state }) => Effect.succeed(state)))
+        const fiber = yield* Effect.fork(late)
+        yield* Effect.yieldNow()
+        yield* breaker[steer]
+        yield* TestClock.adjust("1 second")
+        assert.strictEqual(yield* fiber, expected, steer)
+        yield* Fiber.interrupt(hung)
+      }
+    })
+  )
+})
+
+describe("changes", () => {
+  const summary = ({
+    from,
+    metrics: { rejected, rules, ...counts },
+    openFor,
+    to
+  }: CircuitBreaker.StateChange) => [
+    `${from} -> ${to}`,
+    counts.successes,
+    counts.failures,
+    counts.failureRate,
+    rejected,
+    rules.map(({ calls, hits }) => [calls, hits]),
+    openFor && Duration.toSeconds(openFor)
+  ]
+  const wholeLife = [
+    ["closed -> open", 1, 2, 2 / 3, 0, [[3, 2]], 10],
+    ["open -> half-open", 0, 0, 0, 2, [], undefined],
+    ["half-open -> open", 0, 1, 1, 0, [], 10],
+    ["open -> half-open", 0, 0, 0, 1, [], undefined],
+    ["half-open -> closed", 1, 0, 0, 0, [], undefined]
+  ]
+
+  const subscribed = Effect.repeatN(Effect.yieldNow(), 10)
+
+  it.effect("tell every subscriber of each change once, with the metrics of the state that was left", () =>
+    Effect.gen(function* () {
+      const breaker = yield* make({})
+      const collect = (count: number) =>
+        breaker.changes.pipe(Stream.map(summary), Stream.take(count), Stream.runCollect, Effect.fork)
+      const first = yield* collect(6)
+      const second = yield* collect(5)
+      yield* subscribed
+      yield* life(breaker)
+      const late = yield* collect(1)
+      yield* subscribed
+      yield* breaker.isolate
+      const isolated = ["closed -> isolated", 0, 0, 0, 0, [[0, 0]], undefined]
+      assert.deepStrictEqual(Chunk.toReadonlyArray(yield* Fiber.join(first)), [...wholeLife, isolated])
+      assert.deepStrictEqual(Chunk.toReadonlyArray(yield* Fiber.join(second)), wholeLife)
+      assert.deepStrictEqual(Chunk.toReadonlyArray(yield* Fiber.join(late)), [isolated])
+    })
+  )
+
+  it.effect("do not wait for a slow subscriber, who loses the oldest beyond 64, and nobody else does", () =>
+    Effect.gen(function* () {
+      const breaker = yield* make({})
+      const gate = yield* Deferred.make<void>()
+      const slow: Array<string> = []
+      const fast: Array<string> = []
+      yield* breaker.changes.pipe(
+        Stream.runForEach(({ to }) =>
+          Effect.zipRight(
+            Effect.sync(() => slow.push(to)),
+            Deferred.await(gate)
+          )
+        ),
+        Effect.fork
+      )
+      yield* breaker.changes.pipe(
+        Stream.runForEach(({ to }) => Effect.sync(() => fast.push(to))),
+        Effect.fork
+      )
+      yield* subscribed
+      yield* breaker.open
+      yield* subscribed
+      for (let index = 0; index < 50; index++) {
+        yield* breaker.isolate
+        yield* breaker.disable
+        yield* subscribed
+      }
+      yield* breaker.close
+      yield* subscribed
+      yield* Deferred.succeed(gate, undefined)
+      yield* Effect.repeatN(Effect.yieldNow(), 1000)
+      assert.strictEqual(fast.length, 102)
+      assert.strictEqual(fast.at(-1), "closed")
+      assert.deepStrictEqual(slow, ["open", ...fast.slice(-64)])
+    })
+  )
+
+  it.effect("can be left at any time", () =>
+    Effect.gen(function* () {
+      const breaker = yield* make({})
+      const fiber = yield* Effect.fork(Stream.runDrain(breaker.changes))
+      yield* subscribed
+      yield* breaker.open
+      assert.isTrue(Exit.isInterrupted(yield* Fiber.interrupt(fiber)))
+      yield* breaker.close
+      assert.strictEqual(yield* breaker.protect(up), "up")
+    })
+  )
+})
