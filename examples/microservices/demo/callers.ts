@@ -1,0 +1,57 @@
+// The callers of service A: what they ask, what they are told, and how long that takes.
+import { HttpClient } from "@effect/platform"
+import { Clock, Effect, Ref, Schema } from "effect"
+import { fallbackMessage } from "../a/policies.js"
+
+/** What a caller got: what service B said, what service A says in its place, or an error. */
+export type Outcome = "answer" | "fallback" | "error"
+
+export interface Answered {
+  readonly outcome: Outcome
+  readonly millis: number
+}
+
+/** Some callers of one service A, as they are at one moment. */
+export interface Callers {
+  readonly sent: number
+  readonly answered: ReadonlyArray<Answered>
+  /** The most of them that were waiting for an answer at the same time. */
+  readonly mostWaiting: number
+}
+
+export const none: Callers = { sent: 0, answered: [], mostWaiting: 0 }
+
+export const waiting = (callers: Callers): number => callers.sent - callers.answered.length
+
+/** One more caller: asks, waits for as long as it takes, and puts down what came back. */
+export const call = (
+  url: string,
+  callers: Ref.Ref<Callers>
+): Effect.Effect<void, never, HttpClient.HttpClient> =>
+  Effect.gen(function* () {
+    yield* Ref.update(callers, sendOne)
+    const sentAt = yield* Clock.currentTimeMillis
+    const outcome = yield* outcomeOf(url)
+    const millis = (yield* Clock.currentTimeMillis) - sentAt
+    yield* Ref.update(callers, (before) => ({
+      ...before,
+      answered: [...before.answered, { outcome, millis }]
+    }))
+  })
+
+const sendOne = (before: Callers): Callers => ({
+  ...before,
+  sent: before.sent + 1,
+  mostWaiting: Math.max(before.mostWaiting, waiting(before) + 1)
+})
+
+const Greeting = Schema.parseJson(Schema.Struct({ messageB: Schema.String }))
+
+const outcomeOf = (url: string): Effect.Effect<Outcome, never, HttpClient.HttpClient> =>
+  Effect.gen(function* () {
+    const response = yield* HttpClient.get(url)
+    const body = yield* response.text
+    if (response.status !== 200) return "error"
+    const { messageB } = yield* Schema.decode(Greeting)(body)
+    return messageB === fallbackMessage ? "fallback" : "answer"
+  }).pipe(Effect.orElseSucceed(() => "error" as const))

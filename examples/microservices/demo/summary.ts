@@ -1,0 +1,85 @@
+// The end of the demo: what both sides measured, in one table.
+import type { Behaviour } from "../b/server.js"
+import { marks } from "./account.js"
+import type { Answered, Outcome } from "./callers.js"
+import type { Both, Measured } from "./side.js"
+import { bold, left, right } from "./terminal.js"
+
+/** A phase of the demo, and what was measured when it began and when it ended. */
+export interface PastPhase {
+  readonly behaviour: Behaviour
+  readonly began: Both
+  readonly ended: Both
+}
+
+/** What was measured in all, and how it went while service B was in trouble. */
+export const summary = (total: Both, past: ReadonlyArray<PastPhase>): string => {
+  const row = (what: string, of: (side: Measured) => string): string =>
+    cells(what, of(total.withPolicies), of(total.without))
+  const seenWhile = (behaviour: Behaviour): string => {
+    const { withPolicies, without } = seenBy(past, behaviour)
+    return cells(`  while it was ${behaviour}`, String(withPolicies), String(without))
+  }
+  return [
+    "",
+    bold(cells("The same callers, the same trouble", "with policies", "without")),
+    row("callers", (side) => String(side.callers.sent)),
+    row(`  ${marks.answer} got the answer of service B`, (side) => shareOf(side, "answer")),
+    row(`  ${marks.fallback} got the fallback`, (side) => shareOf(side, "fallback")),
+    row(`  ${marks.error} got an error`, (side) => shareOf(side, "error")),
+    row("waited: 50 % of them at most (p50)", (side) => timeOf(percentile(side, 0.5))),
+    row("        90 % of them at most (p90)", (side) => timeOf(percentile(side, 0.9))),
+    row("        99 % of them at most (p99)", (side) => timeOf(percentile(side, 0.99))),
+    row("        the one who waited longest", (side) => timeOf(percentile(side, 1))),
+    row("most callers waiting at once", (side) => String(side.callers.mostWaiting)),
+    row("calls that service B saw", (side) => String(side.received)),
+    seenWhile("failing"),
+    seenWhile("hanging"),
+    "",
+    conclusion(total, past),
+    ""
+  ].join("\n")
+}
+
+const cells = (what: string, withPolicies: string, without: string): string =>
+  `  ${left(what, 36)}${right(withPolicies, 15)}${right(without, 15)}`
+
+const countOf = (side: Measured, wanted: Outcome): number =>
+  side.callers.answered.filter(({ outcome }) => outcome === wanted).length
+
+const shareOf = (side: Measured, wanted: Outcome): string => {
+  const count = countOf(side, wanted)
+  return `${percent(count, side.callers.sent)} ${right(String(count), 6)}`
+}
+
+const percent = (part: number, whole: number): string => `${Math.round((100 * part) / whole)} %`
+
+/** The nearest rank: the shortest wait that is no shorter than that share of all waits. */
+const percentile = ({ callers }: Measured, share: number): number => {
+  const waits = callers.answered.map(({ millis }: Answered) => millis).sort((a, b) => a - b)
+  return waits[Math.ceil(share * waits.length) - 1] ?? 0
+}
+
+const timeOf = (millis: number): string =>
+  millis < 1000 ? `${millis} ms` : `${(millis / 1000).toFixed(2)} s`
+
+/** How many calls came to service B while it behaved like that. */
+const seenBy = (past: ReadonlyArray<PastPhase>, behaviour: Behaviour): Record<keyof Both, number> => {
+  const phases = past.filter((phase) => phase.behaviour === behaviour)
+  const seen = (side: keyof Both): number =>
+    phases.reduce((sum, { began, ended }) => sum + ended[side].received - began[side].received, 0)
+  return { withPolicies: seen("withPolicies"), without: seen("without") }
+}
+
+const conclusion = ({ withPolicies, without }: Both, past: ReadonlyArray<PastPhase>): string => {
+  const failing = seenBy(past, "failing")
+  const hanging = seenBy(past, "hanging")
+  const spared = hanging.without - hanging.withPolicies
+  return [
+    `  With policies, ${countOf(withPolicies, "error")} callers got an error; without, ${countOf(without, "error")}.`,
+    `  At the worst moment, ${withPolicies.callers.mostWaiting} callers were waiting; without, ${without.callers.mostWaiting}.`,
+    `  While it was hanging, service B was spared ${spared} of ${hanging.without} calls (${percent(spared, hanging.without)}).`,
+    `  The price: ${countOf(withPolicies, "fallback")} callers got the fallback, and while it was failing, service B saw`,
+    `  ${failing.withPolicies} calls instead of ${failing.without}, because of the retries.`
+  ].join("\n")
+}

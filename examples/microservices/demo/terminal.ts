@@ -1,0 +1,22 @@
+// Text in columns, with a little colour: only on a terminal, and not when NO_COLOR is set (https://no-color.org).
+import { stripVTControlCharacters } from "node:util"
+
+const coloured = process.stdout.isTTY === true && !process.env.NO_COLOR
+
+const style =
+  (code: number) =>
+  (text: string): string =>
+    coloured ? `\u001b[${code}m${text}\u001b[0m` : text
+
+export const bold = style(1)
+export const dim = style(2)
+export const red = style(31)
+export const green = style(32)
+export const yellow = style(33)
+
+// Colour codes take no room on the screen, so what is padded is what is seen.
+const padding = (text: string, width: number): string =>
+  " ".repeat(Math.max(0, width - stripVTControlCharacters(text).length))
+
+export const left = (text: string, width: number): string => text + padding(text, width)
+export const right = (text: string, width: number): string => padding(text, width) + text

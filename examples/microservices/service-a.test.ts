@@ -1,0 +1,212 @@
+// Service A in front of service B over real sockets: without policies, with each of them alone, and with all of them.
+import { HttpServer } from "@effect/platform"
+import { assert, describe, it } from "@effect/vitest"
+import { Context, Effect, Layer, Ref } from "effect"
+import { urlOf } from "../support/server.js"
+import { type Answer, get, keepLog, live, type LogLine, until } from "../support/testing.js"
+import { type Name, ServiceBCircuit } from "./a/policies.js"
+import * as ServiceA from "./a/server.js"
+import * as ServiceB from "./b/server.js"
+
+/** Both services on free ports, with what a test wants to do to them and know about them. */
+const start = (policy: Name, behaviour: ServiceB.Behaviour, failuresInARow = 3) =>
+  Effect.gen(function* () {
+    const b = yield* Layer.build(ServiceB.layer({ port: 0, behaviour }))
+    const serviceB = urlOf(Context.get(b, HttpServer.HttpServer))
+    const a = yield* Layer.build(ServiceA.layer({ port: 0, serviceB, policy, failuresInARow }))
+    const url = urlOf(Context.get(a, HttpServer.HttpServer))
+    const { behaviour: current, received } = Context.get(b, ServiceB.ServiceB)
+    return {
+      url,
+      ask: get(url),
+      circuit: Context.get(a, ServiceBCircuit),
+      received: Ref.get(received),
+      /** Asks until service A gives an answer without asking service B. On a slow machine a circuit may be half-open by now. */
+      askWhileOpen: until(
+        Effect.gen(function* () {
+          const before = yield* Ref.get(received)
+          const answer = yield* get(url)
+          return { answer, calls: (yield* Ref.get(received)) - before }
+        }),
+        ({ calls }) => calls === 0
+      ),
+      switchB: (to: ServiceB.Behaviour) => Ref.set(current, to)
+    }
+  })
+
+const answered = { messageA: "hello from service A", messageB: "hello from service B" }
+const fellBack = { messageA: "hello from service A", messageB: "error accessing service B" }
+
+/** A failure as a caller may see it: a status, one sentence, and nothing from inside. */
+const assertFailure = (answer: Answer, status: number, error: string): void => {
+  assert.strictEqual(answer.status, status)
+  assert.deepStrictEqual(answer.body, { error })
+}
+
+describe.concurrent("service A", () => {
+  for (const policy of ["none", "timeout", "retry", "circuit-breaker", "fallback", "composition"] as const) {
+    it.scopedLive(`answers with what a healthy service B says (${policy})`, () =>
+      Effect.gen(function* () {
+        const { ask, received } = yield* start(policy, "healthy")
+        const answer = yield* ask
+        assert.strictEqual(answer.status, 200)
+        assert.deepStrictEqual(answer.body, answered)
+        assert.strictEqual(yield* received, 1)
+      }).pipe(Effect.provide(live))
+    )
+  }
+
+  it.scopedLive("without policies passes on that service B failed", () =>
+    Effect.gen(function* () {
+      const { ask } = yield* start("none", "down")
+      const answer = yield* ask
+      assertFailure(answer, 502, "service B answered with status 503")
+      assert.strictEqual(answer.headers["retry-after"], "1")
+    }).pipe(Effect.provide(live))
+  )
+
+  it.scopedLive("without policies says that service B cannot be reached", () =>
+    Effect.gen(function* () {
+      const a = yield* Layer.build(
+        ServiceA.layer({ port: 0, serviceB: "http://127.0.0.1:1", policy: "none", failuresInARow: 3 })
+      )
+      const answer = yield* get(urlOf(Context.get(a, HttpServer.HttpServer)))
+      assertFailure(answer, 502, "service B cannot be reached")
+    }).pipe(Effect.provide(live))
+  )
+
+  it.scopedLive("with a timeout gives up on a hanging service B after a second, and tells it so", () => {
+    const lines: Array<LogLine> = []
+    return Effect.gen(function* () {
+      const { ask } = yield* start("timeout", "hanging")
+      const answer = yield* ask
+      assertFailure(answer, 504, "service B took too long to answer")
+      assert.isAtLeast(answer.millis, 950)
+      // Service B stops working on a request whose caller has gone.
+      yield* until(
+        Effect.sync(() => lines),
+        (logged) => logged.some(({ annotations }) => annotations.status === 499)
+      )
+    }).pipe(Effect.provide(Layer.merge(live, keepLog(lines))))
+  })
+
+  it.scopedLive("with a retry asks again a second after a 503", () =>
+    Effect.gen(function* () {
+      const { ask, received, switchB } = yield* start("retry", "down")
+      const asking = yield* Effect.fork(ask)
+      yield* until(received, (count) => count === 1)
+      yield* switchB("healthy")
+      const answer = yield* asking
+      assert.deepStrictEqual(answer.body, answered)
+      assert.isAtLeast(answer.millis, 950)
+      assert.strictEqual(yield* received, 2)
+    }).pipe(Effect.provide(live))
+  )
+
+  it.scopedLive("with a retry gives up after three attempts", () =>
+    Effect.gen(function* () {
+      const { ask, received } = yield* start("retry", "down")
+      const answer = yield* ask
+      assertFailure(answer, 502, "service B answered with status 503")
+      assert.isAtLeast(answer.millis, 2950)
+      assert.strictEqual(yield* received, 3)
+    }).pipe(Effect.provide(live))
+  )
+
+  it.scopedLive("with a circuit breaker leaves service B alone for as long as it asks for", () =>
+    Effect.gen(function* () {
+      const { ask, askWhileOpen, circuit, switchB } = yield* start("circuit-breaker", "down")
+      yield* Effect.replicateEffect(ask, 3)
+      const { answer: rejected } = yield* askWhileOpen
+      assertFailure(rejected, 503, "service B has been failing and is left alone for now")
+      assert.strictEqual(rejected.headers["retry-after"], "1")
+
+      yield* switchB("healthy")
+      yield* until(circuit.state, (state) => state === "half-open")
+      assert.deepStrictEqual((yield* ask).body, answered)
+      assert.strictEqual(yield* circuit.state, "closed")
+    }).pipe(Effect.provide(live))
+  )
+
+  it.scopedLive("with a fallback answers for service B", () =>
+    Effect.gen(function* () {
+      const { ask } = yield* start("fallback", "down")
+      const answer = yield* ask
+      assert.strictEqual(answer.status, 200)
+      assert.deepStrictEqual(answer.body, fellBack)
+    }).pipe(Effect.provide(live))
+  )
+
+  describe("with all policies", () => {
+    it.scopedLive("falls back when the timeout fires, and at once while the circuit is open", () =>
+      Effect.gen(function* () {
+        const { ask, askWhileOpen, circuit, switchB } = yield* start("composition", "hanging")
+        const slow = yield* Effect.all([ask, ask, ask], { concurrency: "unbounded" })
+        for (const answer of slow) assert.deepStrictEqual(answer.body, fellBack)
+        const { answer: fast } = yield* askWhileOpen
+        assert.deepStrictEqual(fast.body, fellBack)
+
+        yield* switchB("healthy")
+        const recovered = yield* until(ask, ({ body }) => JSON.stringify(body) === JSON.stringify(answered))
+        assert.strictEqual(recovered.status, 200)
+        assert.strictEqual(yield* circuit.state, "closed")
+      }).pipe(Effect.provide(live))
+    )
+
+    it.scopedLive("falls back when the retries are exhausted", () =>
+      Effect.gen(function* () {
+        const { ask, circuit, received } = yield* start("composition", "down", 4)
+        const answer = yield* ask
+        assert.strictEqual(answer.status, 200)
+        assert.deepStrictEqual(answer.body, fellBack)
+        assert.isAtLeast(answer.millis, 2950)
+        assert.strictEqual(yield* received, 3)
+        assert.strictEqual(yield* circuit.state, "closed")
+      }).pipe(Effect.provide(live))
+    )
+  })
+
+  it.scopedLive("shows its circuit breaker", () =>
+    Effect.gen(function* () {
+      const { ask, url } = yield* start("circuit-breaker", "down")
+      yield* ask
+      assert.deepStrictEqual((yield* get(`${url}/circuit`)).body, {
+        state: "closed",
+        consecutiveFailures: 1,
+        remainingDelay: 0
+      })
+    }).pipe(Effect.provide(live))
+  )
+
+  it.scopedLive("logs its requests and the changes of the circuit breaker", () => {
+    const lines: Array<LogLine> = []
+    return Effect.gen(function* () {
+      const { ask, circuit, switchB } = yield* start("circuit-breaker", "down", 1)
+      yield* ask
+      yield* switchB("healthy")
+      yield* until(circuit.state, (state) => state === "half-open")
+      yield* ask
+
+      const changes = lines.filter(({ annotations }) => annotations.circuit === "service-b")
+      assert.deepStrictEqual(
+        changes.map(({ message }) => message),
+        [
+          "circuit breaker state changed from closed to open",
+          "circuit breaker state changed from open to half-open",
+          "circuit breaker state changed from half-open to closed"
+        ]
+      )
+      assert.strictEqual(changes[0].annotations.openFor, "1s")
+      // Service B fails and service A passes it on, then both answer. A line may come a little later than the answer.
+      const requests = yield* until(
+        Effect.sync(() => lines.filter(({ message }) => message === "request")),
+        ({ length }) => length === 4
+      )
+      assert.deepStrictEqual(
+        requests.map(({ annotations, level }) => `${annotations.status} ${level}`).sort(),
+        ["200 INFO", "200 INFO", "502 ERROR", "503 ERROR"]
+      )
+      assert.deepInclude(requests[0].annotations, { method: "GET", url: "/" })
+    }).pipe(Effect.provide(Layer.merge(live, keepLog(lines))))
+  })
+})

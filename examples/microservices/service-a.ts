@@ -1,0 +1,26 @@
+// Service A on port 3000, in front of service B. Try: curl http://localhost:3000
+import { Config, Effect, Layer } from "effect"
+import { port, run } from "../support/program.js"
+import * as Policies from "./a/policies.js"
+import * as ServiceA from "./a/server.js"
+
+const options = Config.all({
+  port: port(3000),
+  serviceB: Config.string("SERVICE_B").pipe(Config.withDefault("http://localhost:3001")),
+  policy: Config.literal(...Policies.names)("POLICY").pipe(Config.withDefault("composition")),
+  failuresInARow: Config.integer("FAILURES").pipe(
+    Config.validate({ message: "it takes at least one failure", validation: (count) => count >= 1 }),
+    Config.withDefault(3)
+  )
+})
+
+run({
+  command: "npx tsx examples/microservices/service-a.ts",
+  options: {
+    port: "the port to listen on, 0 for any free one (default: 3000)",
+    "service-b": "where service B is (default: http://localhost:3001)",
+    policy: `what to protect the calls to it with: ${Policies.names.join(", ")} (default: composition)`,
+    failures: "how many failures in a row open the circuit (default: 3)"
+  },
+  main: Layer.unwrapEffect(Effect.map(options, ServiceA.layer))
+})

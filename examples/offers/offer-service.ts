@@ -1,0 +1,19 @@
+// The offer service on port 8001, in front of the partner. Try: curl http://localhost:8001/offer
+import { Config, Effect, Layer } from "effect"
+import { port, run } from "../support/program.js"
+import * as Offer from "./offer/server.js"
+
+const options = Config.all({
+  port: port(8001),
+  partner: Config.string("PARTNER").pipe(Config.withDefault("http://localhost:8000"))
+})
+
+run({
+  command: "npx tsx examples/offers/offer-service.ts",
+  options: {
+    port: "the port to listen on, 0 for any free one (default: 8001)",
+    partner: "where the partner is (default: http://localhost:8000)",
+    "open-for": "how long the circuit stays open (default: 15 seconds)"
+  },
+  main: Layer.unwrapEffect(Effect.map(options, Offer.layer))
+})

@@ -1,0 +1,41 @@
+// The offer: the partner's hot one, through a circuit breaker, and a cold one of our own when there is no hot one.
+import { HttpClient, HttpClientResponse } from "@effect/platform"
+import { Config, Effect, Schema } from "effect"
+import { CircuitBreaker, Fallback, Timeout, Trip } from "effect-resilience"
+import { minuteAndSecond } from "../time.js"
+
+/** The circuit breaker in front of the partner. */
+export class PartnerCircuit extends CircuitBreaker.Tag("partner")<PartnerCircuit>() {}
+
+/** It opens after three failures in a row, for 15 seconds if OPEN_FOR says nothing else, and says what happens to it. */
+export const circuit = PartnerCircuit.layerConfig(
+  {
+    trip: Config.succeed(Trip.consecutive(3)),
+    openFor: Config.duration("OPEN_FOR").pipe(Config.withDefault("15 seconds"))
+  },
+  {
+    onSuccess: () => log("success"),
+    onFailure: () => log("failure"),
+    onRejected: () => log("rejected, the partner is not called"),
+    onStateChange: ({ from, to }) => log(`circuit breaker state changed from ${from} to ${to}`)
+  }
+)
+
+const log = (message: string) => Effect.annotateLogs(Effect.log(message), { circuit: PartnerCircuit.key })
+
+/** A status that is not 2xx is an error here. The scope lets go of a response whose body nobody reads. */
+const hotOffer = Effect.gen(function* () {
+  yield* log("before the call")
+  const client = HttpClient.withScope(yield* HttpClient.HttpClient)
+  const response = yield* Effect.flatMap(client.get("/offer/hot"), HttpClientResponse.filterStatusOk)
+  return yield* HttpClientResponse.schemaBodyJson(Schema.String)(response)
+}).pipe(Effect.scoped)
+
+const coldOffer = Effect.map(minuteAndSecond, (time) => `Cold offer ${time}`)
+
+/** While the circuit is open the partner is not called, and everybody gets a cold offer at once. */
+export const offer = hotOffer.pipe(
+  Timeout.timeout("2 seconds"),
+  PartnerCircuit.protect,
+  Fallback.orElse(() => coldOffer)
+)

@@ -1,0 +1,42 @@
+// Serving an app on a port of this machine, with a structured log line for every request.
+import {
+  HttpMiddleware,
+  HttpServer,
+  HttpServerError,
+  HttpServerRequest,
+  type HttpApp
+} from "@effect/platform"
+import { NodeHttpServer } from "@effect/platform-node"
+import { Clock, Effect, Layer, LogLevel } from "effect"
+import { createServer } from "node:http"
+
+/** Serves an app until the layer's scope closes. Port 0 takes any free port; the `HttpServer` tells which. */
+export const serve = <E, R>(app: HttpApp.Default<E, R>, port: number) =>
+  HttpServer.serve(app, logged).pipe(
+    HttpServer.withLogAddress,
+    Layer.provideMerge(NodeHttpServer.layer(createServer, { port, host: "127.0.0.1" }))
+  )
+
+/** Where a server listens. */
+export const urlOf = (server: HttpServer.HttpServer): string => HttpServer.formatAddress(server.address)
+
+/**
+ * Middleware runs uninterruptibly, so the line is written for a request that its client has given up on, too: with status
+ * 499, as nginx has it.
+ */
+const logged = HttpMiddleware.make((app) =>
+  Effect.gen(function* () {
+    const { method, url } = yield* HttpServerRequest.HttpServerRequest
+    const startedAt = yield* Clock.currentTimeMillis
+    const exit = yield* Effect.exit(app)
+    const millis = (yield* Clock.currentTimeMillis) - startedAt
+    const { status } = HttpServerError.exitResponse(exit)
+    yield* Effect.logWithLevel(levelOf(status), "request").pipe(
+      Effect.annotateLogs({ method, url, status, millis })
+    )
+    return yield* exit
+  })
+)
+
+const levelOf = (status: number): LogLevel.LogLevel =>
+  status >= 500 ? LogLevel.Error : status >= 400 ? LogLevel.Warning : LogLevel.Info

@@ -1,0 +1,59 @@
+// What the tests of the examples share: asking a service over a real socket, waiting for something without guessing how
+// long it takes, and reading the log.
+import { HttpClient, HttpClientRequest } from "@effect/platform"
+import { NodeHttpClient } from "@effect/platform-node"
+import { Clock, Effect, HashMap, Layer, Logger } from "effect"
+
+export interface Answer {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: unknown
+  readonly millis: number
+}
+
+const send = (
+  request: HttpClientRequest.HttpClientRequest
+): Effect.Effect<Answer, never, HttpClient.HttpClient> =>
+  Effect.gen(function* () {
+    const startedAt = yield* Clock.currentTimeMillis
+    const response = yield* HttpClient.execute(request)
+    const text = yield* response.text
+    const millis = (yield* Clock.currentTimeMillis) - startedAt
+    return {
+      status: response.status,
+      headers: response.headers,
+      body: text === "" ? "" : JSON.parse(text),
+      millis
+    }
+  }).pipe(Effect.orDie)
+
+export const get = (url: string) => send(HttpClientRequest.get(url))
+
+export const put = (url: string, body: string) =>
+  send(HttpClientRequest.put(url).pipe(HttpClientRequest.bodyText(body)))
+
+/** Asks again and again until the answer is the one that is waited for, for ten seconds at the most. */
+export const until = <A, E, R>(self: Effect.Effect<A, E, R>, wanted: (value: A) => boolean) =>
+  Effect.delay(self, "20 millis").pipe(Effect.repeat({ until: wanted }), Effect.timeout("10 seconds"))
+
+export interface LogLine {
+  readonly level: string
+  readonly message: string
+  readonly annotations: Readonly<Record<string, unknown>>
+}
+
+/** A log that is kept instead of written. */
+export const keepLog = (lines: Array<LogLine>): Layer.Layer<never> =>
+  Logger.replace(
+    Logger.defaultLogger,
+    Logger.make(({ annotations, logLevel, message }) => {
+      const fields = Object.fromEntries(HashMap.toEntries(annotations))
+      lines.push({ level: logLevel.label, message: String(message), annotations: fields })
+    })
+  )
+
+/** What a test over real sockets needs: a client of its own, and no log on the screen. */
+export const live: Layer.Layer<HttpClient.HttpClient> = Layer.mergeAll(
+  NodeHttpClient.layerUndici,
+  keepLog([])
+)

@@ -1,0 +1,224 @@
+// `npm run examples:smoke`: starts each example program as its README says, on free ports, asks it what the README asks,
+// and stops it. Runs the demo, too. The last line counts the checks.
+import { Command, type CommandExecutor, FileSystem, type HttpClient } from "@effect/platform"
+import { NodeContext, NodeHttpClient, NodeRuntime } from "@effect/platform-node"
+import { Cause, Console, Data, Deferred, Effect, Exit, Layer, Ref, Stream } from "effect"
+import * as path from "node:path"
+import { type Answer, get, put, until } from "../examples/support/testing.js"
+
+const root = path.resolve(import.meta.dirname, "..")
+
+// ------------------------------------------------------------------------------------------------------------ counting
+
+let passed = 0
+let failed = 0
+
+const report = (name: string, problem: string | undefined): Effect.Effect<void> => {
+  if (problem === undefined) passed++
+  else failed++
+  return Console.log(problem === undefined ? `ok    ${name}` : `FAIL  ${name}: ${problem}`)
+}
+
+const check = (name: string, holds: boolean, found: unknown): Effect.Effect<void> =>
+  report(name, holds ? undefined : `found ${typeof found === "string" ? found : JSON.stringify(found)}`)
+
+const checkAnswer = (name: string, { body, status }: Answer, expected: Pick<Answer, "body" | "status">) =>
+  check(name, isSame({ status, body }, expected), { status, body })
+
+const isSame = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b)
+
+/** The checks of one example. When they cannot go on, that is one more failure, and the other examples go on. */
+const suite = <E, R>(name: string, checks: Effect.Effect<void, E, R>) =>
+  checks.pipe(
+    Effect.scoped,
+    Effect.catchAllCause((cause) => report(name, Cause.pretty(cause)))
+  )
+
+// ------------------------------------------------------------------------------------------------------------ programs
+
+/** Why a program cannot be checked. */
+class Problem extends Data.TaggedError("Problem")<{ readonly message: string }> {}
+
+interface Program {
+  readonly url: string
+  /** Everything it has written so far. */
+  readonly output: Effect.Effect<string>
+}
+
+/** What comes true within a moment, such as a line in a log: the value when it has, or as it is when it has not. */
+const eventually = <A, E, R>(self: Effect.Effect<A, E, R>, wanted: (value: A) => boolean) =>
+  Effect.orElse(until(self, wanted), () => self)
+
+/** A command line as it stands in a README: one that is not documented is not what a reader would run. */
+const documented = (readme: string, command: string) =>
+  Effect.gen(function* () {
+    const text = yield* (yield* FileSystem.FileSystem).readFileString(path.join(root, readme))
+    if (!text.includes(command)) return yield* new Problem({ message: `${readme} does not say: ${command}` })
+    const [program = "", ...args] = command.split(" ")
+    return Command.make(program, ...args).pipe(Command.workingDirectory(root))
+  })
+
+/** Starts a service and waits until it listens. It is stopped when the scope closes, whatever happens. */
+const start = (readme: string, command: string, env: Readonly<Record<string, string>> = {}) =>
+  Effect.gen(function* () {
+    const service = yield* documented(readme, command)
+    const running = yield* service.pipe(Command.env({ ...env, PORT: "0" }), Command.start)
+    const output = yield* Ref.make("")
+    const listening = yield* Deferred.make<string, Problem>()
+    yield* Stream.merge(running.stdout, running.stderr).pipe(
+      Stream.decodeText(),
+      Stream.runForEach((text) =>
+        Effect.gen(function* () {
+          const written = yield* Ref.updateAndGet(output, (before) => before + text)
+          const [, url] = /Listening on (http:\/\/[\d.:]+\d)"/.exec(written) ?? []
+          if (url !== undefined) yield* Deferred.succeed(listening, url)
+        })
+      ),
+      Effect.zipRight(
+        Effect.flatMap(Ref.get(output), (text) => Deferred.fail(listening, new Problem({ message: text })))
+      ),
+      Effect.forkScoped
+    )
+    const url = yield* Deferred.await(listening).pipe(
+      Effect.timeoutFail({
+        duration: "30 seconds",
+        onTimeout: () => new Problem({ message: `not listening: ${command}` })
+      })
+    )
+    return { url, output: Ref.get(output) } satisfies Program
+  })
+
+// ------------------------------------------------------------------------------------------------------------ examples
+
+const microservices = Effect.gen(function* () {
+  const readme = "examples/microservices/README.md"
+  const startA = (flags: string) =>
+    start(readme, `npx tsx examples/microservices/service-a.ts${flags}`, { SERVICE_B: b.url })
+  const b = yield* start(readme, "npx tsx examples/microservices/service-b.ts")
+  const [all, none, timeout] = yield* Effect.all(
+    [startA(""), startA(" --policy none"), startA(" --policy timeout")],
+    { concurrency: "unbounded" }
+  )
+  const switchB = (behaviour: string) => put(`${b.url}/behaviour`, behaviour)
+  const answered = {
+    status: 200,
+    body: { messageA: "hello from service A", messageB: "hello from service B" }
+  }
+  const fellBack = {
+    status: 200,
+    body: { messageA: "hello from service A", messageB: "error accessing service B" }
+  }
+
+  yield* checkAnswer("microservices: B answers", yield* get(b.url), {
+    status: 200,
+    body: { message: "hello from service B" }
+  })
+  yield* checkAnswer("microservices: A answers with what B says", yield* get(all.url), answered)
+
+  yield* switchB("hanging")
+  yield* checkAnswer("microservices: a timeout is a 504", yield* get(timeout.url), {
+    status: 504,
+    body: { error: "service B took too long to answer" }
+  })
+
+  yield* checkAnswer("microservices: B is switched", yield* switchB("down"), {
+    status: 200,
+    body: { behaviour: "down" }
+  })
+  yield* checkAnswer("microservices: without policies a failure of B is a 502", yield* get(none.url), {
+    status: 502,
+    body: { error: "service B answered with status 503" }
+  })
+  const answers = yield* Effect.replicateEffect(get(all.url), 3, { concurrency: "unbounded" })
+  for (const answer of answers) {
+    yield* checkAnswer("microservices: with all policies a failure of B is the fallback", answer, fellBack)
+  }
+  yield* switchB("healthy")
+  const recovered = yield* until(get(all.url), ({ body }) => isSame(body, answered.body))
+  yield* checkAnswer("microservices: A recovers with B", recovered, answered)
+  for (const change of ["closed to open", "open to half-open", "half-open to closed"]) {
+    const line = `circuit breaker state changed from ${change}`
+    const log = yield* eventually(all.output, (text) => text.includes(`message="${line}"`))
+    yield* check(`microservices: the log says "${line}"`, log.includes(`message="${line}"`), log)
+  }
+})
+
+const offers = Effect.gen(function* () {
+  const readme = "examples/offers/README.md"
+  const partner = yield* start(readme, "npx tsx examples/offers/partner-service.ts")
+  const service = yield* start(readme, "npx tsx examples/offers/offer-service.ts", {
+    PARTNER: partner.url,
+    OPEN_FOR: "3 seconds"
+  })
+  const offer = Effect.map(get(`${service.url}/offer`), ({ body }) => String(body))
+  const circuit = get(`${service.url}/offer/circuit`)
+  const inState = (current_state: string, fail_counter: number) => ({
+    status: 200,
+    body: { current_state, fail_counter }
+  })
+
+  const hot = yield* offer
+  yield* check("offers: a hot offer from the partner", /^Hot offer/.test(hot), hot)
+  yield* put(`${partner.url}/behaviour`, "500")
+  const cold = yield* offer
+  yield* check("offers: a cold offer when the partner fails", /^Cold offer/.test(cold), cold)
+  yield* checkAnswer("offers: one failure", yield* circuit, inState("closed", 1))
+  yield* Effect.replicateEffect(offer, 3)
+  yield* checkAnswer("offers: three failures open the circuit", yield* circuit, inState("open", 3))
+  const calls = yield* eventually(
+    Effect.map(partner.output, (log) => log.split("/offer/hot").length - 1),
+    (count) => count >= 4
+  )
+  yield* check("offers: the partner is not called while the circuit is open", calls === 4, calls)
+  yield* put(`${partner.url}/behaviour`, "200")
+  const halfOpen = inState("half-open", 3)
+  yield* checkAnswer(
+    "offers: half-open after a while",
+    yield* until(circuit, ({ body }) => isSame(body, halfOpen.body)),
+    halfOpen
+  )
+  const again = yield* offer
+  yield* check("offers: hot again", /^Hot offer/.test(again), again)
+  yield* checkAnswer("offers: closed again", yield* circuit, inState("closed", 0))
+})
+
+const demo = Effect.gen(function* () {
+  const running = yield* Effect.flatMap(
+    documented("examples/microservices/README.md", "npm run demo"),
+    Command.start
+  )
+  const [output, exitCode] = yield* Effect.all(
+    [Stream.mkString(Stream.decodeText(running.stdout)), running.exitCode],
+    { concurrency: "unbounded" }
+  )
+  yield* check("demo: exits with 0", exitCode === 0, output)
+  for (const change of ["closed → open", "open → half-open", "half-open → closed"]) {
+    yield* check(`demo: the circuit goes ${change}`, output.includes(change), output)
+  }
+  yield* check("demo: ends with a summary", output.includes("The same callers, the same trouble"), output)
+  yield* check("demo: no colours without a terminal", !output.includes("\u001b["), output)
+})
+
+// ----------------------------------------------------------------------------------------------------------------- run
+
+const all: Effect.Effect<
+  void,
+  never,
+  CommandExecutor.CommandExecutor | FileSystem.FileSystem | HttpClient.HttpClient
+> = Effect.all([suite("microservices", microservices), suite("offers", offers), suite("demo", demo)], {
+  concurrency: "unbounded",
+  discard: true
+})
+
+all.pipe(
+  Effect.timeoutOption("75 seconds"),
+  Effect.tap((done) =>
+    done._tag === "Some" ? Effect.void : report("everything", "not done after 75 seconds")
+  ),
+  Effect.zipRight(Effect.suspend(() => Console.log(`${passed} passed, ${failed} failed`))),
+  Effect.onExit((exit) =>
+    Effect.sync(() => (process.exitCode = Exit.isSuccess(exit) && failed === 0 ? 0 : 1))
+  ),
+  Effect.provide(Layer.merge(NodeContext.layer, NodeHttpClient.layerUndici)),
+  NodeRuntime.runMain
+)
