@@ -254,6 +254,18 @@ export interface ProtectFor<A, E, Needed = never> extends Policy.Described {
 }
 
 /**
+ * Makes a policy of a condition. Inside a pipe the errors are those of the call, whatever the condition knows of them; by
+ * itself they are those that the condition speaks of.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface ProtectWhen<Needed = never> {
+  <A, E>(condition: FailureCondition.FailureCondition<A, NoInfer<E>>): ProtectFor<A, E, Needed>
+  <A, E>(condition: FailureCondition.FailureCondition<A, E>): ProtectFor<A, E, Needed>
+}
+
+/**
  * What can be done with a breaker, given that `Needed` is there: an instance needs nothing, a tag needs the service.
  *
  * @since 0.1.0
@@ -266,7 +278,7 @@ export interface Operations<Needed = never> {
    */
   readonly protect: Policy.Policy<CircuitOpen, Needed>
   /** Runs effects of one type through the breaker, with a condition that says what their exits mean. */
-  readonly protectWhen: <A, E>(condition: FailureCondition.FailureCondition<A, E>) => ProtectFor<A, E, Needed>
+  readonly protectWhen: ProtectWhen<Needed>
   /** What a call would meet now: an open circuit whose time has passed reads `half-open`. */
   readonly state: Effect.Effect<State, never, Needed>
   /** How much longer the circuit stays open; zero in every other state. */
@@ -546,7 +558,7 @@ const service = <Self, T extends Context.Tag<Self, CircuitBreaker>>(
       Effect.flatMap(tag, (breaker) => breaker.protect(self))
     ),
     protectWhen: <A, E>(condition: FailureCondition.FailureCondition<A, E>) => {
-      const policy = perInstance((breaker: CircuitBreaker) => breaker.protectWhen(condition))
+      const policy = perInstance((breaker: CircuitBreaker) => breaker.protectWhen<A, E>(condition))
       return Policy.make(described, <R>(self: Effect.Effect<A, E, R>) =>
         Effect.flatMap(tag, (breaker) => policy(breaker)(self))
       )

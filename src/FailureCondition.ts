@@ -140,7 +140,7 @@ export type Tags<E> = E extends { readonly _tag: infer Tag extends string } ? Ta
  * @since 0.1.0
  * @category models
  */
-export interface Matcher<in A, in out E> {
+export interface Matcher<A, E> {
   /** Errors for which this holds. */
   readonly error?: ((error: E) => boolean) | undefined
   /** Results for which this holds. */
@@ -176,10 +176,11 @@ export interface Matcher<in A, in out E> {
  * @since 0.1.0
  * @category models
  */
-export interface Options<in A, in out E> extends Matcher<A, E> {
+export interface Options<A, E> extends Matcher<A, E> {
   /**
    * Whether a defect is a failure, or which defects are. Default: `true` for a circuit breaker, `false` for a retry and a
-   * fallback. A defect that is no failure is ignored. A cause with a defect in it is a defect, whatever else it holds.
+   * fallback. A defect that is no failure is ignored. A cause with a defect in it is a defect, whatever else it holds,
+   * unless it begins with an interruption: then the defect is that of a finalizer.
    */
   readonly defect?: boolean | ((defect: unknown) => boolean) | undefined
   /** What is neither success nor failure, such as a 429 to a breaker. */
@@ -208,7 +209,7 @@ export interface Classifier<in A, in E> {
  * @since 0.1.0
  * @category models
  */
-export interface Any<in A, in out E> {
+export interface Any<A, E> {
   readonly any: ReadonlyArray<FailureCondition<A, E>>
 }
 

@@ -66,16 +66,26 @@ export interface Options<A, E> {
  * @since 0.1.0
  * @category models
  */
-export type Unhandled<E, O> = O extends { readonly condition: infer C } ? UnhandledBy<E, C> : never
+export type Unhandled<E, O> = "condition" extends keyof O ? UnhandledBy<E, O["condition"]> : never
 
-type UnhandledBy<E, C> = C extends ((...args: never) => unknown) | { readonly any: unknown }
-  ? E
-  : C extends { readonly ignore: { readonly error: unknown } | { readonly tags: unknown } }
+type UnhandledBy<E, C> = C extends undefined
+  ? never
+  : C extends ((...args: never) => unknown) | { readonly any: unknown }
     ? E
-    : C extends { readonly error: unknown } | { readonly tags: unknown }
-      ? Exclude<E, RefinedBy<E, C> | TaggedBy<E, C>>
-      : never
+    : IgnoresErrors<C> extends true
+      ? E
+      : MaySay<C, "error" | "tags"> extends true
+        ? Exclude<E, RefinedBy<E, C> | TaggedBy<E, C>>
+        : never
 
+/** Whether one of these parts may be given, as far as the type says. */
+type MaySay<C, Part extends string> = [Extract<keyof C, Part>] extends [never] ? false : true
+
+type IgnoresErrors<C> = C extends { readonly ignore?: infer Ignore }
+  ? MaySay<NonNullable<Ignore>, "error" | "tags">
+  : false
+
+// A part handles errors only when it is certainly given.
 type RefinedBy<E, C> = C extends { readonly error: Predicate.Refinement<E, infer E2> } ? E2 : never
 
 type TaggedBy<E, C> = C extends { readonly tags: ReadonlyArray<infer Tag> }
@@ -355,7 +365,14 @@ export const chain: {
   const [first, ...rest] = steps
   if (first === undefined) throw new InvalidOption("Fallback.chain", "steps", steps, "at least one effect")
   const use: Use = (failure) =>
-    rest.reduce((tried, step) => Effect.catchAll(tried, () => step(failure)), first(failure))
+    rest.reduce(
+      (tried, step) =>
+        Effect.catchAllCause(tried, (cause) =>
+          // A defect beside an error is a bug all the same.
+          Condition.failedCause(cause)?._tag === "Error" ? step(failure) : Effect.failCause(cause)
+        ),
+      first(failure)
+    )
   return make("Fallback.chain", use, options)
 })
 

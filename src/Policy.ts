@@ -77,7 +77,7 @@ export interface Policy<out Added = never, out Needed = never> extends Described
   <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E | Added, R | Needed>
 }
 
-type Effects<O> = { [K in keyof O]: O[K] extends (...args: never) => infer Result ? Result : never }[keyof O]
+type ReturnedBy<V> = V extends (...args: never) => infer Result ? Result : never
 
 /**
  * The errors that the listeners among a policy's options can fail with.
@@ -85,8 +85,13 @@ type Effects<O> = { [K in keyof O]: O[K] extends (...args: never) => infer Resul
  * @since 0.1.0
  * @category models
  */
-export type ErrorOf<O> =
-  Effects<O> extends infer X ? (X extends Effect.Effect<unknown, infer E, unknown> ? E : never) : never
+export type ErrorOf<O> = {
+  [K in keyof O]-?: ReturnedBy<O[K]> extends infer X
+    ? X extends Effect.Effect<unknown, infer E, unknown>
+      ? E
+      : never
+    : never
+}[keyof O]
 
 /**
  * What the schedules and the listeners among a policy's options require.
@@ -94,9 +99,24 @@ export type ErrorOf<O> =
  * @since 0.1.0
  * @category models
  */
-export type ContextOf<O> =
-  | (Effects<O> extends infer X ? (X extends Effect.Effect<unknown, unknown, infer R> ? R : never) : never)
-  | { [K in keyof O]: O[K] extends Schedule.Schedule<infer _Out, infer _In, infer R> ? R : never }[keyof O]
+export type ContextOf<O> = { [K in keyof O]-?: ContextOfValue<O[K] | ReturnedBy<O[K]>> }[keyof O]
+
+type ContextOfValue<V> =
+  V extends Schedule.Schedule<infer _Out, infer _In, infer R>
+    ? R
+    : V extends Effect.Effect<unknown, unknown, infer R>
+      ? R
+      : never
+
+/**
+ * A policy for effects that succeed with `A`, which it turns into effects that succeed with `B`.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface PolicyOn<in A, out B, out Added = never, out Needed = never> extends Described {
+  <E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<B, E | Added, R | Needed>
+}
 
 /**
  * Turns a function on effects into a policy by giving it a kind, a name and settings. The function keeps its type.
@@ -117,7 +137,17 @@ export type ContextOf<O> =
  * @since 0.1.0
  * @category constructors
  */
-export const make = <F extends (self: never) => unknown>(described: Described, apply: F): F & Described =>
+export const make: {
+  <Added = never, Needed = never>(
+    described: Described,
+    apply: <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E | Added, R | Needed>
+  ): Policy<Added, Needed>
+  <A, B, Added = never, Needed = never>(
+    described: Described,
+    apply: <E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<B, E | Added, R | Needed>
+  ): PolicyOn<A, B, Added, Needed>
+  <F extends (self: never) => unknown>(described: Described, apply: F): F & Described
+} = <F extends (self: never) => unknown>(described: Described, apply: F) =>
   Object.defineProperties((self: never) => apply(self), {
     kind: { value: described.kind, enumerable: true },
     // A function has a `name` of its own, which cannot be assigned, only defined.

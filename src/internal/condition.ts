@@ -28,7 +28,8 @@ export const failedCause = <E>(
   cause: Cause.Cause<E>
 ): FailureCondition.ErrorFailed<E> | FailureCondition.DefectFailed<E> | undefined => {
   if (cause._tag === "Fail") return { _tag: "Error", error: cause.error, cause }
-  if (Cause.isInterruptedOnly(beforeFinalizers(cause))) return undefined
+  const before = beforeFinalizers(cause)
+  if (Cause.isInterrupted(before) && Cause.isInterruptedOnly(before)) return undefined
   const defect = Chunk.head(Cause.defects(cause))
   if (Option.isSome(defect)) return { _tag: "Defect", defect: defect.value, cause }
   const error = Cause.failureOption(cause)
@@ -36,7 +37,7 @@ export const failedCause = <E>(
 }
 
 const beforeFinalizers = <E>(cause: Cause.Cause<E>): Cause.Cause<E> =>
-  cause._tag === "Sequential" ? beforeFinalizers(cause.left) : cause
+  cause._tag === "Sequential" ? beforeFinalizers(Cause.isEmpty(cause.left) ? cause.right : cause.left) : cause
 
 /** An exit as a failure that was seen, or `undefined` when there is none in it (an interruption, an empty cause). */
 export const failed = <A, E>(exit: Exit.Exit<A, E>): FailureCondition.Failed<A, E> | undefined =>
@@ -79,7 +80,9 @@ export const compile = <A, E>(
       explicit.find((said) => said?._tag === "Ignored") ??
       explicit.find((said) => said !== undefined) ??
       (seen._tag === "Result" ? success : seen._tag === "Defect" ? ofDefect : ofError)
-    return hinted(parts, seen, outcome)
+    // The hint of a part that says Failure comes before that of one that only reads hints.
+    const says = (part: Part<A, E>) => explicit[parts.indexOf(part)]?._tag === "Failure"
+    return hinted([...parts.filter(says), ...parts.filter((part) => !says(part))], seen, outcome)
   }
   return { classify, looksAtResults }
 }

@@ -385,7 +385,7 @@ class Breaker implements CircuitBreaker.CircuitBreaker {
   readonly state: Effect.Effect<CircuitBreaker.State> = Effect.map(this.now, ({ circuit }) => circuit.state)
 
   readonly remainingDelay: Effect.Effect<Duration.Duration> = Effect.map(this.now, ({ circuit, now }) =>
-    Duration.millis(Circuit.retryAfter(circuit, now) ?? 0)
+    Duration.millis(Math.ceil(Circuit.retryAfter(circuit, now) ?? 0))
   )
 
   readonly snapshot: Effect.Effect<CircuitBreaker.Snapshot> = Effect.map(
