@@ -19,20 +19,22 @@ import * as Condition from "./internal/condition.js"
 import { optionMillis, runtimeMillis } from "./internal/duration.js"
 import * as Listeners from "./internal/listeners.js"
 import { combinator, nameOf, withoutStack } from "./internal/policy.js"
+import { type Call, withBudget } from "./internal/retryBudget/call.js"
 import { type ScheduleState, stepSchedule } from "./internal/schedule.js"
 import * as Time from "./internal/time.js"
 import * as Policy from "./Policy.js"
+import type * as RetryBudget from "./RetryBudget.js"
 
 // ------------------------------------------------------------------------------------------------------------- models
 
 /**
  * Why a retry gave up: the retries were used up, the schedule ended, the next attempt would have come after
- * `maxDuration`, or the hint was longer than `maxHint`.
+ * `maxDuration`, the hint was longer than `maxHint`, or the budget did not pay for another attempt.
  *
  * @since 0.1.0
  * @category models
  */
-export type Reason = "times" | "schedule" | "maxDuration" | "hint"
+export type Reason = "times" | "schedule" | "maxDuration" | "hint" | "budget"
 
 /**
  * An attempt that failed.
@@ -188,11 +190,16 @@ export interface BaseOptions {
   /**
    * The longest that all attempts and delays together may take. An attempt that would begin later than this is not made
    * and its delay not slept: the last failure comes back at once. A running attempt is not cut short; that is what a
-   * timeout is for. The time that `onRetry` takes is not looked at: by then the attempt is certain. Default: no limit.
+   * timeout is for. Default: no limit.
    */
   readonly maxDuration?: Duration.DurationInput | undefined
   /** The longest hint to wait for. A longer one ends the retry at once. Default: 10 seconds. */
   readonly maxHint?: Duration.DurationInput | undefined
+  /**
+   * Pays for the retries: a {@link RetryBudget.RetryBudget} or its tag, shared with all other retries and hedges that go to
+   * the same place. A retry that it does not pay for is not made. Default: no limit.
+   */
+  readonly budget?: RetryBudget.Source | undefined
   /**
    * What comes back when all attempts failed: `"last"`, the last failure as it was (a result stays a result), or
    * `"wrap"`, a {@link RetriesExceeded}. Default: `"last"`.
@@ -256,12 +263,16 @@ export interface Options<A, E> extends BaseOptions {
 }
 
 /**
- * The error that the options add.
+ * The error that the options add: {@link RetriesExceeded} where they may say `exceeded: "wrap"`.
  *
  * @since 0.1.0
  * @category options
  */
-export type ExceededOf<O, A, E> = O extends { readonly exceeded: "wrap" } ? RetriesExceeded<A, E> : never
+export type ExceededOf<O, A, E> = "exceeded" extends keyof O
+  ? "wrap" extends O["exceeded"]
+    ? RetriesExceeded<A, E>
+    : never
+  : never
 
 /**
  * A retry that fits every effect.
@@ -272,7 +283,11 @@ export type ExceededOf<O, A, E> = O extends { readonly exceeded: "wrap" } ? Retr
 export interface Retry<in out O> extends Policy.Described {
   <A, E, R>(
     self: Effect.Effect<A, E, R>
-  ): Effect.Effect<A, E | ExceededOf<O, A, E> | Policy.ErrorOf<O>, R | Policy.ContextOf<O>>
+  ): Effect.Effect<
+    A,
+    E | ExceededOf<O, A, E> | Policy.ErrorOf<O>,
+    R | Policy.ContextOf<O> | RetryBudget.ContextOf<O>
+  >
 }
 
 /**
@@ -284,7 +299,11 @@ export interface Retry<in out O> extends Policy.Described {
 export interface RetryFor<A, E, O> extends Policy.Described {
   <R>(
     self: Effect.Effect<A, E, R>
-  ): Effect.Effect<A, E | ExceededOf<O, A, E> | Policy.ErrorOf<O>, R | Policy.ContextOf<O>>
+  ): Effect.Effect<
+    A,
+    E | ExceededOf<O, A, E> | Policy.ErrorOf<O>,
+    R | Policy.ContextOf<O> | RetryBudget.ContextOf<O>
+  >
 }
 
 // --------------------------------------------------------------------------------------------------------- combinator
@@ -300,7 +319,7 @@ export interface RetryFor<A, E, O> extends Policy.Described {
  * **Time line**
  *
  * The effect runs. When its exit is a failure by the `condition` (a typed error, if nothing else is said), and neither
- * `abortWhen` nor a bound (`times`, the end of the `schedule`, `maxDuration`) speaks against it, the retry waits for the
+ * `abortWhen` nor a bound (`times`, the end of the `schedule`, `maxDuration`, `budget`) speaks against it, the retry waits for the
  * schedule's delay, or for the hint if that is longer, and runs the effect again: errors and results share one count, so
  * n retries are never more than n + 1 attempts. When the last attempt failed its failure comes back as it was.
  *
@@ -310,7 +329,7 @@ export interface RetryFor<A, E, O> extends Policy.Described {
  * A defect is not retried unless the condition says so. An interruption never is, neither of an attempt nor of a wait.
  *
  * **Adds** nothing by default; `RetriesExceeded` with `exceeded: "wrap"`; the errors and requirements of schedule and
- * listeners.
+ * listeners, and the requirement of the budget's tag.
  *
  * @example
  * ```ts
@@ -339,7 +358,11 @@ export const retry: {
   <A, E, R, O extends Types.NoExcessProperties<Options<A, E>, O>>(
     self: Effect.Effect<A, E, R>,
     options: O
-  ): Effect.Effect<A, E | ExceededOf<O, A, E> | Policy.ErrorOf<O>, R | Policy.ContextOf<O>>
+  ): Effect.Effect<
+    A,
+    E | ExceededOf<O, A, E> | Policy.ErrorOf<O>,
+    R | Policy.ContextOf<O> | RetryBudget.ContextOf<O>
+  >
 } = combinator(make)
 
 // ----------------------------------------------------------------------------------------------------- implementation
@@ -416,7 +439,8 @@ class Run {
   constructor(
     readonly plan: Plan,
     readonly self: Body,
-    readonly clock: Clock.Clock
+    readonly clock: Clock.Clock,
+    readonly call: Call | undefined
   ) {
     this.startedAt = Time.monotonicMillis(clock)
     this.scheduleState = plan.schedule.initial
@@ -442,102 +466,153 @@ class Run {
 const inputOf = (failure: Failure): unknown =>
   failure._tag === "Error" ? failure.error : failure._tag === "Result" ? failure.result : failure.defect
 
-const apply = (plan: Plan, self: Body): Body =>
+const apply = (plan: Plan, self: Body): Body => {
+  const { budget } = plan.options
+  if (budget === undefined) return begin(plan, self, undefined)
+  return withBudget(budget, (call) => begin(plan, self, call))
+}
+
+const begin = (plan: Plan, self: Body, call: Call | undefined): Body =>
   Effect.withFiberRuntime((fiber) => {
-    const run = new Run(plan, self, Time.clockOf(fiber))
+    const run = new Run(plan, self, Time.clockOf(fiber), call)
     // Without a retry around this one, the reference reads as a first attempt by itself.
     const nested = fiber.currentContext.unsafeMap.has(CurrentAttempt.key)
-    return attempt(run, 1, nested ? Effect.provideService(self, CurrentAttempt, firstAttempt) : self)
+    return attempt(run, 1, nested ? firstAttempt : undefined)
   })
 
-const attempt = (run: Run, number: number, body: Body): Body =>
-  run.plan.condition.looksAtResults
+const attempt = (run: Run, number: number, current: Attempt | undefined): Body => {
+  const provided = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+    current === undefined ? self : Effect.provideService(self, CurrentAttempt, current)
+  const { disposeResult } = run.plan.options
+  if (disposeResult !== undefined) {
+    return Effect.flatMap(attemptDisposing(run, number, provided, disposeResult), (next) =>
+      Exit.isExit(next) ? next : again(run, number, next)
+    )
+  }
+  const body = provided(run.self)
+  const ended = (exit: Exit.Exit<unknown, unknown>): Body =>
+    Effect.flatMap(decide(run, number, exit), (next) => (Exit.isExit(next) ? next : again(run, number, next)))
+  return run.plan.condition.looksAtResults || run.call !== undefined
     ? Effect.matchCauseEffect(body, {
-        onFailure: (cause) => attempted(run, number, Exit.failCause(cause)),
-        onSuccess: (result) => attempted(run, number, Exit.succeed(result))
+        onFailure: (cause) => ended(Exit.failCause(cause)),
+        onSuccess: (result) => ended(Exit.succeed(result))
       })
-    : Effect.catchAllCause(body, (cause) => attempted(run, number, Exit.failCause(cause)))
+    : Effect.catchAllCause(body, (cause) => ended(Exit.failCause(cause)))
+}
+
+/**
+ * An attempt whose result has to be given back when another attempt replaces it. From its end on the result is this retry's,
+ * so that neither an interruption nor a listener that fails can lose it.
+ */
+const attemptDisposing = (
+  run: Run,
+  number: number,
+  provided: <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>,
+  disposeResult: (result: unknown) => Effect.Effect<unknown, never, unknown>
+): Decided =>
+  Effect.uninterruptibleMask((restore) =>
+    Effect.flatMap(provided(Effect.exit(restore(run.self))), (exit): Decided => {
+      const decided = restore(Effect.suspend(() => decide(run, number, exit)))
+      if (Exit.isFailure(exit)) return decided
+      const dispose = Effect.suspend(() => disposeResult(exit.value))
+      return Effect.flatMap(
+        Effect.onError(decided, () => dispose),
+        (next): Decided =>
+          Exit.isExit(next) ? Effect.succeed(next) : Effect.as(dispose, { ...next, disposed: true })
+      )
+    })
+  )
 
 /** Another attempt, and when. */
 interface Next {
+  /** When, on the monotonic clock. */
   readonly at: number
   readonly event: Scheduled<unknown, unknown>
+  /** What comes back if there is no other attempt after all. */
+  readonly exit: Exit.Exit<unknown, unknown>
+  /** Whether the result in it has been given back, so that it cannot come back. */
+  readonly disposed: boolean
 }
 
 /** What follows an attempt: another one, or the exit that comes back. */
 type Decided = Effect.Effect<Next | Exit.Exit<unknown, unknown>, unknown, unknown>
 
-/** An attempt has ended: hand its exit on, or make another one. */
-const attempted = (run: Run, number: number, exit: Exit.Exit<unknown, unknown>): Body =>
-  Effect.flatMap(settle(run, number, exit), (next) => (Exit.isExit(next) ? next : again(run, number, next)))
-
-/**
- * What follows an attempt, after a result that is replaced has been disposed of. The result is this retry's to give back
- * from the end of the attempt on, so that an interruption or a listener that fails in between cannot lose it.
- */
-const settle = (run: Run, number: number, exit: Exit.Exit<unknown, unknown>): Decided => {
-  const { disposeResult } = run.plan.options
-  const decided = Effect.suspend(() => decide(run, number, exit))
-  if (disposeResult === undefined || Exit.isFailure(exit)) return decided
-  const dispose = Effect.suspend(() => disposeResult(exit.value))
-  return Effect.uninterruptibleMask((restore) =>
-    Effect.flatMap(
-      Effect.onError(restore(decided), () => dispose),
-      (next): Decided => (Exit.isExit(next) ? Effect.succeed(next) : Effect.as(dispose, next))
-    )
-  )
-}
-
-const again = (run: Run, number: number, { at, event }: Next): Body =>
-  Effect.flatMap(Time.sleepUntil(run.clock, at), () =>
-    Effect.flatMap(Listeners.notify(run.plan.name, run.plan.options.onRetry, event), () => {
+const again = (run: Run, number: number, next: Next): Body => {
+  const { maxDuration, name, options } = run.plan
+  return Effect.flatMap(Time.sleepUntil(run.clock, next.at), () => {
+    const woken = run.elapsed()
+    return Effect.flatMap(Listeners.notify(name, options.onRetry, next.event), () => {
+      const elapsed = run.elapsed()
+      // Only the listener can have made it too late: the fraction by which a timer is late is no reason to give up.
+      const late = next.at - run.startedAt + (elapsed - woken) > maxDuration
+      if (late && !next.disposed) return Effect.flatten(giveUp(run, next.event, next.exit, "maxDuration"))
       const current: Attempt = {
         number: number + 1,
-        elapsed: Duration.millis(run.elapsed()),
-        lastFailure: Option.some(event.failure)
+        elapsed: Duration.millis(elapsed),
+        lastFailure: Option.some(next.event.failure)
       }
-      return attempt(run, number + 1, Effect.provideService(run.self, CurrentAttempt, current))
+      run.call?.begun()
+      return attempt(run, number + 1, current)
     })
+  })
+}
+
+/** Gives up: what comes back is the exit of the last attempt as it was, or the error that wraps it. */
+const giveUp = (
+  run: Run,
+  { attempt, elapsed, failure, name }: FailedAttempt<unknown, unknown>,
+  exit: Exit.Exit<unknown, unknown>,
+  reason: Reason
+): Effect.Effect<Exit.Exit<unknown, unknown>, unknown, unknown> => {
+  const { exceeded, onExceeded } = run.plan.options
+  const wrapped = () =>
+    withoutStack(() => new RetriesExceeded({ name, attempts: attempt, elapsed, reason, lastExit: exit }))
+  return Effect.map(Listeners.notify(name, onExceeded, { attempt, elapsed, failure, name, reason }), () =>
+    exceeded === "wrap" ? Exit.fail(wrapped()) : exit
   )
+}
 
 /** Whether there is another attempt; an exit is what comes back instead. */
 const decide = (run: Run, number: number, exit: Exit.Exit<unknown, unknown>): Decided => {
   const { condition, hintOf, maxDuration, maxHint, name, options, times } = run.plan
   const outcome = condition.classify(exit)
   const failure = outcome._tag === "Failure" ? Condition.failed(exit) : undefined
-  if (outcome._tag !== "Failure" || failure === undefined) return Effect.succeed(exit)
+  if (outcome._tag !== "Failure" || failure === undefined) {
+    if (outcome._tag === "Success") run.call?.succeeded()
+    return Effect.succeed(exit)
+  }
 
   const failedAt = run.elapsed()
   const event = { name, attempt: number, elapsed: Duration.millis(failedAt), failure }
   if (options.abortWhen?.(failure) === true) {
     return Effect.as(Listeners.notify(name, options.onAbort, event), exit)
   }
-  const giveUp = (reason: Reason): Decided =>
-    Effect.map(Listeners.notify(name, options.onExceeded, { ...event, reason }), () =>
-      options.exceeded === "wrap" ? Exit.fail(exceeded(event, exit, reason)) : exit
-    )
-  if (number > times) return giveUp("times")
+  run.call?.failed()
+  const over = (reason: Reason): Decided => giveUp(run, event, exit, reason)
+  if (number > times) return over("times")
   const hint = hintOf(outcome, failure)
-  if (hint !== undefined && hint > maxHint) return giveUp("hint")
+  if (hint !== undefined && hint > maxHint) return over("hint")
 
   return Effect.flatMap(run.nextDelay(failure), (scheduled): Decided => {
-    if (scheduled === undefined) return giveUp("schedule")
+    if (scheduled === undefined) return over("schedule")
     const delay = Math.max(scheduled, hint ?? 0)
-    if (failedAt + delay > maxDuration) return giveUp("maxDuration")
+    if (failedAt + delay > maxDuration) return over("maxDuration")
     const next: Next = {
       at: run.startedAt + failedAt + delay,
-      event: { ...event, delay: Duration.millis(delay) }
+      event: { ...event, delay: Duration.millis(delay) },
+      exit,
+      disposed: false
     }
+    const payment = run.call?.withdraw("retry", failure)
+    if (payment?.granted === false) return after(payment.told, over("budget"))
     // The listener may take its time, so the bound is checked once more before the delay is slept.
-    return Effect.flatMap(Listeners.notify(name, options.onRetryScheduled, next.event), (): Decided =>
-      run.elapsed() > maxDuration ? giveUp("maxDuration") : Effect.succeed(next)
+    const decided = Effect.flatMap(
+      Listeners.notify(name, options.onRetryScheduled, next.event),
+      (): Decided => (run.elapsed() > maxDuration ? over("maxDuration") : Effect.succeed(next))
     )
+    return after(payment?.told, decided)
   })
 }
 
-const exceeded = (
-  { attempt, elapsed, name }: FailedAttempt<unknown, unknown>,
-  lastExit: Exit.Exit<unknown, unknown>,
-  reason: Reason
-): RetriesExceeded =>
-  withoutStack(() => new RetriesExceeded({ name, attempts: attempt, elapsed, reason, lastExit }))
+const after = (told: Effect.Effect<void> | undefined, decided: Decided): Decided =>
+  told === undefined ? decided : Effect.zipRight(told, decided)

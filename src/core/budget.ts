@@ -1,0 +1,213 @@
+/**
+ * What retries and hedges may cost: a pure step over an immutable state. Three rules, each as it is known in the field:
+ * tokens put in by successes, tokens put in by requests for a while, and tokens taken out by failures.
+ *
+ * Tokens are counted in floating point. What is short of a token by less than a millionth is a token, so that ten
+ * successes at a ratio of 0.1 are one retry.
+ */
+import { finite, integer, InvalidOption } from "./options.js"
+
+/**
+ * A bucket of tokens, full at the beginning. A success puts `ratio` tokens in, a retry takes its cost out. With `refund`, a
+ * success after retries puts in what the last of them took instead.
+ */
+export interface Successes {
+  readonly _tag: "successes"
+  readonly ratio: number
+  readonly capacity: number
+  /** Tokens put in by time alone. */
+  readonly perSecond: number
+  readonly refund: boolean
+}
+
+/**
+ * A request puts `ratio` tokens in, a retry takes its cost out; both are forgotten after `window` milliseconds. A reserve of
+ * `perSecond` tokens for each second of the window is always there.
+ */
+export interface Requests {
+  readonly _tag: "requests"
+  readonly ratio: number
+  readonly window: number
+  readonly perSecond: number
+}
+
+/** A failure takes a token out, a success puts `ratio` in; there are no retries with half of the tokens or less. */
+export interface Throttling {
+  readonly _tag: "throttling"
+  readonly ratio: number
+  readonly capacity: number
+}
+
+export type Rule = Successes | Requests | Throttling
+
+/** Requests and what was spent, in one bucket of a window. */
+interface Tally {
+  readonly requests: number
+  readonly spent: number
+}
+
+/** Tokens as they were at an instant. */
+export interface Tokens {
+  readonly _tag: "tokens"
+  readonly tokens: number
+  readonly at: number
+}
+
+/** Ten buckets, aligned to multiples of their width: the current one, and the nine before it from the oldest on. */
+export interface Window {
+  readonly _tag: "window"
+  readonly bucket: number
+  readonly current: Tally
+  readonly older: ReadonlyArray<Tally>
+}
+
+export type Budget = Tokens | Window
+
+// -------------------------------------------------------------------------------------------- checked construction
+
+export const successes = (options: Omit<Successes, "_tag">): Successes => {
+  const policy = "RetryBudget.successes"
+  finite(policy, "ratio", options.ratio, 0)
+  finite(policy, "capacity", options.capacity, 0)
+  finite(policy, "minPerSecond", options.perSecond, 0)
+  return { _tag: "successes", ...options }
+}
+
+export const requests = (options: Omit<Requests, "_tag">): Requests => {
+  const policy = "RetryBudget.requests"
+  finite(policy, "ratio", options.ratio, 0)
+  finite(policy, "minPerSecond", options.perSecond, 0)
+  return { _tag: "requests", ...options }
+}
+
+/** The bounds are those of gRPC: up to 1000 tokens, and a ratio of which a thousandth is the smallest part. */
+export const throttling = (options: Omit<Throttling, "_tag">): Throttling => {
+  const policy = "RetryBudget.throttling"
+  integer(policy, "maxTokens", options.capacity, 1, 1000)
+  if (!Number.isFinite(options.ratio) || options.ratio < 0.001) {
+    throw new InvalidOption(policy, "tokenRatio", options.ratio, "a finite number of at least 0.001")
+  }
+  return { _tag: "throttling", ...options }
+}
+
+/** A rule in one line. */
+export const describe = (rule: Rule): string => {
+  const perSecond = "perSecond" in rule && rule.perSecond > 0 ? `, minPerSecond: ${rule.perSecond}` : ""
+  switch (rule._tag) {
+    case "successes":
+      return `successes(ratio: ${rule.ratio}, capacity: ${rule.capacity}${perSecond}${rule.refund ? ", refund" : ""})`
+    case "requests":
+      return `requests(ratio: ${rule.ratio}, window: ${rule.window}ms${perSecond})`
+    case "throttling":
+      return `throttling(maxTokens: ${rule.capacity}, tokenRatio: ${rule.ratio})`
+  }
+}
+
+// --------------------------------------------------------------------------------------------------------------- state
+
+const bucketsPerWindow = 10
+const emptyTally: Tally = { requests: 0, spent: 0 }
+const emptyOlder: ReadonlyArray<Tally> = new Array<Tally>(bucketsPerWindow - 1).fill(emptyTally)
+
+const tokens = (count: number, at: number): Tokens => ({ _tag: "tokens", tokens: count, at })
+
+/** A budget as it is made: full, with no requests seen. */
+export const initial = (rule: Rule, now: number): Budget =>
+  rule._tag === "requests"
+    ? { _tag: "window", bucket: bucketAt(rule, now), current: emptyTally, older: emptyOlder }
+    : tokens(rule.capacity, now)
+
+/** The most tokens that there can be. */
+export const capacity = (rule: Rule): number => (rule._tag === "requests" ? Infinity : rule.capacity)
+
+/** How many tokens there are to spend. With throttling these are the ones above the half that is left alone. */
+export const balance = (rule: Rule, budget: Budget, now: number): number => {
+  if (rule._tag === "requests") return Math.max(0, inWindow(rule, windowAt(rule, budget, now)))
+  const { tokens } = tokensAt(rule, budget, now)
+  return rule._tag === "throttling" ? Math.max(0, tokens - rule.capacity / 2) : tokens
+}
+
+// --------------------------------------------------------------------------------------------------------------- steps
+
+/** A call begins. */
+export const requested = (rule: Rule, budget: Budget, now: number): Budget =>
+  rule._tag === "requests" ? counted(rule, budget, 1, 0, now) : budget
+
+/** A call succeeded, after retries of which the last one took `taken` tokens. */
+export const succeeded = (rule: Rule, budget: Budget, taken: number, now: number): Budget => {
+  if (rule._tag === "requests") return budget
+  const put = rule._tag === "successes" && rule.refund && taken > 0 ? taken : rule.ratio
+  return add(rule, budget, put, now)
+}
+
+/** An attempt failed in a way that could be tried again. */
+export const failed = (rule: Rule, budget: Budget, now: number): Budget =>
+  rule._tag === "throttling" ? add(rule, budget, -1, now) : budget
+
+/** The budget after a retry or hedge was paid for, or `undefined` when there is too little in it. */
+export const withdraw = (rule: Rule, budget: Budget, cost: number, now: number): Budget | undefined => {
+  const available = balance(rule, budget, now)
+  // What throttling asks for is that there is anything at all above the half; nothing is taken for it.
+  if (rule._tag === "throttling") return available > rounding ? budget : undefined
+  if (available + rounding < cost) return undefined
+  return rule._tag === "requests" ? counted(rule, budget, 0, cost, now) : add(rule, budget, -cost, now)
+}
+
+/** The budget after a retry that was paid for was not made. */
+export const giveBack = (rule: Rule, budget: Budget, cost: number, now: number): Budget => {
+  if (rule._tag === "throttling") return budget
+  return rule._tag === "requests" ? counted(rule, budget, 0, -cost, now) : add(rule, budget, cost, now)
+}
+
+const rounding = 1e-6
+
+// -------------------------------------------------------------------------------------------------------------- tokens
+
+const add = (rule: Successes | Throttling, budget: Budget, put: number, now: number): Tokens => {
+  const { at, tokens: before } = tokensAt(rule, budget, now)
+  return tokens(Math.min(rule.capacity, Math.max(0, before + put)), at)
+}
+
+/** The tokens with those that time has put in. A clock that lies back changes nothing. */
+const tokensAt = (rule: Successes | Throttling, budget: Budget, now: number): Tokens => {
+  if (budget._tag !== "tokens") return tokens(rule.capacity, now)
+  const perSecond = rule._tag === "successes" ? rule.perSecond : 0
+  if (perSecond === 0 || now <= budget.at) return budget
+  return tokens(Math.min(rule.capacity, budget.tokens + ((now - budget.at) * perSecond) / 1000), now)
+}
+
+// -------------------------------------------------------------------------------------------------------------- window
+
+const bucketAt = ({ window }: Requests, now: number): number => Math.floor(now / (window / bucketsPerWindow))
+
+const windowAt = (rule: Requests, budget: Budget, now: number): Window => {
+  const bucket = bucketAt(rule, now)
+  if (budget._tag !== "window") {
+    return { _tag: "window", bucket, current: emptyTally, older: emptyOlder }
+  }
+  const passed = bucket - budget.bucket
+  if (passed <= 0) return budget
+  const gone = Math.min(passed, bucketsPerWindow)
+  const buckets = [...budget.older, budget.current, ...emptyOlder, emptyTally]
+  return {
+    _tag: "window",
+    bucket,
+    current: emptyTally,
+    older: buckets.slice(gone, gone + bucketsPerWindow - 1)
+  }
+}
+
+const counted = (rule: Requests, budget: Budget, requests: number, spent: number, now: number): Window => {
+  const { bucket, current, older } = windowAt(rule, budget, now)
+  const tally = { requests: current.requests + requests, spent: current.spent + spent }
+  return { _tag: "window", bucket, current: tally, older }
+}
+
+const inWindow = ({ perSecond, ratio, window }: Requests, { current, older }: Window): number => {
+  let { requests, spent } = current
+  for (const tally of older) {
+    requests += tally.requests
+    spent += tally.spent
+  }
+  return requests * ratio + (perSecond * window) / 1000 - spent
+}

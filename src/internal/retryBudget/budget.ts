@@ -1,0 +1,206 @@
+/** The retry budget bound to Effect: the clock is read and the rule in `core/budget` is stepped, in one synchronous step. */
+import type * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
+import * as PubSub from "effect/PubSub"
+import * as Stream from "effect/Stream"
+import * as Rule from "../../core/budget.js"
+import { InvalidOption } from "../../core/options.js"
+import type * as FailureCondition from "../../FailureCondition.js"
+import type * as Policy from "../../Policy.js"
+import type * as RetryBudget from "../../RetryBudget.js"
+import { Cell } from "../cell.js"
+import { withoutSpan } from "../context.js"
+import * as Listeners from "../listeners.js"
+import { nameOf } from "../policy.js"
+import * as Time from "../time.js"
+
+export const TypeId: RetryBudget.TypeId = Symbol.for("effect-resilience/RetryBudget") as RetryBudget.TypeId
+
+export const kind = "retry-budget"
+
+const constructorName = "RetryBudget.make"
+
+/** The fiber of the call, whose clock says what time it is. */
+type RunningFiber = Fiber.RuntimeFiber<unknown, unknown>
+
+type Failure = FailureCondition.Failed<unknown, unknown>
+
+/** Whether a retry or hedge was paid for, and what is told to those who listen; `undefined` when nobody does. */
+export interface Withdrawal {
+  readonly granted: boolean
+  readonly cost: number
+  readonly told: Effect.Effect<void> | undefined
+}
+
+const defaultRule: RetryBudget.Rule = {
+  ...Rule.successes({ ratio: 0.1, capacity: 100, perSecond: 0, refund: false }),
+  cost: 1
+}
+
+/** Makes a budget. What its listeners require is taken from the context, and stands in the types of the constructors. */
+export const make = (
+  options: RetryBudget.Options,
+  defaultName: string
+): Effect.Effect<RetryBudget.RetryBudget> => {
+  const made: Effect.Effect<RetryBudget.RetryBudget, never, unknown> = Effect.gen(function* () {
+    const name = nameOf(constructorName, defaultName, options.name)
+    const clock = yield* Effect.clock
+    const context = withoutSpan(yield* Effect.context<never>())
+    const changes = yield* PubSub.sliding<RetryBudget.Change>(64)
+    return new Budget(name, options, context, changes, Time.monotonicMillis(clock))
+  })
+  return made as Effect.Effect<RetryBudget.RetryBudget>
+}
+
+interface Counts {
+  requests: number
+  successes: number
+  retries: number
+  hedges: number
+  refused: number
+}
+
+const noCounts: Counts = { requests: 0, successes: 0, retries: 0, hedges: 0, refused: 0 }
+
+export class Budget implements RetryBudget.RetryBudget {
+  readonly [TypeId]: RetryBudget.TypeId = TypeId
+  readonly kind = kind
+  readonly settings: Policy.Settings
+  readonly changes: Stream.Stream<RetryBudget.Change>
+  private readonly rule: RetryBudget.Rule
+  private readonly cell: Cell<Rule.Budget>
+  /** What happened, beside the state that decides. */
+  private counts = { ...noCounts }
+  /** Whether the last retry or hedge that asked was refused. */
+  private exhausted = false
+
+  constructor(
+    readonly name: string,
+    private readonly listeners: RetryBudget.Options,
+    private readonly context: Context.Context<unknown>,
+    private readonly pubsub: PubSub.PubSub<RetryBudget.Change>,
+    now: number
+  ) {
+    this.rule = listeners.rule ?? defaultRule
+    this.settings = { rule: Rule.describe(this.rule) }
+    this.cell = new Cell(Rule.initial(this.rule, now))
+    this.changes = Stream.fromPubSub(pubsub)
+  }
+
+  // ------------------------------------------------------------------------------------------------------- for policies
+
+  requested(fiber: RunningFiber): void {
+    this.counts.requests += 1
+    this.cell.current = Rule.requested(this.rule, this.cell.current, nowOf(fiber))
+  }
+
+  succeeded(taken: number, fiber: RunningFiber): void {
+    this.counts.successes += 1
+    this.cell.current = Rule.succeeded(this.rule, this.cell.current, taken, nowOf(fiber))
+  }
+
+  failed(fiber: RunningFiber): void {
+    this.cell.current = Rule.failed(this.rule, this.cell.current, nowOf(fiber))
+  }
+
+  withdraw(activity: RetryBudget.Activity, failure: Failure | undefined, fiber: RunningFiber): Withdrawal {
+    const now = nowOf(fiber)
+    const cost = this.costOf(failure)
+    const next = Rule.withdraw(this.rule, this.cell.current, cost, now)
+    if (next === undefined) return this.refuse(activity, cost, now)
+    this.cell.current = next
+    this.count(activity, 1)
+    return { granted: true, cost, told: this.turn(false, this.listeners.onRecovered, now) }
+  }
+
+  giveBack(activity: RetryBudget.Activity, cost: number, fiber: RunningFiber): void {
+    this.cell.current = Rule.giveBack(this.rule, this.cell.current, cost, nowOf(fiber))
+    this.count(activity, -1)
+  }
+
+  private costOf(failure: Failure | undefined): number {
+    const { cost } = this.rule
+    if (typeof cost === "number") return cost
+    const computed = cost(failure)
+    if (Number.isFinite(computed) && computed >= 0) return computed
+    throw new InvalidOption(
+      "RetryBudget.successes",
+      "cost",
+      computed,
+      "a function to finite numbers of 0 or more"
+    )
+  }
+
+  private count(activity: RetryBudget.Activity, by: number): void {
+    if (activity === "retry") this.counts.retries += by
+    else this.counts.hedges += by
+  }
+
+  private refuse(activity: RetryBudget.Activity, cost: number, now: number): Withdrawal {
+    this.counts.refused += 1
+    const { onExhausted, onRefused } = this.listeners
+    const turned = this.turn(true, onExhausted, now)
+    if (onRefused === undefined) return { granted: false, cost, told: turned }
+    const balance = Rule.balance(this.rule, this.cell.current, now)
+    const refused = this.tell(onRefused, { name: this.name, activity, cost, balance })
+    return { granted: false, cost, told: turned === undefined ? refused : Effect.zipRight(turned, refused) }
+  }
+
+  /** Notes whether the budget is exhausted, and tells it when that has changed. */
+  private turn(
+    exhausted: boolean,
+    listener: Listeners.Listener<RetryBudget.Change, unknown, unknown> | undefined,
+    now: number
+  ): Effect.Effect<void> | undefined {
+    if (this.exhausted === exhausted) return undefined
+    this.exhausted = exhausted
+    const change = { name: this.name, exhausted, balance: Rule.balance(this.rule, this.cell.current, now) }
+    this.pubsub.unsafeOffer(change)
+    return listener && this.tell(listener, change)
+  }
+
+  private tell<Event>(
+    listener: Listeners.Listener<Event, unknown, unknown>,
+    event: Event
+  ): Effect.Effect<void> {
+    return Effect.provide(Listeners.notifyShared(this.name, listener, event), this.context)
+  }
+
+  // --------------------------------------------------------------------------------------------------------- for people
+
+  private step<A>(step: (fiber: RunningFiber) => A): Effect.Effect<A> {
+    return Effect.withFiberRuntime((fiber) => Effect.succeed(step(fiber)))
+  }
+
+  readonly recordRequest: Effect.Effect<void> = this.step((fiber) => this.requested(fiber))
+  readonly recordSuccess: Effect.Effect<void> = this.step((fiber) => this.succeeded(0, fiber))
+  readonly recordFailure: Effect.Effect<void> = this.step((fiber) => this.failed(fiber))
+
+  readonly tryWithdraw = (failure?: Failure): Effect.Effect<boolean> =>
+    Effect.withFiberRuntime((fiber) => {
+      const { granted, told } = this.withdraw("retry", failure, fiber)
+      return told === undefined ? Effect.succeed(granted) : Effect.as(told, granted)
+    })
+
+  readonly balance: Effect.Effect<number> = this.step((fiber) =>
+    Rule.balance(this.rule, this.cell.current, nowOf(fiber))
+  )
+
+  readonly snapshot: Effect.Effect<RetryBudget.Snapshot> = this.step((fiber) => ({
+    name: this.name,
+    balance: Rule.balance(this.rule, this.cell.current, nowOf(fiber)),
+    capacity: Rule.capacity(this.rule),
+    exhausted: this.exhausted,
+    ...this.counts
+  }))
+
+  readonly reset: Effect.Effect<void> = Effect.withFiberRuntime((fiber) => {
+    const now = nowOf(fiber)
+    this.cell.current = Rule.initial(this.rule, now)
+    this.counts = { ...noCounts }
+    return this.turn(false, this.listeners.onRecovered, now) ?? Effect.void
+  })
+}
+
+const nowOf = (fiber: RunningFiber): number => Time.monotonicMillis(Time.clockOf(fiber))

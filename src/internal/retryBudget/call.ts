@@ -1,0 +1,99 @@
+/**
+ * How a retry or a hedge uses its budget in one call. This file knows the budget by its type alone, so that a retry without
+ * a budget brings none of it along.
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
+import * as FiberRef from "effect/FiberRef"
+import type * as FailureCondition from "../../FailureCondition.js"
+import type * as RetryBudget from "../../RetryBudget.js"
+import type { Budget, Withdrawal } from "./budget.js"
+
+type Body = Effect.Effect<unknown, unknown, unknown>
+
+/** What one call has taken from its budget, and whether it is the call that funds it. */
+export class Call {
+  /** A hedge inside of a retry is part of its call: the outer one of them funds the budget. */
+  private readonly funds: boolean
+  /** What the last retry took, for a rule that gives it back on success. */
+  private taken = 0
+  /** What was taken for a retry that has not begun. */
+  private unused = 0
+  private activity: RetryBudget.Activity = "retry"
+  private over = false
+
+  constructor(
+    readonly budget: Budget,
+    private readonly outer: Call | undefined,
+    private readonly fiber: Fiber.RuntimeFiber<unknown, unknown>
+  ) {
+    this.funds = !funded(budget, outer)
+    if (this.funds) budget.requested(fiber)
+  }
+
+  /** Whether a call further out, not yet over, funds the same budget. */
+  isFunding(budget: Budget): boolean {
+    return this.budget === budget ? !this.over : funded(budget, this.outer)
+  }
+
+  succeeded(): void {
+    if (this.funds) this.budget.succeeded(this.taken, this.fiber)
+  }
+
+  failed(): void {
+    if (this.funds) this.budget.failed(this.fiber)
+  }
+
+  /** Pays for a retry or a hedge, if there is enough to do so. */
+  withdraw(
+    activity: RetryBudget.Activity,
+    failure: FailureCondition.Failed<unknown, unknown> | undefined
+  ): Withdrawal {
+    const withdrawal = this.budget.withdraw(activity, failure, this.fiber)
+    if (withdrawal.granted) {
+      this.activity = activity
+      this.taken = this.unused = withdrawal.cost
+    }
+    return withdrawal
+  }
+
+  /** The retry that was paid for begins. */
+  begun(): void {
+    this.unused = 0
+  }
+
+  /** The call is over, however it ended. What was paid for and never begun is given back. */
+  end(): void {
+    this.over = true
+    if (this.unused > 0) this.budget.giveBack(this.activity, this.unused, this.fiber)
+  }
+}
+
+const funded = (budget: Budget, call: Call | undefined): boolean => call?.isFunding(budget) === true
+
+/** The call that is being made, for policies further inside. */
+const CurrentCall = Context.GenericTag<Call>("effect-resilience/RetryBudget/Call")
+
+/**
+ * Runs a call that uses a budget, an instance or the effect that finds one, from its beginning to its end. Policies further
+ * inside find the call in the context, which is set and set back by hand, in the frame that ends the call anyway.
+ */
+export const withBudget = (source: RetryBudget.Source, body: (call: Call) => Body): Body => {
+  const run = (budget: RetryBudget.RetryBudget): Body =>
+    Effect.uninterruptibleMask((restore) =>
+      Effect.withFiberRuntime((fiber) => {
+        const before = fiber.currentContext
+        const outer = before.unsafeMap.get(CurrentCall.key) as Call | undefined
+        const call = new Call(budget as Budget, outer, fiber)
+        const marked = FiberRef.set(FiberRef.currentContext, Context.add(before, CurrentCall, call))
+        return Effect.flatMap(marked, () =>
+          Effect.flatMap(Effect.exit(restore(Effect.suspend(() => body(call)))), (exit) => {
+            call.end()
+            return Effect.zipRight(FiberRef.set(FiberRef.currentContext, before), exit)
+          })
+        )
+      })
+    )
+  return Effect.isEffect(source) ? Effect.flatMap(source, run) : run(source)
+}

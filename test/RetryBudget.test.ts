@@ -1,0 +1,272 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Cause, Chunk, Context, Effect, Exit, Fiber, Option, Stream, TestClock } from "effect"
+import { Policy, RetryBudget } from "effect-resilience"
+
+const once = RetryBudget.successes({ capacity: 1 })
+
+/** What is kept of a log, by the name of the listener. */
+const listening = () => {
+  const log: Array<readonly [string, unknown]> = []
+  const note = (name: string) => (event: unknown) => Effect.sync(() => void log.push([name, event]))
+  return {
+    log,
+    listeners: {
+      onExhausted: note("onExhausted"),
+      onRecovered: note("onRecovered"),
+      onRefused: note("onRefused")
+    }
+  }
+}
+
+describe("a budget", () => {
+  it.effect("pays until it is empty, and again after ten successes", () =>
+    Effect.gen(function* () {
+      const budget = yield* RetryBudget.make({ rule: RetryBudget.successes({ ratio: 0.1, capacity: 3 }) })
+      assert.strictEqual(yield* budget.balance, 3)
+      const paid = yield* Effect.replicateEffect(budget.tryWithdraw(), 4)
+      assert.deepStrictEqual(paid, [true, true, true, false])
+      yield* Effect.repeatN(budget.recordSuccess, 8)
+      assert.isFalse(yield* budget.tryWithdraw())
+      yield* budget.recordSuccess
+      assert.isTrue(yield* budget.tryWithdraw())
+    })
+  )
+
+  it.effect("has a tenth of a token for each success up to a hundred, by default", () =>
+    Effect.gen(function* () {
+      const budget = yield* RetryBudget.make()
+      assert.strictEqual(Policy.describe(budget), "retry-budget(rule: successes(ratio: 0.1, capacity: 100))")
+      const other = yield* RetryBudget.make({ rule: RetryBudget.successes() })
+      assert.deepStrictEqual(other.settings, budget.settings)
+    })
+  )
+
+  it.effect("takes its time from the clock", () =>
+    Effect.gen(function* () {
+      const budget = yield* RetryBudget.make({
+        rule: RetryBudget.successes({ capacity: 2, minPerSecond: 1 })
+      })
+      yield* Effect.repeatN(budget.tryWithdraw(), 1)
+      assert.isFalse(yield* budget.tryWithdraw())
+      yield* TestClock.adjust("1 second")
+      assert.isTrue(yield* budget.tryWithdraw())
+      yield* TestClock.adjust("1 hour")
+      assert.strictEqual(yield* budget.balance, 2)
+    })
+  )
+
+  it.effect("shows what it has seen, and forgets it when it is reset", () =>
+    Effect.gen(function* () {
+      const budget = yield* RetryBudget.make({ name: "partner", rule: once })
+      yield* budget.recordRequest
+      yield* budget.recordRequest
+      yield* budget.recordSuccess
+      yield* Effect.repeatN(budget.tryWithdraw(), 2)
+      assert.deepStrictEqual(yield* budget.snapshot, {
+        name: "partner",
+        balance: 0,
+        capacity: 1,
+        exhausted: true,
+        requests: 2,
+        successes: 1,
+        retries: 1,
+        hedges: 0,
+        refused: 2
+      })
+      yield* budget.reset
+      assert.deepStrictEqual(yield* budget.snapshot, {
+        name: "partner",
+        balance: 1,
+        capacity: 1,
+        exhausted: false,
+        requests: 0,
+        successes: 0,
+        retries: 0,
+        hedges: 0,
+        refused: 0
+      })
+    })
+  )
+
+  it.effect("tells when it is exhausted, each that it refuses, and when it pays again", () =>
+    Effect.gen(function* () {
+      const { listeners, log } = listening()
+      const budget = yield* RetryBudget.make({
+        name: "partner",
+        rule: RetryBudget.successes({ capacity: 2, ratio: 0.5, cost: 2 }),
+        ...listeners
+      })
+      const heard = yield* Effect.fork(Stream.runCollect(Stream.take(budget.changes, 2)))
+      yield* Effect.repeatN(Effect.yieldNow(), 5)
+      yield* budget.tryWithdraw()
+      assert.deepStrictEqual(log, [])
+      yield* budget.recordSuccess
+      yield* budget.tryWithdraw()
+      yield* budget.tryWithdraw()
+      yield* Effect.repeatN(budget.recordSuccess, 2)
+      yield* budget.tryWithdraw()
+      const exhausted = { name: "partner", exhausted: true, balance: 0.5 }
+      const refused = { name: "partner", activity: "retry", cost: 2, balance: 0.5 }
+      const recovered = { name: "partner", exhausted: false, balance: 0 }
+      assert.deepStrictEqual(log, [
+        ["onExhausted", exhausted],
+        ["onRefused", refused],
+        ["onRefused", refused],
+        ["onRecovered", recovered]
+      ])
+      assert.deepStrictEqual(Chunk.toReadonlyArray(yield* Fiber.join(heard)), [exhausted, recovered])
+    })
+  )
+
+  it.effect(
+    "goes on whatever becomes of its listeners, which have what they need from where it was made",
+    () =>
+      Effect.gen(function* () {
+        class Where extends Context.Tag("Where")<Where, string>() {}
+        const seen: Array<string> = []
+        const budget = yield* RetryBudget.make({
+          rule: once,
+          onExhausted: () => Effect.map(Where, (where) => seen.push(where)),
+          onRefused: () => Effect.die("bug"),
+          onRecovered: () => Effect.fail("listener")
+        }).pipe(Effect.provideService(Where, "here"))
+        yield* budget.tryWithdraw()
+        assert.isFalse(yield* budget.tryWithdraw())
+        yield* budget.reset
+        assert.isTrue(yield* budget.tryWithdraw())
+        assert.deepStrictEqual(seen, ["here"])
+      })
+  )
+
+  it.effect("counts a thousand fibers at once, each of them once", () =>
+    Effect.gen(function* () {
+      const budget = yield* RetryBudget.make({ rule: RetryBudget.successes({ capacity: 500 }) })
+      const fiber = (index: number) =>
+        Effect.zipRight(Effect.repeatN(Effect.yieldNow(), index % 5), budget.tryWithdraw())
+      const paid = yield* Effect.forEach(
+        Array.from({ length: 1000 }, (_, index) => index),
+        fiber,
+        {
+          concurrency: "unbounded"
+        }
+      )
+      assert.strictEqual(paid.filter(Boolean).length, 500)
+      assert.deepInclude(yield* budget.snapshot, { balance: 0, retries: 500, refused: 500 })
+    })
+  )
+
+  it.effect("of one program is a service by itself", () =>
+    Effect.gen(function* () {
+      assert.isTrue(yield* RetryBudget.RetryBudget.tryWithdraw())
+      assert.deepInclude(yield* RetryBudget.RetryBudget.snapshot, { name: "retry-budget", retries: 1 })
+    }).pipe(Effect.provide(RetryBudget.layer()))
+  )
+})
+
+describe("a rule", () => {
+  const failed = (error: unknown) => ({ _tag: "Error", error, cause: Cause.fail(error) }) as const
+
+  it.effect("can take what failed into account", () =>
+    Effect.gen(function* () {
+      const budget = yield* RetryBudget.make({ rule: RetryBudget.awsStandard() })
+      assert.isTrue(yield* budget.tryWithdraw(failed("down")))
+      assert.strictEqual(yield* budget.balance, 495)
+      for (const _tag of ["TimeoutExceeded", "TimeoutException"]) yield* budget.tryWithdraw(failed({ _tag }))
+      assert.strictEqual(yield* budget.balance, 475)
+      yield* budget.tryWithdraw()
+      assert.strictEqual(yield* budget.balance, 470)
+    })
+  )
+
+  it.effect("can say what a timeout is", () =>
+    Effect.gen(function* () {
+      const rule = RetryBudget.awsStandard({ isTimeout: ({ _tag }) => _tag === "Error" })
+      const budget = yield* RetryBudget.make({ rule })
+      yield* budget.tryWithdraw(failed("down"))
+      assert.strictEqual(yield* budget.balance, 490)
+    })
+  )
+
+  it.effect("whose cost is no number is a defect of the call", () =>
+    Effect.gen(function* () {
+      for (const cost of [NaN, -1, Infinity]) {
+        const budget = yield* RetryBudget.make({ rule: RetryBudget.successes({ cost: () => cost }) })
+        const exit = yield* Effect.exit(budget.tryWithdraw())
+        const defect = Option.flatMap(Exit.causeOption(exit), (cause) => Chunk.head(Cause.defects(cause)))
+        assert.instanceOf(Option.getOrThrow(defect), Policy.InvalidOption)
+      }
+    })
+  )
+
+  it.effect("that throttles shows what is above the half", () =>
+    Effect.gen(function* () {
+      const budget = yield* RetryBudget.make({ rule: RetryBudget.throttling() })
+      assert.deepInclude(yield* budget.snapshot, { balance: 5, capacity: 10 })
+      yield* Effect.repeatN(budget.recordFailure, 4)
+      assert.isFalse(yield* budget.tryWithdraw())
+    })
+  )
+
+  it.effect("funded by requests forgets them", () =>
+    Effect.gen(function* () {
+      const budget = yield* RetryBudget.make({
+        rule: RetryBudget.requests({ ratio: 0.5, window: "1 second" })
+      })
+      assert.isFalse(yield* budget.tryWithdraw())
+      yield* Effect.repeatN(budget.recordRequest, 3)
+      assert.isTrue(yield* budget.tryWithdraw())
+      assert.deepInclude(yield* budget.snapshot, { balance: 1, capacity: Infinity })
+      yield* TestClock.adjust("1 second")
+      assert.isFalse(yield* budget.tryWithdraw())
+    })
+  )
+
+  it.each<[() => unknown, string]>([
+    [
+      () => RetryBudget.successes({ cost: 0 }),
+      'option "cost" must be a finite number greater than 0, or a function, got 0'
+    ],
+    [
+      () => RetryBudget.successes({ cost: NaN }),
+      'option "cost" must be a finite number greater than 0, or a function, got NaN'
+    ],
+    [
+      () => RetryBudget.successes({ capacity: 2, cost: 3 }),
+      'option "cost" must be at most "capacity" (2), got 3'
+    ],
+    [
+      () => RetryBudget.successes({ ratio: -1 }),
+      'option "ratio" must be a finite number of at least 0, got -1'
+    ],
+    [
+      () => RetryBudget.requests({ window: 0 }),
+      'option "window" must be a finite duration greater than zero, got 0'
+    ],
+    [
+      () => RetryBudget.requests({ window: Infinity }),
+      'option "window" must be a finite duration greater than zero, got Infinity'
+    ],
+    [
+      () => RetryBudget.requests({ minPerSecond: -1 }),
+      'option "minPerSecond" must be a finite number of at least 0, got -1'
+    ],
+    [
+      () => RetryBudget.throttling({ maxTokens: 0 }),
+      'option "maxTokens" must be a whole number from 1 to 1000, got 0'
+    ],
+    [
+      () => RetryBudget.throttling({ tokenRatio: 0 }),
+      'option "tokenRatio" must be a finite number of at least 0.001, got 0'
+    ]
+  ])("refuses bad options: %s", (make, message) => {
+    assert.throws(make, message)
+  })
+
+  it.effect("goes with a name that is not empty", () =>
+    Effect.gen(function* () {
+      const exit = yield* Effect.exit(RetryBudget.make({ name: "" }))
+      const defect = Option.flatMap(Exit.causeOption(exit), (cause) => Chunk.head(Cause.defects(cause)))
+      assert.instanceOf(Option.getOrThrow(defect), Policy.InvalidOption)
+    })
+  )
+})
