@@ -1,0 +1,125 @@
+/**
+ * Quantiles of recent durations, from a histogram over a sliding window. A duration is known to within 2 % of its value,
+ * from a tenth of a millisecond to more than an hour and a half; what is outside counts as the nearest that is inside.
+ *
+ * Recording and reading cost the same however many durations there are: a record copies one path in two trees of counters,
+ * a reading walks down one of them.
+ */
+
+/** Counters of durations, the bounds of one a fixed factor above those of the one before. */
+export interface Histogram {
+  readonly count: number
+  /** The counters in blocks, with the sum of each block beside it. */
+  readonly blocks: ReadonlyArray<ReadonlyArray<number>>
+  readonly sums: ReadonlyArray<number>
+}
+
+/**
+ * The durations of the last `window` milliseconds in ten slices, aligned to multiples of their width. The window spans nine
+ * full slices and what has passed of the tenth.
+ */
+export interface Durations {
+  readonly window: number
+  /** The number of the current slice. */
+  readonly slice: number
+  readonly current: Histogram
+  /** The slices before the current one from the oldest on, and all of them together with the current one. */
+  readonly older: ReadonlyArray<Histogram>
+  readonly all: Histogram
+}
+
+/** How far a quantile can be from the exact one, as a share of it. */
+export const relativeError = 0.02
+
+const slicesPerWindow = 10
+const blockSize = 16
+const blockCount = 28
+const counters = blockSize * blockCount
+
+/** The upper bound of the first counter in milliseconds. */
+const shortest = 0.1
+const factor = (1 + relativeError) / (1 - relativeError)
+const logFactor = Math.log(factor)
+
+const emptyBlock: ReadonlyArray<number> = new Array<number>(blockSize).fill(0)
+const empty: Histogram = {
+  count: 0,
+  blocks: new Array<ReadonlyArray<number>>(blockCount).fill(emptyBlock),
+  sums: new Array<number>(blockCount).fill(0)
+}
+const emptyOlder: ReadonlyArray<Histogram> = new Array<Histogram>(slicesPerWindow - 1).fill(empty)
+
+/** A window over durations that has seen none. */
+export const durations = (window: number, now: number): Durations => ({
+  window,
+  slice: sliceAt(window, now),
+  current: empty,
+  older: emptyOlder,
+  all: empty
+})
+
+/** The window after one more duration, in milliseconds. */
+export const record = (durations: Durations, duration: number, now: number): Durations => {
+  const { all, current, older, slice, window } = expire(durations, now)
+  const index = indexOf(duration)
+  return { window, slice, current: increment(current, index), older, all: increment(all, index) }
+}
+
+/** How many durations are in the window. */
+export const count = (durations: Durations, now: number): number => expire(durations, now).all.count
+
+/** The shortest duration that is at least as long as the share `q` of those in the window; `undefined` without any. */
+export const quantile = (durations: Durations, q: number, now: number): number | undefined => {
+  const { all } = expire(durations, now)
+  if (all.count === 0) return undefined
+  // The product can come out a rounding error above a whole number: 0.95 * 20 is 19, and not the twentieth.
+  let rank = Math.max(1, Math.ceil(q * all.count - 1e-9))
+  let block = 0
+  while (rank > all.sums[block]) rank -= all.sums[block++]
+  let index = 0
+  while (rank > all.blocks[block][index]) rank -= all.blocks[block][index++]
+  return valueOf(block * blockSize + index)
+}
+
+const sliceAt = (window: number, now: number): number => Math.floor(now / (window / slicesPerWindow))
+
+/** The window as it is at an instant. A clock that lies back changes nothing. */
+const expire = (state: Durations, now: number): Durations => {
+  const passed = sliceAt(state.window, now) - state.slice
+  if (passed <= 0) return state
+  if (passed >= slicesPerWindow) return durations(state.window, now)
+  const slices = [...state.older, state.current, ...emptyOlder]
+  const older = slices.slice(passed, passed + slicesPerWindow - 1)
+  const all = slices.slice(0, passed).reduce(subtract, state.all)
+  return { window: state.window, slice: state.slice + passed, current: empty, older, all }
+}
+
+const indexOf = (duration: number): number => {
+  if (!(duration > shortest)) return 0
+  return Math.min(counters - 1, Math.ceil(Math.log(duration / shortest) / logFactor))
+}
+
+/** The value whose distance to both bounds of its counter is the same share of them. */
+const valueOf = (index: number): number => (2 * shortest * factor ** index) / (factor + 1)
+
+const increment = ({ blocks, count, sums }: Histogram, index: number): Histogram => {
+  const at = Math.floor(index / blockSize)
+  const block = blocks[at].slice()
+  block[index % blockSize] += 1
+  const nextBlocks = blocks.slice()
+  nextBlocks[at] = block
+  const nextSums = sums.slice()
+  nextSums[at] += 1
+  return { count: count + 1, blocks: nextBlocks, sums: nextSums }
+}
+
+const subtract = (from: Histogram, gone: Histogram): Histogram => {
+  if (gone.count === 0) return from
+  return {
+    count: from.count - gone.count,
+    blocks: from.blocks.map((block, at) =>
+      gone.sums[at] === 0 ? block : block.map((count, index) => count - gone.blocks[at][index])
+    ),
+    sums: from.sums.map((sum, at) => sum - gone.sums[at])
+  }
+}
