@@ -1,0 +1,17 @@
+/** The defect of a cache that is used after its end, apart so that the cache can make it and the public module show it. */
+import * as Data from "effect/Data"
+
+/**
+ * The cache's scope has closed, and with it the cache. A defect: whoever still calls outlived what it depends on.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class CacheClosed extends Data.TaggedError("CacheClosed")<{
+  /** The name of the cache. */
+  readonly name: string
+}> {
+  override get message(): string {
+    return `the cache "${this.name}" is closed: its scope has ended`
+  }
+}

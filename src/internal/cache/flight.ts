@@ -1,0 +1,74 @@
+/**
+ * One lookup under way, and everybody who waits for it. It runs in a fiber of its own, so that nobody's interruption but
+ * that of the last who waits ends it, and its result is handed to all who wait in one step.
+ */
+import * as Effect from "effect/Effect"
+import type * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
+import type { Stored } from "./entries.js"
+
+/** How a lookup ended, for those who wait for it. */
+export interface Ending {
+  readonly exit: Exit.Exit<unknown, unknown>
+  /** The lookup interrupted itself: whoever did not start it asks again. */
+  readonly interrupted: boolean
+  /** The value that stands in for the failure. */
+  readonly instead: { readonly stored: Stored; readonly age: number } | undefined
+}
+
+/** Somebody who waits. */
+export interface Waiter {
+  /** Whether it is the effect of this one that runs. */
+  readonly started: boolean
+  resume: ((ending: Ending) => void) | undefined
+}
+
+/** Why a lookup was started: for somebody who waits, because somebody asked for a newer value, or by the cache itself. */
+export type Reason = "miss" | "asked" | "background"
+
+export class Flight {
+  fiber: Fiber.RuntimeFiber<unknown> | undefined
+  /** Whether it is to end: its fiber may not have begun yet. */
+  cancelled = false
+  private ending: Ending | undefined
+  private readonly waiters = new Set<Waiter>()
+
+  constructor(
+    readonly key: unknown,
+    readonly reason: Reason,
+    readonly startedAt: number
+  ) {}
+
+  get ended(): boolean {
+    return this.ending !== undefined
+  }
+
+  get waiting(): number {
+    return this.waiters.size
+  }
+
+  join(started: boolean): Waiter {
+    const waiter: Waiter = { started, resume: undefined }
+    this.waiters.add(waiter)
+    return waiter
+  }
+
+  leave(waiter: Waiter): void {
+    this.waiters.delete(waiter)
+  }
+
+  /** Waits for the end. Whoever is interrupted meanwhile has to {@link leave}. */
+  wait(waiter: Waiter): Effect.Effect<Ending> {
+    return Effect.async((resume) => {
+      waiter.resume = (ending) => resume(Effect.succeed(ending))
+      // The end may have come before the fiber has begun to wait.
+      if (this.ending !== undefined) waiter.resume(this.ending)
+    })
+  }
+
+  end(ending: Ending): void {
+    this.ending = ending
+    for (const waiter of this.waiters) waiter.resume?.(ending)
+    this.waiters.clear()
+  }
+}
