@@ -451,6 +451,68 @@ export const make: {
   ): Effect.Effect<CircuitBreaker, never, Policy.ContextOf<O>>
 } = (options: Options = {}) => internal.make(options, internal.kind)
 
+/**
+ * The options of {@link keyed}.
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export interface KeyedOptions extends Policy.Bounds {
+  /** The options of each breaker, or a function of its key (`"*"` for the shared one). The key is added to the name. */
+  readonly options?: Options | ((key: string) => Options) | undefined
+}
+
+/**
+ * A circuit breaker for each key.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface KeyedCircuitBreaker extends Policy.Keyed<CircuitBreaker, Snapshot> {
+  /** {@link Operations.protect} of the breaker of a key. */
+  readonly protect: (key: string) => Policy.Policy<CircuitOpen>
+  /** {@link Operations.protectWhen} of the breaker of a key. */
+  readonly protectWhen: (key: string) => ProtectWhen
+}
+
+/**
+ * Makes a breaker for each key: a host, a tenant, a route. When one of them is down, the others are still called.
+ *
+ * There are at most `capacity` of them (1000), and one that is not called for `idleTimeToLive` (10 minutes) is forgotten,
+ * but never one that is open, half-open, steered or in use. A new key for which there is no room shares one breaker with
+ * all other such keys, or has none with `whenFull: "bypass"`.
+ *
+ * What the listeners of the options require is taken from whoever makes it; a function of the key gives options whose
+ * listeners require nothing.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { CircuitBreaker, Trip } from "effect-resilience"
+ *
+ * declare const fetchFrom: (host: string) => Effect.Effect<string, "down">
+ *
+ * const program = Effect.gen(function* () {
+ *   const hosts = yield* CircuitBreaker.keyed({ options: { name: "hosts", trip: Trip.consecutive(3) }, capacity: 100 })
+ *   const fetch = (host: string) => fetchFrom(host).pipe(hosts.protect(host))
+ *   return yield* Effect.all([fetch("a.example"), fetch("b.example")])
+ * })
+ * ```
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const keyed: {
+  (): Effect.Effect<KeyedCircuitBreaker>
+  <O extends Types.NoExcessProperties<KeyedOptions, O>>(
+    options: O
+  ): Effect.Effect<
+    KeyedCircuitBreaker,
+    never,
+    Policy.ContextOf<O extends { readonly options: infer Each } ? Each : never>
+  >
+} = (options: KeyedOptions = {}) => internal.keyed(options)
+
 // ----------------------------------------------------------------------------------------------------------- services
 
 /**

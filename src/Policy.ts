@@ -6,6 +6,7 @@
  */
 import * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
+import type * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import type * as Schedule from "effect/Schedule"
 
@@ -240,3 +241,27 @@ export interface Rejection {
  * @category rejections
  */
 export const isRejection = <E>(u: E): u is E & Rejection => Predicate.hasProperty(u, RejectionTypeId)
+
+/**
+ * The bounds of a policy with an instance for each key.
+ *
+ * @since 0.1.0
+ * @category keyed
+ */
+export type { Bounds } from "./internal/keyed.js"
+
+/**
+ * What all policies with an instance for each key have in common. An instance is made when its key is first used, and
+ * forgotten after `idleTimeToLive` without a call, or earlier to make room; never while it holds anything back.
+ *
+ * @since 0.1.0
+ * @category keyed
+ */
+export interface Keyed<out Instance, out Snapshot> {
+  /** The instance of a key, if it has one: to read it or to steer it. Looking for it does not count as a call. */
+  readonly find: (key: string) => Effect.Effect<Option.Option<Instance>>
+  /** The snapshots of all instances by key, the one least recently used first. */
+  readonly snapshots: Effect.Effect<ReadonlyMap<string, Snapshot>>
+  /** How many keys have an instance of their own. */
+  readonly size: Effect.Effect<number>
+}

@@ -3,13 +3,12 @@
  * outside of that step, and its exit becomes the next step.
  */
 import type * as Clock from "effect/Clock"
-import * as Context from "effect/Context"
+import type * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
-import * as Tracer from "effect/Tracer"
 import type * as CircuitBreaker from "../../CircuitBreaker.js"
 import * as Circuit from "../../core/circuit.js"
 import { InvalidOption } from "../../core/options.js"
@@ -17,8 +16,10 @@ import type * as FailureCondition from "../../FailureCondition.js"
 import * as Policy from "../../Policy.js"
 import { Broadcast } from "../broadcast.js"
 import { Cell } from "../cell.js"
+import { withoutSpan } from "../context.js"
 import * as Condition from "../condition.js"
 import { runtimeMillis } from "../duration.js"
+import { Keyed, type Member, optionsOf } from "../keyed.js"
 import * as Listeners from "../listeners.js"
 import { withoutStack } from "../policy.js"
 import * as Time from "../time.js"
@@ -89,14 +90,11 @@ const after = (told: Told, self: Body): Body => (told === undefined ? self : Eff
  * Makes a breaker. What its schedule and its listeners require is taken from the context, and stands in the types of the
  * public constructors.
  */
-export const make = (
-  options: CircuitBreaker.Options,
-  defaultName: string
-): Effect.Effect<CircuitBreaker.CircuitBreaker> => {
-  const made: Effect.Effect<CircuitBreaker.CircuitBreaker, never, unknown> = Effect.gen(function* () {
+export const make = (options: CircuitBreaker.Options, defaultName: string): Effect.Effect<Breaker> => {
+  const made: Effect.Effect<Breaker, never, unknown> = Effect.gen(function* () {
     const configured = configure(options, defaultName)
     const clock = yield* Effect.clock
-    const context = withoutSpan(yield* Effect.context<unknown>())
+    const context = withoutSpan(yield* Effect.context<never>())
     yield* configured.openFor.prepare(configured.name, clock)
     const now = Time.monotonicMillis(clock)
     const { initial } = options
@@ -107,15 +105,40 @@ export const make = (
     const parts: Parts = { ...configured, listeners: options, context }
     return new Breaker(parts, circuit, initial?.rejected ?? 0)
   })
-  return made as Effect.Effect<CircuitBreaker.CircuitBreaker>
+  return made as Effect.Effect<Breaker>
 }
 
-/** The services of whoever made the breaker, for listeners: they run in the span of the call that made it happen. */
-const withoutSpan = (context: Context.Context<unknown>): Context.Context<unknown> => {
-  const services = new Map(context.unsafeMap)
-  services.delete(Tracer.ParentSpan.key)
-  return Context.unsafeMake(services)
-}
+/** Makes a breaker for each key, within bounds. */
+export const keyed = (
+  options: CircuitBreaker.KeyedOptions
+): Effect.Effect<CircuitBreaker.KeyedCircuitBreaker> =>
+  Effect.gen(function* () {
+    const each = (key: string | undefined) => optionsOf(kind, options.options, key)
+    // Options that are the same for every key are checked now, not at the first call.
+    if (typeof options.options !== "function") configure(each(undefined), kind)
+    const context = yield* Effect.context<never>()
+    const breakers = new Keyed<Breaker, CircuitBreaker.Snapshot>("CircuitBreaker.keyed", options, (key) =>
+      Effect.provide(make(each(key), kind), context)
+    )
+    const described = (key: string): Policy.Described => ({ kind, name: each(key).name, settings: { key } })
+    return {
+      find: breakers.find,
+      size: breakers.size,
+      snapshots: breakers.snapshots,
+      protect: (key: string) =>
+        Policy.make(described(key), <A, E, R>(self: Effect.Effect<A, E, R>) =>
+          breakers.use<A, E | CircuitOpen, R>(key, (breaker) => breaker?.protect(self) ?? self)
+        ),
+      protectWhen:
+        (key: string) =>
+        <A, E>(condition: FailureCondition.FailureCondition<A, E>): CircuitBreaker.ProtectFor<A, E> => {
+          const { classify } = Condition.compile(condition, { defect: true })
+          return Policy.make(described(key), <R>(self: Effect.Effect<A, E, R>) =>
+            breakers.use<A, E | CircuitOpen, R>(key, (breaker) => breaker?.guard(classify, self) ?? self)
+          )
+        }
+    }
+  })
 
 /** What a breaker is made of, fixed for its life. */
 interface Parts extends Configured {
@@ -123,7 +146,7 @@ interface Parts extends Configured {
   readonly context: Context.Context<unknown>
 }
 
-class Breaker implements CircuitBreaker.CircuitBreaker {
+export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBreaker.Snapshot> {
   readonly [TypeId]: CircuitBreaker.TypeId = TypeId
   readonly kind = kind
   readonly name: string
@@ -157,7 +180,7 @@ class Breaker implements CircuitBreaker.CircuitBreaker {
   }
 
   /** The one place where the types of a call are left behind: what goes in comes out, but for a rejection. */
-  private guard<A, E, R>(
+  guard<A, E, R>(
     classify: FailureCondition.Classifier<A, E>,
     self: Effect.Effect<A, E, R>
   ): Effect.Effect<A, E | CircuitOpen, R> {
@@ -393,6 +416,11 @@ class Breaker implements CircuitBreaker.CircuitBreaker {
     ({ circuit, clock, now }) =>
       toSnapshot(this.name, this.parts.config, circuit, this.rejected, now, Time.wallMillis(clock))
   )
+
+  /** Anything but a closed circuit holds something back, or was steered to where it is. */
+  isProtecting(now: number): boolean {
+    return Circuit.settle(this.parts.config, this.cell.current, now).circuit.state !== "closed"
+  }
 
   // ---------------------------------------------------------------------------------------------------------- steering
 
