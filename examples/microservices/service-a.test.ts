@@ -44,7 +44,15 @@ const assertFailure = (answer: Answer, status: number, error: string): void => {
 }
 
 describe.concurrent("service A", () => {
-  for (const policy of ["none", "timeout", "retry", "circuit-breaker", "fallback", "composition"] as const) {
+  for (const policy of [
+    "none",
+    "timeout",
+    "retry",
+    "circuit-breaker",
+    "fallback",
+    "rate-limit",
+    "composition"
+  ] as const) {
     it.scopedLive(`answers with what a healthy service B says (${policy})`, () =>
       Effect.gen(function* () {
         const { ask, received } = yield* start(policy, "healthy")
@@ -134,6 +142,27 @@ describe.concurrent("service A", () => {
       const answer = yield* ask
       assert.strictEqual(answer.status, 200)
       assert.deepStrictEqual(answer.body, fellBack)
+    }).pipe(Effect.provide(live))
+  )
+
+  it.scopedLive("with a rate limit lets ten callers at once through at five a second, for a second", () =>
+    Effect.gen(function* () {
+      const { ask, received } = yield* start("rate-limit", "healthy")
+      const answers = yield* Effect.all(
+        Array.from({ length: 10 }, () => ask),
+        { concurrency: "unbounded" }
+      )
+      const served = answers.filter(({ status }) => status === 200)
+      const turnedAway = answers.filter(({ status }) => status === 429)
+      // The first at once and one every 200 milliseconds; on a slow machine some come later and find another turn.
+      assert.isAtLeast(served.length, 6)
+      assert.isAtLeast(turnedAway.length, 1)
+      assert.strictEqual(served.length + turnedAway.length, 10)
+      assert.strictEqual(yield* received, served.length)
+      for (const answer of turnedAway) {
+        assertFailure(answer, 429, "service B is called too often")
+        assert.match(String(answer.headers["retry-after"]), /^[12]$/)
+      }
     }).pipe(Effect.provide(live))
   )
 

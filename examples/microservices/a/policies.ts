@@ -1,12 +1,13 @@
 // The policies between service A and service B: none, each one alone, and all of them together. They are made once, here,
 // and not for each request: that is how the circuit breaker can remember how the calls before this one went.
 import type { HttpClient } from "@effect/platform"
-import { Duration, Effect } from "effect"
+import { Duration, Effect, Layer } from "effect"
 import {
   Backoff,
   CircuitBreaker,
   type FailureCondition,
   Fallback,
+  RateLimiter,
   Retry,
   Timeout,
   Trip
@@ -33,6 +34,21 @@ export const circuit = (failuresInARow: number) =>
         )
       )
   })
+
+/** How fast service B may be called: five times a second, evenly. A call waits for its turn for a second at the most. */
+export class ServiceBPace extends RateLimiter.Tag("service-b")<ServiceBPace>() {}
+
+const pace = ServiceBPace.layer({
+  rate: RateLimiter.smooth({ limit: 5, per: "1 second" }),
+  maxWait: "1 second",
+  onRejected: ({ retryAfter }) =>
+    Effect.logWarning(
+      `too many calls to service B at once${retryAfter === undefined ? "" : `, again in ${Duration.format(retryAfter)}`}`
+    )
+})
+
+/** What the policies share between all requests. */
+export const shared = (failuresInARow: number) => Layer.merge(circuit(failuresInARow), pace)
 
 // A 503 is a reply and no error, so the policies are told that it is a failure, and when service B wants to be called
 // again. Everything in the error channel (no connection, no sense in the body, a timeout) is a failure anyway.
@@ -68,6 +84,8 @@ const retry = <E, R>(call: Call<E, R>) =>
     })
   )
 
+const rateLimit = <E, R>(call: Call<E, R>) => call.pipe(ServiceBPace.protect)
+
 /** What service A says in the place of service B. */
 export const fallbackMessage = "error accessing service B"
 
@@ -83,14 +101,26 @@ const fallback = <E extends Failure, R>(call: Call<E, R>) =>
   )
 
 /** The names of the policies that service A can be started with. */
-export const names = ["none", "timeout", "retry", "circuit-breaker", "fallback", "composition"] as const
+export const names = [
+  "none",
+  "timeout",
+  "retry",
+  "circuit-breaker",
+  "fallback",
+  "rate-limit",
+  "composition"
+] as const
 
 export type Name = (typeof names)[number]
 
 /** A call to service B, protected or not: what it needs and what can still go wrong with it. */
-type Protected = Effect.Effect<Reply, Failure, HttpClient.HttpClient | ServiceBCircuit>
+type Protected = Effect.Effect<Reply, Failure, HttpClient.HttpClient | ServiceBCircuit | ServiceBPace>
 
-export type Failure = Effect.Effect.Error<typeof callB> | Timeout.TimeoutExceeded | CircuitBreaker.CircuitOpen
+export type Failure =
+  | Effect.Effect.Error<typeof callB>
+  | Timeout.TimeoutExceeded
+  | CircuitBreaker.CircuitOpen
+  | RateLimiter.RateLimitExceeded
 
 /** `pipe` reads from the inside out: the timeout is the closest to the call, the fallback has the last word. */
 export const policies: Record<Name, Protected> = {
@@ -99,5 +129,6 @@ export const policies: Record<Name, Protected> = {
   retry: callB.pipe(retry),
   "circuit-breaker": callB.pipe(circuitBreaker),
   fallback: callB.pipe(fallback),
+  "rate-limit": callB.pipe(rateLimit),
   composition: callB.pipe(timeout, circuitBreaker, retry, fallback)
 }

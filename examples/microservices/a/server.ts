@@ -7,7 +7,7 @@ import type { Reply } from "./callB.js"
 import * as Policies from "./policies.js"
 
 /** What went wrong in words for the caller, with the status of a gateway. Nothing from inside gets out. */
-const failure = (status: 502 | 503 | 504, error: string, retryAfter?: Duration.Duration) =>
+const failure = (status: 429 | 502 | 503 | 504, error: string, retryAfter?: Duration.Duration) =>
   HttpServerResponse.unsafeJson(
     { error },
     retryAfter === undefined
@@ -32,6 +32,8 @@ const failureOf = (error: Policies.Failure) => {
       return failure(504, "service B took too long to answer")
     case "CircuitOpen":
       return failure(503, "service B has been failing and is left alone for now", error.retryAfter)
+    case "RateLimitExceeded":
+      return failure(429, "service B is called too often", error.retryAfter)
     case "RequestError":
     case "ResponseError":
       return failure(502, "service B cannot be reached")
@@ -66,7 +68,7 @@ export const layer = ({ failuresInARow, policy, port, serviceB }: Options) => {
     Effect.map(HttpClient.HttpClient, HttpClient.mapRequest(HttpClientRequest.prependUrl(serviceB)))
   )
   return Server.serve(routes, port).pipe(
-    Layer.provideMerge(Policies.circuit(failuresInARow)),
+    Layer.provideMerge(Policies.shared(failuresInARow)),
     Layer.provide(client),
     Layer.provide(NodeHttpClient.layerUndici)
   )

@@ -3,17 +3,17 @@
  * and a lookup that has to be made runs in a fiber of the cache, with the context of the call that started it.
  */
 import type * as Clock from "effect/Clock"
-import * as Context from "effect/Context"
+import type * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Random from "effect/Random"
 import type * as Scope from "effect/Scope"
-import * as Tracer from "effect/Tracer"
 import type * as Cache from "../../Cache.js"
 import * as Core from "../../core/cache.js"
 import type * as Policy from "../../Policy.js"
+import { withoutSpan } from "../context.js"
 import * as Condition from "../condition.js"
 import { runtimeMillis } from "../duration.js"
 import * as Listeners from "../listeners.js"
@@ -88,13 +88,6 @@ const prepare = (
 /** Ends the cache with the scope in which it was made. */
 const closing = <S extends StoreImpl>(made: Effect.Effect<S>): Effect.Effect<S, never, Scope.Scope> =>
   Effect.acquireRelease(made, (store) => store.close)
-
-/** The services of whoever made the cache, for lookups and listeners: they run in the span of the call they belong to. */
-const withoutSpan = (context: Context.Context<never>): Context.Context<unknown> => {
-  const services = new Map(context.unsafeMap)
-  services.delete(Tracer.ParentSpan.key)
-  return Context.unsafeMake(services)
-}
 
 /** What a cache is made of, fixed for its life. */
 interface Parts extends Configured {
