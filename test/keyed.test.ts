@@ -1,7 +1,7 @@
 // One instance for each key: what is kept, what makes room, and what never does.
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Exit, Fiber, Option, TestClock } from "effect"
-import { CircuitBreaker, Policy, Trip } from "effect-resilience"
+import { CircuitBreaker, Policy, RateLimiter, Trip } from "effect-resilience"
 
 const down = Effect.fail("down" as const)
 
@@ -191,6 +191,49 @@ describe("a key that is not used", () => {
       yield* TestClock.adjust("3650 days")
       yield* hosts.protect("b")(Effect.void)
       assert.deepStrictEqual(yield* keys(hosts), ["a", "b"])
+    })
+  )
+})
+
+describe("a rate limiter for each key", () => {
+  const limiters = (bounds: Policy.Bounds = {}) =>
+    RateLimiter.keyed({
+      ...bounds,
+      options: { name: "keys", rate: RateLimiter.bursty({ limit: 2, per: "1 minute" }) }
+    })
+
+  it.effect("limits each key for itself, and says which", () =>
+    Effect.gen(function* () {
+      const policies = yield* limiters()
+      yield* policies.withCost("a", 2)(Effect.void)
+      assert.deepInclude(yield* Effect.flip(policies.protect("a")(Effect.void)), {
+        _tag: "RateLimitExceeded",
+        name: "keys/a"
+      })
+      assert.strictEqual(yield* policies.protect("b")(Effect.succeed("in")), "in")
+    })
+  )
+
+  it.effect("never forgets one of which something still counts, and then does", () =>
+    Effect.gen(function* () {
+      const policies = yield* limiters({ capacity: 1, idleTimeToLive: "1 second" })
+      yield* policies.withCost("a", 2)(Effect.void)
+      yield* TestClock.adjust("59 seconds")
+      yield* policies.protect("b")(Effect.void)
+      assert.strictEqual((yield* Effect.flip(policies.protect("a")(Effect.void)))._tag, "RateLimitExceeded")
+      yield* TestClock.adjust("1 second")
+      yield* policies.protect("b")(Effect.void)
+      assert.deepStrictEqual(Array.from((yield* policies.snapshots).keys()), ["b"])
+    })
+  )
+
+  it.effect("a cost that is none is refused when it is given", () =>
+    Effect.gen(function* () {
+      const policies = yield* limiters()
+      assert.throws(
+        () => policies.withCost("a", 0),
+        'RateLimiter.withCost: option "cost" must be a whole number of at least 1, got 0'
+      )
     })
   )
 })

@@ -162,9 +162,9 @@ export class Keyed<M extends Member<Snapshot>, Snapshot> {
 /** The options of the instance of a key, with the key in its name; those of the shared instance without one. */
 export const optionsOf = <O extends { readonly name?: string | undefined }>(
   kind: string,
-  options: O | ((key: string) => O) | undefined,
+  options: O | ((key: string) => O),
   key: string | undefined
-): (O & { readonly name: string }) | { readonly name: string } => {
+): O & { readonly name: string } => {
   const given = typeof options === "function" ? options(key ?? "*") : options
-  return { ...given, name: `${given?.name ?? kind}/${key ?? "*"}` }
+  return { ...given, name: `${given.name ?? kind}/${key ?? "*"}` }
 }

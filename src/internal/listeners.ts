@@ -41,3 +41,14 @@ export const notifyShared = <Event, R>(
 
 const report = (policy: string, cause: Cause.Cause<unknown>): Effect.Effect<void> =>
   Effect.logWarning(`a listener of "${policy}" failed`, cause)
+
+/** Telling whoever listens, or `undefined` when nobody does: then it costs nothing. */
+export type Told = Effect.Effect<void> | undefined
+
+/** One after the other. */
+export const both = (first: Told, second: Told): Told =>
+  first === undefined ? second : second === undefined ? first : Effect.zipRight(first, second)
+
+/** An effect after whoever listens has been told. */
+export const after = <A, E, R>(told: Told, self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  told === undefined ? self : Effect.zipRight(told, self)

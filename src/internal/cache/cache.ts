@@ -17,6 +17,7 @@ import { withoutSpan } from "../context.js"
 import * as Condition from "../condition.js"
 import { runtimeMillis } from "../duration.js"
 import * as Listeners from "../listeners.js"
+import { after, both, type Told } from "../listeners.js"
 import * as Time from "../time.js"
 import { CacheClosed } from "./cacheClosed.js"
 import { Entries, type Entry, type Remembered, type Stored } from "./entries.js"
@@ -30,15 +31,6 @@ export const kind = "cache"
 
 type Body = Effect.Effect<unknown, unknown, unknown>
 type Restore = <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
-
-/** Telling whoever listens, or `undefined` when nobody does: then it costs nothing. */
-type Told = Effect.Effect<void> | undefined
-
-const both = (first: Told, second: Told): Told =>
-  first === undefined ? second : second === undefined ? first : Effect.zipRight(first, second)
-
-const after = <A, E, R>(told: Told, self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-  told === undefined ? self : Effect.zipRight(told, self)
 
 /** How a value is given to a caller. */
 type Render<B> = (

@@ -21,6 +21,7 @@ import * as Condition from "../condition.js"
 import { runtimeMillis } from "../duration.js"
 import { Keyed, type Member, optionsOf } from "../keyed.js"
 import * as Listeners from "../listeners.js"
+import { after, both, type Told } from "../listeners.js"
 import { withoutStack } from "../policy.js"
 import * as Time from "../time.js"
 import { CircuitOpen } from "./circuitOpen.js"
@@ -78,14 +79,6 @@ type Body = Effect.Effect<unknown, unknown, unknown>
 type Classify = FailureCondition.Classifier<unknown, unknown>
 type Restore = <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 
-/** Telling whoever listens, or `undefined` when nobody does: then it costs nothing. */
-type Told = Effect.Effect<void> | undefined
-
-const both = (first: Told, second: Told): Told =>
-  first === undefined ? second : second === undefined ? first : Effect.zipRight(first, second)
-
-const after = (told: Told, self: Body): Body => (told === undefined ? self : Effect.zipRight(told, self))
-
 /**
  * Makes a breaker. What its schedule and its listeners require is taken from the context, and stands in the types of the
  * public constructors.
@@ -113,7 +106,7 @@ export const keyed = (
   options: CircuitBreaker.KeyedOptions
 ): Effect.Effect<CircuitBreaker.KeyedCircuitBreaker> =>
   Effect.gen(function* () {
-    const each = (key: string | undefined) => optionsOf(kind, options.options, key)
+    const each = (key: string | undefined) => optionsOf(kind, options.options ?? {}, key)
     // Options that are the same for every key are checked now, not at the first call.
     if (typeof options.options !== "function") configure(each(undefined), kind)
     const context = yield* Effect.context<never>()

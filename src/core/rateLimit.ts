@@ -1,0 +1,271 @@
+/**
+ * How many calls in how much time: rates as plain values, what has been used of one as another, and the functions that
+ * connect them: when is the next call due, let it in, take it back.
+ *
+ * Time here is a whole number of microseconds since the limiter was made, and everything else is whole numbers too. The
+ * k-th call of a busy stretch is due `k * per / limit` after its first, rounded up once and never added up from rounded
+ * parts, so that a rate is exact for as long as it runs. A due time is at most a microsecond late and never early.
+ */
+import { integer, InvalidOption } from "./options.js"
+import * as Log from "./rateLog.js"
+
+/** Evenly paced: a call of cost n keeps the next one away for n times `per / limit`. */
+export interface Smooth {
+  readonly _tag: "smooth"
+  readonly limit: number
+  /** In milliseconds, as in all rates. */
+  readonly per: number
+}
+
+/** `limit` in each of the fixed windows that follow one another from when the limiter was made. */
+export interface Bursty {
+  readonly _tag: "bursty"
+  readonly limit: number
+  readonly per: number
+}
+
+/** A bucket of `burst` permits that is full at first and refilled at the rate. */
+export interface TokenBucket {
+  readonly _tag: "tokenBucket"
+  readonly limit: number
+  readonly per: number
+  readonly burst: number
+}
+
+/** At most `limit` in any window of length `per`, wherever it begins. */
+export interface SlidingWindow {
+  readonly _tag: "slidingWindow"
+  readonly limit: number
+  readonly per: number
+}
+
+export type Rate = Smooth | Bursty | TokenBucket | SlidingWindow
+
+/** The largest limit. Beyond it, products of two whole numbers would not be exact any more. */
+export const maxLimit = 10_000_000
+
+const minPer = 1
+const maxPer = 365 * 24 * 60 * 60 * 1000
+
+// -------------------------------------------------------------------------------------------- checked construction
+
+/** The rate, or an `InvalidOption`. `prefix` is the path of the option that holds the rate. */
+export const checked = (policy: string, rate: Rate, prefix = ""): Rate => {
+  integer(policy, `${prefix}limit`, rate.limit, 1, maxLimit)
+  if (!(rate.per >= minPer && rate.per <= maxPer)) {
+    throw new InvalidOption(policy, `${prefix}per`, rate.per, "a duration from 1 millisecond to 365 days")
+  }
+  if (rate._tag === "tokenBucket") integer(policy, `${prefix}burst`, rate.burst, 1, maxLimit)
+  return rate
+}
+
+/** A rate in words. */
+export const describe = (rate: Rate): string => {
+  const burst = rate._tag === "tokenBucket" ? `, burst ${rate.burst}` : ""
+  return `${rate._tag}(${rate.limit} per ${rate.per}ms${burst})`
+}
+
+/** A rate made ready for arithmetic. */
+export interface Rule {
+  readonly rate: Rate
+  readonly limit: number
+  /** In microseconds. */
+  readonly per: number
+  /** `per / limit` in whole microseconds, and what remains. */
+  readonly interval: number
+  readonly remainder: number
+  /** The most that can ever be let in at once. */
+  readonly most: number
+}
+
+export const rule = (rate: Rate): Rule => {
+  const { limit } = rate
+  const per = micros(rate.per)
+  return {
+    rate,
+    limit,
+    per,
+    interval: Math.floor(per / limit),
+    remainder: per % limit,
+    most: rate._tag === "tokenBucket" ? rate.burst : limit
+  }
+}
+
+/** Milliseconds in whole microseconds. */
+export const micros = (millis: number): number => Math.round(millis * 1000)
+
+/** Microseconds in milliseconds. */
+export const millis = (micros: number): number => micros / 1000
+
+// ----------------------------------------------------------------------------------------------- what has been used
+
+/**
+ * For `smooth` and `tokenBucket`, the generic cell rate algorithm of ATM Forum TM 4.0. Its theoretical arrival time, at
+ * which everything let in so far is paid for, is `anchor` and the time of `issued` permits.
+ */
+export interface Meter {
+  readonly _tag: "meter"
+  readonly anchor: number
+  readonly issued: number
+  /** When the last call was let in. */
+  readonly last: number
+}
+
+export interface FixedWindow {
+  readonly _tag: "window"
+  /** When window 0 began. */
+  readonly origin: number
+  readonly index: number
+  readonly used: number
+}
+
+export interface SlidingLog {
+  readonly _tag: "log"
+  readonly log: Log.Log
+}
+
+export type Used = Meter | FixedWindow | SlidingLog
+
+/** What has been used before the first call: nothing. */
+export const nothing = (rule: Rule, now: number): Used => {
+  switch (rule.rate._tag) {
+    case "smooth":
+    case "tokenBucket":
+      return { _tag: "meter", anchor: now, issued: 0, last: now }
+    case "bursty":
+      return { _tag: "window", origin: now, index: 0, used: 0 }
+    case "slidingWindow":
+      return { _tag: "log", log: Log.empty }
+  }
+}
+
+/** The time of so many permits at the rate, rounded up. Exact, also for a negative number of them. */
+const timeOf = ({ interval, limit, per, remainder }: Rule, permits: number): number => {
+  const periods = Math.floor(permits / limit)
+  const rest = permits - periods * limit
+  return periods * per + rest * interval + Math.ceil((rest * remainder) / limit)
+}
+
+/** How many permits the rate gives in a time, rounded down: the inverse of `timeOf`. */
+const permitsIn = (rule: Rule, time: number): number => {
+  const periods = Math.floor(time / rule.per)
+  const rest = time - periods * rule.per
+  let permits = periods * rule.limit + Math.floor((rest * rule.limit) / rule.per)
+  while (timeOf(rule, permits + 1) <= time) permits += 1
+  while (timeOf(rule, permits) > time) permits -= 1
+  return permits
+}
+
+/** When everything is paid for, rounded up. */
+const paidAt = (rule: Rule, { anchor, issued }: Meter): number => anchor + timeOf(rule, issued)
+
+const windowAt = (rule: Rule, { origin }: FixedWindow, now: number): number =>
+  Math.floor((now - origin) / rule.per)
+
+/** The first instant, not before `from`, at which a call of this cost can be let in. */
+export const due = (rule: Rule, used: Used, cost: number, from: number): number => {
+  switch (used._tag) {
+    case "meter": {
+      // A smooth rate lets a call in as soon as the ones before it are paid for, a bucket when it has the permits.
+      const ahead = rule.rate._tag === "tokenBucket" ? cost - rule.rate.burst : 0
+      return Math.max(from, used.anchor + timeOf(rule, used.issued + ahead))
+    }
+    case "window": {
+      const index = windowAt(rule, used, from)
+      if (index > used.index || (index === used.index && used.used + cost <= rule.limit)) return from
+      const next = used.used + cost <= rule.limit ? used.index : used.index + 1
+      return used.origin + next * rule.per
+    }
+    case "log": {
+      const excess = used.log.used + cost - rule.limit
+      return excess <= 0 ? from : Math.max(from, Log.freedAt(used.log, excess) + rule.per)
+    }
+  }
+}
+
+/** Lets a call in at an instant, whether it is due or not. Instants must not go back. */
+export const admit = (rule: Rule, used: Used, cost: number, at: number): Used => {
+  switch (used._tag) {
+    case "meter": {
+      if (at > paidAt(rule, used)) return { _tag: "meter", anchor: at, issued: cost, last: at }
+      const issued = used.issued + cost
+      if (issued < rule.limit) return { _tag: "meter", anchor: used.anchor, issued, last: at }
+      const periods = Math.floor(issued / rule.limit)
+      return {
+        _tag: "meter",
+        anchor: used.anchor + periods * rule.per,
+        issued: issued - periods * rule.limit,
+        last: at
+      }
+    }
+    case "window": {
+      const index = Math.max(used.index, windowAt(rule, used, at))
+      const before = index === used.index ? used.used : 0
+      return { _tag: "window", origin: used.origin, index, used: before + cost }
+    }
+    case "log":
+      return { _tag: "log", log: Log.append(used.log, at, cost, at - rule.per) }
+  }
+}
+
+/** A call that was let in. */
+export interface Admitted {
+  readonly at: number
+  readonly cost: number
+}
+
+/**
+ * Takes a call back as far as that cannot break the contract for those that remain. `later` is what has been let in after
+ * it.
+ */
+export const giveBack = (rule: Rule, used: Used, { at, cost }: Admitted, later: number): Used => {
+  switch (used._tag) {
+    case "meter": {
+      // Without the call, time that it kept the meter busy may have been idle, and idle time is not saved up. How much is
+      // not known any more, but not more than if everything after it had come just now.
+      const { anchor, issued, last } = used
+      if (later === 0 || anchor - last >= timeOf(rule, later + cost - issued)) {
+        return { _tag: "meter", anchor, issued: issued - cost, last }
+      }
+      return last - anchor >= timeOf(rule, issued - later)
+        ? used
+        : { _tag: "meter", anchor: last, issued: later, last }
+    }
+    case "window":
+      return windowAt(rule, used, at) === used.index
+        ? { _tag: "window", origin: used.origin, index: used.index, used: Math.max(0, used.used - cost) }
+        : used
+    case "log":
+      return { _tag: "log", log: Log.remove(used.log, at, cost) }
+  }
+}
+
+/** How much of what was let in still counts at an instant. */
+const counting = (rule: Rule, used: Used, now: number): number => {
+  switch (used._tag) {
+    case "meter":
+      return Math.max(0, used.issued - permitsIn(rule, now - used.anchor))
+    case "window":
+      return windowAt(rule, used, now) > used.index ? 0 : used.used
+    case "log":
+      return Log.usedSince(used.log, now - rule.per)
+  }
+}
+
+/** How many calls of cost 1 would be let in one after the other at an instant. */
+export const available = (rule: Rule, used: Used, now: number): number => {
+  if (rule.rate._tag === "smooth") return due(rule, used, 1, now) <= now ? 1 : 0
+  return Math.max(0, rule.most - counting(rule, used, now))
+}
+
+/**
+ * What has been used, as another rate sees it. What counted before the change counts after it: calls of a sliding window
+ * keep their instants, fixed windows of the same length go on, and in every other case it is as if all had come just now.
+ */
+export const adopt = (before: Rule, used: Used, after: Rule, now: number): Used => {
+  const begun = nothing(after, now)
+  if (begun._tag === "log" && used._tag === "log") return used
+  if (begun._tag === "window" && used._tag === "window" && before.per === after.per) return used
+  const count = counting(before, used, now)
+  return count === 0 ? begun : admit(after, begun, count, now)
+}

@@ -1,0 +1,50 @@
+/** The options of a rate limiter: checked, and completed with defaults. */
+import * as Duration from "effect/Duration"
+import { integer, InvalidOption } from "../../core/options.js"
+import * as Rate from "../../core/rateLimit.js"
+import type * as Policy from "../../Policy.js"
+import type * as RateLimiter from "../../RateLimiter.js"
+import { optionMillis } from "../duration.js"
+import { nameOf } from "../policy.js"
+
+const constructorName = "RateLimiter.make"
+
+/** What the options of a rate limiter come to. Times are in milliseconds. */
+export interface Configured {
+  readonly name: string
+  readonly rate: Rate.Rate
+  readonly maxWait: number
+  readonly maxQueued: number
+  readonly cost: number
+  /** The settings as a policy shows them. */
+  readonly settings: Policy.Settings
+}
+
+const defaultMaxQueued = 1000
+
+/** Checks the options. Throws an `InvalidOption` for the first bad one. */
+export const configure = (options: RateLimiter.Settings, defaultName: string): Configured => {
+  const name = nameOf(constructorName, defaultName, options.name)
+  const rate = Rate.checked(constructorName, options.rate, "rate.")
+  const maxWait = optionMillis(constructorName, "maxWait", options.maxWait ?? 0, {
+    zero: true,
+    infinite: true
+  })
+  const maxQueued = integer(constructorName, "maxQueued", options.maxQueued ?? defaultMaxQueued, 0)
+  const cost = checkCost(constructorName, options.cost ?? 1)
+  const { most } = Rate.rule(rate)
+  if (cost > most) {
+    const bound = rate._tag === "tokenBucket" ? "rate.burst" : "rate.limit"
+    throw new InvalidOption(constructorName, "cost", cost, `at most "${bound}" (${most})`)
+  }
+  const settings: Policy.Settings = {
+    rate: Rate.describe(rate),
+    maxWait: maxWait === 0 ? undefined : Duration.millis(maxWait),
+    maxQueued: maxWait === 0 ? undefined : maxQueued,
+    cost: cost === 1 ? undefined : cost
+  }
+  return { name, rate, maxWait, maxQueued, cost, settings }
+}
+
+/** What a call costs: whole permits. */
+export const checkCost = (operation: string, cost: number): number => integer(operation, "cost", cost, 1)

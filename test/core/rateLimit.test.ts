@@ -1,0 +1,385 @@
+import { assert, describe, it } from "@effect/vitest"
+import { FastCheck } from "effect"
+import { InvalidOption } from "../../src/core/options.js"
+import * as Rate from "../../src/core/rateLimit.js"
+
+const second = 1_000_000
+const year = 365 * 24 * 3600 * second
+
+const rates = (limit: number, per: number): ReadonlyArray<Rate.Rate> => [
+  { _tag: "smooth", limit, per },
+  { _tag: "bursty", limit, per },
+  { _tag: "tokenBucket", limit, per, burst: 1 },
+  { _tag: "slidingWindow", limit, per }
+]
+
+// ------------------------------------------------------------------------------------- what a rate promises, by definition
+
+/** Calls that were let in, oldest first. */
+type History = ReadonlyArray<Rate.Admitted>
+
+const costOf = (history: History) => history.reduce((sum, { cost }) => sum + cost, 0)
+
+/**
+ * Whether a call at `at` keeps the promise, straight from the definition and the whole history. Instants are rounded to
+ * microseconds; `slack` is the one microsecond by which rounding may move two of them together.
+ */
+const keeps = (rate: Rate.Rate, history: History, { at, cost }: Rate.Admitted, slack: number): boolean => {
+  const { limit } = rate
+  const per = rate.per * 1000
+  switch (rate._tag) {
+    case "smooth":
+      return history.every(
+        (first, index) => costOf(history.slice(index)) * per <= (at - first.at + slack) * limit
+      )
+    case "tokenBucket":
+      return [...history, { at, cost }].every(
+        (first, index) =>
+          (costOf(history.slice(index)) + cost - rate.burst) * per <= (at - first.at + slack) * limit
+      )
+    case "bursty": {
+      const window = Math.floor(at / per)
+      return costOf(history.filter((call) => Math.floor(call.at / per) === window)) + cost <= limit
+    }
+    case "slidingWindow":
+      return costOf(history.filter((call) => call.at > at - per)) + cost <= limit
+  }
+}
+
+// ------------------------------------------------------------------------------------------------ random histories
+
+const anyRate = FastCheck.record({
+  tag: FastCheck.constantFrom("smooth", "bursty", "tokenBucket", "slidingWindow"),
+  limit: FastCheck.integer({ min: 1, max: 12 }),
+  burst: FastCheck.integer({ min: 1, max: 12 }),
+  // In milliseconds, with microseconds behind the point, so that intervals come out uneven.
+  per: FastCheck.constantFrom(1, 1.001, 1.5, 2, 7, 10, 9.973)
+}).map(({ burst, limit, per, tag }): Rate.Rate =>
+  tag === "tokenBucket" ? { _tag: tag, limit, per, burst } : ({ _tag: tag, limit, per } as Rate.Rate)
+)
+
+/** Microseconds between two steps: nothing, about one interval, about one period, or years. */
+const pause = FastCheck.oneof(
+  { weight: 3, arbitrary: FastCheck.constant(0) },
+  { weight: 6, arbitrary: FastCheck.integer({ min: 0, max: 2000 }) },
+  { weight: 2, arbitrary: FastCheck.integer({ min: 0, max: 20_000 }) },
+  { weight: 1, arbitrary: FastCheck.constantFrom(year, 30 * year + 1) }
+)
+
+const steps = FastCheck.array(
+  FastCheck.record({
+    pause,
+    /** Come exactly when the call is due, or a microsecond before. */
+    aim: FastCheck.constantFrom("anywhere", "due", "early"),
+    cost: FastCheck.oneof(
+      { weight: 4, arbitrary: FastCheck.constant(1) },
+      { weight: 1, arbitrary: FastCheck.integer({ min: 1, max: 12 }) }
+    ),
+    /** Give back one of the last calls that were let in. */
+    giveBack: FastCheck.option(FastCheck.integer({ min: 0, max: 4 }), { freq: 5, nil: undefined })
+  }),
+  { minLength: 1, maxLength: 60 }
+)
+
+interface Played {
+  readonly call: Rate.Admitted
+  readonly total: number
+}
+
+describe("a rate", () => {
+  for (const withReturns of [false, true]) {
+    const what = withReturns ? ", also when calls are given back" : ""
+    it.prop(
+      `keeps its promise, and turns nobody away without need${what}`,
+      [anyRate, steps],
+      ([rate, history]) => {
+        const rule = Rate.rule(rate)
+        let used = Rate.nothing(rule, 0)
+        let now = 0
+        let total = 0
+        let played: ReadonlyArray<Played> = []
+        const exact = rule.remainder === 0 || rate._tag === "bursty" || rate._tag === "slidingWindow"
+
+        for (const step of history) {
+          const cost = Math.min(step.cost, rule.most)
+          now += step.pause
+          const due = Rate.due(rule, used, cost, now)
+          if (step.aim === "due") now = due
+          if (step.aim === "early") now = Math.max(now, due - 1)
+          const calls = played.map(({ call }) => call)
+          const call = { at: now, cost }
+
+          const letIn = due <= now
+          if (letIn) assert.isTrue(keeps(rate, calls, call, exact ? 0 : 1), "lets in too much")
+          // What is given back to a meter is less than all of it where more cannot be proved.
+          else if (!withReturns || rate._tag === "bursty" || rate._tag === "slidingWindow") {
+            assert.isFalse(keeps(rate, calls, call, 0), "turns away without need")
+            assert.isTrue(
+              keeps(rate, calls, { at: due, cost }, exact ? 0 : 1),
+              "names a time at which it is not due"
+            )
+          }
+          assert.strictEqual(Rate.due(rule, used, cost, due), due)
+
+          if (letIn) {
+            used = Rate.admit(rule, used, cost, now)
+            total += cost
+            played = [...played, { call, total }]
+          }
+          const returned =
+            withReturns && step.giveBack !== undefined ? played.at(-1 - step.giveBack) : undefined
+          if (returned !== undefined) {
+            const before = Rate.due(rule, used, 1, now)
+            used = Rate.giveBack(rule, used, returned.call, total - returned.total)
+            played = played.filter((other) => other !== returned)
+            assert.isAtMost(Rate.due(rule, used, 1, now), before, "makes others wait for longer")
+          }
+        }
+      },
+      { fastCheck: { numRuns: 3000 } }
+    )
+  }
+
+  it.prop(
+    "gives a call back wholly when nothing has come after it",
+    [anyRate, steps, FastCheck.integer({ min: 1, max: 12 })],
+    ([rate, history, wanted]) => {
+      const rule = Rate.rule(rate)
+      let used = Rate.nothing(rule, 0)
+      let now = 0
+      for (const { cost, pause } of history) {
+        now += pause
+        now = Rate.due(rule, used, Math.min(cost, rule.most), now)
+        used = Rate.admit(rule, used, Math.min(cost, rule.most), now)
+      }
+      const cost = Math.min(wanted, rule.most)
+      const at = Rate.due(rule, used, cost, now)
+      const back = Rate.giveBack(rule, Rate.admit(rule, used, cost, at), { at, cost }, 0)
+      for (const probe of [1, cost, rule.most]) {
+        assert.strictEqual(Rate.due(rule, back, probe, at), Rate.due(rule, used, probe, at))
+      }
+      assert.strictEqual(Rate.available(rule, back, at), Rate.available(rule, used, at))
+    },
+    { fastCheck: { numRuns: 2000 } }
+  )
+
+  it.prop(
+    "has available what it lets in one after the other",
+    [anyRate, steps],
+    ([rate, history]) => {
+      const rule = Rate.rule(rate)
+      let used = Rate.nothing(rule, 0)
+      let now = 0
+      for (const { cost, pause } of history) {
+        now += pause
+        if (Rate.due(rule, used, cost, now) <= now && cost <= rule.most)
+          used = Rate.admit(rule, used, cost, now)
+        let count = 0
+        for (let after = used; Rate.due(rule, after, 1, now) <= now; count++)
+          after = Rate.admit(rule, after, 1, now)
+        assert.strictEqual(Rate.available(rule, used, now), count)
+      }
+    },
+    { fastCheck: { numRuns: 1000 } }
+  )
+
+  it.prop(
+    "takes over what counted under the rate before it",
+    [anyRate, anyRate, steps],
+    ([from, to, history]) => {
+      const before = Rate.rule(from)
+      const after = Rate.rule(to)
+      let used = Rate.nothing(before, 0)
+      let now = 0
+      for (const { cost, pause } of history) {
+        now += pause
+        now = Rate.due(before, used, Math.min(cost, before.most), now)
+        used = Rate.admit(before, used, Math.min(cost, before.most), now)
+      }
+      const taken = Rate.adopt(before, used, after, now)
+      const counted = before.most - Rate.available(before, used, now)
+      if (from._tag !== "smooth" && to._tag !== "smooth" && from.per === to.per) {
+        assert.strictEqual(Rate.available(after, taken, now), Math.max(0, after.most - counted))
+      }
+      // From then on the new rate keeps its own promise.
+      let state = taken
+      let calls: History = []
+      for (const { cost: wanted, pause } of history) {
+        const cost = Math.min(wanted, after.most)
+        now = Rate.due(after, state, cost, now + pause)
+        if (to._tag !== "bursty") assert.isTrue(keeps(to, calls, { at: now, cost }, 1))
+        state = Rate.admit(after, state, cost, now)
+        calls = [...calls, { at: now, cost }]
+      }
+    },
+    { fastCheck: { numRuns: 1000 } }
+  )
+})
+
+describe("in one period", () => {
+  const table: ReadonlyArray<readonly [limit: number, per: number]> = [
+    [1, 3_600_000],
+    [7, 3_600_000],
+    [100, 60_000],
+    ...[
+      1, 2, 3, 7, 60, 100, 999, 1000, 1001, 1500, 4999, 5000, 7000, 33_333, 250_000, 700_000, 999_983,
+      1_000_000
+    ].map((limit) => [limit, 1000] as const)
+  ]
+  for (const [limit, per] of table) {
+    it(`exactly ${limit} are let in when ${limit} are allowed per ${per} ms, whatever the algorithm`, () => {
+      for (const rate of rates(limit, per)) {
+        const rule = Rate.rule(rate)
+        let used = Rate.nothing(rule, 0)
+        let at = 0
+        for (let period = 0; period < (limit > 5000 ? 1 : 3); period++) {
+          let count = 0
+          for (; ; count++) {
+            at = Rate.due(rule, used, 1, at)
+            if (at >= (period + 1) * rule.per) break
+            used = Rate.admit(rule, used, 1, at)
+          }
+          assert.strictEqual(count, limit, `${rate._tag}, period ${period}`)
+        }
+      }
+    })
+  }
+
+  it("a bucket lets its burst in on top of the first", () => {
+    const rule = Rate.rule({ _tag: "tokenBucket", limit: 5000, per: 1000, burst: 300 })
+    let used = Rate.nothing(rule, 0)
+    const counts = [0, 0, 0]
+    for (let at = 0; at < 3 * second; used = Rate.admit(rule, used, 1, at)) {
+      at = Rate.due(rule, used, 1, at)
+      if (at < 3 * second) counts[Math.floor(at / second)] += 1
+    }
+    // The last permit of the first period comes at its very end, which is the beginning of the second.
+    assert.deepStrictEqual(counts, [5299, 5000, 5000])
+  })
+})
+
+describe("over years", () => {
+  /** k * per / limit in microseconds, rounded up, without a limit to the size of the numbers. */
+  const exactly = (permits: number, per: number, limit: number): number => {
+    const [p, q, l] = [BigInt(permits), BigInt(per), BigInt(limit)]
+    return Number((p * q + l - 1n) / l)
+  }
+
+  it.prop(
+    "the instants of a busy rate do not drift",
+    [
+      FastCheck.integer({ min: 1, max: 1_000_000 }),
+      FastCheck.oneof(
+        FastCheck.constantFrom(1000, 60_000, 3_600_000, 86_400_000),
+        FastCheck.integer({ min: 1000, max: 1_000_000_000 }).map((micros) => micros / 1000)
+      ),
+      FastCheck.array(FastCheck.double({ min: 0, max: 1, noNaN: true }), { minLength: 1, maxLength: 200 })
+    ],
+    ([limit, per, shares]) => {
+      for (const rate of rates(limit, per).filter(({ _tag }) => _tag !== "bursty")) {
+        const most = rate._tag === "slidingWindow" ? 0 : limit
+        const rule = Rate.rule({ ...rate, ...(rate._tag === "tokenBucket" ? { burst: limit } : {}) })
+        let used = Rate.nothing(rule, 0)
+        let issued = 0
+        let at = 0
+        for (const share of shares) {
+          const cost = Math.max(1, Math.floor(share * most))
+          at = Rate.due(rule, used, cost, at)
+          const paid = rate._tag === "smooth" ? issued : issued + cost - limit
+          if (rate._tag !== "slidingWindow") {
+            assert.strictEqual(at, Math.max(0, exactly(Math.max(0, paid), rule.per, limit)))
+          }
+          used = Rate.admit(rule, used, cost, at)
+          issued += cost
+        }
+      }
+    },
+    { fastCheck: { numRuns: 500 } }
+  )
+
+  it("a rate that is never idle is as exact after a century as at first", () => {
+    for (const limit of [1, 3, 999_983, 1_000_000]) {
+      const rate: Rate.Rate = { _tag: "smooth", limit, per: 86_400_000 }
+      const rule = Rate.rule(rate)
+      let used = Rate.nothing(rule, 0)
+      let at = 0
+      const days = 36_525
+      for (let day = 0; day <= days; day++) {
+        at = Rate.due(rule, used, limit, at)
+        assert.strictEqual(at, day * rule.per)
+        used = Rate.admit(rule, used, limit, at)
+      }
+      at = Rate.due(rule, used, 1, at)
+      used = Rate.admit(rule, used, 1, at)
+      assert.strictEqual(
+        Rate.due(rule, used, 1, at) - at,
+        limit === 1 ? rule.per : Math.ceil(rule.per / limit)
+      )
+    }
+  })
+
+  it("D2 of failsafe-go: after a deficit and a long idle time, a fixed window lets in its limit and no more", () => {
+    const rule = Rate.rule({ _tag: "bursty", limit: 2, per: 10 })
+    let used = Rate.nothing(rule, 0)
+    let at = 0
+    // Three in the first moment: the third belongs to the next window.
+    for (let call = 0; call < 3; call++) used = Rate.admit(rule, used, 1, (at = Rate.due(rule, used, 1, 0)))
+    assert.strictEqual(at, 10_000)
+    const later = 10_000 + 10 * 10_000
+    let count = 0
+    for (; Rate.due(rule, used, 1, later) <= later; count++) used = Rate.admit(rule, used, 1, later)
+    assert.strictEqual(count, 2)
+  })
+})
+
+describe("options", () => {
+  const refused = (rate: Rate.Rate) => {
+    try {
+      Rate.checked("RateLimiter.make", rate, "rate.")
+    } catch (error) {
+      assert.instanceOf(error, InvalidOption)
+      return error.message
+    }
+    return undefined
+  }
+
+  it("are refused outside their ranges, with the range in the message", () => {
+    const limits = 'RateLimiter.make: option "rate.limit" must be a whole number from 1 to 10000000, got'
+    const pers = 'RateLimiter.make: option "rate.per" must be a duration from 1 millisecond to 365 days, got'
+    const bursts = 'RateLimiter.make: option "rate.burst" must be a whole number from 1 to 10000000, got'
+    for (const limit of [0, -1, 1.5, NaN, Infinity, 10_000_001]) {
+      for (const rate of rates(limit, 1000)) assert.strictEqual(refused(rate), `${limits} ${limit}`)
+    }
+    for (const per of [0, -1, NaN, Infinity, 0.999, 31_536_000_001]) {
+      for (const rate of rates(1, per)) assert.strictEqual(refused(rate), `${pers} ${per}`)
+    }
+    for (const burst of [0, -1, 1.5, NaN, 10_000_001]) {
+      assert.strictEqual(refused({ _tag: "tokenBucket", limit: 1, per: 1000, burst }), `${bursts} ${burst}`)
+    }
+  })
+
+  it("are taken at both ends of their ranges", () => {
+    for (const limit of [1, 10_000_000]) {
+      for (const per of [1, 31_536_000_000]) {
+        for (const rate of rates(limit, per)) {
+          assert.strictEqual(refused(rate), undefined)
+          const rule = Rate.rule(rate)
+          const at = 100 * year
+          const used = Rate.admit(rule, Rate.nothing(rule, 0), 1, at)
+          const next = Rate.due(rule, used, rule.most, at)
+          assert.isTrue(Number.isSafeInteger(next) && next >= at && next <= at + rule.per)
+        }
+      }
+    }
+  })
+
+  it("read in words as they were given", () => {
+    const words = rates(100, 60_000).map(Rate.describe)
+    assert.deepStrictEqual(words, [
+      "smooth(100 per 60000ms)",
+      "bursty(100 per 60000ms)",
+      "tokenBucket(100 per 60000ms, burst 1)",
+      "slidingWindow(100 per 60000ms)"
+    ])
+  })
+})

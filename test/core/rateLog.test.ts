@@ -1,0 +1,143 @@
+import { assert, describe, it } from "@effect/vitest"
+import { FastCheck } from "effect"
+import * as Log from "../../src/core/rateLog.js"
+
+interface Entry {
+  readonly at: number
+  readonly cost: number
+}
+
+const per = 1000
+
+const command = FastCheck.oneof(
+  {
+    weight: 12,
+    arbitrary: FastCheck.record({
+      do: FastCheck.constant("append" as const),
+      /** Many entries at once, so that they fill chunks. */
+      times: FastCheck.constantFrom(1, 1, 2, 40, 600),
+      step: FastCheck.constantFrom(0, 1, 1, 1, 3, 250, 2000),
+      cost: FastCheck.integer({ min: 1, max: 3 })
+    })
+  },
+  {
+    weight: 4,
+    arbitrary: FastCheck.record({
+      do: FastCheck.constant("remove" as const),
+      pick: FastCheck.double({ min: 0, max: 0.999, noNaN: true }),
+      cost: FastCheck.integer({ min: 1, max: 4 })
+    })
+  },
+  {
+    weight: 1,
+    arbitrary: FastCheck.record({
+      do: FastCheck.constant("empty" as const),
+      /** From the front, or from the end. */
+      front: FastCheck.boolean()
+    })
+  }
+)
+
+const costOf = (entries: ReadonlyArray<Entry>) => entries.reduce((sum, { cost }) => sum + cost, 0)
+
+/** The instant at which so much has come together, one entry after the other. */
+const freedAt = (entries: ReadonlyArray<Entry>, cost: number): number => {
+  let sum = 0
+  for (const entry of entries) {
+    sum += entry.cost
+    if (sum >= cost) return entry.at
+  }
+  return NaN
+}
+
+describe("a log of what was let in", () => {
+  it.prop(
+    "is the list of it, however it is kept",
+    [FastCheck.array(command, { maxLength: 25 })],
+    ([commands]) => {
+      let log = Log.empty
+      let list: ReadonlyArray<Entry> = []
+      let dropped: ReadonlyArray<Entry> = []
+      let now = 0
+
+      const append = (cost: number) => {
+        log = Log.append(log, now, cost, now - per)
+        const gone = list.filter(({ at }) => at <= now - per)
+        const kept = list.slice(gone.length)
+        dropped = gone.length > 0 ? gone : dropped
+        list = [...kept, { at: now, cost }]
+      }
+      const remove = (at: number, cost: number) => {
+        log = Log.remove(log, at, cost)
+        let left = cost
+        list = list.flatMap((entry) => {
+          if (entry.at !== at) return [entry]
+          const taken = Math.min(left, entry.cost)
+          left -= taken
+          return taken === entry.cost ? [] : [{ at, cost: entry.cost - taken }]
+        })
+      }
+      const check = () => {
+        assert.strictEqual(log.used, costOf(list))
+        for (const share of [0.001, 0.3, 0.5, 0.9, 1]) {
+          const cost = Math.ceil(log.used * share)
+          if (cost > 0) assert.strictEqual(Log.freedAt(log, cost), freedAt(list, cost))
+        }
+        for (const horizon of [now - per, now - 500, now - 1, now]) {
+          assert.strictEqual(Log.usedSince(log, horizon), costOf(list.filter(({ at }) => at > horizon)))
+        }
+      }
+
+      for (const step of commands) {
+        if (step.do === "append") {
+          for (let time = 0; time < step.times; time++) {
+            now += step.step
+            append(step.cost)
+          }
+        } else if (step.do === "remove") {
+          const entry = list[Math.floor(step.pick * list.length)]
+          if (entry !== undefined) remove(entry.at, step.cost)
+          remove(now + 1, 1)
+          // What has been dropped already cannot be removed.
+          for (const { at } of dropped.slice(-3)) remove(at, 1)
+        } else {
+          while (list.length > 0) {
+            const { at, cost } = step.front ? list[0] : list[list.length - 1]
+            remove(at, cost)
+            if (list.length % 97 === 0) check()
+          }
+        }
+        check()
+      }
+    },
+    { fastCheck: { numRuns: 300 } }
+  )
+
+  it("is a value: what is added to it later cannot be seen in it", () => {
+    let log = Log.empty
+    const seen: Array<readonly [log: Log.Log, used: number]> = []
+    for (let at = 0; at < 3000; at++) {
+      seen.push([log, Log.usedSince(log, -1)])
+      log = Log.append(log, at, 1, at - 2000)
+    }
+    for (const [before, used] of seen) assert.strictEqual(Log.usedSince(before, -1), used)
+    const [left, right] = [Log.append(log, 3000, 1, 1000), Log.append(log, 3000, 5, 1000)]
+    assert.strictEqual(right.used - left.used, 4)
+  })
+
+  it("does not bring back what has been dropped", () => {
+    let log = Log.empty
+    for (let at = 0; at < 1000; at++) log = Log.append(log, at, 2, at - 700)
+    assert.strictEqual(log.used, 1400)
+    for (let at = 0; at <= 299; at++) assert.strictEqual(Log.remove(log, at, 1), log)
+    assert.strictEqual(Log.remove(log, 300, 1).used, 1399)
+  })
+
+  it("takes a million entries, and loses them all at once", () => {
+    let log = Log.empty
+    for (let at = 0; at < 1_000_000; at++) log = Log.append(log, at, 1, at - 1_000_000)
+    assert.strictEqual(log.used, 1_000_000)
+    assert.strictEqual(Log.freedAt(log, 1), 0)
+    assert.strictEqual(Log.append(log, 5_000_000, 1, 4_000_000).used, 1)
+  })
+})
