@@ -473,6 +473,8 @@ export interface KeyedOptions extends Policy.Bounds {
 export interface KeyedRateLimiter extends Policy.Keyed<RateLimiter, Snapshot> {
   /** {@link Operations.protect} of the limiter of a key. */
   readonly protect: (key: string) => Policy.Policy<RateLimitExceeded>
+  /** {@link Operations.protectWhen} of the limiter of a key. */
+  readonly protectWhen: (key: string) => Operations["protectWhen"]
   /** {@link Operations.withCost} of the limiter of a key. */
   readonly withCost: (key: string, cost: number) => Policy.Policy<RateLimitExceeded>
 }

@@ -1,7 +1,7 @@
 // One instance for each key: what is kept, what makes room, and what never does.
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Exit, Fiber, Option, TestClock } from "effect"
-import { CircuitBreaker, Policy, RateLimiter, Trip } from "effect-resilience"
+import { Bulkhead, CircuitBreaker, Policy, RateLimiter, Trip } from "effect-resilience"
 
 const down = Effect.fail("down" as const)
 
@@ -214,6 +214,15 @@ describe("a rate limiter for each key", () => {
     })
   )
 
+  it.effect("gives the permit of an ignored call back", () =>
+    Effect.gen(function* () {
+      const policies = yield* limiters()
+      const cached = policies.protectWhen("a")<number, never>({ ignore: { result: () => true } })
+      for (let call = 0; call < 5; call++) yield* cached(Effect.succeed(call))
+      assert.strictEqual(yield* policies.protect("a")(Effect.succeed("in")), "in")
+    })
+  )
+
   it.effect("never forgets one of which something still counts, and then does", () =>
     Effect.gen(function* () {
       const policies = yield* limiters({ capacity: 1, idleTimeToLive: "1 second" })
@@ -234,6 +243,53 @@ describe("a rate limiter for each key", () => {
         () => policies.withCost("a", 0),
         'RateLimiter.withCost: option "cost" must be a whole number of at least 1, got 0'
       )
+    })
+  )
+})
+
+describe("a bulkhead for each key", () => {
+  const bulkheads = (bounds: Policy.Bounds = {}) =>
+    Bulkhead.keyed({ ...bounds, options: { name: "tenants", permits: 1, maxQueued: 1 } })
+
+  it.effect("is fair: a key whose places are taken takes none from another", () =>
+    Effect.gen(function* () {
+      const policies = yield* bulkheads()
+      const greedy = yield* Effect.forEach([1, 2, 3, 4], () =>
+        Effect.fork(Effect.either(policies.protect("a")(Effect.never)))
+      )
+      yield* Effect.repeatN(Effect.yieldNow(), 10)
+      assert.deepInclude(yield* Effect.flip(policies.protect("a")(Effect.void)), {
+        _tag: "BulkheadFull",
+        name: "tenants/a"
+      })
+      assert.strictEqual(yield* policies.protect("b")(Effect.succeed("in")), "in")
+      yield* Fiber.interruptAll(greedy)
+      assert.strictEqual(yield* policies.withPermits("a", 1)(Effect.succeed("in")), "in")
+    })
+  )
+
+  it.effect("counts by the condition of the call", () =>
+    Effect.gen(function* () {
+      const policies = yield* bulkheads()
+      yield* policies.protectWhen("a")<number, never>({ result: (n) => n === 503 })(Effect.succeed(503))
+      assert.deepInclude((yield* policies.snapshots).get("a"), { failures: 1, successes: 0 })
+    })
+  )
+
+  it.effect("never forgets one in which somebody runs or waits", () =>
+    Effect.gen(function* () {
+      const policies = yield* bulkheads({ capacity: 1, idleTimeToLive: "1 second" })
+      const gate = yield* Deferred.make<void>()
+      const running = yield* Effect.fork(policies.protect("a")(Deferred.await(gate)))
+      const waiting = yield* Effect.fork(policies.protect("a")(Effect.succeed("mine")))
+      yield* TestClock.adjust("1 minute")
+      yield* policies.protect("b")(Effect.void)
+      assert.deepStrictEqual(Array.from((yield* policies.snapshots).keys()), ["a"])
+      yield* Deferred.succeed(gate, undefined)
+      yield* Fiber.join(running)
+      assert.strictEqual(yield* Fiber.join(waiting), "mine")
+      yield* policies.protect("b")(Effect.void)
+      assert.deepStrictEqual(Array.from((yield* policies.snapshots).keys()), ["b"])
     })
   )
 })

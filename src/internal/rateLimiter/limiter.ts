@@ -77,6 +77,15 @@ export const keyed = (options: RateLimiter.KeyedOptions): Effect.Effect<RateLimi
       size: limiters.size,
       snapshots: limiters.snapshots,
       protect: (key: string) => policy(key, (limiter) => limiter.protect),
+      protectWhen:
+        (key: string) =>
+        <A, E>(condition: FailureCondition.FailureCondition<A, E>): RateLimiter.ProtectFor<A, E> =>
+          Policy.make({ kind, name: each(key).name, settings: { key } }, <R>(self: Effect.Effect<A, E, R>) =>
+            limiters.use<A, E | RateLimitExceeded, R>(
+              key,
+              (limiter) => limiter?.protectWhen<A, E>(condition)(self) ?? self
+            )
+          ),
       withCost: (key: string, cost: number) => {
         checkCost("RateLimiter.withCost", cost)
         return policy(key, (limiter) => limiter.withCost(cost))

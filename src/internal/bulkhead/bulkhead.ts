@@ -1,0 +1,294 @@
+/**
+ * The bulkhead bound to Effect: permits are taken from the queue in one step, the effect runs outside of that step, and its
+ * exit gives them back.
+ */
+import type * as Clock from "effect/Clock"
+import type * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as Scope from "effect/Scope"
+import type * as Stream from "effect/Stream"
+import type * as Bulkhead from "../../Bulkhead.js"
+import { integer } from "../../core/options.js"
+import type * as FailureCondition from "../../FailureCondition.js"
+import * as Policy from "../../Policy.js"
+import { Broadcast } from "../broadcast.js"
+import * as Condition from "../condition.js"
+import { withoutSpan } from "../context.js"
+import { Keyed, type Member, optionsOf } from "../keyed.js"
+import * as Listeners from "../listeners.js"
+import { after, type Told } from "../listeners.js"
+import { PermitQueue } from "../permitQueue.js"
+import { withoutStack } from "../policy.js"
+import * as Time from "../time.js"
+import { BulkheadFull } from "./bulkheadFull.js"
+import { type Configured, configure } from "./options.js"
+
+export const TypeId: Bulkhead.TypeId = Symbol.for("effect-resilience/Bulkhead") as Bulkhead.TypeId
+
+export const kind = "bulkhead"
+
+type Body = Effect.Effect<unknown, unknown, unknown>
+type Classify = FailureCondition.Classifier<unknown, unknown>
+type Restore = <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+
+/** How many permits a call of a weighted policy takes. */
+export const checkRequest = (permits: number): number =>
+  integer("Bulkhead.withPermits", "permits", permits, 1)
+
+/**
+ * Makes a bulkhead. What its listeners require is taken from the context, and stands in the types of the public
+ * constructors.
+ */
+export const make = (options: Bulkhead.Options, defaultName: string): Effect.Effect<Limit> =>
+  Effect.gen(function* () {
+    const configured = configure(options, defaultName)
+    const context = withoutSpan(yield* Effect.context<never>())
+    return new Limit({ ...configured, listeners: options, context })
+  })
+
+/** Makes a bulkhead for each key, within bounds. */
+export const keyed = (options: Bulkhead.KeyedOptions): Effect.Effect<Bulkhead.KeyedBulkhead> =>
+  Effect.gen(function* () {
+    const each = (key: string | undefined) => optionsOf(kind, options.options, key)
+    // Options that are the same for every key are checked now, not at the first call.
+    if (typeof options.options !== "function") configure(each(undefined), kind)
+    const context = yield* Effect.context<never>()
+    const bulkheads = new Keyed<Limit, Bulkhead.Snapshot>("Bulkhead.keyed", options, (key) =>
+      Effect.provide(make(each(key), kind), context)
+    )
+    const policy = (key: string, apply: (bulkhead: Limit) => Policy.Policy<BulkheadFull>) =>
+      Policy.make(
+        { kind, name: each(key).name, settings: { key } },
+        <A, E, R>(self: Effect.Effect<A, E, R>) =>
+          bulkheads.use<A, E | BulkheadFull, R>(key, (bulkhead) =>
+            bulkhead === undefined ? self : apply(bulkhead)(self)
+          )
+      )
+    return {
+      find: bulkheads.find,
+      size: bulkheads.size,
+      snapshots: bulkheads.snapshots,
+      protect: (key: string) => policy(key, (bulkhead) => bulkhead.protect),
+      protectWhen:
+        (key: string) =>
+        <A, E>(condition: FailureCondition.FailureCondition<A, E>): Bulkhead.ProtectFor<A, E> =>
+          Policy.make({ kind, name: each(key).name, settings: { key } }, <R>(self: Effect.Effect<A, E, R>) =>
+            bulkheads.use<A, E | BulkheadFull, R>(
+              key,
+              (bulkhead) => bulkhead?.protectWhen<A, E>(condition)(self) ?? self
+            )
+          ),
+      withPermits: (key: string, permits: number) => {
+        checkRequest(permits)
+        return policy(key, (bulkhead) => bulkhead.withPermits(permits))
+      }
+    }
+  })
+
+/** What a bulkhead is made of, fixed for its life. */
+interface Parts extends Configured {
+  readonly listeners: Bulkhead.Listeners
+  readonly context: Context.Context<unknown>
+}
+
+/** What a call looks like from where its permits are given back. */
+interface Call {
+  readonly permits: number
+  readonly classify: Classify
+  readonly restore: Restore
+  /** Only there when somebody wants to know how long something took. */
+  readonly clock: Clock.Clock | undefined
+}
+
+const now = ({ clock }: Call): number => (clock === undefined ? 0 : Time.monotonicMillis(clock))
+
+export class Limit implements Bulkhead.Bulkhead, Member<Bulkhead.Snapshot> {
+  readonly [TypeId]: Bulkhead.TypeId = TypeId
+  readonly kind = kind
+  readonly name: string
+  readonly settings: Policy.Settings
+  readonly protect: Policy.Policy<BulkheadFull>
+  readonly changes: Stream.Stream<Bulkhead.Resized>
+  private readonly queue: PermitQueue
+  private readonly published = new Broadcast<Bulkhead.Resized>(64)
+  private readonly timed: boolean
+  private rejected = 0
+  private successes = 0
+  private failures = 0
+
+  constructor(private readonly parts: Parts) {
+    this.name = parts.name
+    this.settings = parts.settings
+    this.queue = new PermitQueue(parts.permits, parts.maxQueued)
+    const { onAdmitted, onFailure, onSuccess } = parts.listeners
+    this.timed = onAdmitted !== undefined || onFailure !== undefined || onSuccess !== undefined
+    this.changes = this.published.stream
+    this.protect = this.policy(1, this.settings)
+  }
+
+  readonly protectWhen = <A, E>(
+    condition: FailureCondition.FailureCondition<A, E>
+  ): Bulkhead.ProtectFor<A, E> => {
+    const { classify } = Condition.compile(condition, { defect: true })
+    return Policy.make(this, <R>(self: Effect.Effect<A, E, R>) => this.guard(1, classify, self))
+  }
+
+  readonly withPermits = (permits: number): Policy.Policy<BulkheadFull> =>
+    this.policy(checkRequest(permits), { ...this.settings, takes: permits })
+
+  private policy(permits: number, settings: Policy.Settings): Policy.Policy<BulkheadFull> {
+    const described: Policy.Described = { kind, name: this.name, settings }
+    return Policy.make(described, <A, E, R>(self: Effect.Effect<A, E, R>) =>
+      this.guard(permits, byDefault, self)
+    )
+  }
+
+  /** The one place where the types of a call are left behind: what goes in comes out, but for a rejection. */
+  private guard<A, E, R>(
+    permits: number,
+    classify: FailureCondition.Classifier<A, E>,
+    self: Effect.Effect<A, E, R>
+  ): Effect.Effect<A, E | BulkheadFull, R> {
+    return this.run(permits, classify as Classify, self) as Effect.Effect<A, E | BulkheadFull, R>
+  }
+
+  // ---------------------------------------------------------------------------------------------------------- a call
+
+  private run(permits: number, classify: Classify, self: Body): Body {
+    return this.masked(permits, classify, (call) =>
+      this.admit(call, (told, startedAt) => {
+        const settle = (exit: Exit.Exit<unknown, unknown>): Body => {
+          const settled = this.settle(call, exit, startedAt)
+          return settled === undefined ? exit : after(call.restore(settled), exit)
+        }
+        return Effect.matchCauseEffect(call.restore(after(told, self)), {
+          onFailure: (cause) => settle(Exit.failCause(cause)),
+          onSuccess: (value) => settle(Exit.succeed(value))
+        })
+      })
+    )
+  }
+
+  /** From the moment at which permits are taken until they are back nothing can come between. */
+  private masked<A, E, R>(
+    permits: number,
+    classify: Classify,
+    use: (call: Call) => Effect.Effect<A, E, R>
+  ): Effect.Effect<A, E, R> {
+    return Effect.uninterruptibleMask((restore) =>
+      this.timed
+        ? Effect.withFiberRuntime((fiber) => use({ permits, classify, restore, clock: Time.clockOf(fiber) }))
+        : use({ permits, classify, restore, clock: undefined })
+    )
+  }
+
+  /** Takes the permits for a call, at once or from the line, or turns it away. */
+  private admit<A, E, R>(
+    call: Call,
+    use: (told: Told, startedAt: number) => Effect.Effect<A, E, R>
+  ): Effect.Effect<A, E | BulkheadFull, R> {
+    const { permits } = call
+    const { onAdmitted, onQueued } = this.parts.listeners
+    const calledAt = now(call)
+    const admitted = (startedAt: number) => {
+      const event = () => ({ name: this.name, permits, waited: Duration.millis(startedAt - calledAt) })
+      return use(this.tell(onAdmitted, event), startedAt)
+    }
+    if (this.queue.tryTake(permits)) return admitted(calledAt)
+    const waiter = this.queue.enter(permits)
+    if (waiter === undefined) return this.reject(call, "full")
+    const told = this.tell(onQueued, () => ({ name: this.name, permits, queued: this.queue.queued }))
+    return Effect.flatMap(
+      this.queue.wait(waiter, this.parts.maxWait, told),
+      (waited): Effect.Effect<A, E | BulkheadFull, R> =>
+        waited === "granted" ? admitted(now(call)) : this.reject(call, waited)
+    )
+  }
+
+  private reject(
+    { permits, restore }: Call,
+    reason: BulkheadFull["reason"]
+  ): Effect.Effect<never, BulkheadFull> {
+    this.rejected += 1
+    const error = withoutStack(
+      () =>
+        new BulkheadFull({
+          name: this.name,
+          reason,
+          permits: this.queue.permits,
+          requested: permits,
+          queued: this.queue.queued,
+          retryAfter: undefined
+        })
+    )
+    const told = this.tell(this.parts.listeners.onRejected, () => error)
+    return after(told && restore(told), Exit.fail(error))
+  }
+
+  /** Takes the permits of a call back, before anybody is told and whatever the condition does, and counts its outcome. */
+  private settle(call: Call, exit: Exit.Exit<unknown, unknown>, startedAt: number): Told {
+    this.queue.give(call.permits)
+    const outcome = call.classify(exit)
+    const { onFailure, onSuccess } = this.parts.listeners
+    const ended = () => ({ name: this.name, duration: Duration.millis(now(call) - startedAt) })
+    if (outcome._tag === "Success") {
+      this.successes += 1
+      return this.tell(onSuccess, ended)
+    }
+    const failure = outcome._tag === "Failure" ? Condition.failed(exit) : undefined
+    if (failure === undefined) return undefined
+    this.failures += 1
+    return this.tell(onFailure, () => ({ ...ended(), failure }))
+  }
+
+  private tell<Event>(
+    listener: ((event: Event) => Effect.Effect<unknown, unknown, unknown>) | undefined,
+    event: () => Event
+  ): Told {
+    return (
+      listener && Effect.provide(Listeners.notifyShared(this.name, listener, event()), this.parts.context)
+    )
+  }
+
+  // ------------------------------------------------------------------------------------------------------ without a call
+
+  readonly acquire: Effect.Effect<void, BulkheadFull, Scope.Scope> = this.masked(1, byDefault, (call) =>
+    this.admit(call, (told, startedAt) =>
+      Effect.zipRight(
+        Effect.addFinalizer((exit) => this.settle(call, exit, startedAt) ?? Effect.void),
+        call.restore(told ?? Effect.void)
+      )
+    )
+  )
+
+  readonly resize = (permits: number): Effect.Effect<void> =>
+    Effect.suspend(() => {
+      integer("Bulkhead.resize", "permits", permits, 1)
+      const from = this.queue.permits
+      if (permits === from) return Effect.void
+      this.queue.resize(permits)
+      const event: Bulkhead.Resized = { name: this.name, from, to: permits }
+      this.published.publish(event)
+      return this.tell(this.parts.listeners.onResized, () => event) ?? Effect.void
+    })
+
+  /** Somebody holds a permit, or waits for one. */
+  isProtecting(): boolean {
+    return this.queue.inUse > 0 || this.queue.queued > 0
+  }
+
+  readonly snapshot: Effect.Effect<Bulkhead.Snapshot> = Effect.sync(() => ({
+    name: this.name,
+    permits: this.queue.permits,
+    inUse: this.queue.inUse,
+    running: this.queue.holders,
+    queued: this.queue.queued,
+    rejected: this.rejected,
+    successes: this.successes,
+    failures: this.failures
+  }))
+}
+
+const byDefault: Classify = Condition.compile<unknown, unknown>(undefined, { defect: true }).classify
