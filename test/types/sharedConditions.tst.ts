@@ -1,5 +1,5 @@
 // Conditions that are written once, away from the calls they are for.
-import type { Effect } from "effect";
+import type { Effect } from "effect"
 import { Duration } from "effect"
 import { CircuitBreaker, type FailureCondition, Fallback, Retry } from "effect-resilience"
 import { describe, expect, test } from "tstyche"
