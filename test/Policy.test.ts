@@ -157,10 +157,8 @@ describe("Policy.InvalidOption", () => {
     ["Fallback.chain", "name", emptyName, `""`, () => Fallback.chain([() => Effect.void], { name: "" })],
     ["Fallback.chain", "steps", "at least one effect", "[]", () => Fallback.chain([] as never)]
   ])('%s: option "%s" must be %s, got %s', (policy, option, expected, shown, make) => {
-    const thrown = Exit.match(Effect.runSyncExit(Effect.try({ try: make, catch: (error) => error })), {
-      onSuccess: () => assert.fail("accepted"),
-      onFailure: (cause) => (cause._tag === "Fail" ? cause.error : cause)
-    })
+    const exit = Effect.runSyncExit(Effect.sync(make))
+    const thrown = Exit.isFailure(exit) && exit.cause._tag === "Die" ? exit.cause.defect : exit
     assert.instanceOf(thrown, Policy.InvalidOption)
     assert.strictEqual(thrown.message, `${policy}: option "${option}" must be ${expected}, got ${shown}`)
   })
