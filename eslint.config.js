@@ -60,6 +60,15 @@ export default defineConfig(
     // A test that does not run proves nothing, and a focused one silences all the others.
     files: ["**/*.test.ts", "**/*.tst.ts"],
     rules: {
+      "no-restricted-imports": [
+        "error",
+        {
+          name: "@effect/vitest",
+          importNames: ["layer"],
+          message:
+            "Its `layer` replaces the `it` of every file that shares the worker: provide the layer to each test."
+        }
+      ],
       "no-restricted-syntax": [
         "error",
         {

@@ -21,6 +21,12 @@ export default defineConfig({
   plugins: [docsAsTests()],
   resolve: { alias },
   test: {
+    // By default one processor is left alone, which on a machine with two makes the suite twice as long. Loading Effect
+    // anew for every file would do the same again, so files share a worker and its modules.
+    pool: "threads",
+    isolate: false,
+    maxWorkers: "100%",
+    minWorkers: 1,
     include: ["test/**/*.test.ts", "examples/**/*.test.ts", "docs/testing.md"]
   }
 })

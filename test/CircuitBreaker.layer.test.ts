@@ -1,4 +1,4 @@
-import { assert, describe, it, layer } from "@effect/vitest"
+import { assert, describe, it } from "@effect/vitest"
 import {
   Cause,
   Chunk,
@@ -273,23 +273,13 @@ describe("layerConfig", () => {
   }
 })
 
-layer(Partner.layer({ trip: Trip.consecutive(1), openFor: "10 seconds" }))(
-  "a suite that shares a breaker",
-  (it) => {
-    it.effect("opens it in one test", () =>
-      Effect.gen(function* () {
-        yield* fails
-        assert.strictEqual(yield* Partner.state, "open")
-        yield* Partner.reset
-      })
-    )
-
-    it.effect("finds it on its clock in the next", () =>
-      Effect.gen(function* () {
-        yield* fails
-        yield* TestClock.adjust("10 seconds")
-        assert.strictEqual(yield* Partner.protect(up), "up")
-      })
-    )
-  }
+it.effect("a program that is given a layer once shares the breaker, and its clock, between its parts", () =>
+  Effect.gen(function* () {
+    yield* fails
+    assert.strictEqual(yield* Partner.state, "open")
+    yield* Partner.reset
+    yield* fails
+    yield* TestClock.adjust("10 seconds")
+    assert.strictEqual(yield* Partner.protect(up), "up")
+  }).pipe(Effect.provide(Partner.layer({ trip: Trip.consecutive(1), openFor: "10 seconds" })))
 )
