@@ -361,7 +361,7 @@ export interface Service<Self> extends Operations<Self> {
  * @category services
  */
 export interface TagClass<Self, Id extends string>
-  extends Context.TagClass<Self, Id, Bulkhead>, Service<Self> {}
+  extends Context.TagClass<Self, `Bulkhead/${Id}`, Bulkhead>, Service<Self> {}
 
 /**
  * A bulkhead as a service of its own. Extend it once for each thing that can be overloaded by itself.
@@ -411,7 +411,7 @@ export interface TagClass<Self, Id extends string>
 export const Tag =
   <const Id extends string>(id: Id) =>
   <Self>(): TagClass<Self, Id> =>
-    service(Context.Tag(id)<Self, Bulkhead>(), id)
+    service(Context.Tag(`Bulkhead/${id}`)<Self, Bulkhead>(), id)
 
 /** Adds what can be done with the service to its tag. */
 const service = <Self, T extends Context.Tag<Self, Bulkhead>>(tag: T, name: string): T & Service<Self> => {

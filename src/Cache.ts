@@ -480,7 +480,7 @@ export interface StoreService<Self, K, A, E> extends StoreOperations<K, A, E, Se
  * @category services
  */
 export interface StoreTagClass<Self, Id extends string, K, A, E>
-  extends Context.TagClass<Self, Id, Store<K, A, E>>, StoreService<Self, K, A, E> {}
+  extends Context.TagClass<Self, `CacheStore/${Id}`, Store<K, A, E>>, StoreService<Self, K, A, E> {}
 
 /**
  * What a lookup and listeners come to when the settings are from the configuration.
@@ -521,7 +521,7 @@ export interface Service<Self, K, A, E> extends Operations<K, A, E, Self> {
  * @category services
  */
 export interface TagClass<Self, Id extends string, K, A, E>
-  extends Context.TagClass<Self, Id, Cache<K, A, E>>, Service<Self, K, A, E> {}
+  extends Context.TagClass<Self, `Cache/${Id}`, Cache<K, A, E>>, Service<Self, K, A, E> {}
 
 /**
  * A cache as a service of its own. Extend it once for each kind of value.
@@ -578,7 +578,7 @@ export interface TagClass<Self, Id extends string, K, A, E>
 export const Tag =
   <const Id extends string>(id: Id) =>
   <Self, K, A, E = never>(): TagClass<Self, Id, K, A, E> => {
-    const tag = Context.Tag(id)<Self, Cache<K, A, E>>()
+    const tag = Context.Tag(`Cache/${id}`)<Self, Cache<K, A, E>>()
     const service: Service<Self, K, A, E> = {
       ...storeOperations(tag),
       layer: (options: Options<K, A, E>) => Layer.scoped(tag, makeCache(options, id)),
@@ -624,7 +624,7 @@ export const Tag =
 export const StoreTag =
   <const Id extends string>(id: Id) =>
   <Self, K, A, E = never>(): StoreTagClass<Self, Id, K, A, E> => {
-    const tag = Context.Tag(id)<Self, Store<K, A, E>>()
+    const tag = Context.Tag(`CacheStore/${id}`)<Self, Store<K, A, E>>()
     const service: StoreService<Self, K, A, E> = {
       ...storeOperations(tag),
       layer: (options: StoreOptions<K, A, E>) => Layer.scoped(tag, makeStoreOf(options, id)),

@@ -549,7 +549,7 @@ export interface Service<Self> extends Operations<Self> {
  * @category services
  */
 export interface TagClass<Self, Id extends string>
-  extends Context.TagClass<Self, Id, CircuitBreaker>, Service<Self> {}
+  extends Context.TagClass<Self, `CircuitBreaker/${Id}`, CircuitBreaker>, Service<Self> {}
 
 /**
  * A circuit breaker as a service of its own. Extend it once for each thing that can fail by itself.
@@ -597,7 +597,7 @@ export interface TagClass<Self, Id extends string>
 export const Tag =
   <const Id extends string>(id: Id) =>
   <Self>(): TagClass<Self, Id> =>
-    service(Context.Tag(id)<Self, CircuitBreaker>(), id)
+    service(Context.Tag(`CircuitBreaker/${id}`)<Self, CircuitBreaker>(), id)
 
 /** Adds what can be done with the service to its tag. */
 const service = <Self, T extends Context.Tag<Self, CircuitBreaker>>(

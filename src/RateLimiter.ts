@@ -547,7 +547,7 @@ export interface Service<Self> extends Operations<Self> {
  * @category services
  */
 export interface TagClass<Self, Id extends string>
-  extends Context.TagClass<Self, Id, RateLimiter>, Service<Self> {}
+  extends Context.TagClass<Self, `RateLimiter/${Id}`, RateLimiter>, Service<Self> {}
 
 /**
  * A rate limiter as a service of its own. Extend it once for each limit.
@@ -594,7 +594,7 @@ export interface TagClass<Self, Id extends string>
 export const Tag =
   <const Id extends string>(id: Id) =>
   <Self>(): TagClass<Self, Id> =>
-    service(Context.Tag(id)<Self, RateLimiter>(), id)
+    service(Context.Tag(`RateLimiter/${id}`)<Self, RateLimiter>(), id)
 
 /** Adds what can be done with the service to its tag. */
 const service = <Self, T extends Context.Tag<Self, RateLimiter>>(tag: T, name: string): T & Service<Self> => {

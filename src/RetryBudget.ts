@@ -452,7 +452,7 @@ export interface Service<Self> extends Operations<Self> {
  * @category services
  */
 export interface TagClass<Self, Id extends string>
-  extends Context.TagClass<Self, Id, RetryBudget>, Service<Self> {}
+  extends Context.TagClass<Self, `RetryBudget/${Id}`, RetryBudget>, Service<Self> {}
 
 /**
  * A retry budget as a service of its own. Extend it once for each destination, and give the tag to all retries and hedges
@@ -502,7 +502,7 @@ export interface TagClass<Self, Id extends string>
 export const Tag =
   <const Id extends string>(id: Id) =>
   <Self>(): TagClass<Self, Id> =>
-    service(Context.Tag(id)<Self, RetryBudget>(), id)
+    service(Context.Tag(`RetryBudget/${id}`)<Self, RetryBudget>(), id)
 
 /** Adds what can be done with the service to its tag. */
 const service = <Self, T extends Context.Tag<Self, RetryBudget>>(tag: T, name: string): T & Service<Self> => {

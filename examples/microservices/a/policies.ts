@@ -36,7 +36,7 @@ export const circuit = (failuresInARow: number) =>
   })
 
 /** How fast service B may be called: five times a second, evenly. A call waits for its turn for a second at the most. */
-export class ServiceBPace extends RateLimiter.Tag("service-b pace")<ServiceBPace>() {}
+export class ServiceBPace extends RateLimiter.Tag("service-b")<ServiceBPace>() {}
 
 const pace = ServiceBPace.layer({
   rate: RateLimiter.smooth({ limit: 5, per: "1 second" }),
