@@ -204,7 +204,7 @@ export const RejectionTypeId: unique symbol = Symbol.for("effect-resilience/Reje
 export type RejectionTypeId = typeof RejectionTypeId
 
 /**
- * What every error has in common by which a policy turns a call away without running it: `CircuitOpen`, and later
+ * What every error has in common by which a policy turns a call away without running it: `CircuitOpen`,
  * `BulkheadFull` and `RateLimitExceeded`.
  *
  * @since 0.1.0
