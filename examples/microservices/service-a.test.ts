@@ -3,7 +3,7 @@ import { HttpServer } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Layer, Ref } from "effect"
 import { urlOf } from "../support/server.js"
-import { type Answer, get, keepLog, live, type LogLine, until } from "../support/testing.js"
+import { type Answer, get, liveWithLog, live, type LogLine, until } from "../support/testing.js"
 import { type Name, ServiceBCircuit } from "./a/policies.js"
 import * as ServiceA from "./a/server.js"
 import * as ServiceB from "./b/server.js"
@@ -95,7 +95,7 @@ describe.concurrent("service A", () => {
         Effect.sync(() => lines),
         (logged) => logged.some(({ annotations }) => annotations.status === 499)
       )
-    }).pipe(Effect.provide(Layer.merge(live, keepLog(lines))))
+    }).pipe(Effect.provide(liveWithLog(lines)))
   })
 
   it.scopedLive("with a retry asks again a second after a 503", () =>
@@ -236,6 +236,6 @@ describe.concurrent("service A", () => {
         ["200 INFO", "200 INFO", "502 ERROR", "503 ERROR"]
       )
       assert.deepInclude(requests[0].annotations, { method: "GET", url: "/" })
-    }).pipe(Effect.provide(Layer.merge(live, keepLog(lines))))
+    }).pipe(Effect.provide(liveWithLog(lines)))
   })
 })

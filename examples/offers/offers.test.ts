@@ -3,7 +3,7 @@ import { HttpServer } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
 import { ConfigProvider, Context, Effect, Layer, Ref } from "effect"
 import { urlOf } from "../support/server.js"
-import { get, keepLog, live, type LogLine, put, until } from "../support/testing.js"
+import { get, liveWithLog, live, type LogLine, put, until } from "../support/testing.js"
 import * as Offer from "./offer/server.js"
 import * as Partner from "./partner/server.js"
 
@@ -102,6 +102,6 @@ describe.concurrent("offers", () => {
           ...["before the call", "success", "circuit breaker state changed from half-open to closed"]
         ]
       )
-    }).pipe(Effect.provide(Layer.merge(live, keepLog(lines))))
+    }).pipe(Effect.provide(liveWithLog(lines)))
   })
 })

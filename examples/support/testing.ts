@@ -43,7 +43,7 @@ export interface LogLine {
 }
 
 /** A log that is kept instead of written. */
-export const keepLog = (lines: Array<LogLine>): Layer.Layer<never> =>
+const keepLog = (lines: Array<LogLine>): Layer.Layer<never> =>
   Logger.replace(
     Logger.defaultLogger,
     Logger.make(({ annotations, logLevel, message }) => {
@@ -52,8 +52,12 @@ export const keepLog = (lines: Array<LogLine>): Layer.Layer<never> =>
     })
   )
 
-/** What a test over real sockets needs: a client of its own, and no log on the screen. */
-export const live: Layer.Layer<HttpClient.HttpClient> = Layer.mergeAll(
-  NodeHttpClient.layerUndici,
-  keepLog([])
-)
+/** A client of its own for each test. */
+const client: Layer.Layer<HttpClient.HttpClient> = NodeHttpClient.layerUndici
+
+/** What a test over real sockets needs: a client of its own, and the log kept in `lines` instead of on the screen. */
+export const liveWithLog = (lines: Array<LogLine>): Layer.Layer<HttpClient.HttpClient> =>
+  Layer.merge(client, keepLog(lines))
+
+/** The same for a test that does not look at the log. */
+export const live: Layer.Layer<HttpClient.HttpClient> = Layer.suspend(() => liveWithLog([]))
