@@ -21,7 +21,8 @@ export const circuit = PartnerCircuit.layerConfig(
   }
 )
 
-const log = (message: string) => Effect.annotateLogs(Effect.log(message), { circuit: PartnerCircuit.protect.name })
+const log = (message: string) =>
+  Effect.annotateLogs(Effect.log(message), { circuit: PartnerCircuit.protect.name })
 
 /** A status that is not 2xx is an error here. The scope lets go of a response whose body nobody reads. */
 const hotOffer = Effect.gen(function* () {
