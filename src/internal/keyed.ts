@@ -7,6 +7,7 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { integer, InvalidOption } from "../core/options.js"
+import type * as Policy from "../Policy.js"
 import { optionMillis } from "./duration.js"
 import * as Time from "./time.js"
 
@@ -159,10 +160,44 @@ export class Keyed<M extends Member<Snapshot>, Snapshot> {
   }
 }
 
-/** The options of the instance of a key, with the key in its name; those of the shared instance without one. */
-export const optionsOf = <O extends { readonly name?: string | undefined }>(
+/** The options of an instance: the same for every key, or a function of it. */
+type Each<O> = O | ((key: string) => O)
+
+/** What the policies of a key are made of. */
+export interface Instances<M extends Member<Snapshot>, Snapshot> {
+  readonly members: Keyed<M, Snapshot>
+  /** What the policy of a key says about itself. */
+  readonly described: (key: string) => Policy.Described
+}
+
+/** Instances by key, each made where it is first used, with the services of whoever made this. */
+export const instances = <
+  O extends { readonly name?: string | undefined },
+  M extends Member<Snapshot>,
+  Snapshot
+>(
+  policy: string,
   kind: string,
-  options: O | ((key: string) => O),
+  options: Bounds,
+  each: Each<O>,
+  check: (options: O, defaultName: string) => unknown,
+  make: (options: O, defaultName: string) => Effect.Effect<M>
+): Effect.Effect<Instances<M, Snapshot>> =>
+  Effect.map(Effect.context<never>(), (context) => {
+    // Options that are the same for every key are checked now, not at the first call.
+    if (typeof each !== "function") check(optionsOf(kind, each, undefined), kind)
+    return {
+      members: new Keyed<M, Snapshot>(policy, options, (key) =>
+        Effect.provide(make(optionsOf(kind, each, key), kind), context)
+      ),
+      described: (key) => ({ kind, name: optionsOf(kind, each, key).name, settings: { key } })
+    }
+  })
+
+/** The options of the instance of a key, with the key in its name; those of the shared instance without one. */
+const optionsOf = <O extends { readonly name?: string | undefined }>(
+  kind: string,
+  options: Each<O>,
   key: string | undefined
 ): O & { readonly name: string } => {
   const given = typeof options === "function" ? options(key ?? "*") : options

@@ -16,11 +16,12 @@ import * as Policy from "../../Policy.js"
 import { Broadcast } from "../broadcast.js"
 import * as Condition from "../condition.js"
 import { withoutSpan } from "../context.js"
-import { Keyed, type Member, optionsOf } from "../keyed.js"
+import { instances, type Member } from "../keyed.js"
 import * as Listeners from "../listeners.js"
 import { after, type Told } from "../listeners.js"
 import { PermitQueue } from "../permitQueue.js"
 import { withoutStack } from "../policy.js"
+import { perInstance } from "../service.js"
 import * as Time from "../time.js"
 import { BulkheadFull } from "./bulkheadFull.js"
 import { type Configured, configure } from "./options.js"
@@ -51,20 +52,19 @@ export const make = (options: Bulkhead.Options, defaultName: string): Effect.Eff
 /** Makes a bulkhead for each key, within bounds. */
 export const keyed = (options: Bulkhead.KeyedOptions): Effect.Effect<Bulkhead.KeyedBulkhead> =>
   Effect.gen(function* () {
-    const each = (key: string | undefined) => optionsOf(kind, options.options, key)
-    // Options that are the same for every key are checked now, not at the first call.
-    if (typeof options.options !== "function") configure(each(undefined), kind)
-    const context = yield* Effect.context<never>()
-    const bulkheads = new Keyed<Limit, Bulkhead.Snapshot>("Bulkhead.keyed", options, (key) =>
-      Effect.provide(make(each(key), kind), context)
+    const { described, members: bulkheads } = yield* instances<Bulkhead.Options, Limit, Bulkhead.Snapshot>(
+      "Bulkhead.keyed",
+      kind,
+      options,
+      options.options,
+      configure,
+      make
     )
     const policy = (key: string, apply: (bulkhead: Limit) => Policy.Policy<BulkheadFull>) =>
-      Policy.make(
-        { kind, name: each(key).name, settings: { key } },
-        <A, E, R>(self: Effect.Effect<A, E, R>) =>
-          bulkheads.use<A, E | BulkheadFull, R>(key, (bulkhead) =>
-            bulkhead === undefined ? self : apply(bulkhead)(self)
-          )
+      Policy.make(described(key), <A, E, R>(self: Effect.Effect<A, E, R>) =>
+        bulkheads.use<A, E | BulkheadFull, R>(key, (bulkhead) =>
+          bulkhead === undefined ? self : apply(bulkhead)(self)
+        )
       )
     return {
       find: bulkheads.find,
@@ -73,13 +73,15 @@ export const keyed = (options: Bulkhead.KeyedOptions): Effect.Effect<Bulkhead.Ke
       protect: (key: string) => policy(key, (bulkhead) => bulkhead.protect),
       protectWhen:
         (key: string) =>
-        <A, E>(condition: FailureCondition.FailureCondition<A, E>): Bulkhead.ProtectFor<A, E> =>
-          Policy.make({ kind, name: each(key).name, settings: { key } }, <R>(self: Effect.Effect<A, E, R>) =>
-            bulkheads.use<A, E | BulkheadFull, R>(
-              key,
-              (bulkhead) => bulkhead?.protectWhen<A, E>(condition)(self) ?? self
+        <A, E>(condition: FailureCondition.FailureCondition<A, E>): Bulkhead.ProtectFor<A, E> => {
+          // The condition is compiled once, and not for every call.
+          const policy = perInstance((bulkhead: Limit) => bulkhead.protectWhen<A, E>(condition))
+          return Policy.make(described(key), <R>(self: Effect.Effect<A, E, R>) =>
+            bulkheads.use<A, E | BulkheadFull, R>(key, (bulkhead) =>
+              bulkhead === undefined ? self : policy(bulkhead)(self)
             )
-          ),
+          )
+        },
       withPermits: (key: string, permits: number) => {
         checkRequest(permits)
         return policy(key, (bulkhead) => bulkhead.withPermits(permits))

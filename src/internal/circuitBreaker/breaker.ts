@@ -19,7 +19,7 @@ import { Cell } from "../cell.js"
 import { withoutSpan } from "../context.js"
 import * as Condition from "../condition.js"
 import { runtimeMillis } from "../duration.js"
-import { Keyed, type Member, optionsOf } from "../keyed.js"
+import { instances, type Member } from "../keyed.js"
 import * as Listeners from "../listeners.js"
 import { after, both, type Told } from "../listeners.js"
 import { withoutStack } from "../policy.js"
@@ -106,14 +106,11 @@ export const keyed = (
   options: CircuitBreaker.KeyedOptions
 ): Effect.Effect<CircuitBreaker.KeyedCircuitBreaker> =>
   Effect.gen(function* () {
-    const each = (key: string | undefined) => optionsOf(kind, options.options ?? {}, key)
-    // Options that are the same for every key are checked now, not at the first call.
-    if (typeof options.options !== "function") configure(each(undefined), kind)
-    const context = yield* Effect.context<never>()
-    const breakers = new Keyed<Breaker, CircuitBreaker.Snapshot>("CircuitBreaker.keyed", options, (key) =>
-      Effect.provide(make(each(key), kind), context)
-    )
-    const described = (key: string): Policy.Described => ({ kind, name: each(key).name, settings: { key } })
+    const { described, members: breakers } = yield* instances<
+      CircuitBreaker.Options,
+      Breaker,
+      CircuitBreaker.Snapshot
+    >("CircuitBreaker.keyed", kind, options, options.options ?? {}, configure, make)
     return {
       find: breakers.find,
       size: breakers.size,

@@ -15,10 +15,11 @@ import type * as RateLimiter from "../../RateLimiter.js"
 import { Broadcast } from "../broadcast.js"
 import { withoutSpan } from "../context.js"
 import * as Condition from "../condition.js"
-import { Keyed, type Member, optionsOf } from "../keyed.js"
+import { instances, type Member } from "../keyed.js"
 import * as Listeners from "../listeners.js"
 import { after, type Told } from "../listeners.js"
 import { withoutStack } from "../policy.js"
+import { perInstance } from "../service.js"
 import * as Time from "../time.js"
 import { Line, type Permit, type Place } from "./line.js"
 import { checkCost, type Configured, configure } from "./options.js"
@@ -57,20 +58,16 @@ export const make = (options: RateLimiter.Options, defaultName: string): Effect.
 /** Makes a limiter for each key, within bounds. */
 export const keyed = (options: RateLimiter.KeyedOptions): Effect.Effect<RateLimiter.KeyedRateLimiter> =>
   Effect.gen(function* () {
-    const each = (key: string | undefined) => optionsOf(kind, options.options, key)
-    // Options that are the same for every key are checked now, not at the first call.
-    if (typeof options.options !== "function") configure(each(undefined), kind)
-    const context = yield* Effect.context<never>()
-    const limiters = new Keyed<Limiter, RateLimiter.Snapshot>("RateLimiter.keyed", options, (key) =>
-      Effect.provide(make(each(key), kind), context)
-    )
+    const { described, members: limiters } = yield* instances<
+      RateLimiter.Options,
+      Limiter,
+      RateLimiter.Snapshot
+    >("RateLimiter.keyed", kind, options, options.options, configure, make)
     const policy = (key: string, apply: (limiter: Limiter) => Policy.Policy<RateLimitExceeded>) =>
-      Policy.make(
-        { kind, name: each(key).name, settings: { key } },
-        <A, E, R>(self: Effect.Effect<A, E, R>) =>
-          limiters.use<A, E | RateLimitExceeded, R>(key, (limiter) =>
-            limiter === undefined ? self : apply(limiter)(self)
-          )
+      Policy.make(described(key), <A, E, R>(self: Effect.Effect<A, E, R>) =>
+        limiters.use<A, E | RateLimitExceeded, R>(key, (limiter) =>
+          limiter === undefined ? self : apply(limiter)(self)
+        )
       )
     return {
       find: limiters.find,
@@ -79,13 +76,15 @@ export const keyed = (options: RateLimiter.KeyedOptions): Effect.Effect<RateLimi
       protect: (key: string) => policy(key, (limiter) => limiter.protect),
       protectWhen:
         (key: string) =>
-        <A, E>(condition: FailureCondition.FailureCondition<A, E>): RateLimiter.ProtectFor<A, E> =>
-          Policy.make({ kind, name: each(key).name, settings: { key } }, <R>(self: Effect.Effect<A, E, R>) =>
-            limiters.use<A, E | RateLimitExceeded, R>(
-              key,
-              (limiter) => limiter?.protectWhen<A, E>(condition)(self) ?? self
+        <A, E>(condition: FailureCondition.FailureCondition<A, E>): RateLimiter.ProtectFor<A, E> => {
+          // The condition is compiled once, and not for every call.
+          const policy = perInstance((limiter: Limiter) => limiter.protectWhen<A, E>(condition))
+          return Policy.make(described(key), <R>(self: Effect.Effect<A, E, R>) =>
+            limiters.use<A, E | RateLimitExceeded, R>(key, (limiter) =>
+              limiter === undefined ? self : policy(limiter)(self)
             )
-          ),
+          )
+        },
       withCost: (key: string, cost: number) => {
         checkCost("RateLimiter.withCost", cost)
         return policy(key, (limiter) => limiter.withCost(cost))
