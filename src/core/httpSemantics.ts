@@ -1,0 +1,142 @@
+/**
+ * What methods, status codes and transport errors say about sending a request again (RFC 9110, RFC 6585, RFC 8470,
+ * RFC 10008).
+ */
+
+/** Methods that mean the same however often a request arrives: RFC 9110, section 9.2.2, and QUERY of RFC 10008. */
+const idempotentMethods: ReadonlySet<string> = new Set([
+  "GET",
+  "HEAD",
+  "OPTIONS",
+  "TRACE",
+  "PUT",
+  "DELETE",
+  "QUERY"
+])
+
+export const isIdempotent = (method: string): boolean => idempotentMethods.has(method.toUpperCase())
+
+/**
+ * Statuses that pass by themselves. Not 501 and 505, which say what the server is, and not 4xx that say what the request
+ * is. A 500 may have been half done, like all of these: it takes a request that may be repeated.
+ */
+const transientStatuses: ReadonlySet<number> = new Set([408, 425, 429, 500, 502, 503, 504])
+
+export const isTransient = (status: number): boolean => transientStatuses.has(status)
+
+/** Statuses with which a server asks to be left alone for a while. */
+export const asksForPatience = (status: number): boolean => status === 429 || status === 503
+
+/** What a status says about the health of whoever answered. */
+export type Health = "well" | "ill" | "unknown"
+
+/**
+ * A 408 or a 5xx is a server that does not work; 501 and 505 are one that works and cannot do this. A 429 speaks of the
+ * caller's quota and not of the server's health. Everything else is an answer.
+ */
+export const healthOf = (status: number): Health => {
+  if (status === 429) return "unknown"
+  if (status === 408) return "ill"
+  return status >= 500 && status !== 501 && status !== 505 ? "ill" : "well"
+}
+
+/** Codes of errors that come before a request can be sent: nobody there, no way there, no name, no trust. */
+const beforeSending: ReadonlySet<string> = new Set([
+  // no connection
+  "ECONNREFUSED",
+  "EHOSTUNREACH",
+  "EHOSTDOWN",
+  "ENETUNREACH",
+  "ENETDOWN",
+  "EADDRNOTAVAIL",
+  "ERR_SOCKET_CONNECTION_TIMEOUT",
+  "UND_ERR_CONNECT_TIMEOUT",
+  "ConnectionRefused",
+  // no address
+  "ENOTFOUND",
+  "EAI_AGAIN",
+  "EAI_FAIL",
+  "EAI_NODATA",
+  "EAI_NONAME",
+  "EDNS",
+  // no secure connection: the certificate
+  "UNABLE_TO_GET_ISSUER_CERT",
+  "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
+  "UNABLE_TO_GET_CRL",
+  "UNABLE_TO_DECRYPT_CERT_SIGNATURE",
+  "UNABLE_TO_DECODE_ISSUER_PUBLIC_KEY",
+  "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
+  "CERT_SIGNATURE_FAILURE",
+  "CERT_NOT_YET_VALID",
+  "CERT_HAS_EXPIRED",
+  "CERT_CHAIN_TOO_LONG",
+  "CERT_REVOKED",
+  "CERT_UNTRUSTED",
+  "CERT_REJECTED",
+  "DEPTH_ZERO_SELF_SIGNED_CERT",
+  "SELF_SIGNED_CERT_IN_CHAIN",
+  "INVALID_CA",
+  "INVALID_PURPOSE",
+  "PATH_LENGTH_EXCEEDED",
+  "HOSTNAME_MISMATCH",
+  "ERR_TLS_CERT_ALTNAME_INVALID",
+  // no secure connection: the handshake
+  "ERR_TLS_HANDSHAKE_TIMEOUT",
+  "ERR_SSL_WRONG_VERSION_NUMBER",
+  "ERR_SSL_UNSUPPORTED_PROTOCOL",
+  "ERR_SSL_NO_PROTOCOLS_AVAILABLE",
+  "ERR_SSL_PACKET_LENGTH_TOO_LONG",
+  "ERR_SSL_HTTP_REQUEST",
+  "ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE",
+  "ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION",
+  "ERR_SSL_TLSV1_UNRECOGNIZED_NAME"
+])
+
+/** Handshakes that failed under a code that says less than the message. */
+const handshake =
+  /before secure TLS connection was established|wrong version number|handshake failure|unsupported protocol|packet length too long/i
+
+/** Codes of connections that ended before a response was whole. */
+const cutShort: ReadonlySet<string> = new Set([
+  "ECONNRESET",
+  "ECONNABORTED",
+  "EPIPE",
+  "ETIMEDOUT",
+  "ERR_STREAM_PREMATURE_CLOSE",
+  "UND_ERR_SOCKET",
+  "UND_ERR_BODY_TIMEOUT",
+  "UND_ERR_RES_CONTENT_LENGTH_MISMATCH"
+])
+
+/** How deep errors are looked into. Deeper ones are not made by any client. */
+const maxDepth = 8
+
+/**
+ * Whether an error says that the request was certainly not sent, so that sending it cannot be sending it twice. Clients
+ * hide the reason: `fetch` in the `cause`, connections to several addresses in `errors`, all of which have to say so.
+ */
+export const wasNeverSent = (error: unknown): boolean =>
+  says(error, (code, message) => {
+    if (beforeSending.has(code)) return true
+    return (code === "ECONNRESET" || code === "EPROTO") && handshake.test(message)
+  })
+
+/** Whether an error in reading a response is one of the connection, and not of what was read. */
+export const wasCutShort = (error: unknown): boolean =>
+  says(error, (code) => cutShort.has(code) || code.startsWith("HPE_"))
+
+const says = (
+  error: unknown,
+  holds: (code: string, message: string) => boolean,
+  depth: number = 0
+): boolean => {
+  if (typeof error !== "object" || error === null || depth === maxDepth) return false
+  if ("errors" in error && Array.isArray(error.errors) && error.errors.length > 0) {
+    return error.errors.every((each) => says(each, holds, depth + 1))
+  }
+  if ("code" in error && typeof error.code === "string") {
+    if (holds(error.code, "message" in error && typeof error.message === "string" ? error.message : ""))
+      return true
+  }
+  return "cause" in error && says(error.cause, holds, depth + 1)
+}

@@ -1,0 +1,64 @@
+/**
+ * `Retry-After` (RFC 9110, section 10.2.3): how long the other side asks to be left alone, read and written.
+ */
+import * as HttpDate from "./httpDate.js"
+
+/** The values of the fields of one response, `undefined` where a field is missing. */
+export interface Fields {
+  readonly retryAfter: string | undefined
+  /** When the response was made, by the clock of the server. */
+  readonly date: string | undefined
+}
+
+/**
+ * How long to wait in milliseconds, or `undefined` when the response does not say so in a valid way. A date that has
+ * passed is zero. What is longer than `Number.MAX_SAFE_INTEGER` milliseconds is that long.
+ *
+ * A date is compared with the response's own `Date`: both come from one clock, whose error cancels. `Date` is cut to
+ * the second and the response is on its way for a while, so that the wait ends that much after the date and never before
+ * it. Without a valid `Date` the date is compared with `now`, in milliseconds of the Unix epoch.
+ *
+ * `Retry-After` has one value. Several of them, which arrive joined with commas, are none: RFC 9110 forbids a sender to
+ * repeat such a field (section 5.3), calls it an error to be detected (5.5) and gives no rule for choosing.
+ */
+export const retryAfterMillis = (fields: Fields, now: number): number | undefined => {
+  if (fields.retryAfter === undefined) return undefined
+  const value = trim(fields.retryAfter)
+  if (delaySeconds.test(value)) return secondsToMillis(Number(value))
+  const until = HttpDate.parse(value, now)
+  if (until === undefined) return undefined
+  const sent = fields.date === undefined ? undefined : HttpDate.parse(trim(fields.date), now)
+  return Math.max(0, until - (sent ?? now))
+}
+
+/**
+ * The value that asks for a wait of at least so many milliseconds: in whole seconds, rounded up, because the field knows
+ * no parts of them. Nothing and less than nothing are `0`; for ever is the longest wait that
+ * {@link retryAfterMillis} reads.
+ */
+export const retryAfterSeconds = (millis: number): string => String(wholeSeconds(millis))
+
+/** Milliseconds in seconds, rounded up; zero for what is not positive. */
+export const wholeSeconds = (millis: number): number => {
+  if (!(millis > 0)) return 0
+  const bounded = Math.min(millis, Number.MAX_SAFE_INTEGER)
+  // Rounding the quotient up could miss a remainder that the division has rounded away.
+  const seconds = Math.floor(bounded / 1000)
+  return seconds * 1000 < bounded ? seconds + 1 : seconds
+}
+
+/** Seconds in milliseconds, at most so many that they are still counted one by one. */
+export const secondsToMillis = (seconds: number): number => Math.min(seconds * 1000, Number.MAX_SAFE_INTEGER)
+
+const delaySeconds = /^[0-9]+$/
+
+/** Optional whitespace in HTTP is spaces and tabs; `String.trim` takes line breaks and a dozen other characters too. */
+const trim = (value: string): string => {
+  let start = 0
+  let end = value.length
+  while (start < end && isBlank(value[start])) start++
+  while (start < end && isBlank(value[end - 1])) end--
+  return value.slice(start, end)
+}
+
+const isBlank = (character: string): boolean => character === " " || character === "\t"
