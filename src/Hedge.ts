@@ -223,6 +223,7 @@ export interface GeneralOptions extends BaseOptions {
   readonly onHedge?:
     ((event: Hedged<unknown, unknown>) => Effect.Effect<unknown, unknown, unknown>) | undefined
   readonly condition?: undefined
+  readonly startsNext?: undefined
   readonly disposeResult?: undefined
 }
 
@@ -235,6 +236,11 @@ export interface GeneralOptions extends BaseOptions {
 export interface Options<A, E> extends BaseOptions {
   /** Which errors and results are failures. Default: every typed error. Defects only when the condition says so. */
   readonly condition?: FailureCondition.FailureCondition<A, E> | undefined
+  /**
+   * Whether a failure starts the next attempt at once. After one that does not, no more attempts start for this call, and it
+   * comes back as soon as none runs. Default: every failure does.
+   */
+  readonly startsNext?: ((failure: FailureCondition.Failed<A, E>) => boolean) | undefined
   /** Gives back what a failed result holds, when another exit comes back instead. Runs once for each, not interruptibly. */
   readonly disposeResult?: ((result: A) => Effect.Effect<unknown, never, unknown>) | undefined
   /** Called before a hedge, in its fiber: it delays the hedge and nothing else. */
@@ -352,6 +358,7 @@ function make(options: Options<unknown, unknown>): (self: Body) => Body {
     delay,
     disconnect,
     disposeResult: options.disposeResult,
+    startsNext: options.startsNext,
     attempt: (self, number, elapsed, parent) => {
       if (number > 1) {
         return Effect.provideService(self, CurrentAttempt, { number, elapsed: Duration.millis(elapsed) })

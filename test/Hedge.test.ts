@@ -378,6 +378,33 @@ describe("what comes back", () => {
   )
 })
 
+describe("a failure that starts no other attempt", () => {
+  const patient = { delay: 100, maxHedges: 5, startsNext: (): boolean => false }
+
+  it.effect("comes back at once when nothing else runs", () =>
+    Effect.gen(function* () {
+      let attempts = 0
+      const failing = Effect.suspend(() => ((attempts += 1), Effect.fail("busy")))
+      assert.strictEqual(yield* Effect.flip(Hedge.hedge(failing, patient)), "busy")
+      assert.strictEqual(attempts, 1)
+    })
+  )
+
+  it.effect("waits for what runs, and nothing else starts meanwhile", () =>
+    Effect.gen(function* () {
+      let attempts = 0
+      const call = Effect.suspend(() => {
+        attempts += 1
+        return attempts === 1 ? Effect.delay(Effect.succeed("late"), 1000) : Effect.fail("busy")
+      })
+      const fiber = yield* Effect.fork(Hedge.hedge(call, patient))
+      yield* TestClock.adjust(1000)
+      assert.strictEqual(yield* Fiber.join(fiber), "late")
+      assert.strictEqual(attempts, 2)
+    })
+  )
+})
+
 describe("Hedge.CurrentAttempt", () => {
   const read = Effect.map(Hedge.CurrentAttempt, ({ elapsed, number }) => [number, Duration.toMillis(elapsed)])
 

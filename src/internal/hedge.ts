@@ -30,6 +30,8 @@ export interface Plan {
   readonly maxHedges: number
   readonly delay: HedgeDelay
   readonly disconnect: boolean
+  /** Whether a failure starts the next attempt, or is the end of starting any; `undefined` when every one does. */
+  readonly startsNext: ((failure: Failure) => boolean) | undefined
   readonly disposeResult: ((result: unknown) => Effect.Effect<unknown, never, unknown>) | undefined
   /** The first attempt, or one that is a hedge, with what it can know about itself. */
   readonly attempt: (self: Body, number: number, elapsed: number, parent: AnyFiber) => Body
@@ -243,6 +245,7 @@ class Race {
       this.call?.failed()
       if (this.lastFailed !== undefined) this.dispose(this.lastFailed.exit)
       this.lastFailed = { attempt, exit }
+      if (this.plan.startsNext?.(failure) === false) this.left = 0
       this.want(failure)
     } catch (defect) {
       this.settle(undefined, Exit.die(defect))
