@@ -19,6 +19,7 @@ import * as Condition from "./internal/condition.js"
 import { optionMillis, runtimeMillis } from "./internal/duration.js"
 import * as Listeners from "./internal/listeners.js"
 import { combinator, nameOf, withoutStack } from "./internal/policy.js"
+import { respond, respondable } from "./internal/respondable.js"
 import { type Call, withBudget } from "./internal/retryBudget/call.js"
 import { type ScheduleState, stepSchedule } from "./internal/schedule.js"
 import * as Time from "./internal/time.js"
@@ -93,6 +94,11 @@ export class RetriesExceeded<out A = unknown, out E = unknown> extends Data.Tagg
 
   override get message(): string {
     return `gave up after ${this.attempts} attempt${this.attempts === 1 ? "" : "s"} in ${Duration.format(this.elapsed)} (${this.reason})`
+  }
+
+  /** @internal */
+  [respondable](): Effect.Effect<unknown, unknown> {
+    return respond(this)
   }
 }
 

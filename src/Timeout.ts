@@ -11,6 +11,7 @@ import { InvalidOption } from "./core/options.js"
 import { optionMillis, runtimeMillis } from "./internal/duration.js"
 import * as Listeners from "./internal/listeners.js"
 import { combinator, nameOf, withoutStack } from "./internal/policy.js"
+import { respond, respondable } from "./internal/respondable.js"
 import { withLimit } from "./internal/timeout.js"
 import * as Policy from "./Policy.js"
 
@@ -31,6 +32,11 @@ export class TimeoutExceeded extends Data.TaggedError("TimeoutExceeded")<{
 }> {
   override get message(): string {
     return `took longer than ${Duration.format(this.limit)}`
+  }
+
+  /** @internal */
+  [respondable](): Effect.Effect<unknown, unknown> {
+    return respond(this)
   }
 }
 

@@ -44,11 +44,6 @@ export const healthOf = (status: number): Health => {
 const beforeSending: ReadonlySet<string> = new Set([
   // no connection
   "ECONNREFUSED",
-  "EHOSTUNREACH",
-  "EHOSTDOWN",
-  "ENETUNREACH",
-  "ENETDOWN",
-  "EADDRNOTAVAIL",
   "ERR_SOCKET_CONNECTION_TIMEOUT",
   "UND_ERR_CONNECT_TIMEOUT",
   "ConnectionRefused",
@@ -92,6 +87,16 @@ const beforeSending: ReadonlySet<string> = new Set([
   "ERR_SSL_TLSV1_UNRECOGNIZED_NAME"
 ])
 
+/** Codes that say so only of an attempt to connect: a connection that stands can be lost with them, too. */
+const inConnecting: ReadonlySet<string> = new Set([
+  "EHOSTUNREACH",
+  "EHOSTDOWN",
+  "ENETUNREACH",
+  "ENETDOWN",
+  "EADDRNOTAVAIL",
+  "ETIMEDOUT"
+])
+
 /** Handshakes that failed under a code that says less than the message. */
 const handshake =
   /before secure TLS connection was established|wrong version number|handshake failure|unsupported protocol|packet length too long/i
@@ -116,27 +121,32 @@ const maxDepth = 8
  * hide the reason: `fetch` in the `cause`, connections to several addresses in `errors`, all of which have to say so.
  */
 export const wasNeverSent = (error: unknown): boolean =>
-  says(error, (code, message) => {
+  says(error, ({ code, message, syscall }) => {
     if (beforeSending.has(code)) return true
+    if (inConnecting.has(code)) return syscall === "connect"
     return (code === "ECONNRESET" || code === "EPROTO") && handshake.test(message)
   })
 
 /** Whether an error in reading a response is one of the connection, and not of what was read. */
 export const wasCutShort = (error: unknown): boolean =>
-  says(error, (code) => cutShort.has(code) || code.startsWith("HPE_"))
+  says(error, ({ code }) => cutShort.has(code) || code.startsWith("HPE_"))
 
-const says = (
-  error: unknown,
-  holds: (code: string, message: string) => boolean,
-  depth: number = 0
-): boolean => {
+/** An error of the system or of a client. */
+interface Coded {
+  readonly code: string
+  readonly message: string
+  readonly syscall: unknown
+}
+
+const says = (error: unknown, holds: (coded: Coded) => boolean, depth: number = 0): boolean => {
   if (typeof error !== "object" || error === null || depth === maxDepth) return false
   if ("errors" in error && Array.isArray(error.errors) && error.errors.length > 0) {
     return error.errors.every((each) => says(each, holds, depth + 1))
   }
   if ("code" in error && typeof error.code === "string") {
-    if (holds(error.code, "message" in error && typeof error.message === "string" ? error.message : ""))
-      return true
+    const message = "message" in error && typeof error.message === "string" ? error.message : ""
+    const syscall = "syscall" in error ? error.syscall : undefined
+    if (holds({ code: error.code, message, syscall })) return true
   }
   return "cause" in error && says(error.cause, holds, depth + 1)
 }

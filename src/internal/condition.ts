@@ -87,6 +87,17 @@ export const compile = <A, E>(
   return { classify, looksAtResults }
 }
 
+/** Of which exits a condition speaks. What it is silent on is left to the defaults. */
+export const speaksOf = <A, E>(
+  condition: FailureCondition.FailureCondition<A, E>
+): { readonly errors: boolean; readonly results: boolean } => {
+  const parts = flatten(condition)
+  return {
+    errors: parts.some(speaksOfErrors),
+    results: parts.some((part) => typeof part === "function" || part.result !== undefined)
+  }
+}
+
 type Part<A, E> = FailureCondition.Options<A, E> | FailureCondition.Classifier<A, E>
 
 const flatten = <A, E>(condition: FailureCondition.FailureCondition<A, E>): ReadonlyArray<Part<A, E>> =>

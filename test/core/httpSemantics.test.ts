@@ -5,10 +5,12 @@ import {
   healthOf,
   isIdempotent,
   isTransient,
+  wasCutShort,
   wasNeverSent
 } from "../../src/core/httpSemantics.js"
 
 const coded = (code: string, message = code) => Object.assign(new Error(message), { code })
+const connecting = (code: string) => Object.assign(new Error(code), { code, syscall: "connect" })
 
 describe("methods and statuses", () => {
   it("methods are idempotent as RFC 9110 has it, however they are written", () => {
@@ -71,6 +73,9 @@ describe("wasNeverSent", () => {
       coded("EPROTO", "write EPROTO: SSL routines::wrong version number"),
       true
     ],
+    ["a network that cannot be reached to connect", connecting("ENETUNREACH"), true],
+    ["a connection that could not be made in time", connecting("ETIMEDOUT"), true],
+    ["a network that is gone while reading", Object.assign(coded("ENETUNREACH"), { syscall: "read" }), false],
     ["a connection lost later", coded("ECONNRESET", "read ECONNRESET"), false],
     ["a connection that ended", coded("UND_ERR_SOCKET", "other side closed"), false],
     [
@@ -85,7 +90,7 @@ describe("wasNeverSent", () => {
     ],
     [
       "several addresses that all refuse",
-      new AggregateError([coded("ECONNREFUSED"), coded("EHOSTUNREACH")]),
+      new AggregateError([coded("ECONNREFUSED"), connecting("EHOSTUNREACH")]),
       true
     ],
     [

@@ -1,7 +1,9 @@
 /** The rejection of a bulkhead, apart so that the bulkhead can make it and the public module can show it. */
 import * as Data from "effect/Data"
 import type * as Duration from "effect/Duration"
+import type * as Effect from "effect/Effect"
 import * as Policy from "../../Policy.js"
+import { respond, respondable } from "../respondable.js"
 
 /**
  * The bulkhead turned the call away without running it. Made without a stack trace, because there may be very many.
@@ -29,6 +31,11 @@ export class BulkheadFull extends Data.TaggedError("BulkheadFull")<{
   /** @since 0.1.0 */
   get [Policy.RejectionTypeId](): Policy.RejectionTypeId {
     return Policy.RejectionTypeId
+  }
+
+  /** @internal */
+  [respondable](): Effect.Effect<unknown, unknown> {
+    return respond(this)
   }
 
   override get message(): string {

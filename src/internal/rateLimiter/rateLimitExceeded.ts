@@ -1,7 +1,9 @@
 /** The rejection of a rate limiter, apart so that the limiter can make it and the public module can show it. */
 import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
+import type * as Effect from "effect/Effect"
 import * as Policy from "../../Policy.js"
+import { respond, respondable } from "../respondable.js"
 
 /**
  * The rate limiter turned the call away without running it. Made without a stack trace, because there may be very many.
@@ -30,6 +32,11 @@ export class RateLimitExceeded extends Data.TaggedError("RateLimitExceeded")<{
   /** @since 0.1.0 */
   get [Policy.RejectionTypeId](): Policy.RejectionTypeId {
     return Policy.RejectionTypeId
+  }
+
+  /** @internal */
+  [respondable](): Effect.Effect<unknown, unknown> {
+    return respond(this)
   }
 
   override get message(): string {

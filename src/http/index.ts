@@ -1,0 +1,5 @@
+export * as HttpAdmin from "./HttpAdmin.js"
+export * as HttpFields from "./HttpFields.js"
+export * as HttpProblem from "./HttpProblem.js"
+export * as HttpProtection from "./HttpProtection.js"
+export * as HttpResilience from "./HttpResilience.js"

@@ -1,0 +1,34 @@
+/** Another response instead of a failure. */
+import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
+import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
+import type * as Effect from "effect/Effect"
+import type * as FailureCondition from "../../../FailureCondition.js"
+import * as Fallback from "../../../Fallback.js"
+import { nameOf } from "../../../internal/policy.js"
+import type * as HttpResilience from "../../HttpResilience.js"
+import { Attempts, transform } from "./attempt.js"
+import * as Meaning from "./meaning.js"
+import * as Part from "./part.js"
+
+type Response = HttpClientResponse.HttpClientResponse
+type Failure = FailureCondition.Failed<Response, unknown>
+
+export const make = <P extends Part.Any>(
+  use: (
+    failure: Failure,
+    request: HttpClientRequest.HttpClientRequest
+  ) => Effect.Effect<Response, unknown, unknown>,
+  options: HttpResilience.FallbackOptions
+): P => {
+  const { condition, onFallback } = options
+  const name = nameOf("HttpResilience.fallback", "fallback", options.name)
+  const policy = { name, condition: Meaning.ofUsefulness(condition), onFallback }
+  const makePart = condition === undefined ? Part.makeFallback<P> : Part.make<P>
+  return makePart({ kind: "fallback", name, settings: {} }, (client) =>
+    transform(client, (send, request) => {
+      const attempts = new Attempts(send)
+      const answer = (failure: Failure) => use(failure, request)
+      return attempts.run(Fallback.orElse(attempts.attempt(request), answer, policy))
+    })
+  )
+}

@@ -1,0 +1,196 @@
+/** What the exit of a request means to each policy, where the user says nothing else. */
+import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
+import * as Duration from "effect/Duration"
+import * as Exit from "effect/Exit"
+import * as Predicate from "effect/Predicate"
+import {
+  asksForPatience,
+  healthOf,
+  isTransient,
+  wasCutShort,
+  wasNeverSent
+} from "../../../core/httpSemantics.js"
+import type * as FailureCondition from "../../../FailureCondition.js"
+import * as Condition from "../../../internal/condition.js"
+import * as Policy from "../../../Policy.js"
+import { TimeoutExceeded } from "../../../Timeout.js"
+import { isResponseError } from "./attempt.js"
+import * as Hints from "./hints.js"
+
+type Response = HttpClientResponse.HttpClientResponse
+type Seen = FailureCondition.Failed<Response, unknown>
+type UserCondition = FailureCondition.FailureCondition<Response, unknown>
+export type Classifier = FailureCondition.Classifier<Response, unknown>
+
+/** What became of a request, in the words of HTTP. */
+type Fate =
+  | { readonly _tag: "Answered"; readonly response: Response }
+  | { readonly _tag: "TimedOut" }
+  | { readonly _tag: "Rejected"; readonly rejection: Policy.Rejection }
+  | { readonly _tag: "Lost"; readonly neverSent: boolean }
+  /** The request was never valid, the response could not be read, or an error that is not about HTTP. */
+  | { readonly _tag: "Other" }
+
+const other: Fate = { _tag: "Other" }
+
+const fateOf = (seen: Seen): Fate => {
+  if (seen._tag === "Result") return { _tag: "Answered", response: seen.result }
+  return seen._tag === "Error" ? fateOfError(seen.error) : other
+}
+
+const fateOfError = (error: unknown): Fate => {
+  if (error instanceof TimeoutExceeded) return { _tag: "TimedOut" }
+  if (Policy.isRejection(error)) return { _tag: "Rejected", rejection: error }
+  if (isResponseError(error)) {
+    if (error.reason === "StatusCode") return { _tag: "Answered", response: error.response }
+    if (error.cause instanceof TimeoutExceeded) return { _tag: "TimedOut" }
+    return wasCutShort(error.cause) ? { _tag: "Lost", neverSent: false } : other
+  }
+  if (!Predicate.isTagged(error, "RequestError") || !("reason" in error) || error.reason !== "Transport")
+    return other
+  const cause = "cause" in error ? error.cause : undefined
+  // The error of a policy on its way through a client that knows HTTP errors alone.
+  if (cause instanceof TimeoutExceeded || Policy.isRejection(cause)) return fateOfError(cause)
+  return { _tag: "Lost", neverSent: wasNeverSent(cause) }
+}
+
+const failureAfter = (millis: number | undefined): FailureCondition.Outcome =>
+  millis === undefined ? Condition.failure : { _tag: "Failure", retryAfter: Duration.millis(millis) }
+
+/** When to come back, as a policy reads it from a response. */
+type HintOf = (response: Response) => number | undefined
+
+const hintToRetry: HintOf = Hints.comeBackAfter
+const hintToBreaker: HintOf = (response) => (response.status === 503 ? Hints.retryAfter(response) : undefined)
+
+/** A rejection that has been sealed in another error is not read by a retry itself. */
+const failureOf = ({ retryAfter }: Policy.Rejection): FailureCondition.Outcome =>
+  failureAfter(retryAfter === undefined ? undefined : Duration.toMillis(retryAfter))
+
+/** To a circuit breaker: whether the other side works. */
+const health: Classifier = (exit) => {
+  const seen = Condition.failed(exit)
+  if (seen === undefined) return Condition.ignored
+  const fate = fateOf(seen)
+  switch (fate._tag) {
+    case "Answered":
+      return healthOfAnswer(fate.response)
+    case "TimedOut":
+    case "Lost":
+      return Condition.failure
+    case "Rejected":
+    case "Other":
+      return Condition.ignored
+  }
+}
+
+const healthOfAnswer = (response: Response): FailureCondition.Outcome => {
+  switch (healthOf(response.status)) {
+    case "well":
+      return Condition.success
+    case "ill":
+      return failureAfter(hintToBreaker(response))
+    case "unknown":
+      return Condition.ignored
+  }
+}
+
+/** To a retry: whether it may pass by itself, and when. An open circuit is there to fail fast, and not to be waited for. */
+const transience: Classifier = (exit) => {
+  const seen = Condition.failed(exit)
+  if (seen === undefined) return Condition.ignored
+  const fate = fateOf(seen)
+  switch (fate._tag) {
+    case "Answered":
+      return isTransient(fate.response.status) ? failureAfter(hintToRetry(fate.response)) : Condition.success
+    case "TimedOut":
+    case "Lost":
+      return Condition.failure
+    case "Rejected":
+      return fate.rejection._tag === "CircuitOpen" ? Condition.ignored : failureOf(fate.rejection)
+    case "Other":
+      return Condition.ignored
+  }
+}
+
+/**
+ * To a hedge: whether another attempt may do better. What asks for patience, and the rejection of a policy of our own, does not
+ * win against an attempt that still runs.
+ */
+const urgency: Classifier = (exit) => {
+  const seen = Condition.failed(exit)
+  if (seen === undefined) return Condition.ignored
+  const fate = fateOf(seen)
+  switch (fate._tag) {
+    case "Answered":
+      return isTransient(fate.response.status) ? Condition.failure : Condition.success
+    case "TimedOut":
+    case "Lost":
+    case "Rejected":
+      return Condition.failure
+    case "Other":
+      return Condition.ignored
+  }
+}
+
+/** Whether it is worth another attempt at once. Not where the server, or a policy of our own, asks for patience. */
+export const isUrgent = (failure: Seen): boolean => {
+  const fate = fateOf(failure)
+  return fate._tag === "Answered" ? !asksForPatience(fate.response.status) : fate._tag !== "Rejected"
+}
+
+/** To a fallback: whether the caller got something that he can use. */
+const usefulness: Classifier = (exit) => {
+  const seen = Condition.failed(exit)
+  if (seen === undefined || seen._tag === "Defect") return Condition.ignored
+  if (seen._tag === "Error") return Condition.failure
+  return isTransient(seen.result.status) ? Condition.failure : Condition.success
+}
+
+/**
+ * The condition of the user, and the standard one for responses or for errors where the user's is silent on them; with what
+ * the response says about coming back.
+ */
+const orStandard = (
+  condition: UserCondition | undefined,
+  standard: Classifier,
+  hintOf: HintOf = () => undefined
+): Classifier => {
+  if (condition === undefined) return standard
+  const { classify } = Condition.compile(condition, { defect: false })
+  const speaks = Condition.speaksOf(condition)
+  return (exit) => {
+    const outcome = classify(exit)
+    if (outcome._tag === "Ignored") return outcome
+    if (!(Exit.isSuccess(exit) ? speaks.results : speaks.errors)) return standard(exit)
+    if (outcome._tag !== "Failure" || outcome.retryAfter !== undefined) return outcome
+    const seen = Condition.failed(exit)
+    const fate = seen === undefined ? other : fateOf(seen)
+    return fate._tag === "Answered" ? failureAfter(hintOf(fate.response)) : outcome
+  }
+}
+
+export const ofHealth = (condition: UserCondition | undefined): Classifier =>
+  orStandard(condition, health, hintToBreaker)
+
+export const ofTransience = (condition: UserCondition | undefined): Classifier =>
+  orStandard(condition, transience, hintToRetry)
+
+export const ofUrgency = (condition: UserCondition | undefined): Classifier => orStandard(condition, urgency)
+
+export const ofUsefulness = (condition: UserCondition | undefined): Classifier =>
+  orStandard(condition, usefulness)
+
+/** The same, for requests that may be sent again only when they have not been sent. */
+export const onlyNeverSent =
+  (classify: Classifier): Classifier =>
+  (exit) => {
+    const outcome = classify(exit)
+    return outcome._tag !== "Failure" || isNeverSent(exit) ? outcome : Condition.ignored
+  }
+
+const isNeverSent = (exit: Exit.Exit<Response, unknown>): boolean => {
+  const seen = Condition.failed(exit)
+  const fate = seen === undefined ? other : fateOf(seen)
+  return fate._tag === "Rejected" || (fate._tag === "Lost" && fate.neverSent)
+}

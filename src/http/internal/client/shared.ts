@@ -1,0 +1,138 @@
+/** The policies that requests share: circuit breakers, bulkheads and rate limiters, one for all or one for each key. */
+import * as HttpClient from "@effect/platform/HttpClient"
+import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Predicate from "effect/Predicate"
+import * as Bulkhead from "../../../Bulkhead.js"
+import * as CircuitBreaker from "../../../CircuitBreaker.js"
+import { InvalidOption } from "../../../core/options.js"
+import { configure as configureBulkhead } from "../../../internal/bulkhead/options.js"
+import { configure as configureBreaker } from "../../../internal/circuitBreaker/options.js"
+import { configure as configureLimiter } from "../../../internal/rateLimiter/options.js"
+import type * as Policy from "../../../Policy.js"
+import * as RateLimiter from "../../../RateLimiter.js"
+import type * as HttpResilience from "../../HttpResilience.js"
+import { onceChecked } from "../once.js"
+import { noting } from "./attempt.js"
+import * as Meaning from "./meaning.js"
+import * as Part from "./part.js"
+import { originOf } from "./request.js"
+
+const kinds = { breaker: "circuit-breaker", bulkhead: "bulkhead", limiter: "rate-limiter" }
+
+type Request = HttpClientRequest.HttpClientRequest
+type KeyOf = (request: Request) => string | undefined
+
+/** Instances, tags and keyed policies protect something. Options do not. */
+export const isInstance = <Options, Instance extends { readonly protect: unknown }>(
+  first: Options | Instance
+): first is Instance => Predicate.hasProperty(first, "protect")
+
+const isKeyed = <Single, Keyed extends { readonly find: unknown }>(found: Single | Keyed): found is Keyed =>
+  Predicate.hasProperty(found, "find")
+
+// ---------------------------------------------------------------------------------------------------- circuit breaker
+
+type Breakers = CircuitBreaker.KeyedCircuitBreaker | CircuitBreaker.Operations<unknown>
+
+export const circuitBreaker = <P extends Part.Any>(options: HttpResilience.CircuitBreakerOptions): P => {
+  const { capacity, condition, idleTimeToLive, key, whenFull, ...own } = options
+  const each: CircuitBreaker.Options = { ...own, openFor: own.openFor ?? asAsked }
+  const { name, settings } = configureBreaker(each, kinds.breaker)
+  const breakers = onceChecked(CircuitBreaker.keyed({ options: each, capacity, idleTimeToLive, whenFull }))
+  return breaking({ kind: kinds.breaker, name, settings }, breakers, condition, key)
+}
+
+export const circuitBreakerOf = <P extends Part.Any>(
+  breakers: Breakers,
+  { condition, key }: HttpResilience.CircuitBreakerUse
+): P => breaking(describedBy(kinds.breaker, breakers), Effect.succeed(breakers), condition, key)
+
+const breaking = <P extends Part.Any>(
+  described: Policy.Described,
+  breakers: Effect.Effect<Breakers, never, unknown>,
+  condition: HttpResilience.Condition | undefined,
+  keyOf: KeyOf = originOf
+): P => {
+  const classify = Meaning.ofHealth(condition)
+  return Part.make(described, (client) =>
+    HttpClient.transform(client, (effect, request) => {
+      const attempt = noting(effect)
+      return Effect.flatMap(breakers, (found) => {
+        if (!isKeyed(found)) return found.protectWhen(classify)(attempt)
+        const key = keyOf(request)
+        return key === undefined ? attempt : found.protectWhen(key)(classify)(attempt)
+      })
+    })
+  )
+}
+
+const asAsked = ({ retryAfter }: CircuitBreaker.Opening): Duration.DurationInput => retryAfter ?? "10 seconds"
+
+// ------------------------------------------------------------------------------------------- bulkhead and rate limiter
+
+interface Single {
+  readonly protect: Policy.Policy<unknown, unknown>
+}
+
+interface ByKey {
+  readonly find: unknown
+  readonly protect: (key: string) => Policy.Policy<unknown, unknown>
+}
+
+export const bulkhead = <P extends Part.Any>(options: HttpResilience.BulkheadOptions): P => {
+  const { capacity, idleTimeToLive, key, whenFull, ...own } = options
+  if (key === undefined) refuseBounds("HttpResilience.bulkhead", options)
+  const bulkheads =
+    key === undefined
+      ? onceChecked(Bulkhead.make(own))
+      : onceChecked(Bulkhead.keyed({ options: own, capacity, idleTimeToLive, whenFull }))
+  const { name, settings } = configureBulkhead(own, kinds.bulkhead)
+  return limiting({ kind: kinds.bulkhead, name, settings }, bulkheads, key)
+}
+
+export const rateLimiter = <P extends Part.Any>(options: HttpResilience.RateLimiterOptions): P => {
+  const { capacity, idleTimeToLive, key, whenFull, ...own } = options
+  if (key === undefined) refuseBounds("HttpResilience.rateLimiter", options)
+  const limiters =
+    key === undefined
+      ? onceChecked(RateLimiter.make(own))
+      : onceChecked(RateLimiter.keyed({ options: own, capacity, idleTimeToLive, whenFull }))
+  const { name, settings } = configureLimiter(own, kinds.limiter)
+  return limiting({ kind: kinds.limiter, name, settings }, limiters, key)
+}
+
+/** The limits of bulkheads or limiters that are made elsewhere. */
+export const limitsOf = <P extends Part.Any>(
+  kind: string,
+  limits: Single | ByKey,
+  { key }: HttpResilience.KeyOptions
+): P => limiting(describedBy(kind, limits), Effect.succeed(limits), key)
+
+const limiting = <P extends Part.Any>(
+  described: Policy.Described,
+  limits: Effect.Effect<Single | ByKey, never, unknown>,
+  keyOf: KeyOf = originOf
+): P =>
+  Part.make(described, (client) =>
+    HttpClient.transform(client, (effect, request) =>
+      Effect.flatMap(limits, (found) => {
+        if (!isKeyed(found)) return found.protect(effect)
+        const key = keyOf(request)
+        return key === undefined ? effect : found.protect(key)(effect)
+      })
+    )
+  )
+
+/** Where there is one for all requests, the bounds of how many there are would be read by nobody. */
+const refuseBounds = (constructor: string, options: Policy.Bounds): void => {
+  for (const bound of ["capacity", "idleTimeToLive", "whenFull"] as const) {
+    if (options[bound] === undefined) continue
+    throw new InvalidOption(constructor, bound, options[bound], 'left out without a "key"')
+  }
+}
+
+/** What a part says about instances that are made elsewhere. A keyed policy has as many names as instances. */
+const describedBy = (kind: string, source: Single | ByKey): Policy.Described =>
+  isKeyed(source) ? { kind, name: kind, settings: {} } : source.protect

@@ -1,0 +1,126 @@
+/** A response whose body has to be read before a deadline. */
+import type * as HttpClientError from "@effect/platform/HttpClientError"
+import { ResponseError } from "@effect/platform/HttpClientError"
+import * as HttpClientResponse from "@effect/platform/HttpClientResponse"
+import * as HttpIncomingMessage from "@effect/platform/HttpIncomingMessage"
+import type * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Inspectable from "effect/Inspectable"
+import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
+import * as Time from "../../../internal/time.js"
+import { withLimit } from "../../../internal/timeout.js"
+import type { TimeoutExceeded } from "../../../Timeout.js"
+import { abort, standsInFor } from "./response.js"
+
+type Response = HttpClientResponse.HttpClientResponse
+
+/** Which ways of reading the deadline holds for: those that bring the whole body, or also the stream. */
+export type Coverage = "buffered" | "all"
+
+export interface Deadline {
+  readonly clock: Clock.Clock
+  /** On the monotonic clock. */
+  readonly instant: number
+  readonly coverage: Coverage
+  /** The error for a body that comes too late, and whoever listens is told. */
+  readonly exceeded: Effect.Effect<TimeoutExceeded>
+}
+
+export class TimedResponse extends Inspectable.Class implements Response {
+  readonly [HttpClientResponse.TypeId]: HttpClientResponse.TypeId = HttpClientResponse.TypeId
+  readonly [HttpIncomingMessage.TypeId]: HttpIncomingMessage.TypeId = HttpIncomingMessage.TypeId
+
+  constructor(
+    private readonly original: Response,
+    private readonly deadline: Deadline
+  ) {
+    super()
+    standsInFor(this, original)
+  }
+
+  get request() {
+    return this.original.request
+  }
+
+  get status() {
+    return this.original.status
+  }
+
+  get headers() {
+    return this.original.headers
+  }
+
+  get cookies() {
+    return this.original.cookies
+  }
+
+  get remoteAddress() {
+    return this.original.remoteAddress
+  }
+
+  get json() {
+    return this.inTime(this.original.json)
+  }
+
+  get text() {
+    return this.inTime(this.original.text)
+  }
+
+  get urlParamsBody() {
+    return this.inTime(this.original.urlParamsBody)
+  }
+
+  get arrayBuffer() {
+    return this.inTime(this.original.arrayBuffer)
+  }
+
+  get formData() {
+    return this.inTime(this.original.formData)
+  }
+
+  get stream(): Stream.Stream<Uint8Array, HttpClientError.ResponseError> {
+    if (this.deadline.coverage === "buffered") return this.original.stream
+    return Stream.fromPull(
+      Effect.map(Stream.toPull(this.original.stream), (pull) =>
+        this.limited(pull, (error) => Effect.fail(Option.some(error)))
+      )
+    )
+  }
+
+  toJSON() {
+    return this.original.toJSON()
+  }
+
+  private inTime<A, E>(read: Effect.Effect<A, E>): Effect.Effect<A, E | HttpClientError.ResponseError> {
+    return this.limited(read, Effect.fail)
+  }
+
+  private limited<A, E, E2>(
+    read: Effect.Effect<A, E>,
+    fail: (error: HttpClientError.ResponseError) => Effect.Effect<never, E2>
+  ): Effect.Effect<A, E | E2> {
+    const { clock, exceeded, instant } = this.deadline
+    const late = Effect.flatMap(exceeded, (cause) =>
+      Effect.zipRight(
+        abort(this.original),
+        fail(
+          new ResponseError({
+            request: this.request,
+            response: this,
+            reason: "Decode",
+            cause,
+            description: "the body was not read in time"
+          })
+        )
+      )
+    )
+    return Effect.suspend(() =>
+      withLimit(read, {
+        millis: instant - Time.monotonicMillis(clock),
+        disconnect: false,
+        onTimeout: () => late
+      })
+    )
+  }
+}

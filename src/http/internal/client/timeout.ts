@@ -1,0 +1,96 @@
+/** A limit for a request, and if it is asked for, for reading what it brings. */
+import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
+import type * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Predicate from "effect/Predicate"
+import { InvalidOption } from "../../../core/options.js"
+import { optionMillis } from "../../../internal/duration.js"
+import * as Listeners from "../../../internal/listeners.js"
+import { withoutStack } from "../../../internal/policy.js"
+import * as Time from "../../../internal/time.js"
+import * as Timeout from "../../../Timeout.js"
+import type * as HttpResilience from "../../HttpResilience.js"
+import { Attempts, transformWhole } from "./attempt.js"
+import * as Part from "./part.js"
+import { type Coverage, type Deadline, TimedResponse } from "./timedResponse.js"
+
+type Response = HttpClientResponse.HttpClientResponse
+type Input = Duration.DurationInput | HttpResilience.TimeoutOptions
+
+const constructor = "HttpResilience.timeout"
+
+/** What an input that says nothing about it means where it stands. */
+interface Defaults {
+  readonly body?: HttpResilience.TimeoutOptions["body"]
+  readonly name?: string
+}
+
+export const isOptions = (input: Input): input is HttpResilience.TimeoutOptions =>
+  Predicate.hasProperty(input, "limit")
+
+export const make = <P extends Part.Any>(input: Input, defaults: Defaults = {}): P => {
+  const {
+    body = defaults.body,
+    limit,
+    name = defaults.name,
+    onTimeout
+  } = isOptions(input) ? input : { limit: input }
+  const coverage = coverageOf(body)
+  const millis = optionMillis(constructor, "limit", limit, { zero: true, infinite: true })
+  const policy = Timeout.timeout({ limit, name, onTimeout })
+
+  const bodyExceeded = (elapsed: number, context: Context.Context<unknown>) =>
+    Effect.suspend(() => {
+      const error = withoutStack(
+        () =>
+          new Timeout.TimeoutExceeded({
+            name: policy.name,
+            limit: Duration.millis(millis),
+            elapsed: Duration.millis(elapsed)
+          })
+      )
+      return Effect.as(Effect.provide(Listeners.notifyShared(policy.name, onTimeout, error), context), error)
+    })
+
+  const described = {
+    kind: policy.kind,
+    name: policy.name,
+    settings: { ...policy.settings, body: body || undefined }
+  }
+  return Part.make(described, (client) =>
+    transformWhole(client, (send, prepared) => {
+      const limited = Effect.suspend(() => {
+        const attempts = new Attempts(send)
+        return attempts.run(policy(Effect.flatMap(prepared, (request) => attempts.attempt(request))))
+      })
+      if (coverage === undefined || millis === Infinity) return limited
+      return Effect.contextWithEffect((context: Context.Context<unknown>) =>
+        Effect.clockWith((clock) => {
+          const startedAt = Time.monotonicMillis(clock)
+          const deadline: Deadline = {
+            clock,
+            instant: startedAt + millis,
+            coverage,
+            exceeded: Effect.suspend(() => bodyExceeded(Time.monotonicMillis(clock) - startedAt, context))
+          }
+          return Effect.map(limited, (response): Response => new TimedResponse(response, deadline))
+        })
+      )
+    })
+  )
+}
+
+const coverageOf = (body: HttpResilience.TimeoutOptions["body"]): Coverage | undefined => {
+  switch (body) {
+    case undefined:
+    case false:
+      return undefined
+    case true:
+      return "all"
+    case "buffered":
+      return "buffered"
+    default:
+      throw new InvalidOption(constructor, "body", body, 'true, false or "buffered"')
+  }
+}

@@ -1,0 +1,51 @@
+/** How a middleware answers for its policy, and how another one further out knows that it did. */
+import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
+import type * as HttpServerResponse from "@effect/platform/HttpServerResponse"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Predicate from "effect/Predicate"
+import { optionMillis } from "../../../internal/duration.js"
+import * as HttpProblem from "../../HttpProblem.js"
+
+/** How one middleware answers, as its user gives it. */
+export interface Answering {
+  /** How the middleware answers for its policy. Default: as the program does, see `HttpProblem.CurrentMapping`. */
+  readonly respond?: HttpProblem.Mapping | undefined
+  /** What `Retry-After` says where the policy does not know. Default: 1 second. */
+  readonly retryAfter?: Duration.DurationInput | undefined
+}
+
+/** The answer to an error of a policy. */
+export type Answer = (
+  error: HttpProblem.PolicyError,
+  options?: HttpProblem.Options
+) => Effect.Effect<HttpServerResponse.HttpServerResponse, never, HttpServerRequest.HttpServerRequest>
+
+/**
+ * The statuses of the requests that a middleware turned away, by what stands behind a request in every middleware: a
+ * router hands on another request object than it got.
+ */
+const turnedAway = new WeakMap<object, number>()
+
+const behind = (request: HttpServerRequest.HttpServerRequest): object =>
+  Predicate.isObject(request.source) ? request.source : request
+
+/** Whether a status is that with which a middleware further inside turned the request away. */
+export const isTurnedAway = (request: HttpServerRequest.HttpServerRequest, status: number): boolean =>
+  turnedAway.get(behind(request)) === status
+
+/** Checks how a middleware answers. Throws an `InvalidOption` for a bad option. */
+export const answering = (constructorName: string, { respond, retryAfter }: Answering): Answer => {
+  const millis =
+    retryAfter === undefined ? undefined : optionMillis(constructorName, "retryAfter", retryAfter)
+  const always: HttpProblem.Options = millis === undefined ? {} : { retryAfter: Duration.millis(millis) }
+  const mapping = respond ?? HttpProblem.respond
+  return (error, options) =>
+    Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>
+      Effect.map(mapping(error, { ...always, ...options }), (response) => {
+        // A timeout is no rejection: the request was taken on, and did not work out.
+        if (error._tag !== "TimeoutExceeded") turnedAway.set(behind(request), response.status)
+        return response
+      })
+    )
+}

@@ -1,0 +1,24 @@
+/**
+ * How the errors of policies answer a request that nobody saved them from. The platform's servers look for this member on
+ * an error; who fills it in is the HTTP integration, so that policies need nothing but Effect. Without it the member fails,
+ * and the platform answers what it answers for any error.
+ */
+import * as Effect from "effect/Effect"
+import { globalValue } from "effect/GlobalValue"
+
+/** The name of the member, shared with `@effect/platform/HttpServerRespondable`. */
+export const respondable: unique symbol = Symbol.for("@effect/platform/HttpServerRespondable")
+
+interface Slot {
+  answer: ((error: unknown) => Effect.Effect<unknown>) | undefined
+}
+
+/** One for all copies of the package, so that the errors of one are answered by the integration of another. */
+export const slot: Slot = /*#__PURE__*/ globalValue(
+  Symbol.for("effect-resilience/respondable"),
+  (): Slot => ({ answer: undefined })
+)
+
+/** What the member of an error does. */
+export const respond = (error: unknown): Effect.Effect<unknown, unknown> =>
+  Effect.suspend(() => (slot.answer === undefined ? Effect.fail(error) : slot.answer(error)))
