@@ -182,6 +182,39 @@ const offers = Effect.gen(function* () {
   yield* checkAnswer("offers: closed again", yield* circuit, inState("closed", 0))
 })
 
+const gateway = Effect.gen(function* () {
+  const { output, url } = yield* start("examples/gateway/README.md", "npm run gateway", {
+    OPEN_FOR: "2 seconds"
+  })
+  const introduction = yield* eventually(output, (text) => text.includes("Ctrl-C"))
+  const [, catalog = ""] = /^catalog +(\S+)/m.exec(introduction) ?? []
+  const books = get(`${url}/catalog/books`)
+  const order = get(`${url}/orders/1`)
+  const isServed = ({ status }: Answer) => status === 200
+
+  yield* checkAnswer("gateway: passes a request on", yield* books, {
+    status: 200,
+    body: { upstream: "catalog", method: "GET", url: "/books" }
+  })
+  const crowd = yield* Effect.replicateEffect(order, 20, { concurrency: "unbounded" })
+  const rejected = crowd.find(({ status }) => status === 429)
+  yield* check("gateway: limits a busy client", rejected?.headers["retry-after"] === "1", rejected)
+  yield* put(`${catalog}/behaviour`, "slow")
+  const budget = yield* eventually(
+    Effect.map(Effect.zipRight(books, get(`${url}/resilience/retries`)), ({ body }) => JSON.stringify(body)),
+    (text) => /"hedges":[1-9]/.test(text)
+  )
+  yield* check("gateway: hedges requests to a slow upstream", /"hedges":[1-9]/.test(budget), budget)
+  yield* put(`${catalog}/behaviour`, "failing")
+  const turnedAway = yield* eventually(books, ({ status }) => status === 503)
+  yield* check("gateway: leaves a failing upstream alone", turnedAway.status === 503, turnedAway)
+  const other = yield* eventually(order, isServed)
+  yield* check("gateway: serves the other one", other.status === 200, other)
+  yield* put(`${catalog}/behaviour`, "fine")
+  const again = yield* eventually(books, isServed)
+  yield* check("gateway: serves it again", again.status === 200, again)
+})
+
 const demo = Effect.gen(function* () {
   const running = yield* Effect.flatMap(
     documented("examples/microservices/README.md", "npm run demo"),
@@ -205,10 +238,18 @@ const all: Effect.Effect<
   void,
   never,
   CommandExecutor.CommandExecutor | FileSystem.FileSystem | HttpClient.HttpClient
-> = Effect.all([suite("microservices", microservices), suite("offers", offers), suite("demo", demo)], {
-  concurrency: "unbounded",
-  discard: true
-})
+> = Effect.all(
+  [
+    suite("microservices", microservices),
+    suite("offers", offers),
+    suite("gateway", gateway),
+    suite("demo", demo)
+  ],
+  {
+    concurrency: "unbounded",
+    discard: true
+  }
+)
 
 all.pipe(
   Effect.timeoutOption("75 seconds"),

@@ -1,18 +1,10 @@
 // The policies between service A and service B: none, each one alone, and all of them together. They are made once, here,
 // and not for each request: that is how the circuit breaker can remember how the calls before this one went.
-import type { HttpClient } from "@effect/platform"
-import { Duration, Effect, Layer } from "effect"
-import {
-  Backoff,
-  CircuitBreaker,
-  type FailureCondition,
-  Fallback,
-  RateLimiter,
-  Retry,
-  Timeout,
-  Trip
-} from "effect-resilience"
-import { callB, hello, type Reply } from "./callB.js"
+import type { HttpClient, HttpClientError } from "@effect/platform"
+import { Duration, Effect, flow, Layer, type ParseResult } from "effect"
+import { Backoff, CircuitBreaker, Fallback, RateLimiter, type Timeout, Trip } from "effect-resilience"
+import { HttpResilience } from "effect-resilience/http"
+import { callB, type Refused } from "./callB.js"
 
 /** The circuit breaker of service B. There is one, however many requests and policies use it. */
 export class ServiceBCircuit extends CircuitBreaker.Tag("service-b")<ServiceBCircuit>() {}
@@ -50,55 +42,41 @@ const pace = ServiceBPace.layer({
 /** What the policies share between all requests. */
 export const shared = (failuresInARow: number) => Layer.merge(circuit(failuresInARow), pace)
 
-// A 503 is a reply and no error, so the policies are told that it is a failure, and when service B wants to be called
-// again. Everything in the error channel (no connection, no sense in the body, a timeout) is a failure anyway.
-const isOverloaded = (reply: Reply) => reply._tag === "Refused" && reply.status === 503
-const askedToWait = <E>(failed: FailureCondition.Failed<Reply, E>) =>
-  failed._tag === "Result" && failed.result._tag === "Refused" ? failed.result.retryAfter : undefined
+// All but the fallback are parts of an HTTP client: they know which status is a failure of service B, read in `Retry-After`
+// when it wants to be called again, and leave no response behind.
 
-type Call<E, R> = Effect.Effect<Reply, E, R>
+const timeout = HttpResilience.timeout({
+  limit: "1 second",
+  onTimeout: ({ limit }) => Effect.logWarning(`service B did not answer within ${Duration.format(limit)}`)
+})
 
-const timeout = <E, R>(call: Call<E, R>) =>
-  call.pipe(
-    Timeout.timeout({
-      limit: "1 second",
-      onTimeout: ({ limit }) => Effect.logWarning(`service B did not answer within ${Duration.format(limit)}`)
-    })
-  )
-
-const circuitBreaker = <E, R>(call: Call<E, R>) =>
-  call.pipe(ServiceBCircuit.protectWhen({ result: isOverloaded, retryAfter: askedToWait }))
+const circuitBreaker = HttpResilience.circuitBreaker(ServiceBCircuit)
 
 /**
  * Only a 503 is worth another try: service B itself says that it expects to recover. After a timeout the caller has waited
  * long enough, and an open circuit is not to be knocked at.
  */
-const retry = <E, R>(call: Call<E, R>) =>
-  call.pipe(
-    Retry.retry({
-      condition: { result: isOverloaded, error: () => false, retryAfter: askedToWait },
-      schedule: Backoff.exponential({ base: "1 second", max: "10 seconds" }),
-      times: 2,
-      onRetryScheduled: ({ attempt, delay }) =>
-        Effect.logInfo(`service B answered 503, retry ${attempt} after ${Duration.format(delay)}`)
-    })
-  )
+const retry = HttpResilience.retry({
+  condition: { result: ({ status }) => status === 503, error: () => false },
+  schedule: Backoff.exponential({ base: "1 second", max: "10 seconds" }),
+  times: 2,
+  onRetryScheduled: ({ attempt, delay }) =>
+    Effect.logInfo(`service B answered 503, retry ${attempt} after ${Duration.format(delay)}`)
+})
 
-const rateLimit = <E, R>(call: Call<E, R>) => call.pipe(ServiceBPace.protect)
+const rateLimit = HttpResilience.rateLimiter(ServiceBPace)
 
 /** What service A says in the place of service B. */
 export const fallbackMessage = "error accessing service B"
 
-const fallback = <E extends Failure, R>(call: Call<E, R>) =>
-  call.pipe(
-    Fallback.succeed(hello(fallbackMessage), {
-      condition: { result: (reply) => reply._tag === "Refused" },
-      onFallback: ({ failure }) =>
-        Effect.annotateLogs(Effect.logWarning("the fallback answers for service B"), {
-          reason: failure._tag === "Error" ? failure.error._tag : "Refused"
-        })
-    })
-  )
+/** It stands around the whole call, so that it has a message to give and no response, also for one that makes no sense. */
+const fallback = <E extends Failure, R>(call: Effect.Effect<string, E, R>) =>
+  Fallback.succeed(call, fallbackMessage, {
+    onFallback: ({ failure }) =>
+      Effect.annotateLogs(Effect.logWarning("the fallback answers for service B"), {
+        reason: failure._tag === "Error" ? failure.error._tag : failure._tag
+      })
+  })
 
 /** The names of the policies that service A can be started with. */
 export const names = [
@@ -113,22 +91,24 @@ export const names = [
 
 export type Name = (typeof names)[number]
 
-/** A call to service B, protected or not: what it needs and what can still go wrong with it. */
-type Protected = Effect.Effect<Reply, Failure, HttpClient.HttpClient | ServiceBCircuit | ServiceBPace>
-
+/** What can still go wrong with a call. */
 export type Failure =
-  | Effect.Effect.Error<typeof callB>
+  | Refused
+  | ParseResult.ParseError
+  | HttpClientError.HttpClientError
   | Timeout.TimeoutExceeded
   | CircuitBreaker.CircuitOpen
   | RateLimiter.RateLimitExceeded
 
-/** `pipe` reads from the inside out: the timeout is the closest to the call, the fallback has the last word. */
-export const policies: Record<Name, Protected> = {
+type Call = (client: HttpClient.HttpClient) => Effect.Effect<string, Failure, ServiceBCircuit | ServiceBPace>
+
+/** `flow` reads from the inside out: the timeout is the closest to service B, the fallback has the last word. */
+export const policies: Record<Name, Call> = {
   none: callB,
-  timeout: callB.pipe(timeout),
-  retry: callB.pipe(retry),
-  "circuit-breaker": callB.pipe(circuitBreaker),
-  fallback: callB.pipe(fallback),
-  "rate-limit": callB.pipe(rateLimit),
-  composition: callB.pipe(timeout, circuitBreaker, retry, fallback)
+  timeout: flow(timeout, callB),
+  retry: flow(retry, callB),
+  "circuit-breaker": flow(circuitBreaker, callB),
+  fallback: flow(callB, fallback),
+  "rate-limit": flow(rateLimit, callB),
+  composition: flow(timeout, circuitBreaker, retry, callB, fallback)
 }

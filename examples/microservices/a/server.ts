@@ -1,39 +1,32 @@
 // Service A: the one that calls. `GET /` answers with what service B says, `GET /circuit` shows the circuit breaker.
-import { HttpClient, HttpClientRequest, HttpRouter, HttpServerResponse } from "@effect/platform"
+import { HttpRouter, HttpServerResponse } from "@effect/platform"
 import { NodeHttpClient } from "@effect/platform-node"
-import { Duration, Effect, Layer } from "effect"
+import { type Duration, Effect, Layer } from "effect"
+import { HttpFields } from "effect-resilience/http"
 import * as Server from "../../support/server.js"
-import type { Reply } from "./callB.js"
+import { clientOfB } from "./callB.js"
 import * as Policies from "./policies.js"
 
+const success = (messageB: string) =>
+  HttpServerResponse.unsafeJson({ messageA: "hello from service A", messageB })
+
 /** What went wrong in words for the caller, with the status of a gateway. Nothing from inside gets out. */
-const failure = (status: 429 | 502 | 503 | 504, error: string, retryAfter?: Duration.Duration) =>
-  HttpServerResponse.unsafeJson(
-    { error },
-    retryAfter === undefined
-      ? { status }
-      : { status, headers: { "retry-after": String(Math.ceil(Duration.toSeconds(retryAfter))) } }
-  )
+const failure = (status: 429 | 502 | 503 | 504, error: string, retryAfter?: string) =>
+  HttpServerResponse.unsafeJson({ error }, { status, headers: { "retry-after": retryAfter } })
 
-const success = (reply: Reply) =>
-  reply._tag === "Hello"
-    ? HttpServerResponse.unsafeJson({ messageA: "hello from service A", messageB: reply.message })
-    : failure(502, `service B answered with status ${reply.status}`, reply.retryAfter)
-
-const answer = (policy: Policies.Name) =>
-  Policies.policies[policy].pipe(
-    Effect.map(success),
-    Effect.catchAll((error) => Effect.succeed(failureOf(error)))
-  )
+const secondsOf = (duration: Duration.Duration | undefined) =>
+  duration && HttpFields.formatRetryAfter(duration)
 
 const failureOf = (error: Policies.Failure) => {
   switch (error._tag) {
     case "TimeoutExceeded":
       return failure(504, "service B took too long to answer")
     case "CircuitOpen":
-      return failure(503, "service B has been failing and is left alone for now", error.retryAfter)
+      return failure(503, "service B has been failing and is left alone for now", secondsOf(error.retryAfter))
     case "RateLimitExceeded":
-      return failure(429, "service B is called too often", error.retryAfter)
+      return failure(429, "service B is called too often", secondsOf(error.retryAfter))
+    case "Refused":
+      return failure(502, `service B answered with status ${error.status}`, error.retryAfter)
     case "RequestError":
     case "ResponseError":
       return failure(502, "service B cannot be reached")
@@ -59,17 +52,16 @@ export interface Options {
 }
 
 export const layer = ({ failuresInARow, policy, port, serviceB }: Options) => {
-  const routes = HttpRouter.empty.pipe(
-    HttpRouter.get("/", answer(policy)),
-    HttpRouter.get("/circuit", circuit)
-  )
-  const client = Layer.effect(
-    HttpClient.HttpClient,
-    Effect.map(HttpClient.HttpClient, HttpClient.mapRequest(HttpClientRequest.prependUrl(serviceB)))
-  )
-  return Server.serve(routes, port).pipe(
+  const service = Effect.map(clientOfB(serviceB), (client) => {
+    const call = Policies.policies[policy](client)
+    const routes = HttpRouter.empty.pipe(
+      HttpRouter.get("/", Effect.match(call, { onSuccess: success, onFailure: failureOf })),
+      HttpRouter.get("/circuit", circuit)
+    )
+    return Server.serve(routes, port)
+  })
+  return Layer.unwrapEffect(service).pipe(
     Layer.provideMerge(Policies.shared(failuresInARow)),
-    Layer.provide(client),
     Layer.provide(NodeHttpClient.layerUndici)
   )
 }

@@ -1,0 +1,98 @@
+// The policies of the gateway: what protects it from its upstreams, what protects it from its clients, and what of them
+// is shown. All of them are made once, when the gateway starts.
+import { Duration, Effect } from "effect"
+import { Backoff, Bulkhead, CircuitBreaker, Hedge, RateLimiter, RetryBudget, Trip } from "effect-resilience"
+import { HttpProtection, HttpResilience } from "effect-resilience/http"
+
+/** How long everything may take at the most, from the inside out. */
+export interface Limits {
+  /** One attempt, up to the headers of its response. */
+  readonly attempt: Duration.DurationInput
+  /** An upstream altogether: all attempts, and the body of the response. */
+  readonly upstream: Duration.DurationInput
+  /** A request in here, whatever it waits for. */
+  readonly request: Duration.DurationInput
+  /** Waiting for a place when all are taken. */
+  readonly queue: Duration.DurationInput
+}
+
+/** Two attempts with a hedge each and a delay between them take at most 2 * (500 + 200) + 100 milliseconds: less than 2 seconds. */
+export const defaultLimits = {
+  attempt: "500 millis",
+  upstream: "2 seconds",
+  request: "3 seconds",
+  queue: "500 millis"
+} satisfies Limits
+
+export interface Options {
+  /** How many requests a second each API key may make. */
+  readonly rate: number
+  /** How long the circuit of an upstream stays open when the upstream does not say so itself. */
+  readonly openFor: Duration.DurationInput
+  /** Default: {@link defaultLimits}. */
+  readonly limits?: Limits
+}
+
+export const make = ({ limits = defaultLimits, openFor, rate }: Options) =>
+  Effect.gen(function* () {
+    const breakers = yield* CircuitBreaker.keyed({
+      options: {
+        name: "upstream",
+        trip: Trip.any(
+          Trip.consecutive(5),
+          Trip.failureRate({ threshold: 0.5, within: "10 seconds", minimumCalls: 20 })
+        ),
+        openFor: ({ retryAfter }) => retryAfter ?? openFor,
+        onStateChange: ({ from, name, to }) =>
+          Effect.annotateLogs(Effect.logWarning(`circuit from ${from} to ${to}`), { circuit: name })
+      }
+    })
+    const budget = yield* RetryBudget.make({
+      name: "retries",
+      onExhausted: () => Effect.logWarning("no more retries and hedges until requests succeed again")
+    })
+    const places = yield* Bulkhead.make({
+      name: "places",
+      permits: 100,
+      maxQueued: 100,
+      maxWait: limits.queue
+    })
+
+    const perOrigin = HttpResilience.circuitBreaker(breakers)
+
+    /** Around the client: from the gateway to the upstreams. */
+    const outward = HttpResilience.standard({
+      // The body, too, or an upstream that stops in the middle of one would leave the client hanging.
+      totalTimeout: { limit: limits.upstream, body: true },
+      retry: {
+        times: 1,
+        schedule: Backoff.exponential({ base: "50 millis", max: "100 millis", jitter: "full" }),
+        maxRetryAfter: "500 millis",
+        onRetryScheduled: ({ delay }) => Effect.log(`retry in ${millis(delay)} ms`)
+      },
+      hedge: {
+        delay: Hedge.percentile(0.95, { min: "20 millis", max: "200 millis", minimumSamples: 20 }),
+        onHedge: ({ elapsed, failure }) =>
+          Effect.log(`hedge after ${millis(elapsed)} ms, ${failure ? "it failed" : "no answer yet"}`)
+      },
+      budget,
+      circuitBreaker: perOrigin,
+      attemptTimeout: { limit: limits.attempt }
+    })
+
+    /** Around the routes: from the clients to the gateway. */
+    const inward = HttpProtection.standard({
+      rateLimiter: {
+        name: "requests",
+        rate: RateLimiter.tokenBucket({ limit: rate, per: "1 second" }),
+        // Whoever has no key shares one limit with all others who have none.
+        key: (request) => request.headers["x-api-key"] ?? ""
+      },
+      bulkhead: places,
+      timeout: { limit: limits.request, status: 504 }
+    })
+
+    return { outward, inward, shown: [breakers, places, budget] }
+  })
+
+const millis = (duration: Duration.Duration): number => Math.round(Duration.toMillis(duration))

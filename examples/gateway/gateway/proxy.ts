@@ -1,0 +1,111 @@
+// Passing a request on to an upstream, and its response back. Bodies are passed through as they come and never kept, so a
+// request that has one is sent once, whatever its method: the policies see that it cannot be sent again.
+import {
+  Headers,
+  HttpBody,
+  HttpClientRequest,
+  type HttpClient,
+  type HttpClientError,
+  type HttpClientResponse,
+  HttpServerRequest,
+  HttpServerResponse
+} from "@effect/platform"
+import { NodeHttpServerRequest } from "@effect/platform-node"
+import { Effect, Option, Stream } from "effect"
+import type { CircuitBreaker, Timeout } from "effect-resilience"
+import { HttpProblem } from "effect-resilience/http"
+
+/** What can go wrong with a request to an upstream when the policies have done what they can. */
+type Failure = HttpClientError.HttpClientError | CircuitBreaker.CircuitOpen | Timeout.TimeoutExceeded
+
+/** Passes each request on to an upstream. */
+export const to = <R>(client: HttpClient.HttpClient.With<Failure, R>, upstream: string) =>
+  Effect.gen(function* () {
+    const request = yield* HttpServerRequest.HttpServerRequest
+    return yield* client.execute(forwarded(request, upstream)).pipe(
+      Effect.map((response) => returned(response, request)),
+      Effect.catchAll(failed),
+      Effect.annotateLogs({ url: request.originalUrl })
+    )
+  })
+
+// ------------------------------------------------------------------------------------------------------------ headers
+
+/** Fields that are about a connection and not about a message: RFC 9110, section 7.6.1. */
+const hopByHop = [
+  ...["connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection"],
+  ...["te", "trailer", "transfer-encoding", "upgrade"]
+]
+
+const endToEnd = (headers: Headers.Headers, others: ReadonlyArray<string>): Headers.Headers => {
+  const named = (headers.connection ?? "").split(",").map((name) => name.trim().toLowerCase())
+  return Headers.remove(headers, [...hopByHop, ...named, ...others])
+}
+
+const appended = (list: string | undefined, value: string): string =>
+  list === undefined ? value : `${list}, ${value}`
+
+// ------------------------------------------------------------------------------------------------------------ forward
+
+const forwarded = (request: HttpServerRequest.HttpServerRequest, upstream: string) => {
+  const { headers, method } = request
+  const passed = endToEnd(headers, ["host", "expect", "content-length", "x-api-key"])
+  return HttpClientRequest.make(method)(urlAt(upstream, request.url), {
+    headers: {
+      ...passed,
+      via: appended(headers.via, "1.1 gateway"),
+      "x-forwarded-for": appended(
+        headers["x-forwarded-for"],
+        Option.getOrElse(request.remoteAddress, () => "unknown")
+      ),
+      "x-forwarded-host": headers["x-forwarded-host"] ?? headers.host
+    },
+    body: bodyOf(request)
+  })
+}
+
+/** Set as the path of a URL, what a client asks for cannot become another host. */
+const urlAt = (upstream: string, pathAndQuery: string): string => {
+  const queryAt = pathAndQuery.indexOf("?")
+  const url = new URL(upstream)
+  url.pathname = queryAt === -1 ? pathAndQuery : pathAndQuery.slice(0, queryAt)
+  url.search = queryAt === -1 ? "" : pathAndQuery.slice(queryAt)
+  return url.href
+}
+
+const bodyOf = ({ headers, stream }: HttpServerRequest.HttpServerRequest): HttpBody.HttpBody => {
+  const length = lengthOf(headers)
+  const hasBody = headers["transfer-encoding"] !== undefined || (length ?? 0) > 0
+  return hasBody ? HttpBody.stream(stream, headers["content-type"], length) : HttpBody.empty
+}
+
+const lengthOf = (headers: Headers.Headers): number | undefined =>
+  headers["content-length"] === undefined ? undefined : Number(headers["content-length"])
+
+// ------------------------------------------------------------------------------------------------------------- return
+
+const returned = (
+  response: HttpClientResponse.HttpClientResponse,
+  request: HttpServerRequest.HttpServerRequest
+): HttpServerResponse.HttpServerResponse => {
+  const { cookies, headers, status } = response
+  const options = { status, cookies, headers: endToEnd(headers, ["set-cookie"]) }
+  if (request.method === "HEAD" || status === 204 || status === 304) return HttpServerResponse.empty(options)
+  const body = response.stream.pipe(Stream.tapErrorCause(() => cutOff(request)))
+  return HttpServerResponse.stream(body, { ...options, contentLength: lengthOf(headers) })
+}
+
+/** A body that breaks off has to look like one: the platform would end the response as if that were all of it. */
+const cutOff = (request: HttpServerRequest.HttpServerRequest) =>
+  Effect.sync(() => NodeHttpServerRequest.toServerResponse(request).destroy())
+
+/** 503 while the circuit is open, 504 when it took too long, 502 when the upstream cannot be talked to. */
+const failed = (error: Failure) =>
+  HttpProblem.isPolicyError(error)
+    ? HttpProblem.respond(error, { timeoutStatus: 504 })
+    : Effect.as(Effect.logWarning("the upstream cannot be talked to", error), badGateway)
+
+const badGateway = HttpServerResponse.text(
+  JSON.stringify({ type: "about:blank", title: "Bad Gateway", status: 502 }),
+  { status: 502, contentType: "application/problem+json", headers: { "cache-control": "no-store" } }
+)

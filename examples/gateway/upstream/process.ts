@@ -1,0 +1,59 @@
+// An upstream as a process of its own, because only a process can be stopped with `kill -STOP`. It ends with the scope.
+import { NodeStream } from "@effect/platform-node"
+import { Data, Deferred, Effect, Stream } from "effect"
+import { fork } from "node:child_process"
+import { Readable } from "node:stream"
+import { fileURLToPath } from "node:url"
+
+/** An upstream that ended before it listened. */
+class NotStarted extends Data.TaggedError("NotStarted")<{ readonly message: string }> {}
+
+const root = fileURLToPath(new URL("../../..", import.meta.url))
+const program = fileURLToPath(new URL("../upstream.ts", import.meta.url))
+
+export interface Options {
+  readonly name: string
+  /** The port to listen on; 0 takes any free one. */
+  readonly port: number
+  /** What to do with each line that it writes once it listens. */
+  readonly onLine: (line: string) => Effect.Effect<void>
+}
+
+/** Starts an upstream and waits until it listens. */
+export const start = ({ name, onLine, port }: Options) =>
+  Effect.gen(function* () {
+    const child = yield* Effect.acquireRelease(
+      Effect.sync(() =>
+        fork(program, ["--service", name, "--port", String(port)], {
+          cwd: root,
+          execArgv: ["--import", "tsx"],
+          stdio: ["ignore", "pipe", "inherit", "ipc"]
+        })
+      ),
+      // A process that is stopped would take notice of any other signal when it is continued, and not before.
+      (child) => Effect.sync(() => child.kill("SIGKILL"))
+    )
+    const listening = yield* Deferred.make<string, NotStarted>()
+    let last = ""
+    const output = NodeStream.fromReadable(() => child.stdout ?? Readable.from([]), String)
+    yield* output.pipe(
+      Stream.decodeText(),
+      Stream.splitLines,
+      Stream.runForEach((line) => {
+        const [, url] = /Listening on (http:\/\/[\d.:]+\d)/.exec((last = line)) ?? []
+        return url === undefined ? onLine(line) : Effect.asVoid(Deferred.succeed(listening, url))
+      }),
+      Effect.ensuring(
+        Effect.suspend(() => Deferred.fail(listening, new NotStarted({ message: `${name}: ${last}` })))
+      ),
+      Effect.forkScoped
+    )
+    const url = yield* Deferred.await(listening).pipe(
+      Effect.timeoutFail({
+        duration: "30 seconds",
+        onTimeout: () => new NotStarted({ message: `${name} does not listen` })
+      })
+    )
+    const signal = (name: NodeJS.Signals) => Effect.sync(() => child.kill(name))
+    return { url, pid: child.pid, stop: signal("SIGSTOP"), cont: signal("SIGCONT") }
+  })
