@@ -16,13 +16,10 @@
  * @since 0.1.0
  */
 import * as Duration from "effect/Duration"
-import * as Effect from "effect/Effect"
-import * as Random from "effect/Random"
-import * as Schedule from "effect/Schedule"
-import * as ScheduleDecision from "effect/ScheduleDecision"
-import * as ScheduleInterval from "effect/ScheduleInterval"
-import * as core from "./core/backoff.js"
+import type * as Schedule from "effect/Schedule"
+import type * as core from "./core/backoff.js"
 import { finite, fraction, InvalidOption } from "./core/options.js"
+import { toSchedule } from "./internal/backoff.js"
 import { type DurationRange, optionMillis } from "./internal/duration.js"
 import { maxTimerMillis } from "./internal/time.js"
 
@@ -296,21 +293,6 @@ const make = (
     throw new InvalidOption(policy, "jitter", options.jitter, expected)
   }
   return toSchedule({ growth, jitter, max })
-}
-
-const toSchedule = (config: core.Config): Schedule.Schedule<Duration.Duration> => {
-  const step = (now: number, state: core.State, random: number) => {
-    const chosen = core.next(config, state, random)
-    if (chosen === undefined) return [state, Duration.zero, ScheduleDecision.done] as const
-    const [millis, following] = chosen
-    const decision = ScheduleDecision.continueWith(ScheduleInterval.after(now + millis))
-    return [following, Duration.millis(millis), decision] as const
-  }
-  return Schedule.makeWithState(core.initial(config), (now, _: unknown, state) =>
-    core.isRandom(config) && !core.isDone(config, state)
-      ? Effect.map(Random.next, (random) => step(now, state, random))
-      : Effect.sync(() => step(now, state, 0))
-  )
 }
 
 // ------------------------------------------------------------------------------------------------------------- checks

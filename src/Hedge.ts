@@ -19,7 +19,7 @@ import * as internal from "./internal/hedge.js"
 import * as internalDelay from "./internal/hedgeDelay.js"
 import * as Listeners from "./internal/listeners.js"
 import { combinator, nameOf } from "./internal/policy.js"
-import { withBudget } from "./internal/retryBudget/call.js"
+import { withBudget } from "./internal/retryBudget/source.js"
 import * as Policy from "./Policy.js"
 import type * as RetryBudget from "./RetryBudget.js"
 

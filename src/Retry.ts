@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import type * as Cause from "effect/Cause"
 import type * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Data from "effect/Data"
@@ -12,15 +13,16 @@ import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import type * as Schedule from "effect/Schedule"
 import type * as Types from "effect/Types"
-import * as Backoff from "./Backoff.js"
 import { integer, InvalidOption } from "./core/options.js"
 import type * as FailureCondition from "./FailureCondition.js"
+import { toSchedule } from "./internal/backoff.js"
 import * as Condition from "./internal/condition.js"
+import { withService } from "./internal/context.js"
 import { optionMillis, runtimeMillis } from "./internal/duration.js"
 import * as Listeners from "./internal/listeners.js"
 import { combinator, nameOf, withoutStack } from "./internal/policy.js"
-import { respond, respondable } from "./internal/respondable.js"
-import { type Call, withBudget } from "./internal/retryBudget/call.js"
+import type { Call } from "./internal/retryBudget/call.js"
+import { withBudget } from "./internal/retryBudget/source.js"
 import { type ScheduleState, stepSchedule } from "./internal/schedule.js"
 import * as Time from "./internal/time.js"
 import * as Policy from "./Policy.js"
@@ -94,11 +96,6 @@ export class RetriesExceeded<out A = unknown, out E = unknown> extends Data.Tagg
 
   override get message(): string {
     return `gave up after ${this.attempts} attempt${this.attempts === 1 ? "" : "s"} in ${Duration.format(this.elapsed)} (${this.reason})`
-  }
-
-  /** @internal */
-  [respondable](): Effect.Effect<unknown, unknown> {
-    return respond(this)
   }
 }
 
@@ -421,7 +418,11 @@ function make(options: Options<unknown, unknown> = {}): (self: Body) => Body {
 }
 
 const defaultMaxHint = Duration.seconds(10)
-const defaultSchedule = Backoff.exponential({ base: "100 millis", max: "10 seconds", jitter: "full" })
+const defaultSchedule = toSchedule({
+  growth: { _tag: "exponential", base: 100, factor: 2 },
+  jitter: { _tag: "full" },
+  max: 10_000
+})
 
 const hintReader = (delayFrom: Options<unknown, unknown>["delayFrom"]): Plan["hintOf"] => {
   if (typeof delayFrom === "function") {
@@ -439,7 +440,7 @@ const hintReader = (delayFrom: Options<unknown, unknown>["delayFrom"]): Plan["hi
 
 /** One call: it begins with the first attempt and owns its run of the schedule. */
 class Run {
-  private scheduleState: ScheduleState
+  scheduleState: ScheduleState
   readonly startedAt: number
 
   constructor(
@@ -449,23 +450,12 @@ class Run {
     readonly call: Call | undefined
   ) {
     this.startedAt = Time.monotonicMillis(clock)
+    // The schedule is only stepped by a failure: a call that succeeds pays nothing for it.
     this.scheduleState = plan.schedule.initial
   }
 
   elapsed(): number {
     return Time.monotonicMillis(this.clock) - this.startedAt
-  }
-
-  /** The schedule is only started by a failure: a call that succeeds pays nothing for it. */
-  nextDelay(failure: Failure): Effect.Effect<number | undefined, never, unknown> {
-    const { schedule } = this.plan
-    return Effect.map(
-      stepSchedule(schedule, this.scheduleState, inputOf(failure), this.clock),
-      ({ delay, state }) => {
-        this.scheduleState = state
-        return delay
-      }
-    )
   }
 }
 
@@ -487,24 +477,40 @@ const begin = (plan: Plan, self: Body, call: Call | undefined): Body =>
   })
 
 const attempt = (run: Run, number: number, current: Attempt | undefined): Body => {
-  const provided = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-    current === undefined ? self : Effect.provideService(self, CurrentAttempt, current)
-  const { disposeResult } = run.plan.options
-  if (disposeResult !== undefined) {
-    return Effect.flatMap(attemptDisposing(run, number, provided, disposeResult), (next) =>
-      Exit.isExit(next) ? next : again(run, number, next)
-    )
+  const { condition, options } = run.plan
+  if (options.disposeResult !== undefined) {
+    return proceed(run, number, attemptDisposing(run, number, current, options.disposeResult))
   }
-  const body = provided(run.self)
-  const ended = (exit: Exit.Exit<unknown, unknown>): Body =>
-    Effect.flatMap(decide(run, number, exit), (next) => (Exit.isExit(next) ? next : again(run, number, next)))
-  return run.plan.condition.looksAtResults || run.call !== undefined
+  const onFailure = (cause: Cause.Cause<unknown>): Body => ended(run, number, Exit.failCause(cause))
+  const body = knowing(current, run.self)
+  return condition.looksAtResults || run.call !== undefined
     ? Effect.matchCauseEffect(body, {
-        onFailure: (cause) => ended(Exit.failCause(cause)),
-        onSuccess: (result) => ended(Exit.succeed(result))
+        onFailure,
+        onSuccess: (result) => ended(run, number, Exit.succeed(result))
       })
-    : Effect.catchAllCause(body, (cause) => ended(Exit.failCause(cause)))
+    : Effect.catchAllCause(body, onFailure)
 }
+
+const knowing = <A, E, R>(
+  current: Attempt | undefined,
+  self: Effect.Effect<A, E, R>
+): Effect.Effect<A, E, R> =>
+  current === undefined
+    ? self
+    : withService(
+        CurrentAttempt,
+        () => current,
+        () => self
+      )
+
+/** An attempt has ended: what is no failure comes back in the same step. */
+const ended = (run: Run, number: number, exit: Exit.Exit<unknown, unknown>): Body => {
+  const failed = failureOf(run, exit)
+  return failed === undefined ? exit : proceed(run, number, decide(run, number, exit, failed))
+}
+
+const proceed = (run: Run, number: number, decided: Decided): Body =>
+  Effect.flatMap(decided, (next) => (Exit.isExit(next) ? next : again(run, number, next)))
 
 /**
  * An attempt whose result has to be given back when another attempt replaces it. From its end on the result is this retry's,
@@ -513,12 +519,17 @@ const attempt = (run: Run, number: number, current: Attempt | undefined): Body =
 const attemptDisposing = (
   run: Run,
   number: number,
-  provided: <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>,
+  current: Attempt | undefined,
   disposeResult: (result: unknown) => Effect.Effect<unknown, never, unknown>
 ): Decided =>
   Effect.uninterruptibleMask((restore) =>
-    Effect.flatMap(provided(Effect.exit(restore(run.self))), (exit): Decided => {
-      const decided = restore(Effect.suspend(() => decide(run, number, exit)))
+    Effect.flatMap(knowing(current, Effect.exit(restore(run.self))), (exit): Decided => {
+      const decided = restore(
+        Effect.suspend((): Decided => {
+          const failed = failureOf(run, exit)
+          return failed === undefined ? Effect.succeed(exit) : decide(run, number, exit, failed)
+        })
+      )
       if (Exit.isFailure(exit)) return decided
       const dispose = Effect.suspend(() => disposeResult(exit.value))
       return Effect.flatMap(
@@ -545,22 +556,27 @@ type Decided = Effect.Effect<Next | Exit.Exit<unknown, unknown>, unknown, unknow
 
 const again = (run: Run, number: number, next: Next): Body => {
   const { maxDuration, name, options } = run.plan
-  return Effect.flatMap(Time.sleepUntil(run.clock, next.at), () => {
-    const woken = run.elapsed()
-    return Effect.flatMap(Listeners.notify(name, options.onRetry, next.event), () => {
-      const elapsed = run.elapsed()
-      // Only the listener can have made it too late: the fraction by which a timer is late is no reason to give up.
-      const late = next.at - run.startedAt + (elapsed - woken) > maxDuration
-      if (late && !next.disposed) return Effect.flatten(giveUp(run, next.event, next.exit, "maxDuration"))
-      const current: Attempt = {
-        number: number + 1,
-        elapsed: Duration.millis(elapsed),
-        lastFailure: Option.some(next.event.failure)
-      }
-      run.call?.begun()
-      return attempt(run, number + 1, current)
+  const { event } = next
+  const begun = (woken: number): Body => {
+    const elapsed = run.elapsed()
+    // Only the listener can have made it too late: the fraction by which a timer is late is no reason to give up.
+    const late = next.at - run.startedAt + (elapsed - woken) > maxDuration
+    if (late && !next.disposed) return Effect.flatten(giveUp(run, event, next.exit, "maxDuration"))
+    run.call?.begun()
+    return attempt(run, number + 1, {
+      number: number + 1,
+      elapsed: Duration.millis(elapsed),
+      lastFailure: Option.some(event.failure)
     })
-  })
+  }
+  const wake = (): Body => {
+    const woken = run.elapsed()
+    const told = Listeners.notify(name, options.onRetry, event)
+    return told === Effect.void ? begun(woken) : Effect.flatMap(told, () => begun(woken))
+  }
+  return Duration.toMillis(event.delay) > 0
+    ? Effect.flatMap(Time.sleepUntil(run.clock, next.at), wake)
+    : wake()
 }
 
 /** Gives up: what comes back is the exit of the last attempt as it was, or the error that wraps it. */
@@ -578,16 +594,29 @@ const giveUp = (
   )
 }
 
-/** Whether there is another attempt; an exit is what comes back instead. */
-const decide = (run: Run, number: number, exit: Exit.Exit<unknown, unknown>): Decided => {
-  const { condition, hintOf, maxDuration, maxHint, name, options, times } = run.plan
-  const outcome = condition.classify(exit)
-  const failure = outcome._tag === "Failure" ? Condition.failed(exit) : undefined
-  if (outcome._tag !== "Failure" || failure === undefined) {
-    if (outcome._tag === "Success") run.call?.succeeded()
-    return Effect.succeed(exit)
-  }
+/** A failure that was seen, and what the condition says of it. */
+interface Failed {
+  readonly outcome: FailureCondition.Failure
+  readonly failure: Failure
+}
 
+/** What there is to retry, or `undefined` when the exit comes back as it is. */
+const failureOf = (run: Run, exit: Exit.Exit<unknown, unknown>): Failed | undefined => {
+  const outcome = run.plan.condition.classify(exit)
+  const failure = outcome._tag === "Failure" ? Condition.failed(exit) : undefined
+  if (outcome._tag === "Failure" && failure !== undefined) return { outcome, failure }
+  if (outcome._tag === "Success") run.call?.succeeded()
+  return undefined
+}
+
+/** Whether there is another attempt; an exit is what comes back instead. */
+const decide = (
+  run: Run,
+  number: number,
+  exit: Exit.Exit<unknown, unknown>,
+  { failure, outcome }: Failed
+): Decided => {
+  const { hintOf, maxDuration, maxHint, name, options, schedule, times } = run.plan
   const failedAt = run.elapsed()
   const event = { name, attempt: number, elapsed: Duration.millis(failedAt), failure }
   if (options.abortWhen?.(failure) === true) {
@@ -599,7 +628,9 @@ const decide = (run: Run, number: number, exit: Exit.Exit<unknown, unknown>): De
   const hint = hintOf(outcome, failure)
   if (hint !== undefined && hint > maxHint) return over("hint")
 
-  return Effect.flatMap(run.nextDelay(failure), (scheduled): Decided => {
+  const step = stepSchedule(schedule, run.scheduleState, inputOf(failure), run.clock)
+  return Effect.flatMap(step, ({ delay: scheduled, state }): Decided => {
+    run.scheduleState = state
     if (scheduled === undefined) return over("schedule")
     const delay = Math.max(scheduled, hint ?? 0)
     if (failedAt + delay > maxDuration) return over("maxDuration")
@@ -610,15 +641,10 @@ const decide = (run: Run, number: number, exit: Exit.Exit<unknown, unknown>): De
       disposed: false
     }
     const payment = run.call?.withdraw("retry", failure)
-    if (payment?.granted === false) return after(payment.told, over("budget"))
-    // The listener may take its time, so the bound is checked once more before the delay is slept.
-    const decided = Effect.flatMap(
-      Listeners.notify(name, options.onRetryScheduled, next.event),
-      (): Decided => (run.elapsed() > maxDuration ? over("maxDuration") : Effect.succeed(next))
-    )
-    return after(payment?.told, decided)
+    if (payment?.granted === false) return Listeners.after(payment.told, over("budget"))
+    const told = Listeners.after(payment?.told, Listeners.notify(name, options.onRetryScheduled, next.event))
+    // Schedule and listeners may take their time, so the bound is checked once more before the delay is slept.
+    const decided = (): Decided => (run.elapsed() > maxDuration ? over("maxDuration") : Effect.succeed(next))
+    return told === Effect.void ? decided() : Effect.flatMap(told, decided)
   })
 }
-
-const after = (told: Effect.Effect<void> | undefined, decided: Decided): Decided =>
-  told === undefined ? decided : Effect.zipRight(told, decided)

@@ -8,12 +8,10 @@
  * @since 0.1.0
  */
 import * as HttpApiSchema from "@effect/platform/HttpApiSchema"
-import * as HttpServerError from "@effect/platform/HttpServerError"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
@@ -314,14 +312,8 @@ export const respond = (
 ): Effect.Effect<HttpServerResponse.HttpServerResponse> =>
   Effect.flatMap(CurrentMapping, (mapping) => mapping(error, options))
 
-/** What the errors of policies answer by themselves: `RetriesExceeded` what its last failure would have. */
-slot.answer = (error) => {
-  if (isPolicyError(error)) return respond(error)
-  if (!Predicate.hasProperty(error, "lastExit") || !Exit.isExit(error.lastExit)) return Effect.die(error)
-  const { lastExit } = error
-  if (Exit.isSuccess(lastExit)) return Effect.die(error)
-  return Effect.map(HttpServerError.causeResponse(lastExit.cause), ([response]) => response)
-}
+/** What the errors of policies answer by themselves. */
+slot.answer = (error) => (isPolicyError(error) ? respond(error) : Effect.die(error))
 
 // ------------------------------------------------------------------------------------------------------------ schemas
 

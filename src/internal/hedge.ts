@@ -59,7 +59,7 @@ export const race = (plan: Plan, self: Body, call: Call | undefined): Body =>
       const race = new Race(plan, self, call, parent, runtimeFlags)
       race.begin()
       if (race.isOver()) return race.end()
-      return Effect.matchCauseEffect(restore(race.wait), {
+      return Effect.matchCauseEffect(restore(race.wait()), {
         onFailure: (cause) => race.abandon(cause),
         onSuccess: () => race.end()
       })
@@ -119,10 +119,12 @@ class Race {
     return this.exit !== undefined
   }
 
-  readonly wait: Effect.Effect<void> = Effect.async((resume) => {
-    this.wake = () => resume(Effect.void)
-    if (this.isOver()) this.wake()
-  })
+  wait(): Effect.Effect<void> {
+    return Effect.async((resume) => {
+      this.wake = () => resume(Effect.void)
+      if (this.isOver()) this.wake()
+    })
+  }
 
   /** What comes back, when all that the race has started is gone. */
   end(): Body {

@@ -47,6 +47,7 @@ const expiries = 2
 export class Keyed<M extends Member<Snapshot>, Snapshot> {
   /** In the order of the last use, oldest first: a map keeps the order in which keys were set. */
   private readonly entries = new Map<string, Entry<M>>()
+  private nothingIdleBefore = -Infinity
   private shared: Entry<M> | undefined
   private readonly capacity: number
   private readonly idleMillis: number
@@ -150,10 +151,19 @@ export class Keyed<M extends Member<Snapshot>, Snapshot> {
     return false
   }
 
+  /**
+   * Forgets what has been idle for too long, and looks again when the oldest can have become so: a map whose entries keep
+   * moving to its end takes long to find its first one.
+   */
   private forgetIdle(now: number): void {
+    if (now < this.nothingIdleBefore) return
     let looked = 0
     for (const [key, entry] of this.entries) {
-      if (looked++ === expiries || now - entry.lastUsed < this.idleMillis) return
+      if (looked++ === expiries) return
+      if (now - entry.lastUsed < this.idleMillis) {
+        this.nothingIdleBefore = entry.lastUsed + this.idleMillis
+        return
+      }
       this.entries.delete(key)
       if (entry.inUse > 0 || entry.member.isProtecting(now)) this.entries.set(key, entry)
     }

@@ -242,19 +242,6 @@ describe("the default error handling of the platform", () => {
     })
   )
 
-  it("answers retries that were given up as it would have answered the last failure", async () => {
-    const answer = async <A, E>(call: Effect.Effect<A, E>) => {
-      const retried = Effect.zipRight(
-        Retry.retry(call, { times: 1, exceeded: "wrap", condition: { error: () => true } }),
-        HttpServerResponse.empty()
-      )
-      const response = await HttpApp.toWebHandler(retried)(new Request("http://localhost/"))
-      return [response.status, response.headers.get("retry-after")]
-    }
-    assert.deepStrictEqual(await answer(Effect.fail(full)), [503, "1"])
-    assert.deepStrictEqual(await answer(Effect.fail("no")), [500, null])
-  })
-
   it("answers a web request", async () => {
     const handler = HttpApp.toWebHandler(Effect.fail(open))
     const response = await handler(new Request("http://localhost/"))

@@ -106,6 +106,8 @@ interface Call {
 
 const now = ({ clock }: Call): number => (clock === undefined ? 0 : Time.monotonicMillis(clock))
 
+const since = (call: Call, startedAt: number): Duration.Duration => Duration.millis(now(call) - startedAt)
+
 export class Limit implements Bulkhead.Bulkhead, Member<Bulkhead.Snapshot> {
   readonly [TypeId]: Bulkhead.TypeId = TypeId
   readonly kind = kind
@@ -117,6 +119,7 @@ export class Limit implements Bulkhead.Bulkhead, Member<Bulkhead.Snapshot> {
   private readonly published = new Broadcast<Bulkhead.Resized>(64)
   private readonly timed: boolean
   private rejected = 0
+  private lastRejection: BulkheadFull | undefined
   private successes = 0
   private failures = 0
 
@@ -160,17 +163,18 @@ export class Limit implements Bulkhead.Bulkhead, Member<Bulkhead.Snapshot> {
 
   private run(permits: number, classify: Classify, self: Body): Body {
     return this.masked(permits, classify, (call) =>
-      this.admit(call, (told, startedAt) => {
-        const settle = (exit: Exit.Exit<unknown, unknown>): Body => {
-          const settled = this.settle(call, exit, startedAt)
-          return settled === undefined ? exit : after(call.restore(settled), exit)
-        }
-        return Effect.matchCauseEffect(call.restore(after(told, self)), {
-          onFailure: (cause) => settle(Exit.failCause(cause)),
-          onSuccess: (value) => settle(Exit.succeed(value))
+      this.admit(call, (told, startedAt) =>
+        Effect.matchCauseEffect(call.restore(after(told, self)), {
+          onFailure: (cause) => this.ended(call, Exit.failCause(cause), startedAt),
+          onSuccess: (value) => this.ended(call, Exit.succeed(value), startedAt)
         })
-      })
+      )
     )
+  }
+
+  private ended(call: Call, exit: Exit.Exit<unknown, unknown>, startedAt: number): Body {
+    const settled = this.settle(call, exit, startedAt)
+    return settled === undefined ? exit : after(call.restore(settled), exit)
   }
 
   /** From the moment at which permits are taken until they are back nothing can come between. */
@@ -192,21 +196,25 @@ export class Limit implements Bulkhead.Bulkhead, Member<Bulkhead.Snapshot> {
     use: (told: Told, startedAt: number) => Effect.Effect<A, E, R>
   ): Effect.Effect<A, E | BulkheadFull, R> {
     const { permits } = call
-    const { onAdmitted, onQueued } = this.parts.listeners
     const calledAt = now(call)
-    const admitted = (startedAt: number) => {
-      const event = () => ({ name: this.name, permits, waited: Duration.millis(startedAt - calledAt) })
-      return use(this.tell(onAdmitted, event), startedAt)
-    }
-    if (this.queue.tryTake(permits)) return admitted(calledAt)
+    if (this.queue.tryTake(permits)) return use(this.admitted(permits, 0), calledAt)
     const waiter = this.queue.enter(permits)
     if (waiter === undefined) return this.reject(call, "full")
-    const told = this.tell(onQueued, () => ({ name: this.name, permits, queued: this.queue.queued }))
+    const { onQueued } = this.parts.listeners
+    const told = onQueued && this.tell(onQueued, { name: this.name, permits, queued: this.queue.queued })
     return Effect.flatMap(
       this.queue.wait(waiter, this.parts.maxWait, told),
-      (waited): Effect.Effect<A, E | BulkheadFull, R> =>
-        waited === "granted" ? admitted(now(call)) : this.reject(call, waited)
+      (waited): Effect.Effect<A, E | BulkheadFull, R> => {
+        if (waited !== "granted") return this.reject(call, waited)
+        const startedAt = now(call)
+        return use(this.admitted(permits, startedAt - calledAt), startedAt)
+      }
     )
+  }
+
+  private admitted(permits: number, waited: number): Told {
+    const { onAdmitted } = this.parts.listeners
+    return onAdmitted && this.tell(onAdmitted, { name: this.name, permits, waited: Duration.millis(waited) })
   }
 
   private reject(
@@ -214,19 +222,28 @@ export class Limit implements Bulkhead.Bulkhead, Member<Bulkhead.Snapshot> {
     reason: BulkheadFull["reason"]
   ): Effect.Effect<never, BulkheadFull> {
     this.rejected += 1
-    const error = withoutStack(
-      () =>
-        new BulkheadFull({
-          name: this.name,
-          reason,
-          permits: this.queue.permits,
-          requested: permits,
-          queued: this.queue.queued,
-          retryAfter: undefined
-        })
-    )
-    const told = this.tell(this.parts.listeners.onRejected, () => error)
-    return after(told && restore(told), Exit.fail(error))
+    const error = this.rejection(reason, permits)
+    const { onRejected } = this.parts.listeners
+    return after(onRejected && restore(this.tell(onRejected, error)), Exit.fail(error))
+  }
+
+  /** Making the error is most of what turning a call away costs, so calls that are turned away alike get the same one. */
+  private rejection(reason: BulkheadFull["reason"], requested: number): BulkheadFull {
+    const { permits, queued } = this.queue
+    const last = this.lastRejection
+    if (
+      last !== undefined &&
+      last.reason === reason &&
+      last.requested === requested &&
+      last.permits === permits &&
+      last.queued === queued
+    ) {
+      return last
+    }
+    const { name } = this
+    return (this.lastRejection = withoutStack(
+      () => new BulkheadFull({ name, reason, permits, requested, queued, retryAfter: undefined })
+    ))
   }
 
   /** Takes the permits of a call back, before anybody is told and whatever the condition does, and counts its outcome. */
@@ -234,24 +251,21 @@ export class Limit implements Bulkhead.Bulkhead, Member<Bulkhead.Snapshot> {
     this.queue.give(call.permits)
     const outcome = call.classify(exit)
     const { onFailure, onSuccess } = this.parts.listeners
-    const ended = () => ({ name: this.name, duration: Duration.millis(now(call) - startedAt) })
     if (outcome._tag === "Success") {
       this.successes += 1
-      return this.tell(onSuccess, ended)
+      return onSuccess && this.tell(onSuccess, { name: this.name, duration: since(call, startedAt) })
     }
     const failure = outcome._tag === "Failure" ? Condition.failed(exit) : undefined
     if (failure === undefined) return undefined
     this.failures += 1
-    return this.tell(onFailure, () => ({ ...ended(), failure }))
+    return onFailure && this.tell(onFailure, { name: this.name, duration: since(call, startedAt), failure })
   }
 
   private tell<Event>(
-    listener: ((event: Event) => Effect.Effect<unknown, unknown, unknown>) | undefined,
-    event: () => Event
-  ): Told {
-    return (
-      listener && Effect.provide(Listeners.notifyShared(this.name, listener, event()), this.parts.context)
-    )
+    listener: (event: Event) => Effect.Effect<unknown, unknown, unknown>,
+    event: Event
+  ): Effect.Effect<void> {
+    return Effect.provide(Listeners.notifyShared(this.name, listener, event), this.parts.context)
   }
 
   // ------------------------------------------------------------------------------------------------------ without a call
@@ -273,7 +287,8 @@ export class Limit implements Bulkhead.Bulkhead, Member<Bulkhead.Snapshot> {
       this.queue.resize(permits)
       const event: Bulkhead.Resized = { name: this.name, from, to: permits }
       this.published.publish(event)
-      return this.tell(this.parts.listeners.onResized, () => event) ?? Effect.void
+      const { onResized } = this.parts.listeners
+      return onResized === undefined ? Effect.void : this.tell(onResized, event)
     })
 
   /** Somebody holds a permit, or waits for one. */

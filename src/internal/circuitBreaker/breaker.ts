@@ -12,6 +12,7 @@ import type * as Stream from "effect/Stream"
 import type * as CircuitBreaker from "../../CircuitBreaker.js"
 import * as Circuit from "../../core/circuit.js"
 import { InvalidOption } from "../../core/options.js"
+import * as Trip from "../../core/trip.js"
 import type * as FailureCondition from "../../FailureCondition.js"
 import * as Policy from "../../Policy.js"
 import { Broadcast } from "../broadcast.js"
@@ -136,6 +137,14 @@ interface Parts extends Configured {
   readonly context: Context.Context<unknown>
 }
 
+/** The error of a call that was turned away, and what it depends on. */
+interface Rejected {
+  readonly state: CircuitOpen["state"]
+  readonly millis: number | undefined
+  readonly error: CircuitOpen
+  readonly failure: Effect.Effect<never, CircuitOpen>
+}
+
 export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBreaker.Snapshot> {
   readonly [TypeId]: CircuitBreaker.TypeId = TypeId
   readonly kind = kind
@@ -147,6 +156,9 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
   private readonly published = new Broadcast<CircuitBreaker.StateChange>(64)
   /** How many had been turned away when the state began. */
   private rejectedBefore: number
+  private lastRejection: Rejected | undefined
+  /** Whether anybody wants to know how long a call took. */
+  private readonly timed: boolean
 
   constructor(
     private readonly parts: Parts,
@@ -159,6 +171,9 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
     this.cell = new Cell(circuit)
     this.rejectedBefore = rejected
     this.changes = this.published.stream
+    const { onFailure, onSuccess } = parts.listeners
+    const endless = { failed: false, duration: Infinity }
+    this.timed = onFailure !== undefined || onSuccess !== undefined || Trip.isSlow(parts.config.trip, endless)
     this.protect = Policy.make(this, <A, E, R>(self: Effect.Effect<A, E, R>) => this.guard(byDefault, self))
   }
 
@@ -181,33 +196,53 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
 
   private run(classify: Classify, self: Body): Body {
     return this.prepared((clock) => {
-      const { generation, state } = this.cell.current
-      if (state === "disabled") return self
-      return state === "closed" || state === "metrics-only"
-        ? this.runCounted(classify, self, generation, clock)
-        : this.runMasked(classify, self, clock)
+      switch (this.cell.current.state) {
+        case "disabled":
+          return self
+        case "closed":
+        case "metrics-only":
+          return this.runCounted(classify, self, clock)
+        default: {
+          const now = Time.monotonicMillis(clock)
+          return this.isShut(now) ? this.reject(now) : this.runMasked(classify, self, clock)
+        }
+      }
     })
   }
 
+  /** Whether a call is turned away by a state that stays as it is: then there is nothing to give back and nothing to mask. */
+  private isShut(now: number): boolean {
+    const circuit = this.cell.current
+    return circuit.state === "isolated" || (circuit.state === "open" && now < circuit.until)
+  }
+
   /** A circuit that lets everything in does not change by it, and the call holds nothing that it would have to give back. */
-  private runCounted(classify: Classify, self: Body, generation: number, clock: Clock.Clock): Body {
-    const permit: Circuit.Permit = { generation, probe: undefined, startedAt: Time.monotonicMillis(clock) }
-    const settle = (exit: Exit.Exit<unknown, unknown>): Body => {
-      const observed = observe(classify, exit)
-      return observed === undefined ? exit : after(this.count(permit, observed, clock), exit)
-    }
+  private runCounted(classify: Classify, self: Body, clock: Clock.Clock): Body {
+    const { generation } = this.cell.current
+    const startedAt = this.timed ? Time.monotonicMillis(clock) : 0
+    const permit: Circuit.Permit = { generation, probe: undefined, startedAt }
     // Neither handler runs for an interruption from outside, and neither needs to.
     return Effect.matchCauseEffect(self, {
-      onFailure: (cause) => settle(Exit.failCause(cause)),
-      onSuccess: (value) => settle(Exit.succeed(value))
+      onFailure: (cause) => this.settleCounted(classify, permit, Exit.failCause(cause), clock),
+      onSuccess: (value) => this.settleCounted(classify, permit, Exit.succeed(value), clock)
     })
+  }
+
+  private settleCounted(
+    classify: Classify,
+    permit: Circuit.Permit,
+    exit: Exit.Exit<unknown, unknown>,
+    clock: Clock.Clock
+  ): Body {
+    const observed = observe(classify, exit)
+    return observed === undefined ? exit : after(this.count(permit, observed, clock), exit)
   }
 
   /** A call that may be a probe: from the moment it is let in until its permit is back nothing can come between. */
   private runMasked(classify: Classify, self: Body, clock: Clock.Clock): Body {
     return Effect.uninterruptibleMask((restore) =>
       this.admit(clock, restore, (permit): Body => {
-        if (permit === undefined) return restore(this.reject(clock))
+        if (permit === undefined) return restore(this.reject(Time.monotonicMillis(clock)))
         const uninterruptible = permit.probe !== undefined && this.parts.uninterruptible
         const body = Effect.exit(uninterruptible ? self : restore(self))
         return Effect.flatMap(body, (exit) => this.settle(classify, permit, exit, clock, restore))
@@ -235,22 +270,27 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
   }
 
   /** Turns a call away. To be called in the step that decided so, for the reason is the state of that moment. */
-  private reject(clock: Clock.Clock): Effect.Effect<never, CircuitOpen> {
-    const circuit = this.cell.current
-    const { state } = circuit
+  private reject(now: number): Effect.Effect<never, CircuitOpen> {
     this.rejected += 1
-    const remaining = Circuit.retryAfter(circuit, Time.monotonicMillis(clock))
-    const error = withoutStack(
-      () =>
-        new CircuitOpen({
-          name: this.name,
-          state: state === "half-open" || state === "isolated" ? state : "open",
-          // In whole milliseconds, up: whoever waits for just as long is not too early by the fraction of one.
-          retryAfter: remaining === undefined ? undefined : Duration.millis(Math.ceil(remaining))
-        })
-    )
-    const told = this.tell(this.parts.listeners.onRejected, error)
-    return told === undefined ? Effect.fail(error) : Effect.zipRight(told, Effect.fail(error))
+    const { error, failure } = this.rejection(this.cell.current, now)
+    return after(this.tell(this.parts.listeners.onRejected, error), failure)
+  }
+
+  /**
+   * Making the error is most of what turning a call away costs, and within a millisecond all of them are the same. So while
+   * a circuit is open there are no more of them than milliseconds, however many calls there are.
+   */
+  private rejection(circuit: Circuit.Circuit, now: number): Rejected {
+    const state = circuit.state === "half-open" || circuit.state === "isolated" ? circuit.state : "open"
+    const remaining = Circuit.retryAfter(circuit, now)
+    // In whole milliseconds, up: whoever waits for just as long is not too early by the fraction of one.
+    const millis = remaining === undefined ? undefined : Math.ceil(remaining)
+    if (this.lastRejection?.state !== state || this.lastRejection.millis !== millis) {
+      const retryAfter = millis === undefined ? undefined : Duration.millis(millis)
+      const error = withoutStack(() => new CircuitOpen({ name: this.name, state, retryAfter }))
+      this.lastRejection = { state, millis, error, failure: Effect.fail(error) }
+    }
+    return this.lastRejection
   }
 
   // --------------------------------------------------------------------------------------------------------- one step
@@ -278,7 +318,7 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
   /** Counts the outcome of a call, and takes its permit back. */
   private count(permit: Circuit.Permit, { failed, failure, retryAfter }: Observed, clock: Clock.Clock): Told {
     const now = Time.monotonicMillis(clock)
-    const duration = now - permit.startedAt
+    const duration = this.timed ? now - permit.startedAt : 0
     const result = { failed, duration, failure, retryAfter }
     const step = Circuit.record(this.parts.config, this.cell.current, permit, result, now)
     const changed = this.commit(step)
@@ -299,10 +339,8 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
   /** Makes a step the state of the breaker, and publishes the changes of state in it. */
   private commit({ circuit, transitions }: Circuit.Step): Told {
     this.cell.current = circuit
-    const told = transitions.reduce<Told>(
-      (before, transition) => both(before, this.changed(transition)),
-      undefined
-    )
+    let told: Told
+    for (const transition of transitions) told = both(told, this.changed(transition))
     const problem = this.parts.openFor.takeProblem()
     return problem === undefined
       ? told
@@ -358,7 +396,7 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
           clock,
           restore,
           (permit): Effect.Effect<CircuitBreaker.Permit, CircuitOpen, Scope.Scope> => {
-            if (permit === undefined) return restore(this.reject(clock))
+            if (permit === undefined) return restore(this.reject(Time.monotonicMillis(clock)))
             const held = new HeldPermit(this, permit)
             return Effect.as(
               Effect.addFinalizer(() => this.record(held, Condition.ignored)),

@@ -14,6 +14,7 @@ import { withoutSpan } from "../context.js"
 import * as Listeners from "../listeners.js"
 import { nameOf } from "../policy.js"
 import * as Time from "../time.js"
+import { type Call, withCall } from "./call.js"
 
 export const TypeId: RetryBudget.TypeId = Symbol.for("effect-resilience/RetryBudget") as RetryBudget.TypeId
 
@@ -89,6 +90,13 @@ export class Budget implements RetryBudget.RetryBudget {
   }
 
   // ------------------------------------------------------------------------------------------------------- for policies
+
+  /** Runs a call of a policy that this budget pays for. */
+  during(
+    body: (call: Call) => Effect.Effect<unknown, unknown, unknown>
+  ): Effect.Effect<unknown, unknown, unknown> {
+    return withCall(this, body)
+  }
 
   requested(fiber: RunningFiber): void {
     this.counts.requests += 1

@@ -1,13 +1,10 @@
-/**
- * How a retry or a hedge uses its budget in one call. This file knows the budget by its type alone, so that a retry without
- * a budget brings none of it along.
- */
+/** What a retry or a hedge has taken from its budget in one call. */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
-import * as FiberRef from "effect/FiberRef"
 import type * as FailureCondition from "../../FailureCondition.js"
 import type * as RetryBudget from "../../RetryBudget.js"
+import { withService } from "../context.js"
 import type { Budget, Withdrawal } from "./budget.js"
 
 type Body = Effect.Effect<unknown, unknown, unknown>
@@ -75,25 +72,13 @@ const funded = (budget: Budget, call: Call | undefined): boolean => call?.isFund
 /** The call that is being made, for policies further inside. */
 const CurrentCall = Context.GenericTag<Call>("effect-resilience/RetryBudget/Call")
 
-/**
- * Runs a call that uses a budget, an instance or the effect that finds one, from its beginning to its end. Policies further
- * inside find the call in the context, which is set and set back by hand, in the frame that ends the call anyway.
- */
-export const withBudget = (source: RetryBudget.Source, body: (call: Call) => Body): Body => {
-  const run = (budget: RetryBudget.RetryBudget): Body =>
-    Effect.uninterruptibleMask((restore) =>
-      Effect.withFiberRuntime((fiber) => {
-        const before = fiber.currentContext
-        const outer = before.unsafeMap.get(CurrentCall.key) as Call | undefined
-        const call = new Call(budget as Budget, outer, fiber)
-        const marked = FiberRef.set(FiberRef.currentContext, Context.add(before, CurrentCall, call))
-        return Effect.flatMap(marked, () =>
-          Effect.flatMap(Effect.exit(restore(Effect.suspend(() => body(call)))), (exit) => {
-            call.end()
-            return Effect.zipRight(FiberRef.set(FiberRef.currentContext, before), exit)
-          })
-        )
-      })
+/** Runs a call that uses a budget from its beginning to its end. Policies further inside find the call in the context. */
+export const withCall = (budget: Budget, body: (call: Call) => Body): Body =>
+  Effect.withFiberRuntime((fiber) =>
+    withService(
+      CurrentCall,
+      ({ unsafeMap }) => new Call(budget, unsafeMap.get(CurrentCall.key) as Call | undefined, fiber),
+      body,
+      (call) => call.end()
     )
-  return Effect.isEffect(source) ? Effect.flatMap(source, run) : run(source)
-}
+  )

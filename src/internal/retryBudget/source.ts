@@ -1,0 +1,16 @@
+/**
+ * How a retry or a hedge comes by its budget. This file knows the budget by its type alone, so that a retry without a budget
+ * brings none of it along.
+ */
+import * as Effect from "effect/Effect"
+import type * as RetryBudget from "../../RetryBudget.js"
+import type { Budget } from "./budget.js"
+import type { Call } from "./call.js"
+
+type Body = Effect.Effect<unknown, unknown, unknown>
+
+/** Runs a call that uses a budget: an instance, or the effect that finds one. */
+export const withBudget = (source: RetryBudget.Source, body: (call: Call) => Body): Body => {
+  const run = (budget: RetryBudget.RetryBudget): Body => (budget as Budget).during(body)
+  return Effect.isEffect(source) ? Effect.flatMap(source, run) : run(source)
+}
