@@ -72,7 +72,12 @@ export interface Options<E1 = never, R1 = never, E2 = never, R2 = never> {
  * **Time line**
  *
  * At the limit the effect is interrupted. The failure comes back when its finalizers are done, or at once with
- * `disconnect`. When the effect finishes first, its exit comes back as it was.
+ * `disconnect`. When the effect finishes first, its exit comes back as it was. Either way, what it forked ends with it.
+ *
+ * **Compared with `Effect.timeout`**
+ *
+ * The meaning is the same, at a fraction of the cost, because the effect runs in the fiber of the caller where it can. There
+ * it sees the caller's fiber id, and a `FiberRef` made with `fork` or `join` is neither forked nor joined.
  *
  * **Adds** `TimeoutExceeded`, and the errors and requirements of a computed limit and of the listener.
  *

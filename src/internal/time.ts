@@ -5,9 +5,11 @@
  */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
+import * as DefaultServices from "effect/DefaultServices"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
+import * as Predicate from "effect/Predicate"
 
 /** Milliseconds on the monotonic clock, with fractions. Only differences between two readings mean anything. */
 export const monotonicMillis = (clock: Clock.Clock): number =>
@@ -40,3 +42,35 @@ export const sleepUntil = (clock: Clock.Clock, instant: number): Effect.Effect<v
 /** The clock of the fiber that runs this. */
 export const clockOf = (fiber: Fiber.RuntimeFiber<unknown, unknown>): Clock.Clock =>
   Context.get(fiber.currentDefaultServices, Clock.Clock)
+
+/** The clock of real time. Whatever other clock a fiber has says itself when a sleep is over. */
+export const liveClock: Clock.Clock = Context.get(DefaultServices.liveServices, Clock.Clock)
+
+/** A timer of the host, for what belongs to no fiber. */
+export interface Timer {
+  readonly cancel: () => void
+  /** Whether the program stays alive for it. Not everywhere can that be chosen. */
+  readonly hold: ((held: boolean) => void) | undefined
+  /** `false` when the host's timers have been replaced since, as a test may do. */
+  readonly current: () => boolean
+}
+
+/** Runs a task after a delay of at most {@link maxTimerMillis}, perhaps a fraction of a millisecond too early. */
+export const setTimer = (task: () => void, millis: number): Timer => {
+  const set = setTimeout
+  const handle: unknown = set(task, millis)
+  return {
+    cancel: () => clearTimeout(handle as number),
+    hold: canBeHeld(handle) ? (held) => void (held ? handle.ref() : handle.unref()) : undefined,
+    current: () => set === setTimeout
+  }
+}
+
+const canBeHeld = (handle: unknown): handle is { ref(): unknown; unref(): unknown } =>
+  Predicate.hasProperty(handle, "ref") &&
+  Predicate.isFunction(handle.ref) &&
+  Predicate.hasProperty(handle, "unref") &&
+  Predicate.isFunction(handle.unref)
+
+/** Runs a task when the current one is over, before any timer. */
+export const afterwards = (task: () => void): void => queueMicrotask(task)

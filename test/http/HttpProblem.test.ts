@@ -1,7 +1,7 @@
 import { HttpApp, HttpRouter, HttpServerRespondable, HttpServerResponse } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Duration, Effect, Equal, Exit, Layer, Schema } from "effect"
-import { Bulkhead, CircuitBreaker, Policy, RateLimiter, Retry, Timeout } from "effect-resilience"
+import { Bulkhead, CircuitBreaker, Policy, RateLimiter, Timeout } from "effect-resilience"
 import { HttpProblem } from "effect-resilience/http"
 import { slot } from "../../src/internal/respondable.js"
 import { request, serving, told } from "./support/protectionServer.js"

@@ -67,7 +67,7 @@ const runInterruptedAt = <A, E>(step: number, program: Effect.Effect<A, E>): Run
 class World implements Clock.Clock {
   readonly [Clock.ClockTypeId]: Clock.ClockTypeId = Clock.ClockTypeId
   readonly tasks: Array<() => void> = []
-  private timers: Array<{ readonly at: number; readonly fire: () => void }> = []
+  private timers: Array<{ readonly at: number; fire: () => void }> = []
   now = 0
 
   unsafeCurrentTimeMillis = () => this.now
@@ -78,12 +78,18 @@ class World implements Clock.Clock {
   sleep(duration: Duration.Duration): Effect.Effect<void> {
     // Like the timers of JavaScript, which do not wait any longer than that.
     if (Duration.toMillis(duration) > 2 ** 31 - 1) return Effect.never
-    return Effect.async((resume) => {
-      const timer = { at: this.now + Duration.toMillis(duration), fire: () => resume(Effect.void) }
+    // `Effect.async` begins one step before it can be interrupted. A timer set in that step would stay.
+    return Effect.uninterruptibleMask((restore) => {
+      const timer = { at: this.now + Duration.toMillis(duration), fire: () => {} }
       this.timers.push(timer)
-      return Effect.sync(() => {
-        this.timers = this.timers.filter((other) => other !== timer)
+      const wait = Effect.async<void>((resume) => {
+        timer.fire = () => resume(Effect.void)
       })
+      return Effect.onInterrupt(restore(wait), () =>
+        Effect.sync(() => {
+          this.timers = this.timers.filter((other) => other !== timer)
+        })
+      )
     })
   }
 
