@@ -230,6 +230,7 @@ export interface GeneralOptions extends BaseOptions {
   readonly condition?: undefined
   readonly abortWhen?: undefined
   readonly disposeResult?: undefined
+  readonly disposeError?: undefined
   readonly onAbort?: undefined
 }
 
@@ -254,6 +255,8 @@ export interface Options<A, E> extends BaseOptions {
     NoHint | ((failure: FailureCondition.Failed<A, E>) => Duration.DurationInput | undefined) | undefined
   /** Gives back what a failed result holds, when another attempt replaces it. Runs once for each, not interruptibly. */
   readonly disposeResult?: ((result: A) => Effect.Effect<unknown, never, unknown>) | undefined
+  /** The same for what an error holds. */
+  readonly disposeError?: ((error: E) => Effect.Effect<unknown, never, unknown>) | undefined
   /** Called when another attempt is decided on, before the delay. */
   readonly onRetryScheduled?:
     ((event: Scheduled<A, E>) => Effect.Effect<unknown, unknown, unknown>) | undefined
@@ -478,8 +481,8 @@ const begin = (plan: Plan, self: Body, call: Call | undefined): Body =>
 
 const attempt = (run: Run, number: number, current: Attempt | undefined): Body => {
   const { condition, options } = run.plan
-  if (options.disposeResult !== undefined) {
-    return proceed(run, number, attemptDisposing(run, number, current, options.disposeResult))
+  if (options.disposeResult !== undefined || options.disposeError !== undefined) {
+    return proceed(run, number, attemptDisposing(run, number, current))
   }
   const onFailure = (cause: Cause.Cause<unknown>): Body => ended(run, number, Exit.failCause(cause))
   const body = knowing(current, run.self)
@@ -516,12 +519,7 @@ const proceed = (run: Run, number: number, decided: Decided): Body =>
  * An attempt whose result has to be given back when another attempt replaces it. From its end on the result is this retry's,
  * so that neither an interruption nor a listener that fails can lose it.
  */
-const attemptDisposing = (
-  run: Run,
-  number: number,
-  current: Attempt | undefined,
-  disposeResult: (result: unknown) => Effect.Effect<unknown, never, unknown>
-): Decided =>
+const attemptDisposing = (run: Run, number: number, current: Attempt | undefined): Decided =>
   Effect.uninterruptibleMask((restore) =>
     Effect.flatMap(knowing(current, Effect.exit(restore(run.self))), (exit): Decided => {
       const decided = restore(
@@ -530,8 +528,8 @@ const attemptDisposing = (
           return failed === undefined ? Effect.succeed(exit) : decide(run, number, exit, failed)
         })
       )
-      if (Exit.isFailure(exit)) return decided
-      const dispose = Effect.suspend(() => disposeResult(exit.value))
+      const dispose = disposal(run.plan.options, exit)
+      if (dispose === undefined) return decided
       return Effect.flatMap(
         Effect.onError(decided, () => dispose),
         (next): Decided =>
@@ -539,6 +537,17 @@ const attemptDisposing = (
       )
     })
   )
+
+/** What gives back what an exit holds; `undefined` when there is nothing to give back. */
+const disposal = (
+  { disposeError, disposeResult }: Options<unknown, unknown>,
+  exit: Exit.Exit<unknown, unknown>
+): Effect.Effect<unknown, never, unknown> | undefined => {
+  if (Exit.isSuccess(exit)) return disposeResult && Effect.suspend(() => disposeResult(exit.value))
+  if (disposeError === undefined) return undefined
+  const failed = Condition.failed(exit)
+  return failed?._tag === "Error" ? Effect.suspend(() => disposeError(failed.error)) : undefined
+}
 
 /** Another attempt, and when. */
 interface Next {

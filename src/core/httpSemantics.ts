@@ -116,12 +116,23 @@ const cutShort: ReadonlySet<string> = new Set([
 /** How deep errors are looked into. Deeper ones are not made by any client. */
 const maxDepth = 8
 
+/** Where a request was to go. */
+export interface Target {
+  readonly hostname: string
+  readonly port: number
+}
+
 /**
  * Whether an error says that the request was certainly not sent, so that sending it cannot be sending it twice. Clients
- * hide the reason: `fetch` in the `cause`, connections to several addresses in `errors`, all of which have to say so.
+ * hide the reason: `fetch` in the `cause`, connections to several addresses in `errors`, all of which have to say so. An error
+ * that names another place than the target comes after a redirect, which somebody has sent.
  */
-export const wasNeverSent = (error: unknown): boolean =>
-  says(error, ({ code, message, syscall }) => {
+export const wasNeverSent = (error: unknown, target?: Target): boolean =>
+  says(error, ({ code, hostname, message, port, syscall }) => {
+    if (target !== undefined) {
+      if (typeof port === "number" && port !== target.port) return false
+      if (typeof hostname === "string" && hostname !== target.hostname) return false
+    }
     if (beforeSending.has(code)) return true
     if (inConnecting.has(code)) return syscall === "connect"
     return (code === "ECONNRESET" || code === "EPROTO") && handshake.test(message)
@@ -136,6 +147,8 @@ interface Coded {
   readonly code: string
   readonly message: string
   readonly syscall: unknown
+  readonly hostname: unknown
+  readonly port: unknown
 }
 
 const says = (error: unknown, holds: (coded: Coded) => boolean, depth: number = 0): boolean => {
@@ -144,9 +157,14 @@ const says = (error: unknown, holds: (coded: Coded) => boolean, depth: number = 
     return error.errors.every((each) => says(each, holds, depth + 1))
   }
   if ("code" in error && typeof error.code === "string") {
-    const message = "message" in error && typeof error.message === "string" ? error.message : ""
-    const syscall = "syscall" in error ? error.syscall : undefined
-    if (holds({ code: error.code, message, syscall })) return true
+    const coded = {
+      code: error.code,
+      message: "message" in error && typeof error.message === "string" ? error.message : "",
+      syscall: "syscall" in error ? error.syscall : undefined,
+      hostname: "hostname" in error ? error.hostname : undefined,
+      port: "port" in error ? error.port : undefined
+    }
+    if (holds(coded)) return true
   }
   return "cause" in error && says(error.cause, holds, depth + 1)
 }

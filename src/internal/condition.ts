@@ -98,6 +98,15 @@ export const speaksOf = <A, E>(
   }
 }
 
+/** The hint that a condition reads itself, whatever it says of the exit. */
+export const hintIn = <A, E>(
+  condition: FailureCondition.FailureCondition<A, E>,
+  seen: FailureCondition.Failed<A, E>
+): Duration.Duration | undefined => {
+  const outcome = hinted(flatten(condition), seen, failure)
+  return outcome._tag === "Failure" ? outcome.retryAfter : undefined
+}
+
 type Part<A, E> = FailureCondition.Options<A, E> | FailureCondition.Classifier<A, E>
 
 const flatten = <A, E>(condition: FailureCondition.FailureCondition<A, E>): ReadonlyArray<Part<A, E>> =>

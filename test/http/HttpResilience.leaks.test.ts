@@ -129,8 +129,11 @@ const scenarios: ReadonlyArray<Scenario> = [
     aborts: true,
     answers: () => Servers.eachPath(failing, Servers.hang, fine),
     protect: (client) =>
-      client.pipe(HttpResilience.hedge({ delay: "1 millis" }), HttpResilience.retry(atOnce), (inner) =>
-        HttpClient.transformResponse(HttpClient.withScope(inner), (response) => response)
+      client.pipe(
+        HttpResilience.timeout("40 millis"),
+        HttpResilience.hedge({ delay: "1 millis" }),
+        HttpResilience.retry({ ...atOnce, times: 20 }),
+        (inner) => HttpClient.transformResponse(HttpClient.withScope(inner), (response) => response)
       ) as Client,
     call: Effect.scoped,
     outcome: isFine

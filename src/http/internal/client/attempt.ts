@@ -20,30 +20,25 @@ import * as Scope from "effect/Scope"
 import { failedCause } from "../../../internal/condition.js"
 import * as Time from "../../../internal/time.js"
 import * as Hints from "./hints.js"
-import { abort, closeWith } from "./response.js"
+import { canHaveArrived } from "./sent.js"
+import { abort, closeWith, forget, holdIn } from "./response.js"
 
 type Request = HttpClientRequest.HttpClientRequest
 type Response = HttpClientResponse.HttpClientResponse
 type Client<E, R> = HttpClient.HttpClient.With<E, R>
 
-/** How often a call has been sent again. */
-interface Counter {
-  resends: number
-}
-
-/** Sends a request that has been prepared; what counts how often is handed on to policies further inside. */
-export type Send<E, R> = (request: Request, counter?: Counter) => Effect.Effect<Response, E, R>
+/** Sends a request that has been prepared, for somebody who answers for its response. */
+export type Send<E, R> = (request: Request, owner?: Owner) => Effect.Effect<Response, E, R>
 
 /** A client that is made of another one by what happens between a prepared request and its response. */
 export const transform = <E, R, E2, R2>(
   client: Client<E, R>,
   exchange: (send: Send<E, R>, request: Request) => Effect.Effect<Response, E2, R2>
 ): Client<E2, R2> => {
-  const send = sender(client)
-  const transformed: Client<E | E2, R | R2> = HttpClient.transform(client, (_, request) =>
-    exchange(send, request)
+  const transformed = transformWhole(client, (send, prepared) =>
+    Effect.flatMap(prepared, (request) => exchange(send, request))
   )
-  // What the other client fails with is left to the exchange, which may handle it.
+  // A request that cannot be prepared fails as it does without the exchange.
   return transformed as unknown as Client<E2, R2>
 }
 
@@ -53,21 +48,34 @@ export const transformWhole = <E, R, E2, R2>(
   exchange: (send: Send<E, R>, prepared: Effect.Effect<Request, E, R>) => Effect.Effect<Response, E2, R2>
 ): Client<E2, R2> => {
   const send = sender(client)
-  const prepare = preparationOf<E, R>(client)
-  if (prepare === undefined)
-    return transform(client, (send, request) => exchange(send, Effect.succeed(request)))
-  return HttpClient.makeWith<E, R, E2, R2>((prepared) => exchange(send, prepared), prepare)
+  return makeOurs<E, R, E2, R2>((prepared) => exchange(send, prepared), preparationOf(client))
+}
+
+/** What clients that are made here do with a request. Any other client may be the one that sends. */
+const ours = new WeakSet<object>()
+
+/** A client that is known to be one of ours, also when its requests are prepared further. */
+export const makeOurs = <E, R, E2, R2>(
+  postprocess: (prepared: Effect.Effect<Request, E, R>) => Effect.Effect<Response, E2, R2>,
+  prepare: HttpClient.HttpClient.Preprocess<E, R>
+): Client<E2, R2> => {
+  ours.add(postprocess)
+  return HttpClient.makeWith<E, R, E2, R2>(postprocess, prepare)
 }
 
 // --------------------------------------------------------------------------------------------------------- one attempt
 
 const sender = <E, R>(client: Client<E, R>): Send<E, R> => {
   const plain = afterPreparation(client)
+  const isOurs = ours.has(postprocessOf(client))
   let scoped: Send<E, R | Scope.Scope> | undefined
-  return (request, counter = counters.get(request)) =>
+  return (request, owner) =>
     Effect.withFiberRuntime((fiber) => {
       const copy = copyOf(request)
-      if (counter !== undefined) counters.set(copy, counter)
+      if (owner !== undefined) {
+        owners.set(copy, owner)
+        if (!isOurs) owner.call.handedOver = true
+      }
       const around = fiber.currentContext.unsafeMap.get(Scope.Scope.key) as Scope.Scope | undefined
       if (around === undefined) return plain(copy)
       if (!belongsToScope(request)) return inScope(plain(copy), around)
@@ -83,19 +91,25 @@ const copyOf = (request: Request): Request => {
 
 type Postprocess<E, R> = (request: Effect.Effect<Request, E, R>) => Effect.Effect<Response, E, R>
 
-/** What is done with a request that has been prepared. */
-export const afterPreparation = <E, R>(client: Client<E, R>): Send<E, R> => {
+/** What is done with a request once it has been prepared. A client that does not tell these two apart does both. */
+export const postprocessOf = <E, R>(client: Client<E, R>): Postprocess<E, R> => {
   const postprocess = Predicate.hasProperty(client, "postprocess") ? client.postprocess : undefined
-  if (typeof postprocess !== "function") return client.execute
-  return (request) => (postprocess as Postprocess<E, R>)(Effect.succeed(request))
+  return typeof postprocess === "function"
+    ? (postprocess as Postprocess<E, R>)
+    : (request) => Effect.flatMap(request, client.execute)
+}
+
+const afterPreparation = <E, R>(client: Client<E, R>): Send<E, R> => {
+  const postprocess = postprocessOf(client)
+  return (request) => postprocess(Effect.succeed(request))
 }
 
 /** What is done to a request before it is sent, however often that is. */
-export const preparationOf = <E, R>(
-  client: Client<E, R>
-): HttpClient.HttpClient.Preprocess<E, R> | undefined => {
+export const preparationOf = <E, R>(client: Client<E, R>): HttpClient.HttpClient.Preprocess<E, R> => {
   const preprocess = Predicate.hasProperty(client, "preprocess") ? client.preprocess : undefined
-  return typeof preprocess === "function" ? (preprocess as HttpClient.HttpClient.Preprocess<E, R>) : undefined
+  return typeof preprocess === "function"
+    ? (preprocess as HttpClient.HttpClient.Preprocess<E, R>)
+    : Effect.succeed
 }
 
 /** The requests of `HttpClient.withScope`, which aborts them when its scope closes and not before. */
@@ -104,7 +118,8 @@ const scopedRequests = globalValue(
   () => new WeakMap<Request, AbortController>()
 )
 
-const belongsToScope = (request: Request): boolean => scopedRequests.has(request)
+/** One that was sent in a scope before, which has closed, belongs to none any more. */
+const belongsToScope = (request: Request): boolean => scopedRequests.get(request)?.signal.aborted === false
 
 /**
  * Gives an attempt a scope of its own, which closes with the attempt when there is no response, else with the response or
@@ -155,16 +170,32 @@ const watched = (
 
 // ------------------------------------------------------------------------------------------------- the attempts of a call
 
-/** The counter of a call by its attempts: policies that repeat inside of one another count together. */
-const counters = new WeakMap<Request, Counter>()
+/** What the policies around a call know of it together. */
+interface Call {
+  /** How often it has been sent again. */
+  resends: number
+  /** Whether the running attempt has come as far as the client that sends. */
+  handedOver: boolean
+}
+
+/** Whoever answers for the response of an attempt. */
+interface Owner {
+  readonly call: Call
+  readonly held: Set<Response>
+}
+
+/** The owner of an attempt, for policies further inside. */
+const owners = new WeakMap<Request, Owner>()
 
 /**
- * The attempts of one call under one policy that may make several. It holds on to every response that they bring until the
- * call is over; then it lets all of them go but the one that comes back.
+ * The attempts of one call under one policy. It answers for every response that they bring: what comes back goes over to the
+ * policy around this one, if there is one, and all others are let go. So no response is lost, wherever an interruption comes.
  */
-export class Attempts<E, R> {
-  private readonly held = new Set<Response>()
-  private counter: Counter | undefined
+export class Attempts<E, R> implements Owner {
+  readonly held = new Set<Response>()
+  call: Call = { resends: 0, handedOver: false }
+  private outer: Owner | undefined
+  private begun = false
   private over = false
 
   constructor(private readonly send: Send<E, R>) {}
@@ -172,25 +203,48 @@ export class Attempts<E, R> {
   /** One attempt: the first as it is, each further one marked in its span as OpenTelemetry has it. */
   attempt(request: Request): Effect.Effect<Response, E, R> {
     return Effect.suspend(() => {
-      if (this.counter === undefined) {
-        this.counter = counters.get(request) ?? { resends: 0 }
-        return this.hold(this.send(request, this.counter))
+      if (!this.begun) {
+        this.begun = true
+        this.outer = owners.get(request)
+        if (this.outer !== undefined) this.call = this.outer.call
+        this.call.handedOver = false
+        return this.hold(this.send(request, this))
       }
-      this.counter.resends += 1
-      const sent = this.hold(this.send(request, this.counter))
-      return Effect.annotateSpans(sent, "http.request.resend_count", this.counter.resends)
+      this.call.resends += 1
+      this.call.handedOver = false
+      return Effect.annotateSpans(
+        this.hold(this.send(request, this)),
+        "http.request.resend_count",
+        this.call.resends
+      )
     })
+  }
+
+  /** Whether the request of the attempt that failed with this can have arrived. */
+  mayHaveArrived(error: unknown, request: Request): boolean {
+    return canHaveArrived(error, request, this.call.handedOver)
   }
 
   /** Runs the policy over the attempts, and lets go of what does not come back. */
   run<A extends Response, E2, R2>(policy: Effect.Effect<A, E2, R2>): Effect.Effect<A, E2, R2> {
-    return Effect.onExit(policy, (exit) => {
-      this.over = true
-      const back = responseOf(exit)
-      return Effect.forEach(this.held, (response) => (response === back ? Effect.void : abort(response)), {
-        discard: true
+    return Effect.uninterruptibleMask((restore) =>
+      Effect.flatMap(Effect.exit(restore(policy)), (exit) => {
+        this.over = true
+        const back = responseOf(exit)
+        if (back !== undefined) this.handOn(back)
+        if (this.held.size === 0) return exit
+        const cleared = Effect.forEach([...this.held], abort, { discard: true })
+        if (back === undefined) return Effect.zipRight(cleared, exit)
+        // The caller may be interrupted meanwhile, and then takes nothing.
+        const taken = Effect.onInterrupt(restore(Effect.void), () => abort(back))
+        return Effect.zipRight(Effect.zipRight(cleared, taken), exit)
       })
-    })
+    )
+  }
+
+  private handOn(response: Response): void {
+    forget(response)
+    if (this.outer !== undefined) holdIn(this.outer.held, response)
   }
 
   private hold(attempt: Effect.Effect<Response, E, R>): Effect.Effect<Response, E, R> {
@@ -200,7 +254,7 @@ export class Attempts<E, R> {
         if (response === undefined) return exit
         // The loser of a race may answer when nobody waits for it any more.
         if (this.over) return Effect.zipRight(abort(response), exit)
-        this.held.add(response)
+        holdIn(this.held, response)
         return Effect.zipRight(noteHint(response), exit)
       })
     )
@@ -214,19 +268,6 @@ const noteHint = (response: Response): Effect.Effect<void> =>
         Effect.sync(() => Hints.note(response, Time.wallMillis(clock)))
       )
     : Effect.void
-
-/** The same for a single attempt. */
-export const noting = <E, R>(attempt: Effect.Effect<Response, E, R>): Effect.Effect<Response, E, R> =>
-  Effect.matchCauseEffect(attempt, {
-    onSuccess: (response) => Effect.as(noteHint(response), response),
-    onFailure: (cause) => {
-      const response = responseOf(Exit.failCause(cause))
-      return Effect.zipRight(
-        response === undefined ? Effect.void : noteHint(response),
-        Effect.failCause(cause)
-      )
-    }
-  })
 
 /** The response that an exit brings: its result, or that of an error about a response. */
 export const responseOf = (exit: Exit.Exit<unknown, unknown>): Response | undefined => {

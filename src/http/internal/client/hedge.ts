@@ -26,9 +26,9 @@ export const make = <P extends Part.Any>(options: HttpResilience.HedgeOptions): 
     transform(client, (send, request) =>
       Effect.contextWithEffect((context: Context.Context<never>) => {
         const may = permissions(request, options, context)
-        if (!may.arriveTwice || !may.sendTwice) return send(request)
         const attempts = new Attempts(send)
-        return attempts.run(policy(attempts.attempt(request)))
+        const attempt = attempts.attempt(request)
+        return attempts.run(may.arriveTwice && may.sendTwice ? policy(attempt) : attempt)
       })
     )
   )

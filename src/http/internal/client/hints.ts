@@ -7,7 +7,9 @@ type Response = HttpClientResponse.HttpClientResponse
 
 const noted = new WeakMap<Response, number>()
 
-export const isHinting = (response: Response): boolean => response.headers["retry-after"] !== undefined
+/** Only a failure asks for anything. */
+export const isHinting = (response: Response): boolean =>
+  response.status >= 400 && response.headers["retry-after"] !== undefined
 
 /** Notes `Retry-After` at the time when the response arrived. */
 export const note = (response: Response, now: number): void => {

@@ -1,21 +1,15 @@
 /** What the exit of a request means to each policy, where the user says nothing else. */
 import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import * as Duration from "effect/Duration"
-import * as Exit from "effect/Exit"
 import * as Predicate from "effect/Predicate"
-import {
-  asksForPatience,
-  healthOf,
-  isTransient,
-  wasCutShort,
-  wasNeverSent
-} from "../../../core/httpSemantics.js"
+import { asksForPatience, healthOf, isTransient, wasCutShort } from "../../../core/httpSemantics.js"
 import type * as FailureCondition from "../../../FailureCondition.js"
 import * as Condition from "../../../internal/condition.js"
 import * as Policy from "../../../Policy.js"
 import { TimeoutExceeded } from "../../../Timeout.js"
 import { isResponseError } from "./attempt.js"
 import * as Hints from "./hints.js"
+import { Sent } from "./sent.js"
 
 type Response = HttpClientResponse.HttpClientResponse
 type Seen = FailureCondition.Failed<Response, unknown>
@@ -27,11 +21,12 @@ type Fate =
   | { readonly _tag: "Answered"; readonly response: Response }
   | { readonly _tag: "TimedOut" }
   | { readonly _tag: "Rejected"; readonly rejection: Policy.Rejection }
-  | { readonly _tag: "Lost"; readonly neverSent: boolean }
+  | { readonly _tag: "Lost" }
   /** The request was never valid, the response could not be read, or an error that is not about HTTP. */
   | { readonly _tag: "Other" }
 
 const other: Fate = { _tag: "Other" }
+const lost: Fate = { _tag: "Lost" }
 
 const fateOf = (seen: Seen): Fate => {
   if (seen._tag === "Result") return { _tag: "Answered", response: seen.result }
@@ -44,14 +39,14 @@ const fateOfError = (error: unknown): Fate => {
   if (isResponseError(error)) {
     if (error.reason === "StatusCode") return { _tag: "Answered", response: error.response }
     if (error.cause instanceof TimeoutExceeded) return { _tag: "TimedOut" }
-    return wasCutShort(error.cause) ? { _tag: "Lost", neverSent: false } : other
+    return wasCutShort(error.cause) ? lost : other
   }
   if (!Predicate.isTagged(error, "RequestError") || !("reason" in error) || error.reason !== "Transport")
     return other
   const cause = "cause" in error ? error.cause : undefined
   // The error of a policy on its way through a client that knows HTTP errors alone.
   if (cause instanceof TimeoutExceeded || Policy.isRejection(cause)) return fateOfError(cause)
-  return { _tag: "Lost", neverSent: wasNeverSent(cause) }
+  return lost
 }
 
 const failureAfter = (millis: number | undefined): FailureCondition.Outcome =>
@@ -161,12 +156,16 @@ const orStandard = (
   const speaks = Condition.speaksOf(condition)
   return (exit) => {
     const outcome = classify(exit)
-    if (outcome._tag === "Ignored") return outcome
-    if (!(Exit.isSuccess(exit) ? speaks.results : speaks.errors)) return standard(exit)
-    if (outcome._tag !== "Failure" || outcome.retryAfter !== undefined) return outcome
     const seen = Condition.failed(exit)
-    const fate = seen === undefined ? other : fateOf(seen)
-    return fate._tag === "Answered" ? failureAfter(hintOf(fate.response)) : outcome
+    if (outcome._tag === "Ignored" || seen === undefined) return outcome
+    const isSilent = seen._tag === "Result" ? !speaks.results : seen._tag === "Error" && !speaks.errors
+    const said = isSilent ? standard(exit) : outcome
+    if (said._tag !== "Failure") return said
+    const own = Condition.hintIn(condition, seen)
+    if (own !== undefined) return { _tag: "Failure", retryAfter: own }
+    if (said.retryAfter !== undefined) return said
+    const fate = fateOf(seen)
+    return fate._tag === "Answered" ? failureAfter(hintOf(fate.response)) : said
   }
 }
 
@@ -182,15 +181,11 @@ export const ofUsefulness = (condition: UserCondition | undefined): Classifier =
   orStandard(condition, usefulness)
 
 /** The same, for requests that may be sent again only when they have not been sent. */
-export const onlyNeverSent =
+export const unlessSent =
   (classify: Classifier): Classifier =>
   (exit) => {
+    const seen = Condition.failed(exit)
+    if (seen?._tag === "Error") return seen.error instanceof Sent ? Condition.ignored : classify(exit)
     const outcome = classify(exit)
-    return outcome._tag !== "Failure" || isNeverSent(exit) ? outcome : Condition.ignored
+    return outcome._tag === "Failure" ? Condition.ignored : outcome
   }
-
-const isNeverSent = (exit: Exit.Exit<Response, unknown>): boolean => {
-  const seen = Condition.failed(exit)
-  const fate = seen === undefined ? other : fateOf(seen)
-  return fate._tag === "Rejected" || (fate._tag === "Lost" && fate.neverSent)
-}

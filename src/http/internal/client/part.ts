@@ -1,5 +1,5 @@
 /** What makes a function from client to client a part. */
-import * as HttpClient from "@effect/platform/HttpClient"
+import type * as HttpClient from "@effect/platform/HttpClient"
 import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import type * as Effect from "effect/Effect"
@@ -7,6 +7,7 @@ import { identity } from "effect/Function"
 import * as Predicate from "effect/Predicate"
 import * as Policy from "../../../Policy.js"
 import type * as HttpResilience from "../../HttpResilience.js"
+import { Attempts, transform } from "./attempt.js"
 
 export const PartTypeId: HttpResilience.PartTypeId = Symbol.for(
   "effect-resilience/http/Part"
@@ -49,4 +50,10 @@ export const exchanging = <P extends Any>(
     attempt: Effect.Effect<HttpClientResponse.HttpClientResponse, E, R>,
     request: HttpClientRequest.HttpClientRequest
   ) => Effect.Effect<HttpClientResponse.HttpClientResponse, unknown, unknown>
-): P => make(described, (client) => HttpClient.transform(client, exchange))
+): P =>
+  make(described, (client) =>
+    transform(client, (send, request) => {
+      const attempts = new Attempts(send)
+      return attempts.run(exchange(attempts.attempt(request), request))
+    })
+  )

@@ -23,34 +23,61 @@ export const closeWith = (response: Response, close: Effect.Effect<void>): void 
   closers.set(response, close)
 }
 
-/** A response that stands in for another one is let go with it. */
+const originals = new WeakMap<Response, Response>()
+
+/** A response that stands in for another one is that one, when it is let go. */
 export const standsInFor = (response: Response, original: Response): void => {
-  const close = closers.get(original)
-  if (close !== undefined) closers.set(response, close)
+  originals.set(response, original)
+}
+
+const originalOf = (response: Response): Response => {
+  const original = originals.get(response)
+  return original === undefined ? response : originalOf(original)
+}
+
+/** Who holds a response, to be told when it is gone. */
+const holders = new WeakMap<Response, Set<Response>>()
+
+/** Takes a response over from whoever held it. */
+export const holdIn = (holder: Set<Response>, response: Response): void => {
+  const original = originalOf(response)
+  holders.get(original)?.delete(original)
+  holders.set(original, holder)
+  holder.add(original)
+}
+
+/** Nobody here holds it any more. */
+export const forget = (response: Response): void => {
+  const original = originalOf(response)
+  holders.get(original)?.delete(original)
+  holders.delete(original)
 }
 
 const gone = new WeakSet<Response>()
 
 /** Lets a response go whose request has answered and is not to be cut off without need. */
 export const discard = (response: Response): Effect.Effect<void> =>
-  letGo(
-    response,
-    Effect.suspend(() => (isLong(response) ? cutOff(response) : drained(response)))
-  )
+  letGo(response, (original) => (isLong(original) ? cutOff(original) : drained(original)))
 
 /** Lets a response go at once: the request is aborted. */
-export const abort = (response: Response): Effect.Effect<void> =>
-  letGo(
-    response,
-    Effect.suspend(() => cutOff(response))
-  )
+export const abort = (response: Response): Effect.Effect<void> => letGo(response, cutOff)
 
-const letGo = (response: Response, how: Effect.Effect<unknown>): Effect.Effect<void> =>
+const letGo = (
+  response: Response,
+  how: (original: Response) => Effect.Effect<unknown>
+): Effect.Effect<void> =>
   Effect.suspend(() => {
-    if (gone.has(response)) return Effect.void
-    gone.add(response)
-    const close = closers.get(response) ?? Effect.void
-    return Effect.uninterruptible(Effect.zipRight(how, close))
+    const original = originalOf(response)
+    forget(original)
+    if (gone.has(original)) return Effect.void
+    gone.add(original)
+    const close = closers.get(original) ?? Effect.void
+    return Effect.uninterruptible(
+      Effect.zipRight(
+        Effect.suspend(() => how(original)),
+        close
+      )
+    )
   })
 
 /** The response to a HEAD says how long a body would be. */

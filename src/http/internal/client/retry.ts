@@ -7,6 +7,7 @@ import { optionMillis } from "../../../internal/duration.js"
 import * as Retry from "../../../Retry.js"
 import type * as HttpResilience from "../../HttpResilience.js"
 import { Attempts, isResponseError, transform } from "./attempt.js"
+import { Sent } from "./sent.js"
 import * as Meaning from "./meaning.js"
 import * as Part from "./part.js"
 import { permissions } from "./request.js"
@@ -23,14 +24,21 @@ export const make = <P extends Part.Any>(options: HttpResilience.RetryOptions): 
   }
   const classify = Meaning.ofTransience(options.condition)
   const repeatable = withCondition(options, classify)
-  const onlyNeverSent = withCondition(options, Meaning.onlyNeverSent(classify))
+  const onlyNeverSent = withCondition(options, Meaning.unlessSent(classify))
   return Part.make(repeatable, (client) =>
     transform(client, (send, request) =>
       Effect.contextWithEffect((context: Context.Context<never>) => {
         const may = permissions(request, options, context)
-        if (!may.sendTwice) return send(request)
         const attempts = new Attempts(send)
-        return attempts.run((may.arriveTwice ? repeatable : onlyNeverSent)(attempts.attempt(request)))
+        const attempt = attempts.attempt(request)
+        if (!may.sendTwice) return attempts.run(attempt)
+        if (may.arriveTwice) return attempts.run(repeatable(attempt))
+        const knowing = Effect.mapError(attempt, (error) =>
+          attempts.mayHaveArrived(error, request) ? new Sent(error) : error
+        )
+        return attempts.run(
+          Effect.mapError(onlyNeverSent(knowing), (error) => (error instanceof Sent ? error.error : error))
+        )
       })
     )
   )
@@ -46,14 +54,14 @@ const withCondition = (options: HttpResilience.RetryOptions, condition: Meaning.
     budget: options.budget,
     condition,
     disposeResult: discard,
-    onRetryScheduled: (event) =>
-      Effect.zipRight(options.onRetryScheduled?.(event) ?? Effect.void, disposeOfError(event)),
+    disposeError,
+    onRetryScheduled: options.onRetryScheduled,
     onRetry: options.onRetry,
     onExceeded: options.onExceeded
   })
 
 /** A status that was made an error further inside has a response, too. */
-const disposeOfError = ({ failure }: Retry.Scheduled<Response, unknown>): Effect.Effect<void> =>
-  failure._tag === "Error" && isResponseError(failure.error) ? discard(failure.error.response) : Effect.void
+const disposeError = (error: unknown): Effect.Effect<void> =>
+  isResponseError(error) ? discard(error.response) : Effect.void
 
 const defaultSchedule = Backoff.exponential({ base: "200 millis", max: "10 seconds", jitter: "full" })

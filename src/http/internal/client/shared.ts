@@ -1,5 +1,4 @@
 /** The policies that requests share: circuit breakers, bulkheads and rate limiters, one for all or one for each key. */
-import * as HttpClient from "@effect/platform/HttpClient"
 import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -14,7 +13,7 @@ import type * as Policy from "../../../Policy.js"
 import * as RateLimiter from "../../../RateLimiter.js"
 import type * as HttpResilience from "../../HttpResilience.js"
 import { onceChecked } from "../once.js"
-import { noting } from "./attempt.js"
+import { Attempts, transform } from "./attempt.js"
 import * as Meaning from "./meaning.js"
 import * as Part from "./part.js"
 import { originOf } from "./request.js"
@@ -57,14 +56,15 @@ const breaking = <P extends Part.Any>(
 ): P => {
   const classify = Meaning.ofHealth(condition)
   return Part.make(described, (client) =>
-    HttpClient.transform(client, (effect, request) => {
-      const attempt = noting(effect)
-      return Effect.flatMap(breakers, (found) => {
-        if (!isKeyed(found)) return found.protectWhen(classify)(attempt)
+    transform(client, (send, request) =>
+      Effect.flatMap(breakers, (found) => {
+        const attempts = new Attempts(send)
+        const attempt = attempts.attempt(request)
+        if (!isKeyed(found)) return attempts.run(found.protectWhen(classify)(attempt))
         const key = keyOf(request)
-        return key === undefined ? attempt : found.protectWhen(key)(classify)(attempt)
+        return attempts.run(key === undefined ? attempt : found.protectWhen(key)(classify)(attempt))
       })
-    })
+    )
   )
 }
 
@@ -116,11 +116,13 @@ const limiting = <P extends Part.Any>(
   keyOf: KeyOf = originOf
 ): P =>
   Part.make(described, (client) =>
-    HttpClient.transform(client, (effect, request) =>
+    transform(client, (send, request) =>
       Effect.flatMap(limits, (found) => {
-        if (!isKeyed(found)) return found.protect(effect)
+        const attempts = new Attempts(send)
+        const attempt = attempts.attempt(request)
+        if (!isKeyed(found)) return attempts.run(found.protect(attempt))
         const key = keyOf(request)
-        return key === undefined ? effect : found.protect(key)(effect)
+        return attempts.run(key === undefined ? attempt : found.protect(key)(attempt))
       })
     )
   )

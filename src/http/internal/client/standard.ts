@@ -27,15 +27,23 @@ export const standard = <P extends Part.Any>(options: HttpResilience.StandardOpt
   const budget = options.budget === false ? undefined : (options.budget ?? onceChecked(RetryBudget.make()))
 
   const outerToInner = [
-    place(total, (own) => Timeout.make<Part.Any>(own, { name: "total-timeout", body: "buffered" })),
-    place<never>(options.fallback, neverMade),
-    place<never>(options.cache, neverMade),
-    place(options.rateLimiter, Shared.rateLimiter<Part.Any>),
-    place(options.bulkhead, Shared.bulkhead<Part.Any>),
-    place(options.retry ?? {}, (own) => Retry.make<Part.Any>({ ...own, budget: own.budget ?? budget })),
-    place(options.hedge, (own) => Hedge.make<Part.Any>({ ...own, budget: own.budget ?? budget })),
-    place(options.circuitBreaker ?? {}, Shared.circuitBreaker<Part.Any>),
-    place(attempt, (own) => Timeout.make<Part.Any>(own, { name: "attempt-timeout" }))
+    place("totalTimeout", total, (own) =>
+      Timeout.make<Part.Any>(own, { name: "total-timeout", body: "buffered" })
+    ),
+    place<never>("fallback", options.fallback, neverMade),
+    place<never>("cache", options.cache, neverMade),
+    place("rateLimiter", options.rateLimiter, Shared.rateLimiter<Part.Any>),
+    place("bulkhead", options.bulkhead, Shared.bulkhead<Part.Any>),
+    place("retry", options.retry === undefined ? {} : options.retry, (own) =>
+      Retry.make<Part.Any>({ ...own, budget: own.budget ?? budget })
+    ),
+    place("hedge", options.hedge, (own) => Hedge.make<Part.Any>({ ...own, budget: own.budget ?? budget })),
+    place(
+      "circuitBreaker",
+      options.circuitBreaker === undefined ? {} : options.circuitBreaker,
+      Shared.circuitBreaker<Part.Any>
+    ),
+    place("attemptTimeout", attempt, (own) => Timeout.make<Part.Any>(own, { name: "attempt-timeout" }))
   ].filter((part) => part !== undefined)
 
   const kind = "http-client"
@@ -47,10 +55,18 @@ export const standard = <P extends Part.Any>(options: HttpResilience.StandardOpt
 }
 
 const place = <Options>(
+  option: string,
   value: Options | Part.Any | false | undefined,
   make: (options: Options) => Part.Any
-): Part.Any | undefined =>
-  value === false || value === undefined ? undefined : Part.isPart(value) ? value : make(value)
+): Part.Any | undefined => {
+  if (value === false || value === undefined) return undefined
+  if (Part.isPart(value)) return value
+  // A limit is checked where it is read.
+  if (!option.endsWith("Timeout") && (typeof value !== "object" || value === null)) {
+    throw new InvalidOption(constructor, option, value, "options, a part, or false")
+  }
+  return make(value)
+}
 
 const neverMade = (options: never): Part.Any => options
 

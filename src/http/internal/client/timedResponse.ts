@@ -23,13 +23,18 @@ export interface Deadline {
   /** On the monotonic clock. */
   readonly instant: number
   readonly coverage: Coverage
-  /** The error for a body that comes too late, and whoever listens is told. */
-  readonly exceeded: Effect.Effect<TimeoutExceeded>
+  /** The error for a body that comes too late. */
+  readonly error: () => TimeoutExceeded
+  readonly tell: (error: TimeoutExceeded) => Effect.Effect<void>
 }
 
 export class TimedResponse extends Inspectable.Class implements Response {
   readonly [HttpClientResponse.TypeId]: HttpClientResponse.TypeId = HttpClientResponse.TypeId
   readonly [HttpIncomingMessage.TypeId]: HttpIncomingMessage.TypeId = HttpIncomingMessage.TypeId
+
+  /** A body that was read in time can be read again, from memory. */
+  private wasRead = false
+  private error: TimeoutExceeded | undefined
 
   constructor(
     private readonly original: Response,
@@ -93,34 +98,52 @@ export class TimedResponse extends Inspectable.Class implements Response {
   }
 
   private inTime<A, E>(read: Effect.Effect<A, E>): Effect.Effect<A, E | HttpClientError.ResponseError> {
-    return this.limited(read, Effect.fail)
+    return Effect.suspend(() =>
+      this.wasRead
+        ? read
+        : Effect.map(this.limited(read, Effect.fail), (body) => {
+            this.wasRead = true
+            return body
+          })
+    )
   }
 
   private limited<A, E, E2>(
     read: Effect.Effect<A, E>,
     fail: (error: HttpClientError.ResponseError) => Effect.Effect<never, E2>
   ): Effect.Effect<A, E | E2> {
-    const { clock, exceeded, instant } = this.deadline
-    const late = Effect.flatMap(exceeded, (cause) =>
-      Effect.zipRight(
-        abort(this.original),
-        fail(
-          new ResponseError({
-            request: this.request,
-            response: this,
-            reason: "Decode",
-            cause,
-            description: "the body was not read in time"
-          })
-        )
-      )
-    )
-    return Effect.suspend(() =>
+    const { clock, instant } = this.deadline
+    const limited = Effect.suspend(() =>
       withLimit(read, {
         millis: instant - Time.monotonicMillis(clock),
         disconnect: false,
-        onTimeout: () => late
+        onTimeout: () => Effect.flatMap(this.late, fail)
       })
     )
+    // Also before the reading itself has begun.
+    return Effect.onInterrupt(limited, () => abort(this))
   }
+
+  /** The body is too late. The request is aborted first, and whoever listens is told once. */
+  private readonly late = Effect.suspend(() =>
+    Effect.zipRight(
+      abort(this),
+      Effect.map(this.exceeded, (cause) => {
+        const description = "the body was not read in time"
+        return new ResponseError({
+          request: this.request,
+          response: this,
+          reason: "Decode",
+          cause,
+          description
+        })
+      })
+    )
+  )
+
+  private readonly exceeded = Effect.suspend(() => {
+    if (this.error !== undefined) return Effect.succeed(this.error)
+    this.error = this.deadline.error()
+    return Effect.as(this.deadline.tell(this.error), this.error)
+  })
 }

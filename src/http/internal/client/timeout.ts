@@ -40,18 +40,15 @@ export const make = <P extends Part.Any>(input: Input, defaults: Defaults = {}):
   const millis = optionMillis(constructor, "limit", limit, { zero: true, infinite: true })
   const policy = Timeout.timeout({ limit, name, onTimeout })
 
-  const bodyExceeded = (elapsed: number, context: Context.Context<unknown>) =>
-    Effect.suspend(() => {
-      const error = withoutStack(
-        () =>
-          new Timeout.TimeoutExceeded({
-            name: policy.name,
-            limit: Duration.millis(millis),
-            elapsed: Duration.millis(elapsed)
-          })
-      )
-      return Effect.as(Effect.provide(Listeners.notifyShared(policy.name, onTimeout, error), context), error)
-    })
+  const exceeded = (elapsed: number) =>
+    withoutStack(
+      () =>
+        new Timeout.TimeoutExceeded({
+          name: policy.name,
+          limit: Duration.millis(millis),
+          elapsed: Duration.millis(elapsed)
+        })
+    )
 
   const described = {
     kind: policy.kind,
@@ -72,7 +69,8 @@ export const make = <P extends Part.Any>(input: Input, defaults: Defaults = {}):
             clock,
             instant: startedAt + millis,
             coverage,
-            exceeded: Effect.suspend(() => bodyExceeded(Time.monotonicMillis(clock) - startedAt, context))
+            error: () => exceeded(Time.monotonicMillis(clock) - startedAt),
+            tell: (error) => Effect.provide(Listeners.notifyShared(policy.name, onTimeout, error), context)
           }
           return Effect.map(limited, (response): Response => new TimedResponse(response, deadline))
         })
