@@ -21,12 +21,15 @@ export default defineConfig({
   plugins: [docsAsTests()],
   resolve: { alias },
   test: {
-    // By default one processor is left alone, which on a machine with two makes the suite twice as long. Loading Effect
-    // anew for every file would do the same again, so files share a worker and its modules.
+    // By default one processor is left alone, which on a machine with two makes the suite twice as long; and what waits for
+    // sockets leaves another one free. Loading Effect anew for every file would do the same again, so files share a worker
+    // and its modules.
     pool: "threads",
     isolate: false,
-    maxWorkers: "100%",
+    maxWorkers: "150%",
     minWorkers: 1,
+    // Nothing here takes a second by itself; this is for a machine that has other things to do.
+    testTimeout: 30_000,
     include: ["test/**/*.test.ts", "examples/**/*.test.ts", "docs/testing.md"]
   }
 })

@@ -399,7 +399,7 @@ function make(options: Options<unknown, unknown> = {}): (self: Body) => Body {
   }
   const range = { zero: true, infinite: true }
   const maxDuration = optionMillis(policy, "maxDuration", options.maxDuration ?? Infinity, range)
-  const maxHint = optionMillis(policy, "maxHint", options.maxHint ?? defaultMaxHint, range)
+  const maxHint = optionMillis(policy, "maxHint", options.maxHint ?? defaultMaxHintMillis, range)
   const plan: Plan = {
     name,
     condition: Condition.compile(options.condition, { defect: false }),
@@ -420,7 +420,7 @@ function make(options: Options<unknown, unknown> = {}): (self: Body) => Body {
   return Policy.make({ kind: "retry", name, settings }, (self: Body): Body => apply(plan, self))
 }
 
-const defaultMaxHint = Duration.seconds(10)
+const defaultMaxHintMillis = 10_000
 const defaultSchedule = toSchedule({
   growth: { _tag: "exponential", base: 100, factor: 2 },
   jitter: { _tag: "full" },
@@ -481,7 +481,7 @@ const begin = (plan: Plan, self: Body, call: Call | undefined): Body =>
 
 const attempt = (run: Run, number: number, current: Attempt | undefined): Body => {
   const { condition, options } = run.plan
-  if (options.disposeResult !== undefined || options.disposeError !== undefined) {
+  if ((options.disposeResult ?? options.disposeError) !== undefined) {
     return proceed(run, number, attemptDisposing(run, number, current))
   }
   const onFailure = (cause: Cause.Cause<unknown>): Body => ended(run, number, Exit.failCause(cause))
@@ -543,10 +543,10 @@ const disposal = (
   { disposeError, disposeResult }: Options<unknown, unknown>,
   exit: Exit.Exit<unknown, unknown>
 ): Effect.Effect<unknown, never, unknown> | undefined => {
-  if (Exit.isSuccess(exit)) return disposeResult && Effect.suspend(() => disposeResult(exit.value))
-  if (disposeError === undefined) return undefined
   const failed = Condition.failed(exit)
-  return failed?._tag === "Error" ? Effect.suspend(() => disposeError(failed.error)) : undefined
+  const dispose =
+    failed?._tag === "Result" ? disposeResult : failed?._tag === "Error" ? disposeError : undefined
+  return failed && dispose && Effect.suspend(() => dispose(inputOf(failed)))
 }
 
 /** Another attempt, and when. */

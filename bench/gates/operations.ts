@@ -15,7 +15,7 @@ export interface Count {
 let ops = 0
 let timers = 0
 const fibers = new Set<unknown>()
-const timersLeft = new Set<unknown>()
+const timersLeft = new Set<NodeJS.Timeout>()
 
 /** Timers are counted where they are set, whoever sets them. */
 const countTimers = (): void => {
@@ -31,7 +31,7 @@ const countTimers = (): void => {
   }
   globalThis.setTimeout = set as typeof setTimeout
   globalThis.clearTimeout = (timer) => {
-    timersLeft.delete(timer)
+    if (typeof timer === "object") timersLeft.delete(timer)
     clearTimeout(timer)
   }
 }
@@ -68,7 +68,8 @@ const countOnce = async ({ block, call }: Prepared, calls: number): Promise<Coun
   }
   await Effect.runPromise(Fiber.awaitAll(running))
   await quiet()
-  if (timersLeft.size > 0) throw new Error("a timer is left behind")
+  // A timer that holds nothing up may stay for the next call, as that of time limits does.
+  if ([...timersLeft].some((timer) => timer.hasRef())) throw new Error("a timer is left behind")
   return { ops: ops / calls, fibers: fibers.size / calls - 1, timers: timers / calls }
 }
 
