@@ -17,9 +17,11 @@ import {
   Predicate,
   Request,
   RequestResolver,
+  Scheduler,
   Tracer
 } from "effect"
 import { Timeout } from "effect-resilience"
+import { AsyncLocalStorage } from "node:async_hooks"
 import { runToEnd } from "./support/everyStep.js"
 
 const second = Timeout.timeout("1 second")
@@ -275,63 +277,82 @@ describe("a limit 5000 levels deep", () => {
 // ---------------------------------------------------------------------------------------------------------------- timers
 
 describe("the timers of limits in real time", () => {
-  const pending = (timers: ReturnType<typeof watchTimers>) =>
-    timers.handles.filter((handle) => handle.hasRef()).length
+  /** Lets everything run that is ready. */
+  const settled = () => new Promise<void>((resolve) => setImmediate(resolve))
+  const waiting = Effect.async<void>(() => {})
 
-  it("keep a program alive as long as somebody waits, and no longer", async () => {
-    const timers = watchTimers()
-    const fiber = Effect.runFork(
-      Timeout.timeout(
-        Effect.async<void>(() => {}),
-        "1 hour"
-      )
-    )
-    await Promise.resolve()
-    const during = pending(timers)
-    await Effect.runPromise(Fiber.interrupt(fiber))
-    await Promise.resolve()
-    timers.restore()
-    assert.deepStrictEqual([during, pending(timers)], [1, 0])
-  })
-
-  it("are shared by calls with the same limit", async () => {
-    const timers = watchTimers()
-    const call = Timeout.timeout(
-      Effect.async<void>(() => {}),
-      "2 hours"
-    )
-    const fibers = Array.from({ length: 100 }, () => Effect.runFork(call))
-    await Promise.resolve()
-    const during = pending(timers)
-    await Effect.runPromise(Fiber.interruptAll(fibers))
-    await Promise.resolve()
-    timers.restore()
-    assert.deepStrictEqual([during, pending(timers)], [1, 0])
-  })
-
-  it("are few, however many different limits there were", async () => {
+  /** Sees the timers that are set and not cleared until `restore` is called. */
+  const watchLeft = () => {
     const { clearTimeout } = globalThis
     const timers = watchTimers()
-    let cleared = 0
+    const left = new Set<unknown>()
     globalThis.clearTimeout = (handle) => {
-      cleared++
+      left.add(handle)
       clearTimeout(handle)
     }
-    for (let call = 1; call <= 100; call++) {
-      const fiber = Effect.runFork(
-        Timeout.timeout(
-          Effect.async<void>(() => {}),
-          3_600_000 + call
-        )
-      )
-      await Promise.resolve()
-      await Effect.runPromise(Fiber.interrupt(fiber))
+    const restore = () => {
+      timers.restore()
+      globalThis.clearTimeout = clearTimeout
     }
-    await Promise.resolve()
+    return {
+      restore,
+      set: () => timers.set,
+      held: () => timers.handles.filter((handle) => !left.has(handle)).length
+    }
+  }
+
+  it("keep a program alive as long as somebody waits, and no longer", async () => {
+    const timers = watchLeft()
+    const fibers = Array.from({ length: 100 }, () => Effect.runFork(Timeout.timeout(waiting, "1 hour")))
+    await settled()
+    const during = timers.held()
+    await Effect.runPromise(Fiber.interruptAll(fibers))
+    await settled()
     timers.restore()
-    globalThis.clearTimeout = clearTimeout
-    assert.strictEqual(timers.set, 100)
-    assert.isAtLeast(cleared, 84)
+    assert.deepStrictEqual([during, timers.held()], [100, 0])
+  })
+
+  it("are not set at all for what ends at once, or waits for what is there", async () => {
+    const timers = watchLeft()
+    const bodies = [
+      Effect.succeed(1),
+      Effect.promise(() => Promise.resolve(1)),
+      Effect.zipRight(Effect.yieldNow(), Effect.succeed(1))
+    ]
+    for (const body of bodies) await Effect.runPromise(Timeout.timeout(body, "1 hour"))
+    await settled()
+    timers.restore()
+    assert.strictEqual(timers.set(), 0)
+  })
+
+  it("fire in the asynchronous context of their own call", async () => {
+    const context = new AsyncLocalStorage<string>()
+    const seen: Array<string> = []
+    const call = (name: string) =>
+      context.run(name, () => {
+        const body = Effect.onInterrupt(waiting, () =>
+          Effect.sync(() => seen.push(`${name}: ${context.getStore()}`))
+        )
+        return Effect.runPromiseExit(Timeout.timeout(body, 10))
+      })
+    await Promise.all([call("a"), call("b")])
+    assert.deepStrictEqual(seen, ["a: a", "b: b"])
+  })
+
+  it("have nothing to do with one another, whatever becomes of one", async () => {
+    const broken = Object.assign(Object.create(Scheduler.defaultScheduler) as Scheduler.Scheduler, {
+      scheduleTask: () => {
+        throw new Error("no scheduler")
+      }
+    })
+    const call = Timeout.timeout(waiting, 15)
+    const unhandled = (): void => {}
+    process.once("uncaughtException", unhandled)
+    const lost = Effect.runFork(Effect.withScheduler(call, broken))
+    const exit = await Effect.runPromiseExit(call)
+    process.off("uncaughtException", unhandled)
+    lost.unsafeInterruptAsFork(lost.id())
+    assert.isTrue(Exit.isFailure(exit))
   })
 
   it("never say less than the limit", async () => {
@@ -344,7 +365,7 @@ describe("the timers of limits in real time", () => {
 
   it("fire in the order of the limits, many at once", async () => {
     const calls = Array.from({ length: 200 }, (_, call) =>
-      Effect.flip(Timeout.timeout(Effect.never, { limit: call % 2 === 0 ? 20 : 60, name: `${call}` }))
+      Effect.flip(Timeout.timeout(Effect.never, { limit: call % 2 === 0 ? 20 : 300, name: `${call}` }))
     )
     const ended: Array<string> = []
     await Effect.runPromise(
@@ -358,17 +379,19 @@ describe("the timers of limits in real time", () => {
     assert.deepStrictEqual([ended.length, even.length], [200, 100])
   })
 
-  it("follow timers that a test replaces", async () => {
-    const call = Timeout.timeout(
-      Effect.async<void>(() => {}),
-      "90 minutes"
-    )
+  it("follow timers that a test replaces, and those after them", async () => {
+    const call = Timeout.timeout(waiting, "90 minutes")
     await Effect.runPromise(Fiber.interrupt(Effect.runFork(call)))
-    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] })
-    const fiber = Effect.runFork(call)
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "queueMicrotask"] })
+    Effect.runSync(Timeout.timeout(Effect.succeed(1), 500))
+    const first = Effect.runFork(call)
+    await settled()
     await vi.advanceTimersByTimeAsync(90 * 60_000)
+    const left = Effect.runFork(Timeout.timeout(waiting, 20))
+    await settled()
     vi.useRealTimers()
-    const exit = await Effect.runPromise(Fiber.await(fiber))
-    assert.isTrue(Exit.isFailure(exit))
+    assert.isTrue(Exit.isFailure(await Effect.runPromise(Fiber.await(first))))
+    assert.isTrue(Exit.isFailure(await Effect.runPromiseExit(Timeout.timeout(waiting, 20))))
+    await Effect.runPromise(Fiber.interrupt(left))
   })
 })

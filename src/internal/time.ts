@@ -9,7 +9,6 @@ import * as DefaultServices from "effect/DefaultServices"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
-import * as Predicate from "effect/Predicate"
 
 /** Milliseconds on the monotonic clock, with fractions. Only differences between two readings mean anything. */
 export const monotonicMillis = (clock: Clock.Clock): number =>
@@ -46,31 +45,12 @@ export const clockOf = (fiber: Fiber.RuntimeFiber<unknown, unknown>): Clock.Cloc
 /** The clock of real time. Whatever other clock a fiber has says itself when a sleep is over. */
 export const liveClock: Clock.Clock = Context.get(DefaultServices.liveServices, Clock.Clock)
 
-/** A timer of the host, for what belongs to no fiber. */
-export interface Timer {
-  readonly cancel: () => void
-  /** Whether the program stays alive for it. Not everywhere can that be chosen. */
-  readonly hold: ((held: boolean) => void) | undefined
-  /** `false` when the host's timers have been replaced since, as a test may do. */
-  readonly current: () => boolean
+/**
+ * Runs a task after a delay of at most {@link maxTimerMillis}, perhaps a fraction of a millisecond too early, for what belongs to
+ * no fiber. Returns what calls it off, with the host's timers as they were: a test may replace them.
+ */
+export const setTimer = (task: () => void, millis: number): (() => void) => {
+  const clear = clearTimeout
+  const handle = setTimeout(task, millis)
+  return () => clear(handle)
 }
-
-/** Runs a task after a delay of at most {@link maxTimerMillis}, perhaps a fraction of a millisecond too early. */
-export const setTimer = (task: () => void, millis: number): Timer => {
-  const set = setTimeout
-  const handle: unknown = set(task, millis)
-  return {
-    cancel: () => clearTimeout(handle as number),
-    hold: canBeHeld(handle) ? (held) => void (held ? handle.ref() : handle.unref()) : undefined,
-    current: () => set === setTimeout
-  }
-}
-
-const canBeHeld = (handle: unknown): handle is { ref(): unknown; unref(): unknown } =>
-  Predicate.hasProperty(handle, "ref") &&
-  Predicate.isFunction(handle.ref) &&
-  Predicate.hasProperty(handle, "unref") &&
-  Predicate.isFunction(handle.unref)
-
-/** Runs a task when the current one is over, before any timer. */
-export const afterwards = (task: () => void): void => queueMicrotask(task)

@@ -6,7 +6,6 @@ import * as FiberRef from "effect/FiberRef"
 import * as Runtime from "effect/Runtime"
 import * as Time from "../time.js"
 import { type AnyFiber, startFiber } from "./fiber.js"
-import * as Line from "./line.js"
 
 export interface Limit<A, E, R> {
   readonly millis: number
@@ -16,8 +15,10 @@ export interface Limit<A, E, R> {
   readonly onTimeout: (elapsed: number) => Effect.Effect<A, E, R>
 }
 
+const ready = /*#__PURE__*/ Promise.resolve()
+
 /** A limit that has begun. It ends once: by the end of the effect (`cancel`), or by the time. */
-export abstract class Deadline implements Line.Entry {
+export abstract class Deadline {
   /** The time came first. That is how the call ends then, whatever the effect still does. */
   expired = false
   private over = false
@@ -25,10 +26,9 @@ export abstract class Deadline implements Line.Entry {
   private readonly clock: Clock.Clock
   private readonly startedAt: number
 
-  /** The place in the line of those who have the same limit. */
-  line: Line.Line | undefined
-  earlier: Line.Entry | undefined
-  later: Line.Entry | undefined
+  private callOff: (() => void) | undefined
+  /** How many turns of the microtask queue are waited before there is a timer. */
+  private turns = 8
 
   constructor(
     protected readonly caller: AnyFiber,
@@ -47,19 +47,15 @@ export abstract class Deadline implements Line.Entry {
   }
 
   start(): void {
-    if (this.isLive) Line.join(this)
+    if (this.isLive) void ready.then(this.turn)
     else this.sleep()
   }
 
   /** The effect has ended, in time or not. */
   cancel(): void {
     this.over = true
-    Line.leave(this)
+    this.callOff?.()
     this.sleeper?.unsafeInterruptAsFork(this.caller.id())
-  }
-
-  get dueAt(): number {
-    return this.startedAt + this.millis
   }
 
   /** How long it took until now. A timer that is a fraction early does not make that less than the limit. */
@@ -67,9 +63,25 @@ export abstract class Deadline implements Line.Entry {
     return Math.max(this.millis, Time.monotonicMillis(this.clock) - this.startedAt)
   }
 
-  expire(): void {
-    this.expired = true
-    this.onExpired()
+  /**
+   * What ends at once, or waits for what is there already, such as a resolved promise, never needs a timer. Promises keep the
+   * asynchronous context of the call, and nobody replaces them.
+   */
+  private readonly turn = (): void => {
+    if (this.over) return
+    if (this.turns-- > 0) void ready.then(this.turn)
+    else this.arm()
+  }
+
+  /** A timer of its own, in stretches that a timer can wait. What ends at once never needs one. */
+  private arm(): void {
+    const left = this.millis - (Time.monotonicMillis(this.clock) - this.startedAt)
+    const stretch = Math.min(Math.max(1, Math.ceil(left)), Time.maxTimerMillis)
+    this.callOff = Time.setTimer(() => {
+      if (stretch < left) return this.arm()
+      this.expired = true
+      this.onExpired()
+    }, stretch)
   }
 
   /**

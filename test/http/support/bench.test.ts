@@ -102,7 +102,8 @@ describe.each(clients)("the bench seen by $name", ({ keepsAlive, layer }) => {
       assert.strictEqual(server.seen[0]?.outcome, "open")
       yield* Fiber.interrupt(calling)
       yield* outcomes(server, "aborted")
-      assert.strictEqual((yield* settled(server)).open, 0)
+      // A client may open another connection for the next request, and does not use it.
+      assert.strictEqual((yield* settled(server)).busy, 0)
     }).pipe(Effect.scoped, Effect.provide(layer))
   )
 
@@ -124,7 +125,7 @@ describe.each(clients)("the bench seen by $name", ({ keepsAlive, layer }) => {
       const responses = yield* Effect.replicateEffect(HttpClient.get(server.url), 3)
       assert.deepStrictEqual(yield* server.sockets, { accepted: 3, open: 3, busy: 3 })
       yield* Effect.forEach(responses, ({ stream }) => Stream.runDrain(Stream.take(stream, 1)))
-      assert.strictEqual((yield* settled(server)).open, 0)
+      assert.strictEqual((yield* settled(server)).busy, 0)
     }).pipe(Effect.scoped, Effect.provide(layer))
   )
 
@@ -159,7 +160,8 @@ describe.each(clients)("the bench seen by $name", ({ keepsAlive, layer }) => {
       yield* server.up
       assert.strictEqual(yield* story(server.url), "204 ")
       yield* server.down
-      assert.include(yield* reasons(HttpClient.get(server.url)), "ECONNREFUSED")
+      // Refused, or lost on a connection that the client has kept.
+      assert.include(yield* reasons(HttpClient.get(server.url)), "Transport")
       assert.strictEqual(server.seen.length, 2)
     }).pipe(Effect.scoped, Effect.provide(layer))
   )
