@@ -56,7 +56,8 @@ export type PartTypeId = typeof PartTypeId
  * is. Being a plain function, it goes through `pipe` and `flow`; the part that comes first is the innermost.
  *
  * What a part remembers (circuits, budgets, places) belongs to the part, is made with its first request, and is shared by
- * all clients that it is applied to. So a part is made once, and not for each request.
+ * all clients that it is applied to. So a part is made once, and not for each request. The listeners of shared policies find
+ * the services of the program that made the first request.
  *
  * @example
  * ```ts
