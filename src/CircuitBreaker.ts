@@ -20,6 +20,7 @@ import type * as FailureCondition from "./FailureCondition.js"
 import * as internal from "./internal/circuitBreaker/breaker.js"
 import type { CircuitOpen } from "./internal/circuitBreaker/circuitOpen.js"
 import { configure } from "./internal/circuitBreaker/options.js"
+import { beginIn, takingPart } from "./internal/frame.js"
 import { accessors, perInstance, readSettings } from "./internal/service.js"
 import * as Policy from "./Policy.js"
 import type * as Trip from "./Trip.js"
@@ -616,13 +617,21 @@ const service = <Self, T extends Context.Tag<Self, CircuitBreaker>>(
           (options) => internal.make({ ...options, ...listeners }, name)
         )
       ),
-    protect: Policy.make(described, <A, E, R>(self: Effect.Effect<A, E, R>) =>
-      Effect.flatMap(tag, (breaker) => breaker.protect(self))
+    protect: takingPart(
+      Policy.make(described, <A, E, R>(self: Effect.Effect<A, E, R>) =>
+        Effect.flatMap(tag, (breaker) => breaker.protect(self))
+      ),
+      true,
+      beginIn(tag, (breaker: CircuitBreaker) => breaker.protect)
     ),
     protectWhen: <A, E>(condition: FailureCondition.FailureCondition<A, E>) => {
       const policy = perInstance((breaker: CircuitBreaker) => breaker.protectWhen<A, E>(condition))
-      return Policy.make(described, <R>(self: Effect.Effect<A, E, R>) =>
-        Effect.flatMap(tag, (breaker) => policy(breaker)(self))
+      return takingPart(
+        Policy.make(described, <R>(self: Effect.Effect<A, E, R>) =>
+          Effect.flatMap(tag, (breaker) => policy(breaker)(self))
+        ),
+        true,
+        beginIn(tag, policy)
       )
     },
     record: (permit, outcome) => Effect.flatMap(tag, (breaker) => breaker.record(permit, outcome)),

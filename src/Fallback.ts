@@ -11,6 +11,7 @@ import type * as Types from "effect/Types"
 import { InvalidOption } from "./core/options.js"
 import type * as FailureCondition from "./FailureCondition.js"
 import * as Condition from "./internal/condition.js"
+import { takingPart } from "./internal/frame.js"
 import * as Listeners from "./internal/listeners.js"
 import { combinator, nameOf } from "./internal/policy.js"
 import * as Policy from "./Policy.js"
@@ -414,9 +415,11 @@ const make = (policy: string, use: Use, options: AnyOptions = {}): ((self: Body)
   }
   const onFailure = (cause: Cause.Cause<unknown>): Body => instead(Exit.failCause(cause))
   const settings = { with: policy.slice("Fallback.".length), condition: options.condition && "custom" }
-  return Policy.make({ kind: "fallback", name, settings }, (self: Body): Body =>
+  const fallback = Policy.make({ kind: "fallback", name, settings }, (self: Body): Body =>
     looksAtResults
       ? Effect.matchCauseEffect(self, { onFailure, onSuccess: (result) => instead(Exit.succeed(result)) })
       : Effect.catchAllCause(self, onFailure)
   )
+  const begun = { ended: instead }
+  return takingPart(fallback, looksAtResults, () => begun)
 }

@@ -9,6 +9,9 @@ import type * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import type * as Schedule from "effect/Schedule"
+import { InvalidOption } from "./core/options.js"
+import { type Apply, compose } from "./internal/pipeline.js"
+import type { RetriesExceeded } from "./Retry.js"
 
 /**
  * An option of a policy was outside its allowed range. Constructors that return a plain value (`Timeout.timeout`,
@@ -30,7 +33,7 @@ import type * as Schedule from "effect/Schedule"
  * @since 0.1.0
  * @category errors
  */
-export { InvalidOption } from "./core/options.js"
+export { InvalidOption }
 
 /**
  * The settings a policy was built with, as plain values: durations, numbers, strings and nested settings.
@@ -157,7 +160,238 @@ export const make: {
   }) as F & Described
 
 /**
- * Describes policies in one line each, in the order they are given (pipe order: innermost first).
+ * Stand for the types of an effect that a pipeline does not know yet, in what is known about the effect that comes out of it.
+ *
+ * @since 0.1.0
+ * @category pipelines
+ */
+export declare namespace Given {
+  /** What the effect succeeds with. */
+  interface Success {
+    readonly [given]: "success"
+  }
+  /** What the effect fails with. */
+  interface Failure {
+    readonly [given]: "failure"
+  }
+  /** What the effect needs. */
+  interface Context {
+    readonly [given]: "context"
+  }
+  /** A type with those of an effect in their places. */
+  type Replaced<T, A, E, R> = T extends Success
+    ? A
+    : T extends Failure
+      ? E
+      : T extends Context
+        ? R
+        : T extends RetriesExceeded<infer A2, infer E2>
+          ? RetriesExceeded<Replaced<A2, A, E, R>, Replaced<E2, A, E, R>>
+          : T
+}
+declare const given: unique symbol
+
+type Any = Effect.Effect<Given.Success, Given.Failure, Given.Context>
+
+type PipelineTo<Result> = Result extends Effect.Effect<infer A, infer E, infer R> ? Pipeline<A, E, R> : never
+
+/**
+ * Policies in pipe order, as one policy that fits every effect.
+ *
+ * @since 0.1.0
+ * @category pipelines
+ */
+export interface Pipeline<A2 = Given.Success, E2 = Given.Failure, R2 = Given.Context> extends Described {
+  <A, E, R>(
+    self: Effect.Effect<A, E, R>
+  ): Effect.Effect<Given.Replaced<A2, A, E, R>, Given.Replaced<E2, A, E, R>, Given.Replaced<R2, A, E, R>>
+  /** What it is made of, in pipe order: innermost first. */
+  readonly parts: ReadonlyArray<Described>
+  readonly settings: { readonly parts: ReadonlyArray<Described> }
+}
+
+/**
+ * Policies as one policy, in pipe order: innermost first.
+ *
+ * **When to use**
+ *
+ * For a composition that has a place of its own: built once where a program starts, printed, handed to whoever calls, and used
+ * for many calls. It does what the same policies do in a `pipe`, for less: neighbours that can are run in one frame.
+ *
+ * **Time line**
+ *
+ * The same outcomes, the same listeners in the same order, the same counts as in a pipe. Circuit breakers, fallbacks, and retries
+ * without a budget and without `disposeResult` share a frame with their neighbours of these kinds. Where one of them has more to
+ * do (a breaker that is not closed, another attempt), and for all other policies, the call goes on as it would in a pipe.
+ *
+ * **Types**
+ *
+ * Where every policy fits every effect, so does the pipeline, and its `parts` can be read. One that belongs to effects of one
+ * type is taken as `flow` takes it, and the pipeline is a plain function to the compiler; {@link describe} prints both. A plain
+ * function among the policies is taken too, but what it takes away from the errors or the requirements is not seen where it
+ * depends on the effect (as in `Effect.provideService`): such a function belongs after the pipeline.
+ *
+ * **Adds** what the policies add.
+ *
+ * @example
+ * ```ts
+ * import { Console, Effect } from "effect"
+ * import { CircuitBreaker, Fallback, Policy, Retry, Timeout } from "effect-resilience"
+ *
+ * declare const fetchOffer: Effect.Effect<string, "refused">
+ *
+ * const program = Effect.gen(function* () {
+ *   const breaker = yield* CircuitBreaker.make({ name: "partner" })
+ *   const resilient = Policy.pipeline(
+ *     Timeout.timeout("1 second"),
+ *     breaker.protect,
+ *     Retry.retry({ times: 2 }),
+ *     Fallback.succeed("cold offer")
+ *   )
+ *   yield* Console.log(Policy.describe(resilient))
+ *   return yield* fetchOffer.pipe(resilient)
+ * })
+ * ```
+ *
+ * @since 0.1.0
+ * @category pipelines
+ */
+export const pipeline: {
+  <B1>(p1: (self: Any) => B1): PipelineTo<B1>
+  <B1, B2>(p1: (self: Any) => B1, p2: (self: B1) => B2): PipelineTo<B2>
+  <B1, B2, B3>(p1: (self: Any) => B1, p2: (self: B1) => B2, p3: (self: B2) => B3): PipelineTo<B3>
+  <B1, B2, B3, B4>(
+    p1: (self: Any) => B1,
+    p2: (self: B1) => B2,
+    p3: (self: B2) => B3,
+    p4: (self: B3) => B4
+  ): PipelineTo<B4>
+  <B1, B2, B3, B4, B5>(
+    p1: (self: Any) => B1,
+    p2: (self: B1) => B2,
+    p3: (self: B2) => B3,
+    p4: (self: B3) => B4,
+    p5: (self: B4) => B5
+  ): PipelineTo<B5>
+  <B1, B2, B3, B4, B5, B6>(
+    p1: (self: Any) => B1,
+    p2: (self: B1) => B2,
+    p3: (self: B2) => B3,
+    p4: (self: B3) => B4,
+    p5: (self: B4) => B5,
+    p6: (self: B5) => B6
+  ): PipelineTo<B6>
+  <B1, B2, B3, B4, B5, B6, B7>(
+    p1: (self: Any) => B1,
+    p2: (self: B1) => B2,
+    p3: (self: B2) => B3,
+    p4: (self: B3) => B4,
+    p5: (self: B4) => B5,
+    p6: (self: B5) => B6,
+    p7: (self: B6) => B7
+  ): PipelineTo<B7>
+  <B1, B2, B3, B4, B5, B6, B7, B8>(
+    p1: (self: Any) => B1,
+    p2: (self: B1) => B2,
+    p3: (self: B2) => B3,
+    p4: (self: B3) => B4,
+    p5: (self: B4) => B5,
+    p6: (self: B5) => B6,
+    p7: (self: B6) => B7,
+    p8: (self: B7) => B8
+  ): PipelineTo<B8>
+  <B1, B2, B3, B4, B5, B6, B7, B8, B9>(
+    p1: (self: Any) => B1,
+    p2: (self: B1) => B2,
+    p3: (self: B2) => B3,
+    p4: (self: B3) => B4,
+    p5: (self: B4) => B5,
+    p6: (self: B5) => B6,
+    p7: (self: B6) => B7,
+    p8: (self: B7) => B8,
+    p9: (self: B8) => B9
+  ): PipelineTo<B9>
+  <Self extends ReadonlyArray<unknown>, B1>(p1: (...self: Self) => B1): (...self: Self) => B1
+  <Self extends ReadonlyArray<unknown>, B1, B2>(
+    p1: (...self: Self) => B1,
+    p2: (self: B1) => B2
+  ): (...self: Self) => B2
+  <Self extends ReadonlyArray<unknown>, B1, B2, B3>(
+    p1: (...self: Self) => B1,
+    p2: (self: B1) => B2,
+    p3: (self: B2) => B3
+  ): (...self: Self) => B3
+  <Self extends ReadonlyArray<unknown>, B1, B2, B3, B4>(
+    p1: (...self: Self) => B1,
+    p2: (self: B1) => B2,
+    p3: (self: B2) => B3,
+    p4: (self: B3) => B4
+  ): (...self: Self) => B4
+  <Self extends ReadonlyArray<unknown>, B1, B2, B3, B4, B5>(
+    p1: (...self: Self) => B1,
+    p2: (self: B1) => B2,
+    p3: (self: B2) => B3,
+    p4: (self: B3) => B4,
+    p5: (self: B4) => B5
+  ): (...self: Self) => B5
+  <Self extends ReadonlyArray<unknown>, B1, B2, B3, B4, B5, B6>(
+    p1: (...self: Self) => B1,
+    p2: (self: B1) => B2,
+    p3: (self: B2) => B3,
+    p4: (self: B3) => B4,
+    p5: (self: B4) => B5,
+    p6: (self: B5) => B6
+  ): (...self: Self) => B6
+  <Self extends ReadonlyArray<unknown>, B1, B2, B3, B4, B5, B6, B7>(
+    p1: (...self: Self) => B1,
+    p2: (self: B1) => B2,
+    p3: (self: B2) => B3,
+    p4: (self: B3) => B4,
+    p5: (self: B4) => B5,
+    p6: (self: B5) => B6,
+    p7: (self: B6) => B7
+  ): (...self: Self) => B7
+  <Self extends ReadonlyArray<unknown>, B1, B2, B3, B4, B5, B6, B7, B8>(
+    p1: (...self: Self) => B1,
+    p2: (self: B1) => B2,
+    p3: (self: B2) => B3,
+    p4: (self: B3) => B4,
+    p5: (self: B4) => B5,
+    p6: (self: B5) => B6,
+    p7: (self: B6) => B7,
+    p8: (self: B7) => B8
+  ): (...self: Self) => B8
+  <Self extends ReadonlyArray<unknown>, B1, B2, B3, B4, B5, B6, B7, B8, B9>(
+    p1: (...self: Self) => B1,
+    p2: (self: B1) => B2,
+    p3: (self: B2) => B3,
+    p4: (self: B3) => B4,
+    p5: (self: B4) => B5,
+    p6: (self: B5) => B6,
+    p7: (self: B6) => B7,
+    p8: (self: B7) => B8,
+    p9: (self: B8) => B9
+  ): (...self: Self) => B9
+} = (...policies: ReadonlyArray<(self: never) => unknown>): never => {
+  if (policies.length === 0) {
+    throw new InvalidOption("Policy.pipeline", "policies", policies, "at least one policy")
+  }
+  const parts = policies.map(describedOf)
+  const settings = { parts }
+  const composed = make(
+    { kind: "pipeline", name: "pipeline", settings },
+    compose(policies as ReadonlyArray<Apply>)
+  )
+  return Object.defineProperty(composed, "parts", { value: parts }) as never
+}
+
+/** What a policy says about itself, and of a plain function that it is one. */
+const describedOf = (policy: Described | ((self: never) => unknown)): Described =>
+  "kind" in policy ? policy : { kind: "function", name: policy.name || "function", settings: {} }
+
+/**
+ * Describes policies in one line each, in the order they are given (pipe order: innermost first). A pipeline is a line for each
+ * of its parts, the outermost first, and so are the pipelines in it.
  *
  * @example
  * ```ts
@@ -171,8 +405,18 @@ export const make: {
  * @since 0.1.0
  * @category utils
  */
-export const describe = (...policies: ReadonlyArray<Described>): string =>
-  policies.map(describeOne).join("\n")
+export const describe = (...policies: ReadonlyArray<Described | ((self: never) => unknown)>): string =>
+  policies.flatMap((policy) => lines(describedOf(policy))).join("\n")
+
+const lines = (described: Described): ReadonlyArray<string> => {
+  const { parts } = described.settings
+  return described.kind === "pipeline" && Array.isArray(parts) && parts.every(isDescribed)
+    ? [...parts].reverse().flatMap(lines)
+    : [describeOne(described)]
+}
+
+const isDescribed = (part: unknown): part is Described =>
+  Predicate.hasProperty(part, "kind") && Predicate.hasProperty(part, "settings")
 
 const describeOne = ({ kind, name, settings }: Described): string =>
   `${kind}${name === kind ? "" : ` "${name}"`}(${describeSettings(settings)})`

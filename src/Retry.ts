@@ -19,6 +19,7 @@ import { toSchedule } from "./internal/backoff.js"
 import * as Condition from "./internal/condition.js"
 import { withService } from "./internal/context.js"
 import { optionMillis, runtimeMillis } from "./internal/duration.js"
+import { type AnyFiber, type Begun, takingPart } from "./internal/frame.js"
 import * as Listeners from "./internal/listeners.js"
 import { combinator, nameOf, withoutStack } from "./internal/policy.js"
 import type { Call } from "./internal/retryBudget/call.js"
@@ -230,7 +231,6 @@ export interface GeneralOptions extends BaseOptions {
   readonly condition?: undefined
   readonly abortWhen?: undefined
   readonly disposeResult?: undefined
-  readonly disposeError?: undefined
   readonly onAbort?: undefined
 }
 
@@ -255,8 +255,6 @@ export interface Options<A, E> extends BaseOptions {
     NoHint | ((failure: FailureCondition.Failed<A, E>) => Duration.DurationInput | undefined) | undefined
   /** Gives back what a failed result holds, when another attempt replaces it. Runs once for each, not interruptibly. */
   readonly disposeResult?: ((result: A) => Effect.Effect<unknown, never, unknown>) | undefined
-  /** The same for what an error holds. */
-  readonly disposeError?: ((error: E) => Effect.Effect<unknown, never, unknown>) | undefined
   /** Called when another attempt is decided on, before the delay. */
   readonly onRetryScheduled?:
     ((event: Scheduled<A, E>) => Effect.Effect<unknown, unknown, unknown>) | undefined
@@ -417,7 +415,13 @@ function make(options: Options<unknown, unknown> = {}): (self: Body) => Body {
     maxHint: options.delayFrom === noHint ? undefined : Duration.millis(maxHint),
     exceeded: options.exceeded
   }
-  return Policy.make({ kind: "retry", name, settings }, (self: Body): Body => apply(plan, self))
+  return takingPart(
+    Policy.make({ kind: "retry", name, settings }, (self: Body): Body => apply(plan, { self })),
+    plan.condition.looksAtResults,
+    // A budget is asked for in a step of its own, and a result to be disposed of needs a mask.
+    (fiber, clock, around) =>
+      (options.budget ?? options.disposeResult ?? nestedIn(fiber)) ? undefined : new Run(plan, around, clock)
+  )
 }
 
 const defaultMaxHintMillis = 10_000
@@ -442,15 +446,15 @@ const hintReader = (delayFrom: Options<unknown, unknown>["delayFrom"]): Plan["hi
 }
 
 /** One call: it begins with the first attempt and owns its run of the schedule. */
-class Run {
+class Run implements Begun {
   scheduleState: ScheduleState
   readonly startedAt: number
 
   constructor(
     readonly plan: Plan,
-    readonly self: Body,
+    readonly around: { readonly self: Body },
     readonly clock: Clock.Clock,
-    readonly call: Call | undefined
+    readonly call?: Call
   ) {
     this.startedAt = Time.monotonicMillis(clock)
     // The schedule is only stepped by a failure: a call that succeeds pays nothing for it.
@@ -460,36 +464,41 @@ class Run {
   elapsed(): number {
     return Time.monotonicMillis(this.clock) - this.startedAt
   }
+
+  /** An attempt has ended, the first if nothing is said: what is no failure comes back in the same step. */
+  ended(exit: Exit.Exit<unknown, unknown>, number = 1): Body {
+    const decided = decide(this, number, exit)
+    return decided === undefined ? exit : proceed(this, number, decided)
+  }
 }
 
 const inputOf = (failure: Failure): unknown =>
   failure._tag === "Error" ? failure.error : failure._tag === "Result" ? failure.result : failure.defect
 
-const apply = (plan: Plan, self: Body): Body => {
+const apply = (plan: Plan, around: { readonly self: Body }): Body => {
   const { budget } = plan.options
-  if (budget === undefined) return begin(plan, self, undefined)
-  return withBudget(budget, (call) => begin(plan, self, call))
+  const begin = (call?: Call): Body =>
+    Effect.withFiberRuntime((fiber) =>
+      attempt(new Run(plan, around, Time.clockOf(fiber), call), 1, nestedIn(fiber))
+    )
+  return budget === undefined ? begin() : withBudget(budget, begin)
 }
 
-const begin = (plan: Plan, self: Body, call: Call | undefined): Body =>
-  Effect.withFiberRuntime((fiber) => {
-    const run = new Run(plan, self, Time.clockOf(fiber), call)
-    // Without a retry around this one, the reference reads as a first attempt by itself.
-    const nested = fiber.currentContext.unsafeMap.has(CurrentAttempt.key)
-    return attempt(run, 1, nested ? firstAttempt : undefined)
-  })
+/** What there is to know in a first attempt. Without a retry around this one, the reference reads so by itself. */
+const nestedIn = ({ currentContext }: AnyFiber): Attempt | undefined =>
+  currentContext.unsafeMap.has(CurrentAttempt.key) ? firstAttempt : undefined
 
 const attempt = (run: Run, number: number, current: Attempt | undefined): Body => {
   const { condition, options } = run.plan
-  if ((options.disposeResult ?? options.disposeError) !== undefined) {
-    return proceed(run, number, attemptDisposing(run, number, current))
+  if (options.disposeResult !== undefined) {
+    return proceed(run, number, attemptDisposing(run, number, current, options.disposeResult))
   }
-  const onFailure = (cause: Cause.Cause<unknown>): Body => ended(run, number, Exit.failCause(cause))
-  const body = knowing(current, run.self)
+  const onFailure = (cause: Cause.Cause<unknown>): Body => run.ended(Exit.failCause(cause), number)
+  const body = knowing(current, run.around.self)
   return condition.looksAtResults || run.call !== undefined
     ? Effect.matchCauseEffect(body, {
         onFailure,
-        onSuccess: (result) => ended(run, number, Exit.succeed(result))
+        onSuccess: (result) => run.ended(Exit.succeed(result), number)
       })
     : Effect.catchAllCause(body, onFailure)
 }
@@ -506,12 +515,6 @@ const knowing = <A, E, R>(
         () => self
       )
 
-/** An attempt has ended: what is no failure comes back in the same step. */
-const ended = (run: Run, number: number, exit: Exit.Exit<unknown, unknown>): Body => {
-  const failed = failureOf(run, exit)
-  return failed === undefined ? exit : proceed(run, number, decide(run, number, exit, failed))
-}
-
 const proceed = (run: Run, number: number, decided: Decided): Body =>
   Effect.flatMap(decided, (next) => (Exit.isExit(next) ? next : again(run, number, next)))
 
@@ -519,17 +522,17 @@ const proceed = (run: Run, number: number, decided: Decided): Body =>
  * An attempt whose result has to be given back when another attempt replaces it. From its end on the result is this retry's,
  * so that neither an interruption nor a listener that fails can lose it.
  */
-const attemptDisposing = (run: Run, number: number, current: Attempt | undefined): Decided =>
+const attemptDisposing = (
+  run: Run,
+  number: number,
+  current: Attempt | undefined,
+  disposeResult: (result: unknown) => Effect.Effect<unknown, never, unknown>
+): Decided =>
   Effect.uninterruptibleMask((restore) =>
-    Effect.flatMap(knowing(current, Effect.exit(restore(run.self))), (exit): Decided => {
-      const decided = restore(
-        Effect.suspend((): Decided => {
-          const failed = failureOf(run, exit)
-          return failed === undefined ? Effect.succeed(exit) : decide(run, number, exit, failed)
-        })
-      )
-      const dispose = disposal(run.plan.options, exit)
-      if (dispose === undefined) return decided
+    Effect.flatMap(knowing(current, Effect.exit(restore(run.around.self))), (exit): Decided => {
+      const decided = restore(Effect.suspend(() => decide(run, number, exit) ?? Effect.succeed(exit)))
+      if (Exit.isFailure(exit)) return decided
+      const dispose = Effect.suspend(() => disposeResult(exit.value))
       return Effect.flatMap(
         Effect.onError(decided, () => dispose),
         (next): Decided =>
@@ -537,17 +540,6 @@ const attemptDisposing = (run: Run, number: number, current: Attempt | undefined
       )
     })
   )
-
-/** What gives back what an exit holds; `undefined` when there is nothing to give back. */
-const disposal = (
-  { disposeError, disposeResult }: Options<unknown, unknown>,
-  exit: Exit.Exit<unknown, unknown>
-): Effect.Effect<unknown, never, unknown> | undefined => {
-  const failed = Condition.failed(exit)
-  const dispose =
-    failed?._tag === "Result" ? disposeResult : failed?._tag === "Error" ? disposeError : undefined
-  return failed && dispose && Effect.suspend(() => dispose(inputOf(failed)))
-}
 
 /** Another attempt, and when. */
 interface Next {
@@ -596,36 +588,25 @@ const giveUp = (
   reason: Reason
 ): Effect.Effect<Exit.Exit<unknown, unknown>, unknown, unknown> => {
   const { exceeded, onExceeded } = run.plan.options
-  const wrapped = () =>
-    withoutStack(() => new RetriesExceeded({ name, attempts: attempt, elapsed, reason, lastExit: exit }))
   return Effect.map(Listeners.notify(name, onExceeded, { attempt, elapsed, failure, name, reason }), () =>
-    exceeded === "wrap" ? Exit.fail(wrapped()) : exit
+    exceeded === "wrap"
+      ? Exit.fail(
+          withoutStack(
+            () => new RetriesExceeded({ name, attempts: attempt, elapsed, reason, lastExit: exit })
+          )
+        )
+      : exit
   )
 }
 
-/** A failure that was seen, and what the condition says of it. */
-interface Failed {
-  readonly outcome: FailureCondition.Failure
-  readonly failure: Failure
-}
-
-/** What there is to retry, or `undefined` when the exit comes back as it is. */
-const failureOf = (run: Run, exit: Exit.Exit<unknown, unknown>): Failed | undefined => {
-  const outcome = run.plan.condition.classify(exit)
-  const failure = outcome._tag === "Failure" ? Condition.failed(exit) : undefined
-  if (outcome._tag === "Failure" && failure !== undefined) return { outcome, failure }
+/** Whether there is another attempt; an exit is what comes back instead. `undefined` when there is nothing to retry. */
+const decide = (run: Run, number: number, exit: Exit.Exit<unknown, unknown>): Decided | undefined => {
+  const { condition, hintOf, maxDuration, maxHint, name, options, schedule, times } = run.plan
+  const outcome = condition.classify(exit)
   if (outcome._tag === "Success") run.call?.succeeded()
-  return undefined
-}
-
-/** Whether there is another attempt; an exit is what comes back instead. */
-const decide = (
-  run: Run,
-  number: number,
-  exit: Exit.Exit<unknown, unknown>,
-  { failure, outcome }: Failed
-): Decided => {
-  const { hintOf, maxDuration, maxHint, name, options, schedule, times } = run.plan
+  if (outcome._tag !== "Failure") return undefined
+  const failure = Condition.failed(exit)
+  if (failure === undefined) return undefined
   const failedAt = run.elapsed()
   const event = { name, attempt: number, elapsed: Duration.millis(failedAt), failure }
   if (options.abortWhen?.(failure) === true) {

@@ -119,8 +119,7 @@ function make<E1, R1, E2, R2>(
     )
     return Effect.zipRight(Listeners.notify(name, onTimeout, error), Effect.fail(error))
   }
-  const run = <A, E, R>(self: Effect.Effect<A, E, R>, millis: number) =>
-    withLimit(self, { millis, disconnect, onTimeout: exceeded(millis) })
+  const limitOf = (millis: number) => ({ millis, disconnect, onTimeout: exceeded(millis) })
   const describe = (shown: unknown): Policy.Described => ({
     kind: "timeout",
     name,
@@ -128,12 +127,13 @@ function make<E1, R1, E2, R2>(
   })
   if (Effect.isEffect(limit)) {
     return Policy.make(describe("computed"), <A, E, R>(self: Effect.Effect<A, E, R>) =>
-      Effect.flatMap(limit, (computed) => run(self, computedMillis(computed)))
+      Effect.flatMap(limit, (computed) => withLimit(self, limitOf(computedMillis(computed))))
     )
   }
   const millis = optionMillis("Timeout.timeout", "limit", limit, { zero: true, infinite: true })
+  const fixed = limitOf(millis)
   return Policy.make(describe(Duration.millis(millis)), <A, E, R>(self: Effect.Effect<A, E, R>) =>
-    run(self, millis)
+    withLimit(self, fixed)
   )
 }
 

@@ -82,10 +82,10 @@ describe("the cost of a limit", () => {
   const promise = Effect.promise(() => Promise.resolve(1))
 
   it.each([
-    ["a synchronous effect", sync, Effect.void, { operations: 9, fibers: 0, timers: 0 }],
-    ["a promise", promise, Effect.void, { operations: 11, fibers: 0, timers: 0 }],
-    ["a synchronous effect in a child", sync, aChild, { operations: 6, fibers: 1, timers: 0 }],
-    ["a promise in a child", promise, aChild, { operations: 10, fibers: 1, timers: 0 }]
+    ["a synchronous effect", sync, Effect.void, { operations: 8, fibers: 0, timers: 0 }],
+    ["a promise", promise, Effect.void, { operations: 10, fibers: 0, timers: 0 }],
+    ["a synchronous effect in a child", sync, aChild, { operations: 5, fibers: 1, timers: 0 }],
+    ["a promise in a child", promise, aChild, { operations: 9, fibers: 1, timers: 0 }]
   ] as const)("of %s", async (_, self, before, expected) => {
     const { fibers, operations, timers } = await costOfTen(second(self), before)
     assert.deepStrictEqual({ operations: operations / 10, fibers: (fibers - 1) / 10, timers }, expected)

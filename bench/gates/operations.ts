@@ -68,7 +68,7 @@ const countOnce = async ({ block, call }: Prepared, calls: number): Promise<Coun
   }
   await Effect.runPromise(Fiber.awaitAll(running))
   await quiet()
-  // A timer that holds nothing up may stay for the next call, as that of time limits does.
+  // One that keeps nothing alive may wait for the next call.
   if ([...timersLeft].some((timer) => timer.hasRef())) throw new Error("a timer is left behind")
   return { ops: ops / calls, fibers: fibers.size / calls - 1, timers: timers / calls }
 }

@@ -1,8 +1,10 @@
 /** How a time limit is enforced. The policy decides what limit and what to say; only this file and its folder know how. */
 import * as Effect from "effect/Effect"
-import { adopted, forked } from "./timeout/childFiber.js"
+import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
+import { adopted, forked, type Restore } from "./timeout/childFiber.js"
 import type { Limit } from "./timeout/deadline.js"
-import { insidesOf } from "./timeout/fiber.js"
+import { type AnyFiber, insidesOf } from "./timeout/fiber.js"
 import { fits, sameFiber } from "./timeout/sameFiber.js"
 
 export type { Limit } from "./timeout/deadline.js"
@@ -20,12 +22,23 @@ export const withLimit = <A, E, R, A2, E2, R2>(
 ): Effect.Effect<A | A2, E | E2, R | R2> => {
   if (limit.millis <= 0) return limit.onTimeout(0)
   if (limit.millis === Infinity) return self
-  return Effect.uninterruptibleMask((restore) =>
-    Effect.withFiberRuntime<A | A2, E | E2, R | R2>((caller) => {
-      const fiber = limit.disconnect ? undefined : insidesOf(caller)
-      if (fiber === undefined) return forked(caller, restore, self, limit)
-      if (restore === Effect.interruptible && fits(fiber)) return sameFiber(fiber, self, limit)
-      return adopted(fiber, restore, self, limit)
-    })
-  )
+  return Effect.uninterruptibleMask((restore) => {
+    // Asking for the fiber as an effect would be a step more.
+    const caller = Option.getOrUndefined(Fiber.getCurrentFiber())
+    return caller === undefined
+      ? Effect.withFiberRuntime<A | A2, E | E2, R | R2>((fiber) => enforce(fiber, restore, self, limit))
+      : enforce(caller, restore, self, limit)
+  })
+}
+
+const enforce = <A, E, R, A2, E2, R2>(
+  caller: AnyFiber,
+  restore: Restore,
+  self: Effect.Effect<A, E, R>,
+  limit: Limit<A2, E2, R2>
+): Effect.Effect<A | A2, E | E2, R | R2> => {
+  const fiber = limit.disconnect ? undefined : insidesOf(caller)
+  if (fiber === undefined) return forked(caller, restore, self, limit)
+  if (restore === Effect.interruptible && fits(fiber)) return sameFiber(fiber, self, limit)
+  return adopted(fiber, restore, self, limit)
 }

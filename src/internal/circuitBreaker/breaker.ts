@@ -20,6 +20,7 @@ import { Cell } from "../cell.js"
 import { withoutSpan } from "../context.js"
 import * as Condition from "../condition.js"
 import { runtimeMillis } from "../duration.js"
+import { type Begin, type Begun, takingPart } from "../frame.js"
 import { instances, type Member } from "../keyed.js"
 import * as Listeners from "../listeners.js"
 import { after, both, type Told } from "../listeners.js"
@@ -51,6 +52,23 @@ class HeldPermit implements CircuitBreaker.Permit {
 
   get probe(): boolean {
     return this.permit.probe !== undefined
+  }
+}
+
+/** A call that is only counted, in the frame of a pipeline. */
+class Counted implements Begun, Circuit.Permit {
+  readonly probe = undefined
+
+  constructor(
+    private readonly breaker: Breaker,
+    private readonly classify: Classify,
+    readonly generation: number,
+    readonly startedAt: number,
+    private readonly clock: Clock.Clock
+  ) {}
+
+  ended(exit: Exit.Exit<unknown, unknown>): Body {
+    return this.breaker.settleCounted(this.classify, this, exit, this.clock)
   }
 }
 
@@ -174,14 +192,22 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
     const { onFailure, onSuccess } = parts.listeners
     const endless = { failed: false, duration: Infinity }
     this.timed = onFailure !== undefined || onSuccess !== undefined || Trip.isSlow(parts.config.trip, endless)
-    this.protect = Policy.make(this, <A, E, R>(self: Effect.Effect<A, E, R>) => this.guard(byDefault, self))
+    this.protect = takingPart(
+      Policy.make(this, <A, E, R>(self: Effect.Effect<A, E, R>) => this.guard(byDefault, self)),
+      true,
+      this.begin(byDefault)
+    )
   }
 
   readonly protectWhen = <A, E>(
     condition: FailureCondition.FailureCondition<A, E>
   ): CircuitBreaker.ProtectFor<A, E> => {
     const { classify } = Condition.compile(condition, { defect: true })
-    return Policy.make(this, <R>(self: Effect.Effect<A, E, R>) => this.guard(classify, self))
+    return takingPart(
+      Policy.make(this, <R>(self: Effect.Effect<A, E, R>) => this.guard(classify, self)),
+      true,
+      this.begin(classify as Classify)
+    )
   }
 
   /** The one place where the types of a call are left behind: what goes in comes out, but for a rejection. */
@@ -228,7 +254,17 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
     })
   }
 
-  private settleCounted(
+  /** The same in the frame of a pipeline, which is only for a circuit that lets everything in. */
+  private begin(classify: Classify): Begin {
+    return (_fiber, clock) => {
+      const { generation, state } = this.cell.current
+      if (this.parts.openFor.stale || (state !== "closed" && state !== "metrics-only")) return undefined
+      const startedAt = this.timed ? Time.monotonicMillis(clock) : 0
+      return new Counted(this, classify, generation, startedAt, clock)
+    }
+  }
+
+  settleCounted(
     classify: Classify,
     permit: Circuit.Permit,
     exit: Exit.Exit<unknown, unknown>,

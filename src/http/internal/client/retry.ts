@@ -1,8 +1,12 @@
 /** Sending a request again: the retry of this library, told what HTTP means by failure and which requests may be repeated. */
+import type * as HttpClientError from "@effect/platform/HttpClientError"
 import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
+import * as Cause from "effect/Cause"
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Backoff from "../../../Backoff.js"
+import type * as FailureCondition from "../../../FailureCondition.js"
 import { optionMillis } from "../../../internal/duration.js"
 import * as Retry from "../../../Retry.js"
 import type * as HttpResilience from "../../HttpResilience.js"
@@ -32,36 +36,70 @@ export const make = <P extends Part.Any>(options: HttpResilience.RetryOptions): 
         const attempts = new Attempts(send)
         const attempt = attempts.attempt(request)
         if (!may.sendTwice) return attempts.run(attempt)
-        if (may.arriveTwice) return attempts.run(repeatable(attempt))
+        if (may.arriveTwice) return attempts.run(repeated(attempt, repeatable))
         const knowing = Effect.mapError(attempt, (error) =>
           attempts.mayHaveArrived(error, request) ? new Sent(error) : error
         )
         return attempts.run(
-          Effect.mapError(onlyNeverSent(knowing), (error) => (error instanceof Sent ? error.error : error))
+          Effect.mapError(repeated(knowing, onlyNeverSent), (error) =>
+            error instanceof Sent ? error.error : error
+          )
         )
       })
     )
   )
 }
 
-const withCondition = (options: HttpResilience.RetryOptions, condition: Meaning.Classifier) =>
-  Retry.retry<Response, unknown, Retry.Options<Response, unknown>>({
+/** A status that was made an error further inside. It has a response, so to the retry it is a result that can be disposed of. */
+class Refused {
+  constructor(readonly error: HttpClientError.ResponseError) {}
+}
+
+type Answer = Response | Refused
+
+const repeated = <E, R, R2>(
+  attempt: Effect.Effect<Response, E, R>,
+  policy: (attempt: Effect.Effect<Answer, unknown, R>) => Effect.Effect<Answer, unknown, R2>
+): Effect.Effect<Response, unknown, R2> => {
+  const answer = Effect.catchAll(attempt, (error): Effect.Effect<Answer, unknown> =>
+    isResponseError(error) ? Effect.succeed(new Refused(error)) : Effect.fail(error)
+  )
+  return Effect.flatMap(policy(answer), (last) =>
+    last instanceof Refused ? Effect.fail(last.error) : Effect.succeed(last)
+  )
+}
+
+const withCondition = (options: HttpResilience.RetryOptions, classify: Meaning.Classifier) => {
+  const { onExceeded, onRetry, onRetryScheduled } = options
+  return Retry.retry<Answer, unknown, Retry.Options<Answer, unknown>>({
     name: options.name,
     times: options.times ?? (options.schedule === undefined ? 3 : undefined),
     schedule: options.schedule ?? defaultSchedule,
     maxDuration: options.maxDuration,
     maxHint: options.maxRetryAfter,
     budget: options.budget,
-    condition,
-    disposeResult: discard,
-    disposeError,
-    onRetryScheduled: options.onRetryScheduled,
-    onRetry: options.onRetry,
-    onExceeded: options.onExceeded
+    condition: (exit) => classify(asItWas(exit)),
+    disposeResult: (answer) => discard(answer instanceof Refused ? answer.error.response : answer),
+    onRetryScheduled:
+      onRetryScheduled && ((event) => onRetryScheduled({ ...event, failure: seen(event.failure) })),
+    onRetry: onRetry && ((event) => onRetry({ ...event, failure: seen(event.failure) })),
+    onExceeded: onExceeded && ((event) => onExceeded({ ...event, failure: seen(event.failure) }))
   })
+}
 
-/** A status that was made an error further inside has a response, too. */
-const disposeError = (error: unknown): Effect.Effect<void> =>
-  isResponseError(error) ? discard(error.response) : Effect.void
+const asItWas = (exit: Exit.Exit<Answer, unknown>): Exit.Exit<Response, unknown> =>
+  Exit.flatMap(exit, (answer): Exit.Exit<Response, unknown> =>
+    answer instanceof Refused ? Exit.fail(answer.error) : Exit.succeed(answer)
+  )
+
+const seen = (
+  failure: FailureCondition.Failed<Answer, unknown>
+): FailureCondition.Failed<Response, unknown> => {
+  if (failure._tag !== "Result") return failure
+  const { result } = failure
+  return result instanceof Refused
+    ? { _tag: "Error", error: result.error, cause: Cause.fail(result.error) }
+    : { _tag: "Result", result }
+}
 
 const defaultSchedule = Backoff.exponential({ base: "200 millis", max: "10 seconds", jitter: "full" })
