@@ -10,7 +10,7 @@ import * as Servers from "./support/servers.js"
 
 /** A thousand over undici, which is the quickest of the clients; the others run through the same code here. */
 const callsOver = ({ name }: PooledClient, { common }: Scenario): number =>
-  name !== "a pool of undici" ? 100 : common === true ? 1000 : 200
+  name !== "a pool of undici" ? 40 : common === true ? 1000 : 200
 
 /** With two hedges each there is still a connection for everyone. */
 const atATime = 10
