@@ -5,6 +5,13 @@ import { defineConfig, globalIgnores } from "eslint/config"
 import tseslint from "typescript-eslint"
 import { architecture } from "./scripts/lib/eslint-architecture.js"
 
+const layerOfVitest = {
+  name: "@effect/vitest",
+  importNames: ["layer"],
+  message:
+    "Its `layer` replaces the `it` of every file that shares the worker: provide the layer to each test."
+}
+
 export default defineConfig(
   globalIgnores(["dist/", "coverage/"]),
   { linterOptions: { reportUnusedDisableDirectives: "error" } },
@@ -60,21 +67,33 @@ export default defineConfig(
     // A test that does not run proves nothing, and a focused one silences all the others.
     files: ["**/*.test.ts", "**/*.tst.ts"],
     rules: {
-      "no-restricted-imports": [
-        "error",
-        {
-          name: "@effect/vitest",
-          importNames: ["layer"],
-          message:
-            "Its `layer` replaces the `it` of every file that shares the worker: provide the layer to each test."
-        }
-      ],
+      "no-restricted-imports": ["error", layerOfVitest],
       "no-restricted-syntax": [
         "error",
         {
           selector:
             "MemberExpression[property.name=/^(skip|only|todo|fails)$/]:matches([object.name=/^(it|test|describe)$/], [object.object.name=/^(it|test)$/])",
           message: "Every test runs: no skip, only, todo or fails."
+        }
+      ]
+    }
+  },
+  {
+    // What opens sockets runs in the project "live" of vitest.config.ts, where waiting for them holds up nothing else.
+    files: ["test/**/*.test.ts"],
+    ignores: ["**/*.live.test.ts"],
+    rules: {
+      "no-restricted-imports": [
+        "error",
+        {
+          paths: [layerOfVitest],
+          patterns: [
+            {
+              regex:
+                "^node:(child_process|dgram|https?|http2|net|tls)$|^@effect/platform-node|/http/support/(admin|leaks|protectionServer|servers)\\.js$",
+              message: "A test over real sockets or child processes is in a file named *.live.test.ts."
+            }
+          ]
         }
       ]
     }

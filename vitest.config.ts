@@ -1,4 +1,11 @@
-// The whole test suite: unit tests, the example programs' tests over real sockets, and docs/testing.md itself.
+// The tests, in two projects that run side by side:
+//
+// - `live`: tests over real sockets or child processes. These are the files named `*.live.test.ts`, and all of examples.
+// - `pure`: every other `*.test.ts`, in virtual time, and docs/testing.md itself.
+//
+// So the name of a file decides where it runs, wherever it lies, and a lint rule keeps sockets out of `pure`. Run one of them
+// with `npm test -- --project pure`, or a part of it with `npm test -- Retry`.
+//
 // The library is imported by its published names, which package.json maps to dist and this file maps to src.
 import * as path from "node:path"
 import { defineConfig } from "vitest/config"
@@ -17,19 +24,31 @@ const alias = Object.entries(packageJson.exports).flatMap(([entry, target]) =>
       }
 )
 
+const live = ["test/**/*.live.test.ts", "examples/**/*.test.ts"]
+
 export default defineConfig({
   plugins: [docsAsTests()],
   resolve: { alias },
   test: {
-    // By default one processor is left alone, which on a machine with two makes the suite twice as long; and what waits for
-    // sockets leaves another one free. Loading Effect anew for every file would do the same again, so files share a worker
-    // and its modules.
-    pool: "threads",
+    // Loading Effect anew for every file would double the time, so files share a worker and its modules.
     isolate: false,
-    maxWorkers: "150%",
+    // By default one processor is left alone, which on a machine with two makes the suite twice as long.
+    maxWorkers: "100%",
     minWorkers: 1,
     // Nothing here takes a second by itself; this is for a machine that has other things to do.
     testTimeout: 30_000,
-    include: ["test/**/*.test.ts", "examples/**/*.test.ts", "docs/testing.md"]
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: "pure",
+          pool: "threads",
+          include: ["test/**/*.test.ts", "docs/testing.md"],
+          exclude: live
+        }
+      },
+      // Projects without isolation run side by side only in pools of different kinds.
+      { extends: true, test: { name: "live", pool: "forks", include: live } }
+    ]
   }
 })
