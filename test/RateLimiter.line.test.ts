@@ -29,6 +29,8 @@ class Model {
   last = 0
   total = 0
   generation = 0
+  /** No turn that is worked out anew is before the last change. */
+  changedAt = 0
   waiting: ReadonlyArray<Request> = []
   letIn: ReadonlyArray<LetIn> = []
 
@@ -42,7 +44,9 @@ class Model {
     let used = this.used
     let last = this.last
     return this.waiting.map(({ at, cost, promised, since }) => {
-      last = promised ? Math.max(at, last) : Rate.due(this.rule, used, cost, Math.max(since, last))
+      last = promised
+        ? Math.max(at, last)
+        : Rate.due(this.rule, used, cost, Math.max(since, last, this.changedAt))
       used = Rate.admit(this.rule, used, cost, last)
       return last
     })
@@ -72,7 +76,8 @@ class Model {
     this.waiting = this.waiting.slice(due)
   }
 
-  leave(id: number): void {
+  leave(id: number, now: number): void {
+    this.changedAt = now
     this.waiting = this.waiting.filter((request) => request.id !== id)
     const admitted = this.letIn.find((call) => call.id === id)
     if (admitted === undefined) return
@@ -86,6 +91,7 @@ class Model {
     this.rule = Rate.rule(rate)
     this.used = Rate.adopt(before, this.used, this.rule, now)
     this.generation += 1
+    this.changedAt = now
     const rejected: Array<number> = []
     for (let index = 0; index < this.waiting.length;) {
       const { cost, deadline, id, promised } = this.waiting[index]
@@ -137,7 +143,7 @@ const command = FastCheck.oneof(
   { weight: 1, arbitrary: FastCheck.record({ do: FastCheck.constant("change" as const), rate }) }
 )
 
-const maxQueued = 8
+const maxQueued = 20
 
 describe("the line", () => {
   it.prop(
@@ -173,7 +179,7 @@ describe("the line", () => {
         for (const [index, { id }] of model.waiting.entries()) {
           const place = places.get(id)!
           assert.strictEqual(line.isFirst(place), index === first)
-          if (index === first) assert.strictEqual(place.at, turns[index])
+          if (index === first) assert.strictEqual(line.firstAt, turns[index])
         }
       }
 
@@ -216,7 +222,7 @@ describe("the line", () => {
             if (permit !== undefined) line.giveBack(permit, now)
             places.delete(id)
             taken.delete(id)
-            model.leave(id)
+            model.leave(id, now)
             model.settle(now)
             break
           }
@@ -290,17 +296,121 @@ describe("the line", () => {
       )
     }
   })
+})
 
-  it("takes the same time for each of ten thousand that leave, from the front or from the end", () => {
-    for (const fromTheFront of [true, false]) {
-      const line = new Line({ _tag: "smooth", limit: 1, per: 1000 }, Infinity, 0)
-      const places = Array.from({ length: 10_001 }, () =>
-        line.enter({ cost: 1, deadline: Infinity, promised: false }, line.turn(1, 0), 0)
-      )
-      assert.strictEqual(line.queued, 10_000)
-      for (const place of fromTheFront ? places : [...places].reverse()) line.leave(place, 0)
-      assert.strictEqual(line.queued, 0)
-      assert.strictEqual(line.turn(1, 0), 0)
+// ------------------------------------------------------------------------------------------------------------ steps
+
+/** Counts how often a line looks at its rule: a few times for each turn that it works out. */
+const looksOf = (line: Line): (() => number) => {
+  let looks = 0
+  const inside = line as unknown as { rule: Rate.Rule }
+  inside.rule = new Proxy(inside.rule, {
+    get: (rule, property) => {
+      looks += 1
+      return Reflect.get(rule, property) as unknown
+    }
+  })
+  return () => looks
+}
+
+const hourly: ReadonlyArray<Rate.Rate> = [
+  { _tag: "smooth", limit: 3, per: 3_600_000 },
+  { _tag: "tokenBucket", limit: 3, per: 3_600_000, burst: 5 },
+  { _tag: "bursty", limit: 3, per: 3_600_000 },
+  { _tag: "slidingWindow", limit: 3, per: 3_600_000 }
+]
+
+/** The most looks that one leaving and one entering take in a line of so many. */
+const looksToChange = (
+  rate: Rate.Rate,
+  length: number,
+  costOf: (index: number) => number,
+  pick: (length: number) => number
+): number => {
+  const line = new Line(rate, Infinity, 0)
+  let now = 0
+  let entered = 0
+  const enter = () => {
+    const cost = costOf(entered++)
+    return line.enter({ cost, deadline: Infinity, promised: false }, line.turn(cost, now), now)
+  }
+  while (line.tryTake(1, now));
+  const places = Array.from({ length }, enter)
+  const looks = looksOf(line)
+  let most = 0
+  for (let step = 0; step < 50; step++) {
+    now += 1
+    const before = looks()
+    const [place] = places.splice(pick(places.length), 1)
+    line.leave(place, now)
+    places.push(enter())
+    line.settle(now)
+    most = Math.max(most, looks() - before)
+  }
+  assert.strictEqual(line.queued, length)
+  return most
+}
+
+describe("leaving and entering a line of ten thousand", () => {
+  const positions: ReadonlyArray<readonly [name: string, pick: (length: number) => number]> = [
+    ["the front", () => 0],
+    ["the middle", (length) => length >> 1],
+    ["the end", (length) => length - 1]
+  ]
+  for (const rate of hourly) {
+    for (const [name, pick] of positions) {
+      it(`takes as many steps as in a line of ten, ${rate._tag}, from ${name}`, () => {
+        assert.isAtMost(
+          looksToChange(rate, 10_000, () => 1, pick),
+          looksToChange(rate, 10, () => 1, pick)
+        )
+      })
+    }
+  }
+
+  for (const rate of hourly.slice(0, 2)) {
+    it(`takes as many steps as in a line of ten when costs differ, ${rate._tag}`, () => {
+      const costOf = (index: number) => 1 + (index % 3)
+      const pick = (length: number) => length >> 1
+      assert.isAtMost(looksToChange(rate, 10_000, costOf, pick), looksToChange(rate, 10, costOf, pick))
+    })
+  }
+
+  for (const rate of hourly.slice(0, 3)) {
+    it(`takes as many steps as in a line of ten after a permit came back, ${rate._tag}`, () => {
+      const looksAfter = (length: number) => {
+        const line = new Line(rate, Infinity, 0)
+        line.tryTake(1, 0)
+        const permit = line.permit()
+        while (line.tryTake(1, 0));
+        const enter = () => line.enter({ cost: 1, deadline: Infinity, promised: false }, line.turn(1, 1), 1)
+        for (let index = 0; index < length; index++) enter()
+        const looks = looksOf(line)
+        line.giveBack(permit, 1)
+        enter()
+        return looks()
+      }
+      assert.isAtMost(looksAfter(10_000), looksAfter(10))
+    })
+  }
+
+  it("takes as many steps as in a line of ten when all of it is reserved", () => {
+    for (const rate of hourly) {
+      const looksBehind = (length: number) => {
+        const line = new Line(rate, Infinity, 0)
+        const enter = (promised: boolean) =>
+          line.enter({ cost: 1, deadline: Infinity, promised }, line.turn(1, 0), 0)
+        while (line.tryTake(1, 0));
+        let asked = 0
+        for (let index = 0; index < length; index++) {
+          Object.defineProperty(enter(true), "promised", { get: () => ++asked > 0 })
+        }
+        const looks = looksOf(line)
+        asked = 0
+        for (let round = 0; round < 10; round++) line.leave(enter(false), 0)
+        return looks() + asked
+      }
+      assert.isAtMost(looksBehind(10_000), looksBehind(10))
     }
   })
 })

@@ -208,6 +208,60 @@ export const admit = (rule: Rule, used: Used, cost: number, at: number): Used =>
   }
 }
 
+// ---------------------------------------------------------------------------------------------- calls in line
+
+/** When a call is let in, and what has been used after it. */
+export interface Turn {
+  readonly at: number
+  readonly after: Used
+}
+
+/** Calls that follow one another in line, with costs that are {@link alike}. */
+export interface Batch {
+  readonly size: number
+  /** The cost of the first, of the last and of all. */
+  readonly first: number
+  readonly last: number
+  readonly sum: number
+}
+
+/** Whether calls of these costs make a {@link Batch}: for a meter only the sum counts, elsewhere they must be the same. */
+export const alike = ({ rate }: Rule, cost: number, other: number): boolean =>
+  cost === other || rate._tag === "smooth" || rate._tag === "tokenBucket"
+
+/** The turn of one call that is let in as soon as it is due, but not before `from`. */
+export const turn = (rule: Rule, used: Used, cost: number, from: number): Turn => {
+  const at = due(rule, used, cost, from)
+  return { at, after: admit(rule, used, cost, at) }
+}
+
+/**
+ * The turn of the last of several calls, of which the first has had the turn `begun`. It takes one step however many there
+ * are; `undefined` for a log, which only letting in one after the other brings about.
+ */
+export const lastTurn = (rule: Rule, begun: Turn, { first, last, size, sum }: Batch): Turn | undefined => {
+  const { after, at } = begun
+  if (size === 1) return begun
+  switch (after._tag) {
+    case "meter":
+      // All of them wait, so none finds the meter idle and only their sum counts.
+      return turn(rule, admit(rule, after, sum - first - last, at), last, at)
+    case "window": {
+      const later = size - 1 - Math.floor((rule.limit - after.used) / first)
+      if (later <= 0) return { at, after: { ...after, used: after.used + (size - 1) * first } }
+      const each = Math.floor(rule.limit / first)
+      const windows = Math.ceil(later / each)
+      const index = after.index + windows
+      const used = (later - (windows - 1) * each) * first
+      return { at: after.origin + index * rule.per, after: { ...after, index, used } }
+    }
+    case "log":
+      return undefined
+  }
+}
+
+// ---------------------------------------------------------------------------------------------- giving back
+
 /** A call that was let in. */
 export interface Admitted {
   readonly at: number

@@ -214,7 +214,7 @@ export class Limiter implements RateLimiter.RateLimiter, Member<RateLimiter.Snap
     place.changed = false
     const changed = Effect.async<void>((resume) => place.listen(() => resume(Effect.void)))
     // Only the first in line needs a timer: when it goes off, everybody whose turn has come is let in.
-    const pause = this.line.isFirst(place) ? alarmed(place, changed, place.at - now) : changed
+    const pause = this.line.isFirst(place) ? alarmed(place, changed, this.line.firstAt - now) : changed
     return Effect.flatMap(pause, () => this.untilTurn(place, clock))
   }
 

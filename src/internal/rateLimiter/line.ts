@@ -4,10 +4,12 @@
  * when somebody leaves.
  *
  * A turn that has come is taken at the instant at which it was due, by whoever looks next. So a timer that fires late costs
- * nobody anything, and the rate stays exact whatever the timers do.
+ * nobody anything, and the rate stays exact whatever the timers do. A turn that is worked out anew never lies before the
+ * change that made it necessary: a call cannot begin in the past.
  *
- * Every step is synchronous, times are those of the rule: whole microseconds. Entering, leaving and being let in cost the
- * same however long the line is; after somebody has left, turns are worked out anew when the next one enters.
+ * Every step is synchronous, times are those of the rule: whole microseconds. Places that are alike form a run, of which
+ * only the last turn is needed. Entering, leaving and being let in cost the same however long a run is. What changes in
+ * front of other runs costs one step for each of them, when the next request enters.
  */
 import * as Rate from "../../core/rateLimit.js"
 
@@ -32,11 +34,11 @@ export class Place implements Options {
   readonly cost: number
   readonly deadline: number
   readonly promised: boolean
-  /** Its turn when it entered. */
-  readonly original: number
   state: "waiting" | "admitted" | "rejected" | "left" = "waiting"
   /** What it was let in with. */
   permit: Permit | undefined
+  /** The run that it is part of while it is in the line. */
+  run: Run | undefined
   previous: Place | undefined
   next: Place | undefined
   /** Whether something has changed since this was last set to `false`: the state, or that it is the first, or its turn. */
@@ -45,16 +47,12 @@ export class Place implements Options {
 
   constructor(
     options: Options,
-    readonly number: number,
-    readonly since: number,
-    /** When its turn is, and what will have been used after it. Only up to date in front of `Line.stale`. */
-    public at: number,
-    public after: Rate.Used
+    /** Its turn when it entered. */
+    readonly original: number
   ) {
     this.cost = options.cost
     this.deadline = options.deadline
     this.promised = options.promised
-    this.original = at
   }
 
   /** Calls back once, as soon as something has changed. */
@@ -71,6 +69,40 @@ export class Place implements Options {
   }
 }
 
+/**
+ * Places that follow one another and are alike: when one of them leaves, the others have the turns that there were, without
+ * the last. A promised place is a run by itself.
+ */
+class Run {
+  size = 1
+  /** What all its places cost. */
+  sum: number
+  last: Place
+  next: Run | undefined
+  /** The turns of its places, where the last does not follow from the first. */
+  turns: Array<Rate.Turn> = []
+  /** How many of these turns are over. */
+  over = 0
+
+  constructor(
+    readonly number: number,
+    public first: Place,
+    public previous: Run | undefined,
+    /** The turn of the last place. Only up to date in front of `Line.stale`. */
+    public end: Rate.Turn
+  ) {
+    this.sum = first.cost
+    this.last = first
+  }
+
+  /** The turn of the first place is over. */
+  shift(): void {
+    if (++this.over < 1000 || this.over * 2 < this.turns.length) return
+    this.turns = this.turns.slice(this.over)
+    this.over = 0
+  }
+}
+
 export class Line {
   private rule: Rate.Rule
   private used: Rate.Used
@@ -83,12 +115,19 @@ export class Line {
   private head: Place | undefined
   private tail: Place | undefined
   private length = 0
-  private entered = 0
-  /** The first place whose turn has to be worked out anew. */
-  private stale: Place | undefined
-  /** The first place that somebody waits at, and when it expects its turn. Only that one needs a timer. */
+  private lastRun: Run | undefined
+  private runs = 0
+  /** The first run whose last turn has to be worked out anew. */
+  private stale: Run | undefined
+  /** When turns last had to be worked out anew. All turns of the line are later. */
+  private changedAt: number
+  /** The turn of the head, once it has been worked out. */
+  private headAt: number | undefined
+  /** The first place that somebody waits at. Only that one needs a timer. */
   private first: Place | undefined
-  private firstAt = 0
+  /** Which place was told last that it is the first, and the turn of the first. */
+  private told: Place | undefined
+  private toldAt = 0
   /** How many requests have been let in. */
   admitted = 0
 
@@ -100,6 +139,7 @@ export class Line {
     this.rule = Rate.rule(rate)
     this.used = Rate.nothing(this.rule, now)
     this.last = now
+    this.changedAt = now
   }
 
   get rate(): Rate.Rate {
@@ -121,12 +161,22 @@ export class Line {
     return this.length >= this.maxQueued
   }
 
+  /** When the first that somebody waits at has its turn. */
+  get firstAt(): number {
+    return this.toldAt
+  }
+
+  /** Whether this is the place that needs a timer. */
+  isFirst(place: Place): boolean {
+    return place === this.first
+  }
+
   /** Lets a request in at once, or not at all when it is not due or somebody is before it. */
   tryTake(cost: number, now: number): boolean {
     if (this.head !== undefined) this.settle(now)
     if (this.head !== undefined || cost > this.rule.most) return false
     if (Rate.due(this.rule, this.used, cost, Math.max(now, this.last)) > now) return false
-    this.take(cost, now, Rate.admit(this.rule, this.used, cost, now))
+    this.take(cost, now)
     return true
   }
 
@@ -135,8 +185,8 @@ export class Line {
     return { at: this.last, cost: this.lastCost, generation: this.generation, total: this.total }
   }
 
-  private take(cost: number, at: number, after: Rate.Used): void {
-    this.used = after
+  private take(cost: number, at: number): void {
+    this.used = Rate.admit(this.rule, this.used, cost, at)
     this.last = at
     this.lastCost = cost
     this.total += cost
@@ -147,9 +197,8 @@ export class Line {
   turn(cost: number, now: number): number {
     if (cost > this.rule.most) return Infinity
     this.settle(now)
-    if (this.tail === undefined) return Rate.due(this.rule, this.used, cost, Math.max(now, this.last))
-    this.refresh(this.tail)
-    return Rate.due(this.rule, this.tail.after, cost, Math.max(now, this.tail.at))
+    const { after, at } = this.end()
+    return Rate.due(this.rule, after, cost, Math.max(now, at))
   }
 
   /** How many calls of cost 1 would be let in at once now. */
@@ -160,27 +209,32 @@ export class Line {
 
   /** Takes the last place, for the {@link Line.turn} that was asked for in the same step. */
   enter(options: Options, at: number, now: number): Place {
-    const before = this.tail === undefined ? this.used : this.tail.after
-    const after = Rate.admit(this.rule, before, options.cost, at)
-    const place = new Place(options, this.entered++, now, at, after)
+    const place = new Place(options, at)
+    if (at <= now) {
+      this.take(place.cost, at)
+      place.permit = this.permit()
+      place.state = "admitted"
+      return place
+    }
     place.previous = this.tail
     if (this.tail === undefined) this.head = place
     else this.tail.next = place
     this.tail = place
     this.length += 1
-    this.settle(now)
+    this.join(place, at)
+    if (!place.promised) this.first ??= place
+    this.wakeFirst()
     return place
   }
 
   /** Lets in whoever's turn has come. */
   settle(now: number): void {
-    while (this.head !== undefined) {
-      this.refresh(this.head)
-      const { after, at, cost } = this.head
+    for (let place = this.head; place !== undefined; place = this.head) {
+      const at = this.turnOfHead(place)
       if (at > now) break
-      this.take(cost, at, after)
-      this.head.permit = this.permit()
-      this.unlink(this.head, "admitted")
+      this.take(place.cost, at)
+      place.permit = this.permit()
+      this.unlink(place, "admitted")
     }
     this.wakeFirst()
   }
@@ -190,7 +244,7 @@ export class Line {
     this.settle(now)
     if (place.state === "admitted" && place.permit !== undefined) this.giveBack(place.permit, now)
     if (place.state === "waiting") {
-      this.staleFrom(place.next)
+      this.changedAt = Math.max(this.changedAt, now)
       this.unlink(place, "left")
       this.settle(now)
     }
@@ -202,7 +256,8 @@ export class Line {
     if (permit.generation !== this.generation) return
     this.settle(now)
     this.used = Rate.giveBack(this.rule, this.used, permit, this.total - permit.total)
-    this.staleFrom(this.head)
+    this.changedAt = Math.max(this.changedAt, now)
+    this.staleFrom(this.head?.run)
     this.settle(now)
   }
 
@@ -216,67 +271,155 @@ export class Line {
     this.rule = Rate.rule(rate)
     this.used = Rate.adopt(before, this.used, this.rule, now)
     this.generation += 1
-    this.staleFrom(this.head)
+    this.changedAt = Math.max(this.changedAt, now)
+    this.stale = this.lastRun = this.headAt = undefined
     for (let place = this.head; place !== undefined;) {
       const { next } = place
-      const possible = place.promised || place.cost <= this.rule.most
-      if (possible) this.refresh(place)
-      if (!possible || (!place.promised && place.at > place.deadline)) {
-        this.staleFrom(next)
-        this.unlink(place, "rejected")
-      }
+      const at = this.turnOf(place, this.end())
+      place.run = undefined
+      if (at === Infinity || (!place.promised && at > place.deadline)) this.unlink(place, "rejected")
+      else this.join(place, at)
       place = next
     }
     this.settle(now)
   }
 
-  /** Whether this is the place that needs a timer. */
-  isFirst(place: Place): boolean {
-    return place === this.first
+  // --------------------------------------------------------------------------------------------------------- turns
+
+  /** The turn of a place after another turn. Infinite when it never has one. */
+  private turnOf({ cost, original, promised }: Place, { after, at }: Rate.Turn): number {
+    if (promised) return Math.max(original, at)
+    return cost > this.rule.most ? Infinity : Rate.due(this.rule, after, cost, Math.max(at, this.changedAt))
   }
 
-  /** Works out the turns that are not up to date, through those of a place. */
-  private refresh(until: Place): void {
-    while (this.stale !== undefined && this.stale.number <= until.number) {
-      const place: Place = this.stale
-      const used = place.previous === undefined ? this.used : place.previous.after
-      const from = place.previous === undefined ? this.last : place.previous.at
-      place.at = place.promised
-        ? Math.max(place.original, from)
-        : Rate.due(this.rule, used, place.cost, Math.max(place.since, from))
-      place.after = Rate.admit(this.rule, used, place.cost, place.at)
-      this.stale = place.next
+  private turnOfHead(head: Place): number {
+    return (this.headAt ??= this.turnOf(head, this.before(undefined)))
+  }
+
+  /** The turn before a run that follows another. */
+  private before(run: Run | undefined): Rate.Turn {
+    return run === undefined ? { at: this.last, after: this.used } : run.end
+  }
+
+  /** The last turn there is so far. */
+  private end(): Rate.Turn {
+    if (this.lastRun !== undefined) this.refresh(this.lastRun)
+    return this.before(this.lastRun)
+  }
+
+  /** Adds a place to the last run or to a new one. */
+  private join(place: Place, at: number): void {
+    const end = { at, after: Rate.admit(this.rule, this.end().after, place.cost, at) }
+    const { lastRun } = this
+    const last = lastRun?.last
+    let run: Run
+    if (lastRun === undefined || last === undefined || !this.alike(last, place)) {
+      run = this.lastRun = new Run(this.runs++, place, lastRun, end)
+      if (lastRun !== undefined) lastRun.next = run
+    } else {
+      run = lastRun
+      run.size += 1
+      run.sum += place.cost
+      run.last = place
+      run.end = end
+    }
+    place.run = run
+    if (end.after._tag === "log") run.turns.push(end)
+  }
+
+  private alike(one: Place, other: Place): boolean {
+    return !one.promised && !other.promised && Rate.alike(this.rule, one.cost, other.cost)
+  }
+
+  private staleFrom(run: Run | undefined): void {
+    this.headAt = undefined
+    if (run !== undefined && this.isFresh(run)) this.stale = run
+  }
+
+  private isFresh(run: Run): boolean {
+    return this.stale === undefined || run.number < this.stale.number
+  }
+
+  /** Works out the last turns of the runs that are not up to date, through a run. */
+  private refresh(until: Run): void {
+    for (let run = this.stale; run !== undefined && run.number <= until.number; run = this.stale) {
+      run.turns = []
+      run.over = 0
+      run.end = this.endOf(run)
+      this.stale = run.next
     }
   }
 
-  private staleFrom(place: Place | undefined): void {
-    if (place === undefined) return
-    if (this.stale === undefined || place.number < this.stale.number) this.stale = place
+  /** The last turn of a run, where everything in front of the run is up to date. */
+  private endOf(run: Run): Rate.Turn {
+    const { first, last, size, sum, turns } = run
+    const before = this.before(run.previous)
+    const at = this.turnOf(first, before)
+    let turn: Rate.Turn = { at, after: Rate.admit(this.rule, before.after, first.cost, at) }
+    const end = Rate.lastTurn(this.rule, turn, { first: first.cost, last: last.cost, size, sum })
+    if (end !== undefined) return end
+    turns.push(turn)
+    while (turns.length < size) turns.push((turn = Rate.turn(this.rule, turn.after, first.cost, turn.at)))
+    return turn
   }
 
   /** Tells the first place that somebody waits at that it is the first, or that its turn has changed. */
   private wakeFirst(): void {
-    let place = this.first?.state === "waiting" ? this.first : this.head
-    while (place?.promised === true) place = place.next
-    if (place !== undefined) this.refresh(place)
-    const changed = place !== this.first || (place !== undefined && place.at !== this.firstAt)
-    this.first = place
-    if (place === undefined || !changed) return
-    this.firstAt = place.at
+    const place = this.first
+    if (place?.run === undefined) {
+      this.told = undefined
+      return
+    }
+    const { previous } = place.run
+    if (previous !== undefined) this.refresh(previous)
+    const at = place === this.head ? this.turnOfHead(place) : this.turnOf(place, this.before(previous))
+    if (place === this.told && at === this.toldAt) return
+    this.told = place
+    this.toldAt = at
     place.notify()
   }
 
   private unlink(place: Place, state: "admitted" | "rejected" | "left"): void {
-    const { next, previous } = place
+    const { next, previous, run } = place
+    if (place === this.first) {
+      this.first = next
+      while (this.first?.promised === true) this.first = this.first.next
+    }
+    if (run !== undefined) this.removeFrom(run, place, state === "admitted")
     if (previous === undefined) this.head = next
     else previous.next = next
     if (next === undefined) this.tail = previous
     else next.previous = previous
-    if (this.stale === place) this.stale = next
     // Whoever still holds the place does not hold the line.
-    place.previous = place.next = undefined
+    place.run = place.previous = place.next = undefined
     this.length -= 1
+    this.headAt = undefined
     place.state = state
     place.notify()
+  }
+
+  /** Takes a place out of its run. One that has been admitted was the head, and what follows has the same turns as before. */
+  private removeFrom(run: Run, place: Place, admitted: boolean): void {
+    if (!admitted) this.staleFrom(run.next)
+    run.size -= 1
+    run.sum -= place.cost
+    if (run.size === 0) return this.removeRun(run)
+    if (place === run.first && place.next !== undefined) run.first = place.next
+    if (place === run.last && place.previous !== undefined) run.last = place.previous
+    if (!this.isFresh(run)) return
+    if (admitted) run.shift()
+    else if (run.turns.length === 0) run.end = this.endOf(run)
+    else {
+      run.turns.pop()
+      run.end = run.turns[run.turns.length - 1]
+    }
+  }
+
+  private removeRun(run: Run): void {
+    const { next, previous } = run
+    if (previous !== undefined) previous.next = next
+    if (next === undefined) this.lastRun = previous
+    else next.previous = previous
+    if (this.stale === run) this.stale = next
   }
 }
