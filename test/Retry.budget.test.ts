@@ -256,6 +256,44 @@ describe("a retry with a budget gives back what it paid for a retry that is not 
     })
   )
 
+  /** Ten calls with one minute to wait until their retry, which ten seconds of a window have paid for. */
+  const tenWait = (budget: RetryBudget.RetryBudget) =>
+    Effect.forEach(Array.from({ length: 10 }), () =>
+      Effect.fork(Retry.retry(down, { times: 1, schedule: Schedule.spaced("1 minute"), budget }))
+    )
+
+  it.effect.each([
+    ["within its window is there again", 5000, 10, 0],
+    ["after its window is gone, and not there twice", 15_000, 10, 0]
+  ] as const)("what it took %s", ([, at, balance, retries]) =>
+    Effect.gen(function* () {
+      const rule = RetryBudget.requests({ ratio: 0, window: "10 seconds", minPerSecond: 1 })
+      const budget = yield* RetryBudget.make({ rule })
+      const fibers = yield* tenWait(budget)
+      yield* TestClock.adjust(at)
+      yield* Fiber.interruptAll(fibers)
+      const snapshot = yield* budget.snapshot
+      assert.strictEqual(snapshot.balance, balance)
+      assert.strictEqual(snapshot.retries, retries)
+    })
+  )
+
+  it.effect.each([
+    RetryBudget.requests({ ratio: 0, window: "1 minute", minPerSecond: 1 }),
+    RetryBudget.successes({ ratio: 0, capacity: 60 })
+  ])("what it took before a reset is not given back", (rule) =>
+    Effect.gen(function* () {
+      const budget = yield* RetryBudget.make({ rule })
+      const fibers = yield* tenWait(budget)
+      yield* TestClock.adjust(1)
+      yield* budget.reset
+      yield* Effect.repeatN(budget.tryWithdraw(), 19)
+      yield* Fiber.interruptAll(fibers)
+      const { balance, retries } = yield* budget.snapshot
+      assert.deepStrictEqual({ balance, retries }, { balance: 40, retries: 20 })
+    })
+  )
+
   it.effect.each(["onRetryScheduled", "onRetry"] as const)("because its %s failed", (listener) =>
     Effect.gen(function* () {
       const budget = yield* only(5)

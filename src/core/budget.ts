@@ -120,8 +120,13 @@ export const initial = (rule: Rule, now: number): Budget =>
 /** The most tokens that there can be. */
 export const capacity = (rule: Rule): number => (rule._tag === "requests" ? Infinity : rule.capacity)
 
-/** How many tokens there are to spend. With throttling these are the ones above the half that is left alone. */
-export const balance = (rule: Rule, budget: Budget, now: number): number => {
+/**
+ * How many tokens there are to spend, to a millionth. With throttling these are the ones above the half that is left alone.
+ */
+export const balance = (rule: Rule, budget: Budget, now: number): number =>
+  Math.round(available(rule, budget, now) / rounding) / (1 / rounding)
+
+const available = (rule: Rule, budget: Budget, now: number): number => {
   if (rule._tag === "requests") return Math.max(0, inWindow(rule, windowAt(rule, budget, now)))
   const { tokens } = tokensAt(rule, budget, now)
   return rule._tag === "throttling" ? Math.max(0, tokens - rule.capacity / 2) : tokens
@@ -146,17 +151,29 @@ export const failed = (rule: Rule, budget: Budget, now: number): Budget =>
 
 /** The budget after a retry or hedge was paid for, or `undefined` when there is too little in it. */
 export const withdraw = (rule: Rule, budget: Budget, cost: number, now: number): Budget | undefined => {
-  const available = balance(rule, budget, now)
+  const there = available(rule, budget, now)
   // What throttling asks for is that there is anything at all above the half; nothing is taken for it.
-  if (rule._tag === "throttling") return available > rounding ? budget : undefined
-  if (available + rounding < cost) return undefined
+  if (rule._tag === "throttling") return there > rounding ? budget : undefined
+  if (there + rounding < cost) return undefined
   return rule._tag === "requests" ? counted(rule, budget, 0, cost, now) : add(rule, budget, -cost, now)
 }
 
-/** The budget after a retry that was paid for was not made. */
-export const giveBack = (rule: Rule, budget: Budget, cost: number, now: number): Budget => {
+/** The bucket of the window that a withdrawal has just been counted in. */
+export const bucketOf = (budget: Budget): number => (budget._tag === "window" ? budget.bucket : 0)
+
+/**
+ * The budget after a retry that was paid for was not made. In a window, what is given back goes where it was taken, and is
+ * gone when that has left the window.
+ */
+export const giveBack = (rule: Rule, budget: Budget, cost: number, bucket: number, now: number): Budget => {
   if (rule._tag === "throttling") return budget
-  return rule._tag === "requests" ? counted(rule, budget, 0, -cost, now) : add(rule, budget, cost, now)
+  if (rule._tag === "successes") return add(rule, budget, cost, now)
+  const window = windowAt(rule, budget, now)
+  const less = (tally: Tally): Tally => ({ ...tally, spent: tally.spent - cost })
+  const age = window.bucket - bucket
+  if (age === 0) return { ...window, current: less(window.current) }
+  const place = bucketsPerWindow - 1 - age
+  return { ...window, older: window.older.map((tally, index) => (index === place ? less(tally) : tally)) }
 }
 
 const rounding = 1e-6

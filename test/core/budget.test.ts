@@ -28,8 +28,10 @@ const budget = (rule: Budget.Rule, tokens?: number) => {
       if (next !== undefined) state = next
       return next !== undefined
     },
-    giveBack: (cost = 1) => {
-      state = Budget.giveBack(rule, state, cost, now)
+    /** What was withdrawn last was counted in this bucket. */
+    bucket: () => Budget.bucketOf(state),
+    giveBack: (bucket = Budget.bucketOf(state), cost = 1) => {
+      state = Budget.giveBack(rule, state, cost, bucket, now)
     },
     /** How many retries there are until one is refused. */
     drain: (cost = 1, atMost = 1_000_000) => {
@@ -71,17 +73,25 @@ const step: FastCheck.Arbitrary<Step> = FastCheck.oneof(
 
 const steps = FastCheck.array(step, { maxLength: 300 })
 
+/** A step, whether it withdrew or gave back, and whether what it withdrew has been given back. */
+interface Done {
+  readonly step: Step
+  readonly granted: boolean
+  returned: boolean
+}
+
 /** What a rule decides and shows along a history, and what a model does. */
 const agrees = (
   rule: Budget.Rule,
   history: ReadonlyArray<Step>,
-  model: (before: ReadonlyArray<readonly [Step, boolean]>) => {
+  model: (before: ReadonlyArray<Done>) => {
     readonly balance: number
     readonly allows: boolean
   }
 ) => {
   const real = budget(rule)
-  const before: Array<readonly [Step, boolean]> = []
+  const before: Array<Done> = []
+  const outstanding: Array<{ readonly done: Done; readonly bucket: number }> = []
   for (const step of history) {
     const expected = model(before)
     assert.closeTo(real.balance(), expected.balance, 1e-6)
@@ -94,10 +104,19 @@ const agrees = (
         granted = real.withdraw()
         assert.strictEqual(granted, expected.allows)
         break
+      case "giveBack": {
+        const taken = before.length % 2 === 0 ? outstanding.shift() : outstanding.pop()
+        if (taken === undefined) break
+        granted = taken.done.returned = true
+        real.giveBack(taken.bucket)
+        break
+      }
       default:
         real[step._tag]()
     }
-    before.push([step, granted])
+    const done: Done = { step, granted, returned: false }
+    before.push(done)
+    if (step._tag === "withdraw" && granted) outstanding.push({ done, bucket: real.bucket() })
   }
 }
 
@@ -108,10 +127,10 @@ const exactTokens = (
   capacity: bigint,
   perMilli: bigint,
   put: (step: Step, granted: boolean) => bigint,
-  before: ReadonlyArray<readonly [Step, boolean]>
+  before: ReadonlyArray<Done>
 ): bigint => {
   let tokens = capacity
-  for (const [step, granted] of before) {
+  for (const { granted, step } of before) {
     const added = step._tag === "pass" ? BigInt(step.millis) * perMilli : put(step, granted)
     tokens += added
     if (tokens > capacity) tokens = capacity
@@ -136,7 +155,7 @@ describe("the rule of a budget, against whole numbers", () => {
           BigInt(capacity) * micro,
           BigInt(perSecond) * 1000n,
           ({ _tag }, granted) =>
-            _tag === "succeed" ? ratio : _tag === "giveBack" ? micro : granted ? -micro : 0n,
+            _tag === "succeed" ? ratio : !granted ? 0n : _tag === "giveBack" ? micro : -micro,
           before
         )
         return { balance: Number(tokens) / 1e6, allows: tokens >= micro }
@@ -174,15 +193,14 @@ describe("the rule of a budget, against whole numbers", () => {
     ([thousandths, perSecond, window, history]) => {
       agrees(requests({ ratio: thousandths / 1000, perSecond, window }), history, (before) => {
         const bucketOf = (at: number) => Math.floor(at / (window / 10))
-        const now = before.reduce((at, [step]) => at + (step._tag === "pass" ? step.millis : 0), 0)
+        const now = before.reduce((at, { step }) => at + (step._tag === "pass" ? step.millis : 0), 0)
         let at = 0
         let tokens = perSecond * (window / 1000) * 1000
-        for (const [step, granted] of before) {
+        for (const { granted, returned, step } of before) {
           if (step._tag === "pass") at += step.millis
           if (bucketOf(now) - bucketOf(at) >= 10) continue
           if (step._tag === "request") tokens += thousandths
-          if (step._tag === "giveBack") tokens += 1000
-          if (granted) tokens -= 1000
+          if (step._tag === "withdraw" && granted && !returned) tokens -= 1000
         }
         return { balance: Math.max(0, tokens / 1000), allows: tokens >= 1000 }
       })
@@ -215,7 +233,7 @@ describe("the rule of a budget, against whole numbers", () => {
         if (_tag === "succeed") state = freeze(Budget.succeeded(rule, state, 0, now))
         if (_tag === "fail") state = freeze(Budget.failed(rule, state, now))
         if (_tag === "withdraw") state = freeze(Budget.withdraw(rule, state, 1, now) ?? state)
-        if (_tag === "giveBack") state = freeze(Budget.giveBack(rule, state, 1, now))
+        if (_tag === "giveBack") state = freeze(Budget.giveBack(rule, state, 1, Budget.bucketOf(state), now))
         if (state !== before) steppedAt = now
         assert.strictEqual(
           Budget.balance(rule, state, steppedAt - 500),

@@ -2,13 +2,13 @@
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
-import * as PubSub from "effect/PubSub"
-import * as Stream from "effect/Stream"
+import type * as Stream from "effect/Stream"
 import * as Rule from "../../core/budget.js"
 import { InvalidOption } from "../../core/options.js"
 import type * as FailureCondition from "../../FailureCondition.js"
 import type * as Policy from "../../Policy.js"
 import type * as RetryBudget from "../../RetryBudget.js"
+import { Broadcast } from "../broadcast.js"
 import { Cell } from "../cell.js"
 import { withoutSpan } from "../context.js"
 import * as Listeners from "../listeners.js"
@@ -31,6 +31,9 @@ type Failure = FailureCondition.Failed<unknown, unknown>
 export interface Withdrawal {
   readonly granted: boolean
   readonly cost: number
+  /** For giving it back: where it was taken from, and how often the budget had been reset by then. */
+  readonly bucket: number
+  readonly resets: number
   readonly told: Effect.Effect<void> | undefined
 }
 
@@ -48,8 +51,7 @@ export const make = (
     const name = nameOf(constructorName, defaultName, options.name)
     const clock = yield* Effect.clock
     const context = withoutSpan(yield* Effect.context<never>())
-    const changes = yield* PubSub.sliding<RetryBudget.Change>(64)
-    return new Budget(name, options, context, changes, Time.monotonicMillis(clock))
+    return new Budget(name, options, context, Time.monotonicMillis(clock))
   })
   return made as Effect.Effect<RetryBudget.RetryBudget>
 }
@@ -75,18 +77,19 @@ export class Budget implements RetryBudget.RetryBudget {
   private counts = { ...noCounts }
   /** Whether the last retry or hedge that asked was refused. */
   private exhausted = false
+  private resets = 0
+  private readonly broadcast = new Broadcast<RetryBudget.Change>(64)
 
   constructor(
     readonly name: string,
     private readonly listeners: RetryBudget.Options,
     private readonly context: Context.Context<unknown>,
-    private readonly pubsub: PubSub.PubSub<RetryBudget.Change>,
     now: number
   ) {
     this.rule = listeners.rule ?? defaultRule
     this.settings = { rule: Rule.describe(this.rule) }
     this.cell = new Cell(Rule.initial(this.rule, now))
-    this.changes = Stream.fromPubSub(pubsub)
+    this.changes = this.broadcast.stream
   }
 
   // ------------------------------------------------------------------------------------------------------- for policies
@@ -119,11 +122,17 @@ export class Budget implements RetryBudget.RetryBudget {
     if (next === undefined) return this.refuse(activity, cost, now)
     this.cell.current = next
     this.count(activity, 1)
-    return { granted: true, cost, told: this.turn(false, this.listeners.onRecovered, now) }
+    return this.outcome(true, cost, this.turn(false, this.listeners.onRecovered, now))
   }
 
-  giveBack(activity: RetryBudget.Activity, cost: number, fiber: RunningFiber): void {
-    this.cell.current = Rule.giveBack(this.rule, this.cell.current, cost, nowOf(fiber))
+  private outcome(granted: boolean, cost: number, told: Withdrawal["told"]): Withdrawal {
+    return { granted, cost, bucket: Rule.bucketOf(this.cell.current), resets: this.resets, told }
+  }
+
+  /** Takes back what was withdrawn, unless a reset has forgotten it. */
+  giveBack(activity: RetryBudget.Activity, { bucket, cost, resets }: Withdrawal, fiber: RunningFiber): void {
+    if (resets !== this.resets) return
+    this.cell.current = Rule.giveBack(this.rule, this.cell.current, cost, bucket, nowOf(fiber))
     this.count(activity, -1)
   }
 
@@ -149,10 +158,10 @@ export class Budget implements RetryBudget.RetryBudget {
     this.counts.refused += 1
     const { onExhausted, onRefused } = this.listeners
     const turned = this.turn(true, onExhausted, now)
-    if (onRefused === undefined) return { granted: false, cost, told: turned }
+    if (onRefused === undefined) return this.outcome(false, cost, turned)
     const balance = Rule.balance(this.rule, this.cell.current, now)
     const refused = this.tell(onRefused, { name: this.name, activity, cost, balance })
-    return { granted: false, cost, told: turned === undefined ? refused : Effect.zipRight(turned, refused) }
+    return this.outcome(false, cost, Listeners.both(turned, refused))
   }
 
   /** Notes whether the budget is exhausted, and tells it when that has changed. */
@@ -164,7 +173,7 @@ export class Budget implements RetryBudget.RetryBudget {
     if (this.exhausted === exhausted) return undefined
     this.exhausted = exhausted
     const change = { name: this.name, exhausted, balance: Rule.balance(this.rule, this.cell.current, now) }
-    this.pubsub.unsafeOffer(change)
+    this.broadcast.publish(change)
     return listener && this.tell(listener, change)
   }
 
@@ -207,6 +216,7 @@ export class Budget implements RetryBudget.RetryBudget {
     const now = nowOf(fiber)
     this.cell.current = Rule.initial(this.rule, now)
     this.counts = { ...noCounts }
+    this.resets += 1
     return this.turn(false, this.listeners.onRecovered, now) ?? Effect.void
   })
 }

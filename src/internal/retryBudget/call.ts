@@ -16,7 +16,7 @@ export class Call {
   /** What the last retry took, for a rule that gives it back on success. */
   private taken = 0
   /** What was taken for a retry that has not begun. */
-  private unused = 0
+  private unused: Withdrawal | undefined
   private activity: RetryBudget.Activity = "retry"
   private over = false
 
@@ -50,20 +50,21 @@ export class Call {
     const withdrawal = this.budget.withdraw(activity, failure, this.fiber)
     if (withdrawal.granted) {
       this.activity = activity
-      this.taken = this.unused = withdrawal.cost
+      this.taken = withdrawal.cost
+      this.unused = withdrawal
     }
     return withdrawal
   }
 
   /** The retry that was paid for begins. */
   begun(): void {
-    this.unused = 0
+    this.unused = undefined
   }
 
   /** The call is over, however it ended. What was paid for and never begun is given back. */
   end(): void {
     this.over = true
-    if (this.unused > 0) this.budget.giveBack(this.activity, this.unused, this.fiber)
+    if (this.unused !== undefined) this.budget.giveBack(this.activity, this.unused, this.fiber)
   }
 }
 
