@@ -11,6 +11,7 @@ import type * as Types from "effect/Types"
 import { InvalidOption } from "./core/options.js"
 import type * as FailureCondition from "./FailureCondition.js"
 import * as Condition from "./internal/condition.js"
+import { holding } from "./internal/disposal.js"
 import { takingPart } from "./internal/frame.js"
 import * as Listeners from "./internal/listeners.js"
 import { combinator, nameOf } from "./internal/policy.js"
@@ -43,6 +44,7 @@ export interface GeneralOptions {
   readonly onFallback?:
     ((event: FallbackUsed<unknown, unknown>) => Effect.Effect<unknown, unknown, unknown>) | undefined
   readonly condition?: undefined
+  readonly disposeResult?: undefined
 }
 
 /**
@@ -58,6 +60,11 @@ export interface Options<A, E> {
   readonly condition?: FailureCondition.FailureCondition<A, E> | undefined
   /** Called before the fallback runs. */
   readonly onFallback?: ((event: FallbackUsed<A, E>) => Effect.Effect<unknown, unknown, unknown>) | undefined
+  /**
+   * Gives back what a failed result holds, when the fallback that took its place has ended; and what any result holds when
+   * the caller is interrupted before it gets it. Runs once for each, not interruptibly.
+   */
+  readonly disposeResult?: ((result: A) => Effect.Effect<unknown, never, unknown>) | undefined
 }
 
 /**
@@ -405,21 +412,55 @@ type AnyOptions = Options<unknown, unknown>
 
 const make = (policy: string, use: Use, options: AnyOptions = {}): ((self: Body) => Body) => {
   const name = nameOf(policy, "fallback", options.name)
+  const { disposeResult, onFallback } = options
   const { classify, looksAtResults } = Condition.compile(options.condition, { defect: false })
-  const instead = (exit: Exit.Exit<unknown, unknown>): Body => {
-    const failure = classify(exit)._tag === "Failure" ? Condition.failed(exit) : undefined
-    if (failure === undefined) return exit
-    return options.onFallback === undefined
+  const failureIn = (exit: Exit.Exit<unknown, unknown>): Failure | undefined =>
+    classify(exit)._tag === "Failure" ? Condition.failed(exit) : undefined
+  const replacing = (failure: Failure): Body =>
+    onFallback === undefined
       ? use(failure)
-      : Effect.flatMap(Listeners.notify(name, options.onFallback, { name, failure }), () => use(failure))
+      : Effect.flatMap(Listeners.notify(name, onFallback, { name, failure }), () => use(failure))
+  const instead = (exit: Exit.Exit<unknown, unknown>): Body => {
+    const failure = failureIn(exit)
+    return failure === undefined ? exit : replacing(failure)
   }
   const onFailure = (cause: Cause.Cause<unknown>): Body => instead(Exit.failCause(cause))
   const settings = { with: policy.slice("Fallback.".length), condition: options.condition && "custom" }
-  const fallback = Policy.make({ kind: "fallback", name, settings }, (self: Body): Body =>
-    looksAtResults
-      ? Effect.matchCauseEffect(self, { onFailure, onSuccess: (result) => instead(Exit.succeed(result)) })
-      : Effect.catchAllCause(self, onFailure)
-  )
+  const fallback = Policy.make({ kind: "fallback", name, settings }, (self: Body): Body => {
+    if (!looksAtResults) return Effect.catchAllCause(self, onFailure)
+    if (disposeResult !== undefined) return disposing(self, failureIn, replacing, disposeResult)
+    return Effect.matchCauseEffect(self, {
+      onFailure,
+      onSuccess: (result) => instead(Exit.succeed(result))
+    })
+  })
   const begun = { ended: instead }
-  return takingPart(fallback, looksAtResults, () => begun)
+  const needsMask = looksAtResults && disposeResult !== undefined
+  return takingPart(fallback, looksAtResults, () => (needsMask ? undefined : begun))
 }
+
+/** From its end on the result is the fallback's, until it is handed on or what replaces it has ended. */
+const disposing = (
+  self: Body,
+  failureIn: (exit: Exit.Exit<unknown, unknown>) => Failure | undefined,
+  replacing: (failure: Failure) => Body,
+  disposeResult: (result: unknown) => Effect.Effect<unknown, never, unknown>
+): Body =>
+  holding((restore, hold) =>
+    Effect.flatMap(Effect.exit(restore(self)), (exit) => {
+      const dispose = Exit.isSuccess(exit) ? Effect.suspend(() => disposeResult(exit.value)) : Effect.void
+      return Effect.flatMap(
+        Effect.onError(
+          Effect.sync(() => failureIn(exit)),
+          () => dispose
+        ),
+        (failure) => {
+          if (failure !== undefined) {
+            return Effect.ensuring(restore(Effect.suspend(() => replacing(failure))), dispose)
+          }
+          hold(dispose)
+          return exit
+        }
+      )
+    })
+  )

@@ -19,7 +19,6 @@ import * as internal from "./internal/hedge.js"
 import * as internalDelay from "./internal/hedgeDelay.js"
 import * as Listeners from "./internal/listeners.js"
 import { combinator, nameOf } from "./internal/policy.js"
-import { withBudget } from "./internal/retryBudget/source.js"
 import * as Policy from "./Policy.js"
 import type * as RetryBudget from "./RetryBudget.js"
 
@@ -241,7 +240,10 @@ export interface Options<A, E> extends BaseOptions {
    * comes back as soon as none runs. Default: every failure does.
    */
   readonly startsNext?: ((failure: FailureCondition.Failed<A, E>) => boolean) | undefined
-  /** Gives back what a failed result holds, when another exit comes back instead. Runs once for each, not interruptibly. */
+  /**
+   * Gives back what a result holds that does not come back: a failed one, that of an attempt that lost and could not be
+   * interrupted, and any that the caller does not get because it is interrupted. Runs once for each, not interruptibly.
+   */
   readonly disposeResult?: ((result: A) => Effect.Effect<unknown, never, unknown>) | undefined
   /** Called before a hedge, in its fiber: it delays the hedge and nothing else. */
   readonly onHedge?: ((event: Hedged<A, E>) => Effect.Effect<unknown, unknown, unknown>) | undefined
@@ -374,8 +376,7 @@ function make(options: Options<unknown, unknown>): (self: Body) => Body {
   }
   const settings: Policy.Settings = { delay: shown, maxHedges, disconnect: disconnect || undefined }
   return Policy.make({ kind: "hedge", name, settings }, (self: Body): Body => {
-    if (budget !== undefined) return withBudget(budget, (call) => internal.race(plan, self, call))
-    return maxHedges === 0 ? self : internal.race(plan, self, undefined)
+    return maxHedges === 0 && budget === undefined ? self : internal.race(plan, self, budget)
   })
 }
 

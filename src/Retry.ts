@@ -10,6 +10,7 @@ import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import { identity } from "effect/Function"
 import * as Option from "effect/Option"
 import type * as Schedule from "effect/Schedule"
 import type * as Types from "effect/Types"
@@ -19,6 +20,7 @@ import { toSchedule } from "./internal/backoff.js"
 import * as Condition from "./internal/condition.js"
 import { withService } from "./internal/context.js"
 import { optionMillis, runtimeMillis } from "./internal/duration.js"
+import { holding, type Restore } from "./internal/disposal.js"
 import { type AnyFiber, type Begun, takingPart } from "./internal/frame.js"
 import * as Listeners from "./internal/listeners.js"
 import { combinator, nameOf, withoutStack } from "./internal/policy.js"
@@ -253,7 +255,10 @@ export interface Options<A, E> extends BaseOptions {
    */
   readonly delayFrom?:
     NoHint | ((failure: FailureCondition.Failed<A, E>) => Duration.DurationInput | undefined) | undefined
-  /** Gives back what a failed result holds, when another attempt replaces it. Runs once for each, not interruptibly. */
+  /**
+   * Gives back what a result holds that does not come back: a failed one that another attempt replaces, and any that the
+   * caller does not get because it is interrupted or a listener fails. Runs once for each, not interruptibly.
+   */
   readonly disposeResult?: ((result: A) => Effect.Effect<unknown, never, unknown>) | undefined
   /** Called when another attempt is decided on, before the delay. */
   readonly onRetryScheduled?:
@@ -420,7 +425,9 @@ function make(options: Options<unknown, unknown> = {}): (self: Body) => Body {
     plan.condition.looksAtResults,
     // A budget is asked for in a step of its own, and a result to be disposed of needs a mask.
     (fiber, clock, around) =>
-      (options.budget ?? options.disposeResult ?? nestedIn(fiber)) ? undefined : new Run(plan, around, clock)
+      (options.budget ?? options.disposeResult ?? nestedIn(fiber))
+        ? undefined
+        : new Run(plan, around, clock, undefined)
   )
 }
 
@@ -454,7 +461,11 @@ class Run implements Begun {
     readonly plan: Plan,
     readonly around: { readonly self: Body },
     readonly clock: Clock.Clock,
-    readonly call?: Call
+    readonly call: Call | undefined,
+    /** For a retry that disposes of results: it runs in a mask, in which attempts, delays and listeners are interruptible. */
+    readonly restore: Restore = identity,
+    /** Takes what disposes of the result that comes back. */
+    readonly hold: ((dispose: Effect.Effect<unknown, never, unknown>) => void) | undefined = undefined
   ) {
     this.startedAt = Time.monotonicMillis(clock)
     // The schedule is only stepped by a failure: a call that succeeds pays nothing for it.
@@ -476,12 +487,15 @@ const inputOf = (failure: Failure): unknown =>
   failure._tag === "Error" ? failure.error : failure._tag === "Result" ? failure.result : failure.defect
 
 const apply = (plan: Plan, around: { readonly self: Body }): Body => {
-  const { budget } = plan.options
-  const begin = (call?: Call): Body =>
-    Effect.withFiberRuntime((fiber) =>
-      attempt(new Run(plan, around, Time.clockOf(fiber), call), 1, nestedIn(fiber))
-    )
-  return budget === undefined ? begin() : withBudget(budget, begin)
+  const { budget, disposeResult } = plan.options
+  const begin = (restore?: Restore, hold?: Run["hold"]): Body => {
+    const begun = (call?: Call): Body =>
+      Effect.withFiberRuntime((fiber) =>
+        attempt(new Run(plan, around, Time.clockOf(fiber), call, restore, hold), 1, nestedIn(fiber))
+      )
+    return budget === undefined ? begun() : withBudget(budget, begun, restore)
+  }
+  return disposeResult === undefined ? begin() : holding(begin)
 }
 
 /** What there is to know in a first attempt. Without a retry around this one, the reference reads so by itself. */
@@ -491,7 +505,7 @@ const nestedIn = ({ currentContext }: AnyFiber): Attempt | undefined =>
 const attempt = (run: Run, number: number, current: Attempt | undefined): Body => {
   const { condition, options } = run.plan
   if (options.disposeResult !== undefined) {
-    return proceed(run, number, attemptDisposing(run, number, current, options.disposeResult))
+    return attemptDisposing(run, number, current, options.disposeResult)
   }
   const onFailure = (cause: Cause.Cause<unknown>): Body => run.ended(Exit.failCause(cause), number)
   const body = knowing(current, run.around.self)
@@ -519,27 +533,30 @@ const proceed = (run: Run, number: number, decided: Decided): Body =>
   Effect.flatMap(decided, (next) => (Exit.isExit(next) ? next : again(run, number, next)))
 
 /**
- * An attempt whose result has to be given back when another attempt replaces it. From its end on the result is this retry's,
- * so that neither an interruption nor a listener that fails can lose it.
+ * An attempt whose result has to be given back when it does not come back. From its end on the result is this retry's, so
+ * that neither an interruption nor a listener that fails can lose it.
  */
 const attemptDisposing = (
   run: Run,
   number: number,
   current: Attempt | undefined,
   disposeResult: (result: unknown) => Effect.Effect<unknown, never, unknown>
-): Decided =>
-  Effect.uninterruptibleMask((restore) =>
-    Effect.flatMap(knowing(current, Effect.exit(restore(run.around.self))), (exit): Decided => {
-      const decided = restore(Effect.suspend(() => decide(run, number, exit) ?? Effect.succeed(exit)))
-      if (Exit.isFailure(exit)) return decided
-      const dispose = Effect.suspend(() => disposeResult(exit.value))
-      return Effect.flatMap(
-        Effect.onError(decided, () => dispose),
-        (next): Decided =>
-          Exit.isExit(next) ? Effect.succeed(next) : Effect.as(dispose, { ...next, disposed: true })
-      )
-    })
-  )
+): Body =>
+  Effect.flatMap(knowing(current, Effect.exit(run.restore(run.around.self))), (exit) => {
+    const decided = run.restore(Effect.suspend(() => decide(run, number, exit) ?? Effect.succeed(exit)))
+    if (Exit.isFailure(exit)) return proceed(run, number, decided)
+    const dispose = Effect.suspend(() => disposeResult(exit.value))
+    return Effect.flatMap(
+      Effect.onError(decided, () => dispose),
+      (next) => {
+        if (!Exit.isExit(next)) {
+          return Effect.flatMap(dispose, () => again(run, number, { ...next, disposed: true }))
+        }
+        run.hold?.(dispose)
+        return next
+      }
+    )
+  })
 
 /** Another attempt, and when. */
 interface Next {
@@ -562,7 +579,8 @@ const again = (run: Run, number: number, next: Next): Body => {
     const elapsed = run.elapsed()
     // Only the listener can have made it too late: the fraction by which a timer is late is no reason to give up.
     const late = next.at - run.startedAt + (elapsed - woken) > maxDuration
-    if (late && !next.disposed) return Effect.flatten(giveUp(run, event, next.exit, "maxDuration"))
+    if (late && !next.disposed)
+      return Effect.flatten(run.restore(giveUp(run, event, next.exit, "maxDuration")))
     run.call?.begun()
     return attempt(run, number + 1, {
       number: number + 1,
@@ -573,10 +591,10 @@ const again = (run: Run, number: number, next: Next): Body => {
   const wake = (): Body => {
     const woken = run.elapsed()
     const told = Listeners.notify(name, options.onRetry, event)
-    return told === Effect.void ? begun(woken) : Effect.flatMap(told, () => begun(woken))
+    return told === Effect.void ? begun(woken) : Effect.flatMap(run.restore(told), () => begun(woken))
   }
   return Duration.toMillis(event.delay) > 0
-    ? Effect.flatMap(Time.sleepUntil(run.clock, next.at), wake)
+    ? Effect.flatMap(run.restore(Time.sleepUntil(run.clock, next.at)), wake)
     : wake()
 }
 

@@ -11,15 +11,19 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as FiberRef from "effect/FiberRef"
 import * as Option from "effect/Option"
+import { identity } from "effect/Function"
 import * as Runtime from "effect/Runtime"
 import * as RuntimeFlags from "effect/RuntimeFlags"
 import type * as FailureCondition from "../FailureCondition.js"
+import type * as RetryBudget from "../RetryBudget.js"
 import * as Condition from "./condition.js"
+import { holding, Interrupter, type Restore } from "./disposal.js"
 import type { HedgeDelay } from "./hedgeDelay.js"
 import type { Call } from "./retryBudget/call.js"
+import { withBudget } from "./retryBudget/source.js"
 import * as Time from "./time.js"
 
-export type Body = Effect.Effect<unknown, unknown, unknown>
+export type Body<E = unknown> = Effect.Effect<unknown, E, unknown>
 type Exited = Exit.Exit<unknown, unknown>
 type Failure = FailureCondition.Failed<unknown, unknown>
 type AnyFiber = Fiber.RuntimeFiber<unknown, unknown>
@@ -43,6 +47,8 @@ interface Attempt {
   readonly number: number
   startedAt: number
   fiber: AnyFiber | undefined
+  /** Only where a result that it ends with nevertheless has to be disposed of. */
+  readonly interrupter: Interrupter | undefined
   /** Whether it was not the effect that ended it, but a listener before it. */
   broken: boolean
 }
@@ -53,18 +59,35 @@ interface Failed {
 }
 
 /** Runs an effect as a race of attempts. */
-export const race = (plan: Plan, self: Body, call: Call | undefined): Body =>
-  Effect.uninterruptibleMask((restore) =>
-    Effect.withFiberRuntime((parent, { runtimeFlags }) => {
-      const race = new Race(plan, self, call, parent, runtimeFlags)
-      race.begin()
-      if (race.isOver()) return race.end()
-      return Effect.matchCauseEffect(restore(race.wait()), {
-        onFailure: (cause) => race.abandon(cause),
-        onSuccess: () => race.end()
-      })
+export const race = (plan: Plan, self: Body, budget: RetryBudget.Source | undefined): Body => {
+  if (plan.disposeResult !== undefined) {
+    return holding((restore, hold) => {
+      const begin = (call?: Call): Body => raceIn(restore, plan, self, call, hold)
+      return budget === undefined ? begin() : withBudget(budget, begin, restore)
     })
-  )
+  }
+  const begin = (call?: Call): Body =>
+    Effect.uninterruptibleMask((restore) => raceIn(restore, plan, self, call))
+  return budget === undefined ? begin() : withBudget(budget, begin)
+}
+
+/** The race, within a mask. */
+const raceIn = (
+  restore: Restore,
+  plan: Plan,
+  self: Body,
+  call: Call | undefined,
+  hold?: (dispose: Body<never>) => void
+): Body =>
+  Effect.withFiberRuntime((parent, { runtimeFlags }) => {
+    const race = new Race(plan, self, call, parent, runtimeFlags)
+    race.begin()
+    if (race.isOver()) return race.end(hold)
+    return Effect.matchCauseEffect(restore(race.wait()), {
+      onFailure: (cause) => race.abandon(cause),
+      onSuccess: () => race.end(hold)
+    })
+  })
 
 /** How deep races are nested that were started within each other, in one go. */
 let nesting = 0
@@ -76,8 +99,9 @@ class Race {
   private readonly runtime: Runtime.Runtime<unknown>
   private readonly startedAt: number
   private readonly attempts: Array<Attempt> = []
-  /** Listeners of the budget and disposals, which are waited for but not interrupted when the race ends by itself. */
+  /** Listeners of the budget, which are waited for but not interrupted when the race ends by itself. */
   private readonly helpers: Array<AnyFiber> = []
+  private readonly disposals: Array<AnyFiber> = []
   private running = 0
   /** How many attempts may still be started. */
   private left: number
@@ -127,11 +151,23 @@ class Race {
   }
 
   /** What comes back, when all that the race has started is gone. */
-  end(): Body {
+  end(hold?: (dispose: Body<never>) => void): Body {
     const { exit = Exit.void, winner } = this
+    const { disposeResult } = this.plan
+    if (disposeResult !== undefined && Exit.isSuccess(exit)) {
+      hold?.(Effect.suspend(() => disposeResult(exit.value)))
+    }
     const fiber = winner?.fiber
     const inherits = fiber !== undefined && hasSetRefs(fiber)
-    return this.afterAll(inherits ? Effect.zipRight(fiber.inheritAll, exit) : exit)
+    return this.afterAll(inherits ? Effect.zipRight(this.inherit(fiber), exit) : exit)
+  }
+
+  private inherit(fiber: AnyFiber): Effect.Effect<void> {
+    const { currentScheduler } = this.parent
+    // The attempt's own scheduler ends with it.
+    return this.plan.disposeResult === undefined
+      ? fiber.inheritAll
+      : Effect.zipRight(fiber.inheritAll, FiberRef.set(FiberRef.currentScheduler, currentScheduler))
   }
 
   /** The caller was interrupted, and with it all that runs. */
@@ -150,9 +186,11 @@ class Race {
 
   private afterAll(result: Body): Body {
     if (this.plan.disconnect) return result
-    const fibers = [...this.attempts.map((attempt) => attempt.fiber), ...this.helpers]
+    const fibers = [...this.attempts.map((attempt) => attempt.fiber), ...this.helpers, ...this.disposals]
     const pending = fibers.filter((fiber): fiber is AnyFiber => fiber?.unsafePoll() === null)
-    return pending.length === 0 ? result : Effect.zipRight(Fiber.awaitAll(pending), result)
+    if (pending.length === 0) return result
+    // A loser that ends with a result adds its disposal.
+    return Effect.flatMap(Fiber.awaitAll(pending), () => this.afterAll(result))
   }
 
   // -------------------------------------------------------------------------------------------------- in the observers
@@ -203,19 +241,23 @@ class Race {
       number: this.attempts.length + 1,
       startedAt: now,
       fiber: undefined,
+      interrupter:
+        this.plan.disposeResult === undefined ? undefined : new Interrupter(this.parent.currentScheduler),
       broken: false
     }
     this.attempts.push(attempt)
     this.running += 1
-    attempt.fiber = this.fork(this.bodyOf(attempt, now - this.startedAt, failure))
+    attempt.fiber = this.forkAttempt(attempt, this.bodyOf(attempt, now - this.startedAt, failure))
     attempt.fiber.addObserver((exit) => this.ended(attempt, exit))
   }
 
   private bodyOf(attempt: Attempt, elapsed: number, failure: Failure | undefined): Body {
     const { attempt: attemptOf, told } = this.plan
-    const self = attemptOf(this.self, attempt.number, elapsed, this.parent)
+    // Elsewhere the whole fiber is interruptible.
+    const within = attempt.interrupter === undefined ? identity : Effect.interruptible
+    const self = attemptOf(within(this.self), attempt.number, elapsed, this.parent)
     if (attempt.number === 1 || told === undefined) return self
-    return Effect.matchCauseEffect(told(attempt.number, elapsed, failure), {
+    return Effect.matchCauseEffect(within(told(attempt.number, elapsed, failure)), {
       onFailure: (cause) => {
         attempt.broken = true
         return Effect.failCause(cause)
@@ -228,7 +270,7 @@ class Race {
   }
 
   private ended(attempt: Attempt, exit: Exited): void {
-    if (this.isOver()) return
+    if (this.isOver()) return this.dispose(exit)
     this.running -= 1
     if (attempt.broken) return this.settle(attempt, exit)
     const now = this.now()
@@ -250,6 +292,7 @@ class Race {
       if (this.plan.startsNext?.(failure) === false) this.left = 0
       this.want(failure)
     } catch (defect) {
+      if (this.lastFailed?.attempt !== attempt) this.dispose(exit)
       this.settle(undefined, Exit.die(defect))
     }
   }
@@ -263,10 +306,11 @@ class Race {
     if (this.lastFailed !== undefined && this.lastFailed.attempt !== winner)
       this.dispose(this.lastFailed.exit)
     const now = this.now()
-    for (const { fiber, startedAt } of this.attempts) {
+    for (const { fiber, interrupter, startedAt } of this.attempts) {
       if (fiber === undefined || fiber.unsafePoll() !== null) continue
       this.plan.delay.unanswered(now - startedAt, now)
-      fiber.unsafeInterruptAsFork(this.parent.id())
+      if (interrupter === undefined) fiber.unsafeInterruptAsFork(this.parent.id())
+      else interrupter.interrupt(fiber, this.parent.id())
     }
     this.wake()
   }
@@ -300,11 +344,16 @@ class Race {
 
   // ---------------------------------------------------------------------------------------------------------- disposal
 
-  /** Gives back what a failed result holds that does not come back. A loser has none: it is interrupted before its end. */
+  /** Gives back what a result holds that does not come back. */
   private dispose(exit: Exited): void {
     const { disposeResult } = this.plan
     if (disposeResult === undefined || Exit.isFailure(exit)) return
-    this.help(Effect.uninterruptible(Effect.suspend(() => disposeResult(exit.value))))
+    this.disposals.push(
+      this.fork(
+        Effect.suspend(() => disposeResult(exit.value)),
+        this.uninterruptible()
+      )
+    )
   }
 
   // -------------------------------------------------------------------------------------------------------------- fibers
@@ -313,10 +362,22 @@ class Race {
     this.helpers.push(this.fork(self))
   }
 
-  private fork(self: Body): AnyFiber {
+  /** Where its result may have to be disposed of, nothing but the attempt itself is interruptible: see {@link Interrupter}. */
+  private forkAttempt({ interrupter }: Attempt, self: Body): AnyFiber {
+    return interrupter === undefined ? this.fork(self) : this.fork(self, this.uninterruptible(), interrupter)
+  }
+
+  private uninterruptible(): Runtime.Runtime<unknown> {
+    return Runtime.disableRuntimeFlag(this.runtime, RuntimeFlags.Interruption)
+  }
+
+  private fork(self: Body, runtime = this.runtime, scheduler?: Interrupter): AnyFiber {
     nesting += 1
     try {
-      return Runtime.runFork(this.runtime, self, { immediate: nesting <= maxNesting })
+      return Runtime.runFork(runtime, self, {
+        immediate: nesting <= maxNesting,
+        ...(scheduler !== undefined && { scheduler })
+      })
     } finally {
       nesting -= 1
     }
@@ -327,14 +388,20 @@ class Race {
   }
 }
 
-/** Whether a fiber has set a `FiberRef`, but for the two that every fiber has of its own: then there is something to inherit. */
+/** Whether a fiber has set a `FiberRef`, except for those that are its own: then there is something to inherit. */
 const hasSetRefs = (fiber: AnyFiber): boolean => {
   const id = fiber.id()
   for (const [ref, [[setBy]]] of fiber.getFiberRefs().locals) {
-    if (setBy === id && ref !== FiberRef.currentContext && ref !== FiberRef.currentRuntimeFlags) return true
+    if (setBy === id && !ownRefs.has(ref)) return true
   }
   return false
 }
+
+const ownRefs = /*#__PURE__*/ new Set<unknown>([
+  FiberRef.currentContext,
+  FiberRef.currentRuntimeFlags,
+  FiberRef.currentScheduler
+])
 
 /** The cause with the defects of a fiber that has ended. */
 const withDefects = (cause: Cause.Cause<never>, fiber: AnyFiber | undefined): Cause.Cause<never> => {

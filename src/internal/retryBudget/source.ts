@@ -3,14 +3,20 @@
  * brings none of it along.
  */
 import * as Effect from "effect/Effect"
+import { identity } from "effect/Function"
 import type * as RetryBudget from "../../RetryBudget.js"
+import type { Restore } from "../disposal.js"
 import type { Budget } from "./budget.js"
 import type { Call } from "./call.js"
 
 type Body = Effect.Effect<unknown, unknown, unknown>
 
-/** Runs a call that uses a budget: an instance, or the effect that finds one. */
-export const withBudget = (source: RetryBudget.Source, body: (call: Call) => Body): Body => {
+/** Runs a call that uses a budget: an instance, or the effect that finds one, which is the caller's also within a mask. */
+export const withBudget = (
+  source: RetryBudget.Source,
+  body: (call: Call) => Body,
+  restore: Restore = identity
+): Body => {
   const run = (budget: RetryBudget.RetryBudget): Body => (budget as Budget).during(body)
-  return Effect.isEffect(source) ? Effect.flatMap(source, run) : run(source)
+  return Effect.isEffect(source) ? Effect.flatMap(restore(source), run) : run(source)
 }

@@ -1,0 +1,79 @@
+/**
+ * How a policy with `disposeResult` sees to it that no result is lost: it is handed on, or it is disposed of.
+ *
+ * Effect drops the result of an uninterruptible region when an interruption is pending at its end. Where that region is the
+ * policy's, {@link holding} looks for the interruption first; where it is the end of a fiber that the policy interrupts,
+ * {@link Interrupter} holds the interruption back until it can take effect.
+ */
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import type * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
+import type * as FiberId from "effect/FiberId"
+import * as FiberRef from "effect/FiberRef"
+import * as RuntimeFlags from "effect/RuntimeFlags"
+import type * as Scheduler from "effect/Scheduler"
+import { hasMessages } from "./timeout/fiber.js"
+
+type Body = Effect.Effect<unknown, unknown, unknown>
+type AnyFiber = Fiber.RuntimeFiber<unknown, unknown>
+export type Restore = <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+
+type Dispose = Effect.Effect<unknown, never, unknown>
+
+/**
+ * Runs a call that may end with a result that it holds. It is masked; what it holds is disposed of when the caller has been
+ * interrupted before it got it.
+ */
+export const holding = (call: (restore: Restore, hold: (dispose: Dispose) => void) => Body): Body =>
+  Effect.uninterruptibleMask((restore) => {
+    let held: Dispose | undefined
+    return Effect.flatMap(Effect.exit(call(restore, (dispose) => (held = dispose))), (exit) =>
+      held === undefined ? exit : handOn(restore, exit, held)
+    )
+  })
+
+/** The last step of a mask. */
+const handOn = (restore: Restore, exit: Exit.Exit<unknown, unknown>, dispose: Dispose): Body =>
+  Effect.withFiberRuntime((fiber) => {
+    // What is pending now, maybe an interruption, arrives before the next step.
+    if (hasMessages(fiber)) return handOn(restore, exit, dispose)
+    if (Cause.isEmpty(fiber.getFiberRef(FiberRef.interruptedCause))) return exit
+    return Effect.matchCauseEffect(restore(Effect.void), {
+      onFailure: (cause) => Effect.zipRight(dispose, Effect.failCause(cause)),
+      // The caller is itself in a region that cannot be interrupted.
+      onSuccess: () => exit
+    })
+  })
+
+/** The scheduler of a fiber, which interrupts it so that a result it ends with all the same is its exit. */
+export class Interrupter implements Scheduler.Scheduler {
+  /** The interruption that waits for the end of an uninterruptible region. */
+  private pending: { readonly fiber: AnyFiber; readonly by: FiberId.FiberId } | undefined
+
+  constructor(private readonly scheduler: Scheduler.Scheduler) {}
+
+  interrupt(fiber: AnyFiber, by: FiberId.FiberId): void {
+    if (isInterruptible(fiber)) fiber.unsafeInterruptAsFork(by)
+    else this.pending = { fiber, by }
+  }
+
+  shouldYield(fiber: AnyFiber): number | false {
+    const { pending } = this
+    if (pending?.fiber === fiber && isInterruptible(fiber)) {
+      this.pending = undefined
+      fiber.unsafeInterruptAsFork(pending.by)
+    }
+    return this.scheduler.shouldYield(fiber)
+  }
+
+  scheduleTask(task: Scheduler.Task, priority: number, fiber?: AnyFiber): void {
+    this.scheduler.scheduleTask(task, priority, fiber)
+  }
+}
+
+/** Where a fiber does not show its flags, it is interrupted there and then. */
+const isInterruptible = (fiber: AnyFiber): boolean => {
+  const { currentRuntimeFlags } = fiber as { readonly currentRuntimeFlags?: RuntimeFlags.RuntimeFlags }
+  return currentRuntimeFlags === undefined || RuntimeFlags.interruptible(currentRuntimeFlags)
+}
