@@ -90,7 +90,7 @@ export default defineConfig(
           patterns: [
             {
               regex:
-                "^node:(child_process|dgram|https?|http2|net|tls)$|^@effect/platform-node|/http/support/(admin|leaks|protectionServer|servers)\\.js$",
+                "^node:(child_process|dgram|https?|http2|net|tls)$|^@effect/platform-node|/support/(admin|leaks|protectionServer|servers)\\.js$",
               message: "A test over real sockets or child processes is in a file named *.live.test.ts."
             }
           ]

@@ -6,7 +6,11 @@
 // So the name of a file decides where it runs, wherever it lies, and a lint rule keeps sockets out of `pure`. Run one of them
 // with `npm test -- --project pure`, or a part of it with `npm test -- Retry`.
 //
+// `npm run test:long` (the mode "long") runs the files that import test/support/runs.ts, with as many runs of each property and
+// each storm as that says: a test that needs many runs asks it for two numbers.
+//
 // The library is imported by its published names, which package.json maps to dist and this file maps to src.
+import * as fs from "node:fs"
 import * as path from "node:path"
 import { defineConfig } from "vitest/config"
 import packageJson from "./package.json" with { type: "json" }
@@ -24,9 +28,16 @@ const alias = Object.entries(packageJson.exports).flatMap(([entry, target]) =>
       }
 )
 
+/** The files that have more to do in the long run. */
+const withLongRuns = (): Array<string> =>
+  fs
+    .readdirSync(path.join(import.meta.dirname, "test"), { recursive: true, encoding: "utf8" })
+    .map((file) => path.posix.join("test", file.replaceAll("\\", "/")))
+    .filter((file) => file.endsWith(".test.ts") && fs.readFileSync(file, "utf8").includes("support/runs.js"))
+
 const live = ["test/**/*.live.test.ts", "examples/**/*.test.ts"]
 
-export default defineConfig({
+export default defineConfig(({ mode }) => ({
   plugins: [docsAsTests()],
   resolve: { alias },
   test: {
@@ -35,20 +46,30 @@ export default defineConfig({
     // By default one processor is left alone, which on a machine with two makes the suite twice as long.
     maxWorkers: "100%",
     minWorkers: 1,
-    // Nothing here takes a second by itself; this is for a machine that has other things to do.
-    testTimeout: 30_000,
+    // Hardly anything takes a second by itself; this is for a machine that has other things to do.
+    testTimeout: mode === "long" ? 300_000 : 30_000,
+    env: { LONG: mode === "long" ? "1" : "0" },
+    setupFiles: ["test/support/setup.ts"],
+    diff: { contextLines: 2 },
     projects: [
       {
         extends: true,
         test: {
           name: "pure",
           pool: "threads",
-          include: ["test/**/*.test.ts", "docs/testing.md"],
+          include: mode === "long" ? withLongRuns() : ["test/**/*.test.ts", "docs/testing.md"],
           exclude: live
         }
       },
       // Projects without isolation run side by side only in pools of different kinds.
-      { extends: true, test: { name: "live", pool: "forks", include: live } }
+      {
+        extends: true,
+        test: {
+          name: "live",
+          pool: "forks",
+          include: mode === "long" ? withLongRuns().filter((file) => file.endsWith(".live.test.ts")) : live
+        }
+      }
     ]
   }
-})
+}))

@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import type { Scheduler } from "effect"
 import { Cause, Deferred, Effect, Exit, FastCheck, Fiber, Option, TestClock, Tracer } from "effect"
 import { Bulkhead, Policy, Retry } from "effect-resilience"
+import { runs } from "./support/runs.js"
 
 const up = Effect.succeed("up")
 const down = Effect.fail("down" as const)
@@ -659,7 +660,7 @@ describe("random histories", () => {
         const { inUse, queued } = Effect.runSync(bulkhead.snapshot)
         assert.deepStrictEqual([running.size, inUse, queued], [0, 0, 0])
       }),
-      { numRuns: 500 }
+      { numRuns: runs(200, 10_000) }
     )
   })
 })

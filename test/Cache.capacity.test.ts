@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Data, Deferred, Effect, FastCheck, Fiber, TestClock } from "effect"
 import { Cache } from "effect-resilience"
 import { Entries } from "../src/internal/cache/entries.js"
+import { runs } from "./support/runs.js"
 
 const make = (capacity: number) =>
   Effect.gen(function* () {
@@ -189,7 +190,7 @@ describe("entries", () => {
             assert.strictEqual(entries.size, model.keys.length)
           }
         }),
-        { numRuns: 1000 }
+        { numRuns: runs(200, 5000) }
       )
     })
   }

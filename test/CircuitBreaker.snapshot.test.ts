@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Clock, Effect, FastCheck, Fiber, ParseResult, Schedule, Schema } from "effect"
 import { CircuitBreaker, Trip } from "effect-resilience"
+import { runs } from "./support/runs.js"
 
 type Breaker = CircuitBreaker.CircuitBreaker
 type Snapshot = CircuitBreaker.Snapshot
@@ -119,7 +120,7 @@ describe("a snapshot", () => {
         })
       )
     },
-    { fastCheck: { numRuns: 150, seed: 7 } }
+    { fastCheck: { numRuns: runs(40, 1000) } }
   )
 
   const valid = make({}).pipe(

@@ -11,6 +11,7 @@ import { Hedge } from "effect-resilience"
 import * as Budget from "../src/core/budget.js"
 import * as Quantile from "../src/core/quantile.js"
 import { runToEnd } from "./support/everyStep.js"
+import { runs, show } from "./support/runs.js"
 
 // -------------------------------------------------------------------------------------------------------------- model
 
@@ -91,6 +92,8 @@ const line = (name: string, { extra, p50, p99, p999 }: Tail): string =>
 // --------------------------------------------------------------------------------------------------------------- tests
 
 describe("the tail of 1000 parallel reads", () => {
+  const fanOuts = runs(30_000, 100_000)
+
   it("the policy follows the rule of the model", () => {
     const random = seeded(1)
     for (let index = 0; index < 1000; index++) {
@@ -108,11 +111,11 @@ describe("the tail of 1000 parallel reads", () => {
   })
 
   it("is at least 20 times shorter for 2 % more requests", () => {
-    const plain = simulate(100_000, seeded(2), (first) => ({ took: first, hedged: false }))
+    const plain = simulate(fanOuts, seeded(2), (first) => ({ took: first, hedged: false }))
     const random = seeded(3)
-    const hedged = simulate(100_000, seeded(2), (first) => hedgedRead(first, hedgeAfter, random))
-    console.log(`${line("without hedges", plain)}\n${line("hedged after 10 ms", hedged)}`)
-    console.log(`p99.9 is ${(plain.p999 / hedged.p999).toFixed(1)} times shorter`)
+    const hedged = simulate(fanOuts, seeded(2), (first) => hedgedRead(first, hedgeAfter, random))
+    show(`${line("without hedges", plain)}\n${line("hedged after 10 ms", hedged)}`)
+    show(`p99.9 is ${(plain.p999 / hedged.p999).toFixed(1)} times shorter`)
 
     assert.closeTo(plain.p50, 58.5, 3)
     assert.closeTo(plain.p99, 562, 60)
@@ -132,11 +135,11 @@ describe("the tail of 1000 parallel reads", () => {
       durations = Quantile.record(durations, read(random), 0)
     }
     for (let index = 0; index < 20_000; index++) learn()
-    const hedged = simulate(50_000, seeded(2), (first) => {
+    const hedged = simulate(fanOuts / 2, seeded(2), (first) => {
       learn()
       return hedgedRead(first, Quantile.quantile(durations, 0.98, 0) ?? Infinity, random)
     })
-    console.log(line("hedged after the 98th percentile", hedged))
+    show(line("hedged after the 98th percentile", hedged))
     assert.isBelow(hedged.p999, 1929 / 20)
     assert.closeTo(hedged.extra, 0.02, 0.001)
   })
@@ -159,7 +162,7 @@ describe("the tail of 1000 parallel reads", () => {
       },
       succeed
     )
-    console.log(line("with a budget of 1 %", starved))
+    show(line("with a budget of 1 %", starved))
     assert.closeTo(starved.p999, 1343, 300)
     assert.closeTo(starved.extra, 0.01, 0.0005)
   })

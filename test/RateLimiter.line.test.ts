@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { FastCheck } from "effect"
 import * as Rate from "../src/core/rateLimit.js"
 import { Line, type Permit, type Place } from "../src/internal/rateLimiter/line.js"
+import { runs } from "./support/runs.js"
 
 // -------------------------------------------------------------------------- the line, worked out anew at every step
 
@@ -244,7 +245,7 @@ describe("the line", () => {
         [...order].sort((a, b) => a - b)
       )
     },
-    { fastCheck: { numRuns: 2000 } }
+    { fastCheck: { numRuns: runs(500, 20_000) } }
   )
 
   it.prop(

@@ -2,6 +2,7 @@ import { assert, it } from "@effect/vitest"
 import { Cause, Duration, Effect, Exit, FastCheck, Schedule } from "effect"
 import { Backoff, Retry } from "effect-resilience"
 import { finish, timeline } from "./support/virtual.js"
+import { runs } from "./support/runs.js"
 
 /** What an attempt does, and what the retry is told. */
 interface Attempt {
@@ -122,5 +123,5 @@ it.effect.prop(
       yield* finish(finished)
       assert.deepStrictEqual(log, modelled(script, { defect, delays, maxHint, ...options }))
     }),
-  { fastCheck: { numRuns: 150 } }
+  { fastCheck: { numRuns: runs(50, 1500) } }
 )

@@ -4,6 +4,7 @@ import { isDeepStrictEqual } from "node:util"
 import * as Circuit from "../../src/core/circuit.js"
 import * as Trip from "../../src/core/trip.js"
 import * as Model from "./model.js"
+import { runs } from "../support/runs.js"
 
 // ---------------------------------------------------------------------------------------------- random circuits
 
@@ -320,7 +321,7 @@ describe("a circuit and its model", () => {
           bench.check()
         }
       }),
-      { numRuns: 5000 }
+      { numRuns: runs(600, 20_000) }
     )
   })
 })
@@ -864,7 +865,7 @@ describe("a circuit that is recalled", () => {
             }
           }
         ),
-        { numRuns: 1000 }
+        { numRuns: runs(200, 5000) }
       )
     }
   )

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { FastCheck } from "effect"
 import * as Log from "../../src/core/rateLog.js"
+import { runs } from "../support/runs.js"
 
 interface Entry {
   readonly at: number
@@ -110,7 +111,7 @@ describe("a log of what was let in", () => {
         check()
       }
     },
-    { fastCheck: { numRuns: 300 } }
+    { fastCheck: { numRuns: runs(60, 1000) } }
   )
 
   it("is a value: what is added to it later cannot be seen in it", () => {

@@ -27,6 +27,7 @@ import { HttpResilience } from "effect-resilience/http"
 import { interruptedAtEveryStep, runToEnd } from "../support/everyStep.js"
 import { finish } from "../support/virtual.js"
 import { spans } from "./support/clients.js"
+import { runs } from "../support/runs.js"
 
 type Client = HttpClient.HttpClient.With<unknown>
 
@@ -123,6 +124,8 @@ interface Scenario {
   readonly steps: readonly [Step, ...Array<Step>]
   /** Has so many steps that it is run in one way only. */
   readonly long?: true
+  /** Is interrupted at one in so many of its steps, but in the long run of the tests at each. */
+  readonly every?: number
 }
 
 const scenarios: ReadonlyArray<Scenario> = [
@@ -208,6 +211,7 @@ const scenarios: ReadonlyArray<Scenario> = [
   },
   {
     name: "everything, twice",
+    every: runs(7, 1),
     protect: (client) =>
       client.pipe(
         HttpResilience.standard({ retry: spaced, hedge: { delay: 15 }, bulkhead: { permits: 5 } }),
@@ -222,7 +226,7 @@ const scenarios: ReadonlyArray<Scenario> = [
 ]
 
 describe("a call that is interrupted at every step", () => {
-  it.each(scenarios)("aborts what has not answered: $name", ({ protect, steps }) => {
+  it.each(scenarios)("aborts what has not answered: $name", ({ every, protect, steps }) => {
     let sent: ReadonlyArray<Sent> = []
     let answered = 0
     const count = interruptedAtEveryStep(
@@ -238,7 +242,8 @@ describe("a call that is interrupted at every step", () => {
           open(sent).filter(({ answer }) => answer === undefined),
           []
         )
-      }
+      },
+      every
     )
     assert.isAbove(count, 20)
     assert.isAtLeast(answered, 1)
@@ -255,7 +260,7 @@ describe("a call that is interrupted at every step", () => {
   describe.each(scopes)("with HttpClient.withScope %s the parts", (_, compose) => {
     it.each(scenarios.filter(({ long }) => long !== true))(
       "nothing outlives the scope: $name",
-      ({ protect, steps }) => {
+      ({ every, protect, steps }) => {
         let sent: ReadonlyArray<Sent> = []
         interruptedAtEveryStep(
           () => {
@@ -266,7 +271,8 @@ describe("a call that is interrupted at every step", () => {
           ({ exit }) => {
             assert.isDefined(exit)
             assert.deepStrictEqual(open(sent), [])
-          }
+          },
+          every
         )
       }
     )

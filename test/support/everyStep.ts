@@ -17,12 +17,16 @@ export interface Run<A, E> {
   readonly interruptedAt: number | undefined
 }
 
-/** Calls `check` after each run; `program` is called before each. Returns how many steps the program has. */
+/**
+ * Calls `check` after each run; `program` is called before each. Returns how many steps the program has. With `every`
+ * interrupts only at one in so many.
+ */
 export const interruptedAtEveryStep = <A, E>(
   program: () => Effect.Effect<A, E>,
-  check: (run: Run<A, E>) => void
+  check: (run: Run<A, E>) => void,
+  every = 1
 ): number => {
-  for (let step = 1; ; step++) {
+  for (let step = 1; ; step += every) {
     const run = runInterruptedAt(step, program())
     check(run)
     if (run.interruptedAt === undefined) return step - 1

@@ -1,5 +1,5 @@
-// The documentation compiles, and what says so can be trusted: it finds the examples, and a broken one is reported
-// at the line a reader would open.
+// That `npm run docs:check`, which compiles the documentation, can be trusted: it finds the examples, and reports a broken
+// one at the line a reader would open.
 import { expect, it } from "vitest"
 import { compileBlocks, repositoryBlocks } from "../../scripts/lib/compile-docs.js"
 import { markdownBlocks, sourceBlocks } from "../../scripts/lib/doc-blocks.js"
@@ -78,12 +78,7 @@ it(
   compileTimeout
 )
 
-it(
-  "every example in README.md, docs and src compiles",
-  () => {
-    const blocks = repositoryBlocks()
-    expect(blocks.length).toBeGreaterThan(0)
-    expect(compileBlocks(blocks)).toEqual([])
-  },
-  compileTimeout
-)
+it("finds the examples of README.md, of docs and of src", () => {
+  const files = new Set(repositoryBlocks().map(({ file }) => file.split("/")[0]))
+  expect([...files].sort()).toEqual(["README.md", "docs", "src"])
+})
