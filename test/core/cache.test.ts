@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { FastCheck } from "effect"
 import * as Core from "../../src/core/cache.js"
+import { runs, show } from "../support/runs.js"
 
 const unbounded: Core.Bounds = { staleWhileRevalidate: 0, staleIfError: 0, maxAge: Infinity }
 
@@ -84,7 +85,7 @@ describe("the life of a value", () => {
           }
         }
       ),
-      { numRuns: 5000 }
+      { numRuns: runs(1000, 50_000) }
     )
   })
 })
@@ -225,7 +226,7 @@ describe("a stampede, of a thousand requests a second on a key that lives a minu
     const costs = Object.fromEntries(
       Object.entries(strategies).map(([name, strategy]) => [name, simulate(strategy, 30, 42)])
     ) as Record<keyof typeof strategies, Cost>
-    console.table(
+    show(
       Object.entries(costs).map(([strategy, cost]) => ({
         strategy,
         "lookups a minute": Number(cost.lookups.toFixed(2)),

@@ -7,6 +7,8 @@ const isLong = process.env["LONG"] === "1"
 export const runs = (short: number, long: number): number => (isLong ? long : short)
 
 /** Shows what a simulation found, for those who run it on purpose. */
-export const show = (line: string): void => {
-  if (isLong) console.log(line)
+export const show = (what: string | ReadonlyArray<object>): void => {
+  if (!isLong) return
+  if (typeof what === "string") console.log(what)
+  else console.table(what)
 }
