@@ -13,7 +13,9 @@ const start = (policy: Name, behaviour: ServiceB.Behaviour, failuresInARow = 3) 
   Effect.gen(function* () {
     const b = yield* Layer.build(ServiceB.layer({ port: 0, behaviour }))
     const serviceB = urlOf(Context.get(b, HttpServer.HttpServer))
-    const a = yield* Layer.build(ServiceA.layer({ port: 0, serviceB, policy, failuresInARow }))
+    const a = yield* Layer.build(
+      ServiceA.layer({ port: 0, serviceB, policy, failuresInARow, retryFor: "10 seconds" })
+    )
     const url = urlOf(Context.get(a, HttpServer.HttpServer))
     const { behaviour: current, received } = Context.get(b, ServiceB.ServiceB)
     return {
@@ -50,6 +52,7 @@ describe.concurrent("service A", { timeout: 20_000 }, () => {
     "timeout",
     "retry",
     "circuit-breaker",
+    "circuit-breaker-wait",
     "fallback",
     "rate-limit",
     "composition"
@@ -77,7 +80,13 @@ describe.concurrent("service A", { timeout: 20_000 }, () => {
   it.scopedLive("without policies says that service B cannot be reached", () =>
     Effect.gen(function* () {
       const a = yield* Layer.build(
-        ServiceA.layer({ port: 0, serviceB: "http://127.0.0.1:1", policy: "none", failuresInARow: 3 })
+        ServiceA.layer({
+          port: 0,
+          serviceB: "http://127.0.0.1:1",
+          policy: "none",
+          failuresInARow: 3,
+          retryFor: "10 seconds"
+        })
       )
       const answer = yield* get(urlOf(Context.get(a, HttpServer.HttpServer)))
       assertFailure(answer, 502, "service B cannot be reached")
@@ -135,6 +144,33 @@ describe.concurrent("service A", { timeout: 20_000 }, () => {
       assert.deepStrictEqual((yield* ask).body, answered)
       assert.strictEqual(yield* circuit.state, "closed")
     }).pipe(Effect.provide(live))
+  )
+
+  it.scopedLive(
+    "with a circuit breaker and time to wait sees it open, half-open and closed in one request",
+    () => {
+      const lines: Array<LogLine> = []
+      return Effect.gen(function* () {
+        const { ask, circuit, received, switchB } = yield* start("circuit-breaker-wait", "down", 1)
+        const asking = yield* Effect.fork(ask)
+        yield* until(received, (count) => count === 2)
+        yield* switchB("healthy")
+        const answer = yield* asking
+        assert.deepStrictEqual(answer.body, answered)
+        assert.strictEqual(yield* circuit.state, "closed")
+        const changes = lines.filter(({ annotations }) => annotations.circuit === "service-b")
+        assert.deepStrictEqual(
+          changes.map(({ message }) => message.replace("circuit breaker state changed from ", "")),
+          [
+            "closed to open",
+            "open to half-open",
+            "half-open to open",
+            "open to half-open",
+            "half-open to closed"
+          ]
+        )
+      }).pipe(Effect.provide(liveWithLog(lines)))
+    }
   )
 
   it.scopedLive("with a fallback answers for service B", () =>
@@ -200,7 +236,7 @@ describe.concurrent("service A", { timeout: 20_000 }, () => {
     const body = Stream.concat(Stream.encodeText(Stream.make(`{"message":`)), Stream.never)
     const endless = HttpRouter.empty.pipe(HttpRouter.get("/", HttpServerResponse.stream(body)))
     const startInFrontOf = (serviceB: string, policy: Name) =>
-      Layer.build(ServiceA.layer({ port: 0, serviceB, policy, failuresInARow: 1 }))
+      Layer.build(ServiceA.layer({ port: 0, serviceB, policy, failuresInARow: 1, retryFor: "10 seconds" }))
     return Effect.gen(function* () {
       const b = yield* Layer.build(serve(endless, 0))
       const serviceB = urlOf(Context.get(b, HttpServer.HttpServer))

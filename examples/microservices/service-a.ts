@@ -11,7 +11,8 @@ const options = Config.all({
   failuresInARow: Config.integer("FAILURES").pipe(
     Config.validate({ message: "it takes at least one failure", validation: (count) => count >= 1 }),
     Config.withDefault(3)
-  )
+  ),
+  retryFor: Config.duration("RETRY_FOR").pipe(Config.withDefault("10 seconds"))
 })
 
 run({
@@ -20,7 +21,8 @@ run({
     port: "the port to listen on, 0 for any free one (default: 3000)",
     "service-b": "where service B is (default: http://localhost:3001)",
     policy: `what to protect the calls to it with: ${Policies.names.join(", ")} (default: composition)`,
-    failures: "how many failures in a row open the circuit (default: 3)"
+    failures: "how many failures in a row open the circuit (default: 3)",
+    "retry-for": "how long a call may go on with retries (default: 10 seconds)"
   },
   main: Layer.unwrapEffect(Effect.map(options, ServiceA.layer))
 })

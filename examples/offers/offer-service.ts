@@ -13,6 +13,7 @@ run({
   options: {
     port: "the port to listen on, 0 for any free one (default: 8001)",
     partner: "where the partner is (default: http://localhost:8000)",
+    failures: "how many failures in a row open the circuit (default: 3)",
     "open-for": "how long the circuit stays open (default: 15 seconds)"
   },
   main: Layer.unwrapEffect(Effect.map(options, Offer.layer))

@@ -1,15 +1,22 @@
 // The partner and the offer service over real sockets, with a circuit that stays open for as long as a test needs it to.
 import { HttpServer } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
-import { ConfigProvider, Context, Effect, Layer, Ref } from "effect"
+import { ConfigProvider, Context, Effect, Layer, Logger, LogLevel, Ref } from "effect"
 import { urlOf } from "../support/server.js"
 import { get, liveWithLog, live, type LogLine, put, until } from "../support/testing.js"
 import * as Offer from "./offer/server.js"
 import * as Partner from "./partner/server.js"
 
-const start = (openFor = "15 seconds") =>
+const start = (openFor = "15 seconds", failures = "3") =>
   Effect.gen(function* () {
-    const options = Layer.setConfigProvider(ConfigProvider.fromMap(new Map([["OPEN_FOR", openFor]])))
+    const options = Layer.setConfigProvider(
+      ConfigProvider.fromMap(
+        new Map([
+          ["OPEN_FOR", openFor],
+          ["FAILURES", failures]
+        ])
+      )
+    )
     const partner = yield* Layer.build(Partner.layer({ port: 0 }))
     const partnerUrl = urlOf(Context.get(partner, HttpServer.HttpServer))
     const offers = yield* Layer.build(Layer.provide(Offer.layer({ port: 0, partner: partnerUrl }), options))
@@ -38,7 +45,7 @@ describe.concurrent("offers", { timeout: 20_000 }, () => {
     Effect.gen(function* () {
       const { circuit, offer, switchPartner } = yield* start()
       yield* switchPartner("500")
-      assert.match(yield* offer, /^Cold offer \d\d:\d\d$/)
+      assert.match(yield* offer, /^Cold offer fallback \d\d:\d\d$/)
       assert.deepStrictEqual(yield* circuit, { current_state: "closed", fail_counter: 1 })
       yield* switchPartner("200")
       assert.match(yield* offer, /^Hot/)
@@ -57,6 +64,33 @@ describe.concurrent("offers", { timeout: 20_000 }, () => {
       assert.strictEqual(yield* received, 3)
     }).pipe(Effect.provide(live))
   )
+
+  it.scopedLive("are cold after as many failures as FAILURES says", () =>
+    Effect.gen(function* () {
+      const { circuit, offer, switchPartner } = yield* start("15 seconds", "1")
+      yield* switchPartner("500")
+      yield* offer
+      assert.deepStrictEqual(yield* circuit, { current_state: "open", fail_counter: 1 })
+    }).pipe(Effect.provide(live))
+  )
+
+  it.scopedLive("leave a debug line with URL and status for each request to the partner", () => {
+    const lines: Array<LogLine> = []
+    return Effect.gen(function* () {
+      const { offer, switchPartner } = yield* start()
+      yield* offer
+      yield* switchPartner("500")
+      yield* offer
+      const requests = lines.filter(({ message }) => message.startsWith("HTTP Request"))
+      assert.deepStrictEqual(
+        requests.map(({ level, message }) => [level, message.replace(/:\d+\//, "/")]),
+        [
+          ["DEBUG", 'HTTP Request: GET http://127.0.0.1/offer/hot "HTTP/1.1 200 OK"'],
+          ["DEBUG", 'HTTP Request: GET http://127.0.0.1/offer/hot "HTTP/1.1 500 Internal Server Error"']
+        ]
+      )
+    }).pipe(Logger.withMinimumLogLevel(LogLevel.Debug), Effect.provide(liveWithLog(lines)))
+  })
 
   it.scopedLive("are hot again when the circuit has been open for long enough", () =>
     Effect.gen(function* () {

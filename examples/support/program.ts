@@ -2,7 +2,18 @@
 // logs in a structured format, and says in one line why it could not start.
 import { HttpServerError } from "@effect/platform"
 import { NodeRuntime } from "@effect/platform-node"
-import { Cause, Config, ConfigProvider, Console, Effect, Layer, Logger, Option, Predicate } from "effect"
+import {
+  Cause,
+  Config,
+  ConfigProvider,
+  Console,
+  Effect,
+  Layer,
+  Logger,
+  LogLevel,
+  Option,
+  Predicate
+} from "effect"
 import { parseArgs } from "node:util"
 
 /** An option is `--its-name value` on the command line or ITS_NAME in the environment. The command line wins. */
@@ -27,7 +38,11 @@ export const port = (otherwise: number): Config.Config<number> =>
 
 /** Runs the program until it is told to stop. One that cannot start exits with 1. */
 export const run = <E>({ command, main, options }: Program<E>): void => {
-  const documented = { ...options, "log-format": "logfmt, json or pretty (default: logfmt)" }
+  const documented = {
+    ...options,
+    "log-format": "logfmt, json or pretty (default: logfmt)",
+    "log-level": "the least important lines to write: debug, info, warning, error (default: info)"
+  }
   const program = Effect.gen(function* () {
     const flags = yield* readFlags(Object.keys(documented))
     if (flags.has("help")) return yield* Console.log(usage(command, documented))
@@ -72,7 +87,13 @@ const providerOf = (flags: ReadonlyMap<string, string>): ConfigProvider.ConfigPr
 const formats = { logfmt: Logger.logFmt, json: Logger.json, pretty: Logger.pretty }
 const format = Config.literal("logfmt", "json", "pretty")
 const logger = Layer.unwrapEffect(
-  Effect.map(Config.withDefault(format("LOG_FORMAT"), "logfmt"), (name) => formats[name])
+  Effect.map(
+    Config.all({
+      format: Config.withDefault(format("LOG_FORMAT"), "logfmt"),
+      level: Config.withDefault(Config.logLevel("LOG_LEVEL"), LogLevel.Info)
+    }),
+    ({ format, level }) => Layer.merge(formats[format], Logger.minimumLogLevel(level))
+  )
 )
 
 /** The two things that go wrong at the start are an option and a port. */

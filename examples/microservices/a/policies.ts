@@ -1,8 +1,16 @@
 // The policies between service A and service B: none, each one alone, and all of them together. They are made once, here,
 // and not for each request: that is how the circuit breaker can remember how the calls before this one went.
 import type { HttpClient, HttpClientError } from "@effect/platform"
-import { Duration, Effect, flow, Layer, type ParseResult } from "effect"
-import { Backoff, CircuitBreaker, Fallback, RateLimiter, type Timeout, Trip } from "effect-resilience"
+import { Duration, Effect, flow, Layer, type ParseResult, Schedule } from "effect"
+import {
+  Backoff,
+  CircuitBreaker,
+  Fallback,
+  RateLimiter,
+  RetryBudget,
+  type Timeout,
+  Trip
+} from "effect-resilience"
 import { HttpResilience } from "effect-resilience/http"
 import { callB, type Refused } from "./callB.js"
 
@@ -35,12 +43,26 @@ const pace = ServiceBPace.layer({
   maxWait: "1 second",
   onRejected: ({ retryAfter }) =>
     Effect.logWarning(
-      `too many calls to service B at once${retryAfter === undefined ? "" : `, again in ${Duration.format(retryAfter)}`}`
+      `too many calls to service B at once${retryAfter === undefined ? "" : `, again in ${inWords(retryAfter)}`}`
     )
 })
 
+/**
+ * What retries may cost: one for every five calls of the last ten seconds, and one a second in any case. Without it, retries
+ * multiply the load of a service B that fails because of its load.
+ */
+export class ServiceBRetries extends RetryBudget.Tag("service-b")<ServiceBRetries>() {}
+
+const retries = ServiceBRetries.layer({
+  rule: RetryBudget.requests({ ratio: 0.2, window: "10 seconds", minPerSecond: 1 })
+})
+
 /** What the policies share between all requests. */
-export const shared = (failuresInARow: number) => Layer.merge(circuit(failuresInARow), pace)
+export const shared = (failuresInARow: number) => Layer.mergeAll(circuit(failuresInARow), pace, retries)
+
+/** A duration for a person, who has no use for nanoseconds. */
+const inWords = (duration: Duration.Duration): string =>
+  Duration.format(Duration.millis(Math.ceil(Duration.toMillis(duration))))
 
 // All but the fallback are parts of an HTTP client: they know which status is a failure of service B, read in `Retry-After`
 // when it wants to be called again, and leave no response behind.
@@ -54,15 +76,25 @@ const circuitBreaker = HttpResilience.circuitBreaker(ServiceBCircuit)
 
 /**
  * Only a 503 is worth another try: service B itself says that it expects to recover. After a timeout the caller has waited
- * long enough, and an open circuit is not to be knocked at.
+ * long enough, and an open circuit is not to be knocked at. Nor is a retry of any use that ends when the caller has gone.
  */
-const retry = HttpResilience.retry({
-  condition: { result: ({ status }) => status === 503, error: () => false },
-  schedule: Backoff.exponential({ base: "1 second", max: "10 seconds" }),
-  times: 2,
-  onRetryScheduled: ({ attempt, delay }) =>
-    Effect.logInfo(`service B answered 503, retry ${attempt} after ${Duration.format(delay)}`)
-})
+const retry = (retryFor: Duration.DurationInput) =>
+  HttpResilience.retry({
+    condition: { result: ({ status }) => status === 503, error: () => false },
+    schedule: Backoff.exponential({ base: "1 second", max: "10 seconds" }),
+    times: 2,
+    maxDuration: retryFor,
+    budget: ServiceBRetries,
+    onRetryScheduled: ({ attempt, delay }) =>
+      Effect.logInfo(`service B answered 503, retry ${attempt} after ${inWords(delay)}`)
+  })
+
+/**
+ * Up to three more calls, each as soon as the circuit lets one through: one request sees the circuit open, half-open and
+ * closed, and ends with what service B says. For a caller with time to wait, and not for a busy service.
+ */
+const waitForCircuit = <E, R>(call: Effect.Effect<string, E, R>) =>
+  Effect.retry(call, Schedule.recurs(3).pipe(Schedule.addDelayEffect(() => ServiceBCircuit.remainingDelay)))
 
 const rateLimit = HttpResilience.rateLimiter(ServiceBPace)
 
@@ -84,6 +116,7 @@ export const names = [
   "timeout",
   "retry",
   "circuit-breaker",
+  "circuit-breaker-wait",
   "fallback",
   "rate-limit",
   "composition"
@@ -100,15 +133,18 @@ export type Failure =
   | CircuitBreaker.CircuitOpen
   | RateLimiter.RateLimitExceeded
 
-type Call = (client: HttpClient.HttpClient) => Effect.Effect<string, Failure, ServiceBCircuit | ServiceBPace>
+type Call = (
+  client: HttpClient.HttpClient
+) => Effect.Effect<string, Failure, ServiceBCircuit | ServiceBPace | ServiceBRetries>
 
 /** `flow` reads from the inside out: the timeout is the closest to service B, the fallback has the last word. */
-export const policies: Record<Name, Call> = {
+export const policies = (retryFor: Duration.DurationInput): Record<Name, Call> => ({
   none: callB,
   timeout: flow(timeout, callB),
-  retry: flow(retry, callB),
+  retry: flow(retry(retryFor), callB),
   "circuit-breaker": flow(circuitBreaker, callB),
+  "circuit-breaker-wait": flow(circuitBreaker, callB, waitForCircuit),
   fallback: flow(callB, fallback),
   "rate-limit": flow(rateLimit, callB),
-  composition: flow(timeout, circuitBreaker, retry, callB, fallback)
-}
+  composition: flow(timeout, circuitBreaker, retry(retryFor), callB, fallback)
+})

@@ -49,11 +49,13 @@ export interface Options {
   readonly policy: Policies.Name
   /** How many failures in a row open the circuit. */
   readonly failuresInARow: number
+  /** How long a call may go on with retries. */
+  readonly retryFor: Duration.DurationInput
 }
 
-export const layer = ({ failuresInARow, policy, port, serviceB }: Options) => {
+export const layer = ({ failuresInARow, policy, port, retryFor, serviceB }: Options) => {
   const service = Effect.map(clientOfB(serviceB), (client) => {
-    const call = Policies.policies[policy](client)
+    const call = Policies.policies(retryFor)[policy](client)
     const routes = HttpRouter.empty.pipe(
       HttpRouter.get("/", Effect.match(call, { onSuccess: success, onFailure: failureOf })),
       HttpRouter.get("/circuit", circuit)

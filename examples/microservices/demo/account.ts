@@ -1,43 +1,58 @@
 // How the demo tells what happens: an introduction, a line for each second and for each change of the circuit breaker.
 import { Duration } from "effect"
 import type { CircuitBreaker } from "effect-resilience"
-import { type Answered, type Outcome, waiting } from "./callers.js"
+import { fallbackMessage } from "../a/policies.js"
+import { type Answered, type Outcome, patience, waiting } from "./callers.js"
 import type { Both, Measured } from "./side.js"
 import { bold, dim, green, left, red, right, yellow } from "./terminal.js"
 
-export const marks: Record<Outcome, string> = { answer: green("●"), fallback: yellow("○"), error: red("✗") }
+export const marks: Record<Outcome, string> = {
+  answer: green("●"),
+  fallback: yellow("○"),
+  error: red("✗"),
+  "gave up": red("◌")
+}
 
 const stateOf = (state: CircuitBreaker.State): string =>
   state === "closed" ? green(state) : state === "open" ? red(state) : yellow(state)
 
 export const introduction = (callersPerSecond: number, seconds: number): string => `
-${bold("A service whose dependency gets into trouble, with and without resilience policies")}
+${bold("A service whose dependency gets into trouble, with and without policies")}
 
-Callers ask service A, and service A asks service B. Both services run twice, side by side: on the left with
-policies between A and B, on the right without. For ${seconds} seconds, ${callersPerSecond} callers a second come to each side.
+Callers ask service A, and service A asks service B. Both run twice, side by
+side: on the left with policies between A and B, on the right without. For
+${seconds} seconds, ${callersPerSecond} callers a second come to each side. A caller gives up after ${Duration.toSeconds(patience)} s.
 
-  timeout          service B has 1 second to answer, then service A gives up on it
-  circuit breaker  ${stateOf("closed")}: calls go through. After 10 failures in a row it is ${stateOf("open")}: service B is left alone.
-                   A while later it is ${stateOf("half-open")}: one call is let through, to see whether it can close again.
-  retry            when service B says 503, ask again in a second, twice at the most
-  fallback         when all else fails, say "error accessing service B" instead of failing
+  timeout          B has 1 second to answer, then A stops waiting for it
+  circuit breaker  ${stateOf("closed")}: calls go through. After 10 failures in a row it is
+                   ${stateOf("open")}: B is left alone. After 3 seconds, or when B said
+                   to come back, it is ${stateOf("half-open")}: one call is let through
+                   as a probe. It closes the circuit, or opens it again.
+  retry            when B says 503, ask once more after a second, as long as
+                   retries are no more than a fifth of all calls (a budget)
+  fallback         when all else fails, answer "${fallbackMessage}"
 
-Each mark is a caller: ${marks.answer} got the answer of service B   ${marks.fallback} got the fallback   ${marks.error} got an error
-"waiting" are callers who have no answer yet, "B saw" are the calls that reached service B in that second.
+Each mark is a caller, in the second in which the wait was over:
+  ${marks.answer} got B's answer     ${marks.fallback} got the fallback
+  ${marks.error} got an error       ${marks["gave up"]} gave up after ${Duration.toSeconds(patience)} s
+  +3 three more, for whom there is no room in the row
+"wait" are callers without an answer at the end of that second, "B" are the
+calls that B received in it. A row is printed when its second is over, a change
+of the circuit when it happens.
 `
 
 // ------------------------------------------------------------------------------------------------------------ each second
 
-const timeWidth = 7
-const marksWidth = 22
+const timeWidth = 6
+const marksWidth = 19
 const stateWidth = 9
 const border = dim("│")
 
 const side = (answered: string, waiting: string, seen: string): string =>
-  `${left(answered, marksWidth)}  ${right(waiting, 7)}  ${right(seen, 5)}`
+  `${left(answered, marksWidth)} ${right(waiting, 4)} ${right(seen, 3)}`
 
 const line = (time: string, withPolicies: string, state: string, without: string): string =>
-  `${right(time, timeWidth)} ${border} ${withPolicies}  ${left(state, stateWidth)} ${border} ${without}`
+  `${right(time, timeWidth)} ${border} ${withPolicies} ${left(state, stateWidth)} ${border} ${without}`
 
 /** The heading of a phase. */
 export const phase = (description: string): string =>
@@ -45,7 +60,7 @@ export const phase = (description: string): string =>
     "",
     bold(`Service B ${description}`),
     line("", left("WITH POLICIES", side("", "", "").length), "", "WITHOUT"),
-    line("time", side("callers", "waiting", "B saw"), "circuit", side("callers", "waiting", "B saw"))
+    line("time", side("callers", "wait", "B"), "circuit", side("callers", "wait", "B"))
   ].join("\n")
 
 /** What happened between two moments a second apart. */
@@ -66,8 +81,9 @@ export const second = (number: number, before: Both, now: Both): string => {
 
 /** A mark for each caller who was answered; of very many, those who find no room as a number. */
 const marksOf = (answered: ReadonlyArray<Answered>): string => {
-  const shown = answered.length > marksWidth ? answered.slice(0, marksWidth - 3) : answered
+  const shown = answered.length > marksWidth ? answered.slice(0, marksWidth - 4) : answered
   const rest = answered.length - shown.length
+  if (answered.length === 0) return dim("-")
   return shown.map(({ outcome }) => marks[outcome]).join("") + (rest > 0 ? ` +${rest}` : "")
 }
 
@@ -86,9 +102,9 @@ export const change = (millis: number, change: CircuitBreaker.StateChange): stri
   ].join(" ")
 
 const reasonOf = ({ from, metrics, openFor, to }: CircuitBreaker.StateChange): string => {
-  if (to === "half-open") return "the time is up, one call is let through"
-  if (to === "closed") return "that call went well, all calls go through again"
-  const pause = openFor === undefined ? "" : `, service B is left alone for ${Duration.format(openFor)}`
+  if (to === "half-open") return "one call is let through as a probe"
+  if (to === "closed") return "the probe succeeded, all calls go through"
+  const pause = openFor === undefined ? "" : `, B is left alone for ${Duration.format(openFor)}`
   const inARow = metrics.rules.find(({ rule }) => rule === "consecutive")?.hits
-  return from === "half-open" ? `that call failed${pause}` : `${inARow} failures in a row${pause}`
+  return from === "half-open" ? `the probe failed${pause}` : `${inARow} failures in a row${pause}`
 }

@@ -1,10 +1,13 @@
 // The callers of service A: what they ask, what they are told, and how long that takes.
 import { HttpClient } from "@effect/platform"
-import { Clock, Effect, Ref, Schema } from "effect"
+import { Clock, Duration, Effect, Ref, Schema } from "effect"
 import { fallbackMessage } from "../a/policies.js"
 
-/** What a caller got: what service B said, what service A says in its place, or an error. */
-export type Outcome = "answer" | "fallback" | "error"
+/** What a caller got: what service B said, what service A says in its place, an error, or nothing in time. */
+export type Outcome = "answer" | "fallback" | "error" | "gave up"
+
+/** How long a caller waits. */
+export const patience = Duration.seconds(3)
 
 export interface Answered {
   readonly outcome: Outcome
@@ -23,7 +26,7 @@ export const none: Callers = { sent: 0, answered: [], mostWaiting: 0 }
 
 export const waiting = (callers: Callers): number => callers.sent - callers.answered.length
 
-/** One more caller: asks, waits for as long as it takes, and puts down what came back. */
+/** One more caller: asks, waits until there is an answer or patience ends, and notes what came back. */
 export const call = (
   url: string,
   callers: Ref.Ref<Callers>
@@ -54,4 +57,11 @@ const outcomeOf = (url: string): Effect.Effect<Outcome, never, HttpClient.HttpCl
     if (response.status !== 200) return "error"
     const { messageB } = yield* Schema.decode(Greeting)(body)
     return messageB === fallbackMessage ? "fallback" : "answer"
-  }).pipe(Effect.orElseSucceed(() => "error" as const))
+  }).pipe(
+    Effect.orElseSucceed(() => "error" as const),
+    Effect.timeoutTo({
+      duration: patience,
+      onSuccess: (outcome): Outcome => outcome,
+      onTimeout: () => "gave up"
+    })
+  )

@@ -11,14 +11,16 @@ export const make = (policy: Name) =>
   Effect.gen(function* () {
     const b = yield* Layer.build(ServiceB.layer({ port: 0, behaviour: "healthy" }))
     const serviceB = urlOf(Context.get(b, HttpServer.HttpServer))
-    const a = yield* Layer.build(ServiceA.layer({ port: 0, serviceB, policy, failuresInARow: 10 }))
+    const a = yield* Layer.build(
+      ServiceA.layer({ port: 0, serviceB, policy, failuresInARow: 10, retryFor: "2 seconds" })
+    )
     const serviceA = urlOf(Context.get(a, HttpServer.HttpServer))
     const { behaviour, received } = Context.get(b, ServiceB.ServiceB)
     const callers = yield* Ref.make(Callers.none)
     const circuit = Context.get(a, ServiceBCircuit)
     return {
       circuit,
-      /** One more caller, who stays until there is an answer. */
+      /** One more caller, who waits for an answer and gives up when it takes too long. */
       call: Callers.call(serviceA, callers),
       /** Tells service B how to behave from now on. */
       switchB: (to: ServiceB.Behaviour) => Ref.set(behaviour, to),

@@ -12,7 +12,7 @@ export interface PastPhase {
   readonly ended: Both
 }
 
-/** What was measured in all, and how it went while service B was in trouble. */
+/** What was measured in all, and how it went while service B was in trouble. What a caller feels comes first. */
 export const summary = (total: Both, past: ReadonlyArray<PastPhase>): string => {
   const row = (what: string, of: (side: Measured) => string): string =>
     cells(what, of(total.withPolicies), of(total.without))
@@ -23,20 +23,22 @@ export const summary = (total: Both, past: ReadonlyArray<PastPhase>): string => 
   return [
     "",
     bold(cells("The same callers, the same trouble", "with policies", "without")),
-    row("callers", (side) => String(side.callers.sent)),
-    row(`  ${marks.answer} got the answer of service B`, (side) => shareOf(side, "answer")),
-    row(`  ${marks.fallback} got the fallback`, (side) => shareOf(side, "fallback")),
-    row(`  ${marks.error} got an error`, (side) => shareOf(side, "error")),
-    row("waited: 50 % of them at most (p50)", (side) => timeOf(percentile(side, 0.5))),
+    row(`${marks.error} got an error`, (side) => shareOf(side, "error")),
+    row(`${marks["gave up"]} gave up`, (side) => shareOf(side, "gave up")),
+    row("waited: half of them at most (p50)", (side) => timeOf(percentile(side, 0.5))),
     row("        90 % of them at most (p90)", (side) => timeOf(percentile(side, 0.9))),
     row("        99 % of them at most (p99)", (side) => timeOf(percentile(side, 0.99))),
-    row("        the one who waited longest", (side) => timeOf(percentile(side, 1))),
     row("most callers waiting at once", (side) => String(side.callers.mostWaiting)),
-    row("calls that service B saw", (side) => String(side.received)),
+    row(`${marks.answer} got the answer of service B`, (side) => shareOf(side, "answer")),
+    row(`${marks.fallback} got the fallback`, (side) => shareOf(side, "fallback")),
+    row("callers", (side) => String(side.callers.sent)),
+    row("calls that service B received", (side) => String(side.received)),
     seenWhile("failing"),
     seenWhile("hanging"),
     "",
     conclusion(total, past),
+    "",
+    next,
     ""
   ].join("\n")
 }
@@ -75,11 +77,20 @@ const conclusion = ({ withPolicies, without }: Both, past: ReadonlyArray<PastPha
   const failing = seenBy(past, "failing")
   const hanging = seenBy(past, "hanging")
   const spared = hanging.without - hanging.withPolicies
+  const lost = (side: Measured): number => countOf(side, "error") + countOf(side, "gave up")
   return [
-    `  With policies, ${countOf(withPolicies, "error")} callers got an error; without, ${countOf(without, "error")}.`,
-    `  At the worst moment, ${withPolicies.callers.mostWaiting} callers were waiting; without, ${without.callers.mostWaiting}.`,
+    `  With policies, ${lost(withPolicies)} callers got an error or gave up; without, ${lost(without)}.`,
     `  While it was hanging, service B was spared ${spared} of ${hanging.without} calls (${percent(spared, hanging.without)}).`,
-    `  The price: ${countOf(withPolicies, "fallback")} callers got the fallback, and while it was failing, service B saw`,
-    `  ${failing.withPolicies} calls instead of ${failing.without}, because of the retries.`
+    `  The price: ${countOf(withPolicies, "fallback")} callers got the fallback, and while it was failing, service B`,
+    `  received ${failing.withPolicies} calls instead of ${failing.without}, because of the retries.`
   ].join("\n")
 }
+
+const next = `  Next: get service B into trouble by hand, with curl:
+          examples/microservices/README.md
+        the policies that you saw, about a hundred lines:
+          examples/microservices/a/policies.ts
+        the same in one line for any HttpClient:
+          docs/http-client.md
+        bulkhead, rate limiter, hedge and cache:
+          README.md`

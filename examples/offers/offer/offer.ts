@@ -7,10 +7,13 @@ import { minuteAndSecond } from "../time.js"
 /** The circuit breaker in front of the partner. */
 export class PartnerCircuit extends CircuitBreaker.Tag("partner")<PartnerCircuit>() {}
 
-/** It opens after three failures in a row, for 15 seconds if OPEN_FOR says nothing else, and says what happens to it. */
+/**
+ * It opens after three failures in a row (or FAILURES), for 15 seconds (or OPEN_FOR), and its listeners write to the log what
+ * happens to it.
+ */
 export const circuit = PartnerCircuit.layerConfig(
   {
-    trip: Config.succeed(Trip.consecutive(3)),
+    trip: Config.integer("FAILURES").pipe(Config.withDefault(3), Config.map(Trip.consecutive)),
     openFor: Config.duration("OPEN_FOR").pipe(Config.withDefault("15 seconds"))
   },
   {
@@ -32,7 +35,7 @@ const hotOffer = Effect.gen(function* () {
   return yield* HttpClientResponse.schemaBodyJson(Schema.String)(response)
 }).pipe(Effect.scoped)
 
-const coldOffer = Effect.map(minuteAndSecond, (time) => `Cold offer ${time}`)
+const coldOffer = Effect.map(minuteAndSecond, (time) => `Cold offer fallback ${time}`)
 
 /** While the circuit is open the partner is not called, and everybody gets a cold offer at once. */
 export const offer = hotOffer.pipe(
