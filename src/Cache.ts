@@ -75,6 +75,12 @@ export type Failed<E> = FailureCondition.ErrorFailed<E> | FailureCondition.Defec
  * @since 0.1.0
  * @category errors
  */
+export { CircularLookup } from "./internal/cache/circularLookup.js"
+
+/**
+ * @since 0.1.0
+ * @category errors
+ */
 export { CacheClosed } from "./internal/cache/cacheClosed.js"
 
 /**

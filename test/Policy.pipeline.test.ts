@@ -342,6 +342,8 @@ describe("a pipeline with the breaker of a service", () => {
     Effect.gen(function* () {
       const call = resilient({ error: () => true })(fails)
       assert.strictEqual(yield* Effect.flip(call), "down")
+      assert.strictEqual((yield* Partner.snapshot).failures, 1)
+      assert.strictEqual(yield* Effect.flip(call), "down")
       assert.strictEqual(yield* Partner.state, "open")
       assert.strictEqual(yield* Effect.flip(call), "rejected")
     }).pipe(Effect.provide(layer))

@@ -271,7 +271,7 @@ const withoutPermit = (circuit: Circuit, permit: Permit): Circuit =>
     : circuit
 
 /** Whether the circuit still waits for what this permit brings back. */
-const holds = (circuit: Circuit, permit: Permit): boolean =>
+export const holds = (circuit: Circuit, permit: Permit): boolean =>
   permit.generation === circuit.generation &&
   (circuit.state === "closed" ||
     circuit.state === "metrics-only" ||

@@ -34,6 +34,9 @@ export interface Begun {
   readonly ended: (exit: AnyExit) => Body
 }
 
+/** A call that the policy has nothing to do with. In a pipe there is no frame for it. */
+export const passing: Begun = { ended: (exit) => exit }
+
 const part: unique symbol = /*#__PURE__*/ Symbol()
 
 interface Offering {

@@ -19,6 +19,7 @@ import type * as RetryBudget from "../RetryBudget.js"
 import * as Condition from "./condition.js"
 import { holding, Interrupter, type Restore } from "./disposal.js"
 import type { HedgeDelay } from "./hedgeDelay.js"
+import { inherited } from "./inside.js"
 import type { Call } from "./retryBudget/call.js"
 import { withBudget } from "./retryBudget/source.js"
 import * as Time from "./time.js"
@@ -247,7 +248,8 @@ class Race {
     }
     this.attempts.push(attempt)
     this.running += 1
-    attempt.fiber = this.forkAttempt(attempt, this.bodyOf(attempt, now - this.startedAt, failure))
+    const body = inherited(this.parent, this.bodyOf(attempt, now - this.startedAt, failure))
+    attempt.fiber = this.forkAttempt(attempt, body)
     attempt.fiber.addObserver((exit) => this.ended(attempt, exit))
   }
 

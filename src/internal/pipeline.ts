@@ -7,7 +7,7 @@ import type * as Cause from "effect/Cause"
 import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import { type AnyExit, type AnyFiber, type Begun, type Body, type Part, partOf } from "./frame.js"
+import { type AnyExit, type AnyFiber, type Begun, type Body, type Part, partOf, passing } from "./frame.js"
 import * as Time from "./time.js"
 import { hasMessages } from "./timeout/fiber.js"
 
@@ -86,6 +86,8 @@ class Inner {
 
 class Call {
   private readonly begun: Array<Begun>
+  /** Whether any part has nothing to do with this call. */
+  private passes = false
 
   constructor(
     private readonly around: Around,
@@ -103,16 +105,17 @@ class Call {
       // What is further out has begun, and sees the exit of this one as it would in a pipe.
       if (begun === undefined) return this.run(around.below(position + 1), position + 1)
       this.begun[position] = begun
+      this.passes ||= begun === passing
     }
     return this.run(around.self, 0)
   }
 
   /** Runs a body, and shows its exit to the parts from this position on. */
   private run(body: Body, from: number): Body {
-    const { looksAtResults } = this.around.frame
-    if (from === looksAtResults.length) return body
+    if (this.begun[from] === passing) return this.run(body, from + 1)
+    if (from === this.begun.length) return body
     const onFailure = (cause: Cause.Cause<unknown>): Body => this.ended(Exit.failCause(cause), from)
-    return looksAtResults[from] === true
+    return this.looksAtResults(from)
       ? Effect.matchCauseEffect(body, {
           onFailure,
           onSuccess: (value) => this.ended(Exit.succeed(value), from)
@@ -120,11 +123,19 @@ class Call {
       : Effect.catchAllCause(body, onFailure)
   }
 
+  private looksAtResults(from: number): boolean {
+    const { looksAtResults, parts } = this.around.frame
+    return this.passes
+      ? this.begun.some((begun, at) => at >= from && begun !== passing && parts[at].looksAtResults)
+      : looksAtResults[from]
+  }
+
   private ended(exit: AnyExit, from: number): Body {
     const { parts } = this.around.frame
     let seen = exit
     let asked = false
     for (let position = from; position < parts.length; position++) {
+      if (this.begun[position] === passing) continue
       if (seen._tag === "Success" && !parts[position].looksAtResults) continue
       // In a pipe there is a step between the two, at which a fiber that interrupted itself finds out.
       if (asked && hasMessages(this.fiber)) return this.run(seen, position)

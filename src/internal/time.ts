@@ -10,9 +10,17 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 
-/** Milliseconds on the monotonic clock, with fractions. Only differences between two readings mean anything. */
-export const monotonicMillis = (clock: Clock.Clock): number =>
-  Number(clock.unsafeCurrentTimeNanos()) / 1_000_000
+/**
+ * Milliseconds on the monotonic clock, with fractions. Only differences between two readings mean anything.
+ *
+ * A clock counts nanoseconds since the epoch, which a double rounds to multiples of 256 today. A whole millisecond must stay
+ * whole, or a bound that is exactly reached is missed, so what rounding can explain is taken back: three steps round to 53 bits.
+ */
+export const monotonicMillis = (clock: Clock.Clock): number => {
+  const millis = Number(clock.unsafeCurrentTimeNanos()) / 1_000_000
+  const whole = Math.round(millis)
+  return Math.abs(millis - whole) > millis * 2 ** -50 ? millis : whole
+}
 
 /** Milliseconds since the epoch: for schedules that follow the calendar and for instants that leave the process. */
 export const wallMillis = (clock: Clock.Clock): number => clock.unsafeCurrentTimeMillis()

@@ -16,11 +16,14 @@ import * as Policy from "../../Policy.js"
 import { Broadcast } from "../broadcast.js"
 import * as Condition from "../condition.js"
 import { withoutSpan } from "../context.js"
+import { Inside, insideOf, runningFiber } from "../inside.js"
+import type { AnyFiber } from "../frame.js"
 import { instances, type Member } from "../keyed.js"
 import * as Listeners from "../listeners.js"
 import { after, type Told } from "../listeners.js"
 import { PermitQueue } from "../permitQueue.js"
 import { withoutStack } from "../policy.js"
+import { isOwnRejection, rejectedBy } from "../rejectedBy.js"
 import { perInstance } from "../service.js"
 import * as Time from "../time.js"
 import { BulkheadFull } from "./bulkheadFull.js"
@@ -102,6 +105,9 @@ interface Call {
   readonly restore: Restore
   /** Only there when somebody wants to know how long something took. */
   readonly clock: Clock.Clock | undefined
+  readonly fiber: AnyFiber | undefined
+  /** The call while it runs, for calls of the same bulkhead that it makes. */
+  inside: Inside | undefined
 }
 
 const now = ({ clock }: Call): number => (clock === undefined ? 0 : Time.monotonicMillis(clock))
@@ -162,17 +168,25 @@ export class Limit implements Bulkhead.Bulkhead, Member<Bulkhead.Snapshot> {
   // ---------------------------------------------------------------------------------------------------------- a call
 
   private run(permits: number, classify: Classify, self: Body): Body {
-    return this.masked(permits, classify, (call) =>
-      this.admit(call, (told, startedAt) =>
-        Effect.matchCauseEffect(call.restore(after(told, self)), {
+    return this.masked(permits, classify, (call) => {
+      // It has its permits already: waiting for others while it holds these could last for ever.
+      if (this.isInside(call)) return call.restore(self)
+      return this.admit(call, (told, startedAt) => {
+        call.inside = call.fiber && new Inside(this, call.fiber)
+        return Effect.matchCauseEffect(call.restore(after(told, self)), {
           onFailure: (cause) => this.ended(call, Exit.failCause(cause), startedAt),
           onSuccess: (value) => this.ended(call, Exit.succeed(value), startedAt)
         })
-      )
-    )
+      })
+    })
+  }
+
+  private isInside({ fiber }: Call): boolean {
+    return fiber !== undefined && insideOf(fiber)?.find(this) !== undefined
   }
 
   private ended(call: Call, exit: Exit.Exit<unknown, unknown>, startedAt: number): Body {
+    if (call.inside !== undefined) call.inside.over = true
     const settled = this.settle(call, exit, startedAt)
     return settled === undefined ? exit : after(call.restore(settled), exit)
   }
@@ -183,11 +197,19 @@ export class Limit implements Bulkhead.Bulkhead, Member<Bulkhead.Snapshot> {
     classify: Classify,
     use: (call: Call) => Effect.Effect<A, E, R>
   ): Effect.Effect<A, E, R> {
-    return Effect.uninterruptibleMask((restore) =>
-      this.timed
-        ? Effect.withFiberRuntime((fiber) => use({ permits, classify, restore, clock: Time.clockOf(fiber) }))
-        : use({ permits, classify, restore, clock: undefined })
-    )
+    return Effect.uninterruptibleMask((restore) => {
+      const call = (fiber: AnyFiber | undefined, clock: Clock.Clock | undefined): Call => ({
+        permits,
+        classify,
+        restore,
+        clock,
+        fiber,
+        inside: undefined
+      })
+      return this.timed
+        ? Effect.withFiberRuntime((fiber) => use(call(fiber, Time.clockOf(fiber))))
+        : use(call(runningFiber(), undefined))
+    })
   }
 
   /** Takes the permits for a call, at once or from the line, or turns it away. */
@@ -241,8 +263,11 @@ export class Limit implements Bulkhead.Bulkhead, Member<Bulkhead.Snapshot> {
       return last
     }
     const { name } = this
-    return (this.lastRejection = withoutStack(
-      () => new BulkheadFull({ name, reason, permits, requested, queued, retryAfter: undefined })
+    return (this.lastRejection = rejectedBy(
+      this,
+      withoutStack(
+        () => new BulkheadFull({ name, reason, permits, requested, queued, retryAfter: undefined })
+      )
     ))
   }
 
@@ -256,7 +281,7 @@ export class Limit implements Bulkhead.Bulkhead, Member<Bulkhead.Snapshot> {
       return onSuccess && this.tell(onSuccess, { name: this.name, duration: since(call, startedAt) })
     }
     const failure = outcome._tag === "Failure" ? Condition.failed(exit) : undefined
-    if (failure === undefined) return undefined
+    if (failure === undefined || isOwnRejection(this, exit)) return undefined
     this.failures += 1
     return onFailure && this.tell(onFailure, { name: this.name, duration: since(call, startedAt), failure })
   }
@@ -271,12 +296,14 @@ export class Limit implements Bulkhead.Bulkhead, Member<Bulkhead.Snapshot> {
   // ------------------------------------------------------------------------------------------------------ without a call
 
   readonly acquire: Effect.Effect<void, BulkheadFull, Scope.Scope> = this.masked(1, byDefault, (call) =>
-    this.admit(call, (told, startedAt) =>
-      Effect.zipRight(
-        Effect.addFinalizer((exit) => this.settle(call, exit, startedAt) ?? Effect.void),
-        call.restore(told ?? Effect.void)
-      )
-    )
+    this.isInside(call)
+      ? Effect.void
+      : this.admit(call, (told, startedAt) =>
+          Effect.zipRight(
+            Effect.addFinalizer((exit) => this.settle(call, exit, startedAt) ?? Effect.void),
+            call.restore(told ?? Effect.void)
+          )
+        )
   )
 
   readonly resize = (permits: number): Effect.Effect<void> =>

@@ -8,6 +8,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as FiberRef from "effect/FiberRef"
 import * as Random from "effect/Random"
 import type * as Scope from "effect/Scope"
 import type * as Cache from "../../Cache.js"
@@ -16,12 +17,14 @@ import type * as Policy from "../../Policy.js"
 import { withoutSpan } from "../context.js"
 import * as Condition from "../condition.js"
 import { runtimeMillis } from "../duration.js"
+import { inherited } from "../inside.js"
 import * as Listeners from "../listeners.js"
 import { after, both, type Told } from "../listeners.js"
 import * as Time from "../time.js"
 import { CacheClosed } from "./cacheClosed.js"
+import { CircularLookup } from "./circularLookup.js"
 import { Entries, type Entry, type Remembered, type Stored } from "./entries.js"
-import { type Ending, Flight, type Reason, type Waiter } from "./flight.js"
+import { currentFlight, type Ending, Flight, type Reason, type Waiter } from "./flight.js"
 import { KeyMap } from "./keyMap.js"
 import { type Configured, configure } from "./options.js"
 
@@ -188,7 +191,7 @@ class StoreImpl implements Cache.Store<unknown, unknown, unknown> {
    */
   protected askMasked(ask: Ask, clock: Clock.Clock, early = false, again = false): Body {
     return Effect.uninterruptibleMask((restore) =>
-      Effect.suspend(() => {
+      Effect.withFiberRuntime((fiber) => {
         if (this.closed) return Effect.die(new CacheClosed({ name: this.name }))
         const now = Time.monotonicMillis(clock)
         const entry = ask.forced ? undefined : this.entries.get(ask.key)
@@ -200,12 +203,17 @@ class StoreImpl implements Cache.Store<unknown, unknown, unknown> {
           if (answer !== undefined) {
             return flight === undefined
               ? restore(answer)
-              : Effect.zipRight(this.launch(flight, ask, clock), restore(answer))
+              : Effect.zipRight(this.launch(flight, ask, clock, fiber), restore(answer))
           }
         }
         const joined = this.flights.get(ask.key)
+        const around = fiber.getFiberRef(currentFlight)
+        const within = around?.ended === true ? undefined : around
+        if (joined !== undefined && within !== undefined && joined.waitsFor(within)) {
+          return Effect.die(new CircularLookup({ name: this.name, key: ask.key }))
+        }
         const flight = joined ?? this.begin(ask.key, ask.forced ? "asked" : "miss", now)
-        const waiter = flight.join(joined === undefined)
+        const waiter = flight.join(joined === undefined, within)
         this.waiting += 1
         const told = again || ask.forced ? undefined : this.miss(ask.key)
         const settled = Effect.exit(restore(after(told, flight.wait(waiter))))
@@ -214,7 +222,9 @@ class StoreImpl implements Cache.Store<unknown, unknown, unknown> {
             ? this.deliver(ask, waiter, exit.value, clock, restore)
             : Effect.zipRight(this.leave(flight, waiter), exit)
         )
-        return joined === undefined ? Effect.zipRight(this.launch(flight, ask, clock), outcome) : outcome
+        return joined === undefined
+          ? Effect.zipRight(this.launch(flight, ask, clock, fiber), outcome)
+          : outcome
       })
     )
   }
@@ -274,11 +284,17 @@ class StoreImpl implements Cache.Store<unknown, unknown, unknown> {
   }
 
   /** Runs a lookup in a fiber of its own, that has what the caller has, and that the scope of the cache can end. */
-  private launch(flight: Flight, { key, lookup }: Ask, clock: Clock.Clock): Effect.Effect<void> {
+  private launch(
+    flight: Flight,
+    { key, lookup }: Ask,
+    clock: Clock.Clock,
+    caller: Fiber.RuntimeFiber<unknown, unknown>
+  ): Effect.Effect<void> {
     const body = Effect.suspend(() =>
       flight.cancelled || this.closed ? Effect.interrupt : Effect.interruptible(lookup(key))
     )
-    const program = Effect.flatMap(Effect.exit(body), (exit) =>
+    const noted = Effect.zipRight(FiberRef.set(currentFlight, flight), Effect.exit(inherited(caller, body)))
+    const program = Effect.flatMap(noted, (exit) =>
       Effect.suspend(() => {
         const told = this.settle(flight, exit, Time.monotonicMillis(clock))
         return told === undefined ? Effect.void : Effect.interruptible(told)

@@ -5,6 +5,7 @@
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
+import * as FiberRef from "effect/FiberRef"
 import type { Stored } from "./entries.js"
 
 /** How a lookup ended, for those who wait for it. */
@@ -20,6 +21,8 @@ export interface Ending {
 export interface Waiter {
   /** Whether it is the effect of this one that runs. */
   readonly started: boolean
+  /** The lookup that waits, when it is one. */
+  readonly within: Flight | undefined
   resume: ((ending: Ending) => void) | undefined
 }
 
@@ -47,10 +50,20 @@ export class Flight {
     return this.waiters.size
   }
 
-  join(started: boolean): Waiter {
-    const waiter: Waiter = { started, resume: undefined }
+  join(started: boolean, within: Flight | undefined): Waiter {
+    const waiter: Waiter = { started, within, resume: undefined }
     this.waiters.add(waiter)
     return waiter
+  }
+
+  /** Whether it could not end before another lookup, or is that lookup. */
+  waitsFor(other: Flight): boolean {
+    const waiting = new Set([other])
+    for (const flight of waiting) {
+      if (flight === this) return true
+      for (const { within } of flight.waiters) if (within !== undefined) waiting.add(within)
+    }
+    return false
   }
 
   leave(waiter: Waiter): void {
@@ -72,3 +85,8 @@ export class Flight {
     this.waiters.clear()
   }
 }
+
+/** The lookup that a fiber works for. */
+export const currentFlight: FiberRef.FiberRef<Flight | undefined> = /*#__PURE__*/ FiberRef.unsafeMake<
+  Flight | undefined
+>(undefined)

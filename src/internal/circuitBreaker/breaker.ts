@@ -7,6 +7,7 @@ import type * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as FiberRef from "effect/FiberRef"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import type * as CircuitBreaker from "../../CircuitBreaker.js"
@@ -20,11 +21,13 @@ import { Cell } from "../cell.js"
 import { withoutSpan } from "../context.js"
 import * as Condition from "../condition.js"
 import { runtimeMillis } from "../duration.js"
-import { type Begin, type Begun, takingPart } from "../frame.js"
+import { type AnyFiber, type Begin, type Begun, passing, takingPart } from "../frame.js"
+import { Inside, insideOf } from "../inside.js"
 import { instances, type Member } from "../keyed.js"
 import * as Listeners from "../listeners.js"
 import { after, both, type Told } from "../listeners.js"
 import { withoutStack } from "../policy.js"
+import { isOwnRejection, rejectedBy } from "../rejectedBy.js"
 import * as Time from "../time.js"
 import { CircuitOpen } from "./circuitOpen.js"
 import { type Configured, configure } from "./options.js"
@@ -39,11 +42,10 @@ export const kind = "circuit-breaker"
 /** A permit as the breaker knows it. */
 class HeldPermit implements CircuitBreaker.Permit {
   /** A permit is given back once: what comes second counts for nothing. */
-  returned = false
-
   constructor(
     readonly owner: Breaker,
-    readonly permit: Circuit.Permit
+    readonly permit: Circuit.Permit,
+    public returned = false
   ) {}
 
   get name(): string {
@@ -55,22 +57,44 @@ class HeldPermit implements CircuitBreaker.Permit {
   }
 }
 
-/** A call that is only counted, in the frame of a pipeline. */
-class Counted implements Begun, Circuit.Permit {
-  readonly probe = undefined
-
+/** A call that is only counted, and that gives nothing back. */
+class Counted extends Inside implements Begun, Circuit.Permit {
   constructor(
     private readonly breaker: Breaker,
     private readonly classify: Classify,
+    fiber: AnyFiber,
+    private readonly clock: Clock.Clock,
     readonly generation: number,
-    readonly startedAt: number,
-    private readonly clock: Clock.Clock
-  ) {}
+    readonly startedAt: number
+  ) {
+    super(breaker, fiber)
+  }
+
+  get probe(): undefined {
+    return undefined
+  }
 
   ended(exit: Exit.Exit<unknown, unknown>): Body {
+    this.over = true
     return this.breaker.settleCounted(this.classify, this, exit, this.clock)
   }
 }
+
+/** A call that may be a probe, for calls of the same breaker that it makes. */
+interface Probing {
+  readonly owner: Breaker
+  readonly permit: Circuit.Permit
+  readonly outer: Probing | undefined
+  over: boolean
+}
+
+/**
+ * The probes that a fiber is inside of. The fibers that a probe forks are inside of it too, or a probe that makes its calls at
+ * the same time would reject them all, and the circuit would never close.
+ */
+const probing: FiberRef.FiberRef<Probing | undefined> = /*#__PURE__*/ FiberRef.unsafeMake<
+  Probing | undefined
+>(undefined, { join: (parent) => parent })
 
 /** The outcome of a call with what a listener or `openFor` may want to know about it. */
 interface Observed {
@@ -81,12 +105,16 @@ interface Observed {
 
 const succeeded: Observed = { failed: false, failure: undefined, retryAfter: undefined }
 
-/** What an exit means: `undefined` when it is to be ignored. */
-const observe = (classify: Classify, exit: Exit.Exit<unknown, unknown>): Observed | undefined => {
+/** What an exit means to a breaker: `undefined` when it is to be ignored, as what the breaker did itself always is. */
+const observe = (
+  breaker: Breaker,
+  classify: Classify,
+  exit: Exit.Exit<unknown, unknown>
+): Observed | undefined => {
   const outcome = classify(exit)
   if (outcome._tag === "Success") return succeeded
   const failure = outcome._tag === "Failure" ? Condition.failed(exit) : undefined
-  if (outcome._tag !== "Failure" || failure === undefined) return undefined
+  if (outcome._tag !== "Failure" || failure === undefined || isOwnRejection(breaker, exit)) return undefined
   return { failed: true, failure, retryAfter: hintMillis(Condition.retryAfter(outcome, failure)) }
 }
 
@@ -221,19 +249,37 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
   // ---------------------------------------------------------------------------------------------------------- a call
 
   private run(classify: Classify, self: Body): Body {
-    return this.prepared((clock) => {
+    return this.prepared((clock, fiber) => {
       switch (this.cell.current.state) {
         case "disabled":
           return self
         case "closed":
         case "metrics-only":
-          return this.runCounted(classify, self, clock)
+          return this.isCounting(fiber) ? self : this.runCounted(classify, self, clock, fiber)
         default: {
+          if (this.isProbing(fiber)) return self
           const now = Time.monotonicMillis(clock)
-          return this.isShut(now) ? this.reject(now) : this.runMasked(classify, self, clock)
+          return this.isShut(now) ? this.reject(now) : this.runMasked(classify, self, clock, fiber)
         }
       }
     })
+  }
+
+  /**
+   * Whether a fiber makes a call of this breaker that will be counted: what it calls meanwhile is part of that call. When the
+   * state has changed since, the call counts for nothing, and a call inside of it is one of its own.
+   */
+  private isCounting(fiber: AnyFiber): boolean {
+    const call = insideOf(fiber)?.find(this)
+    return call instanceof Counted && call.generation === this.cell.current.generation && !call.isLost
+  }
+
+  /** The same while the circuit is half-open. */
+  private isProbing(fiber: AnyFiber): boolean {
+    for (let probe = fiber.getFiberRef(probing); probe !== undefined; probe = probe.outer) {
+      if (probe.owner === this && !probe.over) return Circuit.holds(this.cell.current, probe.permit)
+    }
+    return false
   }
 
   /** Whether a call is turned away by a state that stays as it is: then there is nothing to give back and nothing to mask. */
@@ -243,24 +289,26 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
   }
 
   /** A circuit that lets everything in does not change by it, and the call holds nothing that it would have to give back. */
-  private runCounted(classify: Classify, self: Body, clock: Clock.Clock): Body {
-    const { generation } = this.cell.current
-    const startedAt = this.timed ? Time.monotonicMillis(clock) : 0
-    const permit: Circuit.Permit = { generation, probe: undefined, startedAt }
+  private runCounted(classify: Classify, self: Body, clock: Clock.Clock, fiber: AnyFiber): Body {
+    const call = this.counted(classify, clock, fiber)
     // Neither handler runs for an interruption from outside, and neither needs to.
     return Effect.matchCauseEffect(self, {
-      onFailure: (cause) => this.settleCounted(classify, permit, Exit.failCause(cause), clock),
-      onSuccess: (value) => this.settleCounted(classify, permit, Exit.succeed(value), clock)
+      onFailure: (cause) => call.ended(Exit.failCause(cause)),
+      onSuccess: (value) => call.ended(Exit.succeed(value))
     })
+  }
+
+  private counted(classify: Classify, clock: Clock.Clock, fiber: AnyFiber): Counted {
+    const startedAt = this.timed ? Time.monotonicMillis(clock) : 0
+    return new Counted(this, classify, fiber, clock, this.cell.current.generation, startedAt)
   }
 
   /** The same in the frame of a pipeline, which is only for a circuit that lets everything in. */
   private begin(classify: Classify): Begin {
-    return (_fiber, clock) => {
-      const { generation, state } = this.cell.current
+    return (fiber, clock) => {
+      const { state } = this.cell.current
       if (this.parts.openFor.stale || (state !== "closed" && state !== "metrics-only")) return undefined
-      const startedAt = this.timed ? Time.monotonicMillis(clock) : 0
-      return new Counted(this, classify, generation, startedAt, clock)
+      return this.isCounting(fiber) ? passing : this.counted(classify, clock, fiber)
     }
   }
 
@@ -270,18 +318,29 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
     exit: Exit.Exit<unknown, unknown>,
     clock: Clock.Clock
   ): Body {
-    const observed = observe(classify, exit)
+    const observed = observe(this, classify, exit)
     return observed === undefined ? exit : after(this.count(permit, observed, clock), exit)
   }
 
   /** A call that may be a probe: from the moment it is let in until its permit is back nothing can come between. */
-  private runMasked(classify: Classify, self: Body, clock: Clock.Clock): Body {
+  private runMasked(classify: Classify, self: Body, clock: Clock.Clock, fiber: AnyFiber): Body {
     return Effect.uninterruptibleMask((restore) =>
       this.admit(clock, restore, (permit): Body => {
         if (permit === undefined) return restore(this.reject(Time.monotonicMillis(clock)))
         const uninterruptible = permit.probe !== undefined && this.parts.uninterruptible
-        const body = Effect.exit(uninterruptible ? self : restore(self))
-        return Effect.flatMap(body, (exit) => this.settle(classify, permit, exit, clock, restore))
+        const outer = fiber.getFiberRef(probing)
+        const probe: Probing = { owner: this, permit, outer, over: false }
+        const body = Effect.zipRight(
+          FiberRef.set(probing, probe),
+          Effect.exit(uninterruptible ? self : restore(self))
+        )
+        return Effect.flatMap(body, (exit) => {
+          probe.over = true
+          return Effect.zipRight(
+            FiberRef.set(probing, outer),
+            this.settle(classify, permit, exit, clock, restore)
+          )
+        })
       })
     )
   }
@@ -295,7 +354,7 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
   ): Body {
     let observed: Observed | undefined
     try {
-      observed = observe(classify, exit)
+      observed = observe(this, classify, exit)
     } catch (defect) {
       // A condition that throws is a bug to show, but not a reason to keep the permit.
       const told = this.giveBack(permit, clock)
@@ -323,7 +382,10 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
     const millis = remaining === undefined ? undefined : Math.ceil(remaining)
     if (this.lastRejection?.state !== state || this.lastRejection.millis !== millis) {
       const retryAfter = millis === undefined ? undefined : Duration.millis(millis)
-      const error = withoutStack(() => new CircuitOpen({ name: this.name, state, retryAfter }))
+      const error = rejectedBy(
+        this,
+        withoutStack(() => new CircuitOpen({ name: this.name, state, retryAfter }))
+      )
       this.lastRejection = { state, millis, error, failure: Effect.fail(error) }
     }
     return this.lastRejection
@@ -413,21 +475,27 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
   }
 
   /** Runs a step with the clock of the fiber, after the open times have been worked out where an opening used one. */
-  private prepared<A, E, R>(step: (clock: Clock.Clock) => Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
+  private prepared<A, E, R>(
+    step: (clock: Clock.Clock, fiber: AnyFiber) => Effect.Effect<A, E, R>
+  ): Effect.Effect<A, E, R> {
     return Effect.withFiberRuntime((fiber) => {
       const clock = Time.clockOf(fiber)
       const { context, openFor } = this.parts
-      if (!openFor.stale) return step(clock)
+      if (!openFor.stale) return step(clock, fiber)
       const prepare = Effect.provide(openFor.prepare(this.name, clock), context)
-      return Effect.flatMap(prepare, () => step(clock))
+      return Effect.flatMap(prepare, () => step(clock, fiber))
     })
   }
 
   // ------------------------------------------------------------------------------------------------------ without a call
 
   readonly acquire: Effect.Effect<CircuitBreaker.Permit, CircuitOpen, Scope.Scope> = Effect.suspend(() =>
-    this.prepared((clock) =>
-      Effect.uninterruptibleMask((restore) =>
+    this.prepared((clock, fiber) => {
+      if (this.isCounting(fiber) || this.isProbing(fiber)) {
+        const { generation } = this.cell.current
+        return Effect.succeed(new HeldPermit(this, { generation, probe: undefined, startedAt: 0 }, true))
+      }
+      return Effect.uninterruptibleMask((restore) =>
         this.admit(
           clock,
           restore,
@@ -441,7 +509,7 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
           }
         )
       )
-    )
+    })
   )
 
   readonly record = (held: CircuitBreaker.Permit, outcome: FailureCondition.Outcome): Effect.Effect<void> =>

@@ -9,6 +9,7 @@ import * as Fiber from "effect/Fiber"
 import type * as FiberRefs from "effect/FiberRefs"
 import * as Option from "effect/Option"
 import * as RuntimeFlags from "effect/RuntimeFlags"
+import { inherited } from "../inside.js"
 import { Deadline, type Limit } from "./deadline.js"
 import { type AnyFiber, type Insides, startFiber } from "./fiber.js"
 
@@ -62,7 +63,7 @@ class Call<A, E, A2, E2, R2> extends Deadline {
     const { parent } = this
     levels++
     try {
-      const child = startFiber(parent, self, this.flags, {
+      const child = startFiber(parent, inherited(parent, self), this.flags, {
         immediate: this.isLive && levels <= maxLevels,
         updateRefs: (refs) => (this.refs = refs)
       })
@@ -112,35 +113,33 @@ export const forked = <A, E, R, A2, E2, R2>(
 ): Effect.Effect<A | A2, E | E2, R | R2> => {
   const { disconnect, millis, onTimeout } = limit
   const deadline = new Signal(caller, millis)
-  return Effect.flatMap(
-    disconnect ? Effect.forkDaemon(restore(self)) : Effect.fork(restore(self)),
-    (child) => {
-      const first = Effect.async<void>((resume) => {
-        const wake = () => resume(Effect.void)
-        deadline.listener = wake
-        deadline.start()
-        child.addObserver(() => {
-          deadline.cancel()
-          wake()
-        })
-      })
-      const interrupted = () => {
+  const body = inherited(caller, restore(self))
+  return Effect.flatMap(disconnect ? Effect.forkDaemon(body) : Effect.fork(body), (child) => {
+    const first = Effect.async<void>((resume) => {
+      const wake = () => resume(Effect.void)
+      deadline.listener = wake
+      deadline.start()
+      child.addObserver(() => {
         deadline.cancel()
-        return disconnect ? Fiber.interruptFork(child) : stopped(child)
-      }
-      const expired = Effect.suspend(() => onTimeout(deadline.elapsed()))
-      return Effect.flatMap(
-        Effect.onInterrupt(restore(first), interrupted),
-        (): Effect.Effect<A | A2, E | E2, R2> => {
-          if (!deadline.expired) return joined(child)
-          return Effect.zipRight(
-            disconnect ? Fiber.interruptFork(child) : Fiber.interrupt(child),
-            restore(expired)
-          )
-        }
-      )
+        wake()
+      })
+    })
+    const interrupted = () => {
+      deadline.cancel()
+      return disconnect ? Fiber.interruptFork(child) : stopped(child)
     }
-  )
+    const expired = Effect.suspend(() => onTimeout(deadline.elapsed()))
+    return Effect.flatMap(
+      Effect.onInterrupt(restore(first), interrupted),
+      (): Effect.Effect<A | A2, E | E2, R2> => {
+        if (!deadline.expired) return joined(child)
+        return Effect.zipRight(
+          disconnect ? Fiber.interruptFork(child) : Fiber.interrupt(child),
+          restore(expired)
+        )
+      }
+    )
+  })
 }
 
 class Signal extends Deadline {

@@ -13,6 +13,7 @@ import * as FiberRef from "effect/FiberRef"
 import type * as FiberRefs from "effect/FiberRefs"
 import * as Option from "effect/Option"
 import type * as RuntimeFlags from "effect/RuntimeFlags"
+import { endInside, type Inside, insideOf } from "../inside.js"
 import { Deadline, type Limit } from "./deadline.js"
 import { hasChildren, type Insides, replaceForkScope, withoutInterruption } from "./fiber.js"
 
@@ -59,6 +60,8 @@ class Call<A, E, A2, E2, R2> extends Deadline {
   private readonly flags: RuntimeFlags.RuntimeFlags
   private readonly forkScope: Option.Option<unknown>
   private readonly level: number
+  /** The calls of shared policies around this one. Those within it are gone when it interrupts them. */
+  private readonly outside: Inside | undefined
   /** What our interruption is known by; `undefined` until there is one. */
   private interruptor: FiberId.FiberId | undefined
 
@@ -70,6 +73,7 @@ class Call<A, E, A2, E2, R2> extends Deadline {
     this.refs = fiber._fiberRefs
     this.flags = fiber.currentRuntimeFlags
     this.level = levelOf(fiber)
+    this.outside = insideOf(fiber)
     levels.set(fiber, this.level + 1)
     this.forkScope = replaceForkScope(fiber, Option.none())
   }
@@ -98,6 +102,7 @@ class Call<A, E, A2, E2, R2> extends Deadline {
 
   private timedOut(): Effect.Effect<A2, E2, R2> {
     this.restore()
+    endInside(this.fiber, this.outside)
     // An interruption by others is still there, and comes before the timeout.
     return Effect.interruptible(Effect.suspend(() => this.limit.onTimeout(this.elapsed())))
   }

@@ -1,0 +1,19 @@
+/** The defect of a lookup that waits for itself, apart so that the cache can make it and the public module show it. */
+import * as Data from "effect/Data"
+
+/**
+ * A lookup asked for the key that it looks up, or for one whose lookup waits for it. A defect: it would wait for ever.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class CircularLookup extends Data.TaggedError("CircularLookup")<{
+  /** The name of the cache. */
+  readonly name: string
+  /** The key that was asked for. */
+  readonly key: unknown
+}> {
+  override get message(): string {
+    return `a lookup of the cache "${this.name}" waits for itself`
+  }
+}

@@ -1,0 +1,69 @@
+/**
+ * The calls of shared policies that a fiber is inside of. A call inside a call of the same instance is the same call, and a
+ * policy that knows this neither counts it twice nor waits for itself.
+ *
+ * Noting a call is one write, and the end of a call is a flag: nothing has to be undone by a frame that an interruption skips.
+ */
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as FiberRef from "effect/FiberRef"
+import * as Option from "effect/Option"
+import type { AnyFiber } from "./frame.js"
+
+const innermost = new WeakMap<AnyFiber, Inside>()
+
+/** A call that runs in a fiber, noted when it is made. */
+export class Inside {
+  over = false
+  readonly outer: Inside | undefined
+
+  constructor(
+    readonly owner: object,
+    private readonly fiber: AnyFiber
+  ) {
+    this.outer = insideOf(fiber)
+    innermost.set(fiber, this)
+  }
+
+  /** The innermost call of an instance, from this one outwards. */
+  find(owner: object): Inside | undefined {
+    if (this.owner === owner) return this
+    for (let call = this.outer; call !== undefined; call = call.outer) if (call.owner === owner) return call
+    return undefined
+  }
+
+  /** Whether the frame of the call may be gone without a trace, which only an interruption does to it. */
+  get isLost(): boolean {
+    const { fiber } = this
+    return fiber.unsafePoll() !== null || !Cause.isEmptyType(fiber.getFiberRef(FiberRef.interruptedCause))
+  }
+}
+
+/** The innermost call that a fiber is inside of: not over, nor inside of one that is. */
+export const insideOf = (fiber: AnyFiber): Inside | undefined => {
+  let current: Inside | undefined = undefined
+  for (let call = innermost.get(fiber); call !== undefined; call = call.outer) {
+    if (call.over) current = undefined
+    else current ??= call
+  }
+  return current
+}
+
+/** The fiber that runs. Asking for it as an effect would be a step more. */
+export const runningFiber = (): AnyFiber | undefined => Option.getOrUndefined(Fiber.getCurrentFiber())
+
+/** Ends the calls that began in a fiber after it was inside of `outer` alone: it was interrupted, and goes on. */
+export const endInside = (fiber: AnyFiber, outer: Inside | undefined): void => {
+  for (let call = insideOf(fiber); call !== undefined && call !== outer; call = call.outer) call.over = true
+}
+
+/** An effect for another fiber, in which it is inside of the calls that this fiber is inside of now. */
+export const inherited = <A, E, R>(fiber: AnyFiber, self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> => {
+  const call = insideOf(fiber)
+  if (call === undefined) return self
+  return Effect.withFiberRuntime<A, E, R>((child) => {
+    innermost.set(child, call)
+    return self
+  })
+}
