@@ -12,9 +12,10 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { identity } from "effect/Function"
 import * as Option from "effect/Option"
+import * as Random from "effect/Random"
 import type * as Schedule from "effect/Schedule"
 import type * as Types from "effect/Types"
-import { integer, InvalidOption } from "./core/options.js"
+import { finite, integer, InvalidOption } from "./core/options.js"
 import type * as FailureCondition from "./FailureCondition.js"
 import { toSchedule } from "./internal/backoff.js"
 import * as Condition from "./internal/condition.js"
@@ -202,6 +203,12 @@ export interface BaseOptions {
   /** The longest hint to wait for. A longer one ends the retry at once. Default: 10 seconds. */
   readonly maxHint?: Duration.DurationInput | undefined
   /**
+   * Spreads callers that were given the same hint: each waits up to this fraction of the hint longer, drawn anew each time.
+   * Never less than the hint, and not beyond `maxDuration`; `maxHint` bounds the hint alone. From 0 to 1. Default: `0`, all of
+   * them come back at the same instant.
+   */
+  readonly hintJitter?: number | undefined
+  /**
    * Pays for the retries: a {@link RetryBudget.RetryBudget} or its tag, shared with all other retries and hedges that go to
    * the same place. A retry that it does not pay for is not made. Default: no limit.
    */
@@ -383,6 +390,7 @@ interface Plan {
   readonly times: number
   readonly maxDuration: number
   readonly maxHint: number
+  readonly hintJitter: number
   readonly hintOf: (outcome: FailureCondition.Failure, failure: Failure) => number | undefined
   readonly schedule: Schedule.Schedule<unknown, unknown, unknown>
   readonly options: Options<unknown, unknown>
@@ -403,12 +411,14 @@ function make(options: Options<unknown, unknown> = {}): (self: Body) => Body {
   const range = { zero: true, infinite: true }
   const maxDuration = optionMillis(policy, "maxDuration", options.maxDuration ?? Infinity, range)
   const maxHint = optionMillis(policy, "maxHint", options.maxHint ?? defaultMaxHintMillis, range)
+  const hintJitter = finite(policy, "hintJitter", options.hintJitter ?? 0, 0, 1)
   const plan: Plan = {
     name,
     condition: Condition.compile(options.condition, { defect: false }),
     times,
     maxDuration,
     maxHint,
+    hintJitter,
     hintOf: hintReader(options.delayFrom),
     schedule: options.schedule ?? defaultSchedule,
     options
@@ -418,6 +428,7 @@ function make(options: Options<unknown, unknown> = {}): (self: Body) => Body {
     schedule: options.schedule === undefined ? undefined : "custom",
     maxDuration: maxDuration === Infinity ? undefined : Duration.millis(maxDuration),
     maxHint: options.delayFrom === noHint ? undefined : Duration.millis(maxHint),
+    hintJitter: hintJitter === 0 ? undefined : hintJitter,
     exceeded: options.exceeded
   }
   return takingPart(
@@ -619,7 +630,7 @@ const giveUp = (
 
 /** Whether there is another attempt; an exit is what comes back instead. `undefined` when there is nothing to retry. */
 const decide = (run: Run, number: number, exit: Exit.Exit<unknown, unknown>): Decided | undefined => {
-  const { condition, hintOf, maxDuration, maxHint, name, options, schedule, times } = run.plan
+  const { condition, hintJitter, hintOf, maxDuration, maxHint, name, options, schedule, times } = run.plan
   const outcome = condition.classify(exit)
   if (outcome._tag === "Success") run.call?.succeeded()
   if (outcome._tag !== "Failure") return undefined
@@ -636,12 +647,7 @@ const decide = (run: Run, number: number, exit: Exit.Exit<unknown, unknown>): De
   const hint = hintOf(outcome, failure)
   if (hint !== undefined && hint > maxHint) return over("hint")
 
-  const step = stepSchedule(schedule, run.scheduleState, inputOf(failure), run.clock)
-  return Effect.flatMap(step, ({ delay: scheduled, state }): Decided => {
-    run.scheduleState = state
-    if (scheduled === undefined) return over("schedule")
-    const delay = Math.max(scheduled, hint ?? 0)
-    if (failedAt + delay > maxDuration) return over("maxDuration")
+  const after = (delay: number): Decided => {
     const next: Next = {
       at: run.startedAt + failedAt + delay,
       event: { ...event, delay: Duration.millis(delay) },
@@ -654,5 +660,18 @@ const decide = (run: Run, number: number, exit: Exit.Exit<unknown, unknown>): De
     // Schedule and listeners may take their time, so the bound is checked once more before the delay is slept.
     const decided = (): Decided => (run.elapsed() > maxDuration ? over("maxDuration") : Effect.succeed(next))
     return told === Effect.void ? decided() : Effect.flatMap(told, decided)
+  }
+  const step = stepSchedule(schedule, run.scheduleState, inputOf(failure), run.clock)
+  return Effect.flatMap(step, ({ delay: scheduled, state }): Decided => {
+    run.scheduleState = state
+    if (scheduled === undefined) return over("schedule")
+    const delay = Math.max(scheduled, hint ?? 0)
+    if (failedAt + delay > maxDuration) return over("maxDuration")
+    if (hint === undefined) return after(delay)
+    // A spread that goes beyond the bound is no reason to give up.
+    const spread = Math.min(hint * hintJitter, maxDuration - failedAt - hint)
+    return spread >= 1
+      ? Effect.flatMap(Random.next, (draw) => after(Math.max(delay, hint + Math.floor(spread * draw))))
+      : after(delay)
   })
 }

@@ -133,6 +133,56 @@ describe("Retry.retry, hints", () => {
     }).pipe(Effect.withRandom(Random.fixed([0.01])))
   )
 
+  const jittered = { ...pace, hintJitter: 0.5, delayFrom: () => 5000 }
+
+  it.effect("is spread over hundred callers that were given the same one, and never undercut", () =>
+    Effect.gen(function* () {
+      const { begun, call } = scripted(down)
+      const calls = Effect.all(
+        Array.from({ length: 100 }, () => Effect.ignore(Retry.retry(call, jittered))),
+        {
+          concurrency: "unbounded"
+        }
+      )
+      yield* finish(calls)
+      const again = begun.slice(100)
+      assert.strictEqual(again.length, 100)
+      assert.isAbove(new Set(again).size, 90)
+      assert.isAtLeast(Math.min(...again), 5000)
+      assert.isAtMost(Math.max(...again), 7500)
+    }).pipe(Effect.withRandom(Random.make("hints")))
+  )
+
+  it.effect.each<readonly [string, number, Retry.Options<number, unknown>, ReadonlyArray<number>]>([
+    ["is added to a hint", 0.5, jittered, [0, 6250]],
+    ["is none by default", 0.5, { ...jittered, hintJitter: undefined }, [0, 5000]],
+    ["can be as long as the hint", 0.999, { ...jittered, hintJitter: 1 }, [0, 9995]],
+    [
+      "leaves a longer delay of the schedule",
+      0.5,
+      { ...jittered, schedule: Schedule.spaced(7000) },
+      [0, 7000]
+    ],
+    ["replaces a shorter one", 0.5, { ...jittered, schedule: Schedule.spaced(6000) }, [0, 6250]],
+    ["leaves delays without a hint", 0.5, { ...jittered, delayFrom: () => undefined }, [0, 1000]],
+    ["leaves a hint of zero", 0.5, { ...jittered, delayFrom: () => 0 }, [0, 1000]],
+    ["comes on top of maxHint", 0.5, { ...jittered, maxHint: 5000 }, [0, 6250]],
+    ["stays within maxDuration", 0.5, { ...jittered, maxDuration: 6000 }, [0, 5500]],
+    ["gives way to maxDuration", 0.5, { ...jittered, maxDuration: 5000 }, [0, 5000]],
+    ["reads a rejection's hint, too", 0.5, { ...pace, hintJitter: 0.5 }, [0, 3750]]
+  ])("jitter %s", ([, draw, options, expected]) =>
+    Effect.gen(function* () {
+      const { begun, call } = scripted(after(3000))
+      yield* finish(retried(call, options))
+      assert.deepStrictEqual(begun, expected)
+    }).pipe(Effect.withRandom(Random.fixed([draw])))
+  )
+
+  it("jitter of an infinite hint is none", () => {
+    const endless = { ...jittered, maxHint: Infinity, delayFrom: () => Infinity }
+    assert.isUndefined(runToEnd(Retry.retry(down, endless)).exit)
+  })
+
   it.effect("one that is too long is told as such, after the times and before schedule and maxDuration", () =>
     Effect.gen(function* () {
       const { log, onExceeded } = reasonsOf()

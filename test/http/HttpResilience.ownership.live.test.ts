@@ -254,7 +254,11 @@ describe("defects and hints in a condition", () => {
       )
       expect(sent.length).toBe(4)
       const { client: second, times } = scripted(status(503), status(200))
-      const hinting = HttpResilience.retry({ ...atOnce, condition: { retryAfter: () => 1500 } })
+      const hinting = HttpResilience.retry({
+        ...atOnce,
+        retryAfterJitter: 0,
+        condition: { retryAfter: () => 1500 }
+      })
       yield* finish(hinting(second).execute(get))
       expect(times().map((time) => time - (times()[0] ?? 0))).toEqual([0, 1500])
       const { client: third, sent: again } = scripted(broken("ECONNRESET"))

@@ -1,6 +1,6 @@
 import { HttpBody, HttpClient, HttpClientError, HttpClientRequest } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Exit, FastCheck as fc, Schedule, Stream, Tracer } from "effect"
+import { Effect, Exit, FastCheck as fc, Random, Schedule, Stream, Tracer } from "effect"
 import { CircuitBreaker, RetryBudget } from "effect-resilience"
 import { HttpResilience } from "effect-resilience/http"
 import { finish } from "../support/virtual.js"
@@ -238,11 +238,38 @@ describe("HttpResilience.retry: how often and when", () => {
   it.effect.each(hints)("the server's %s is waited for", ([, headers, expected]) =>
     Effect.gen(function* () {
       const { client, times } = scripted(status(503, headers), status(200))
-      const resilient = HttpResilience.retry({ schedule: atOnce })(client)
+      const resilient = HttpResilience.retry({ schedule: atOnce, retryAfterJitter: 0 })(client)
       yield* finish(resilient.execute(get))
       expect(times()).toEqual([0, expected])
     })
   )
+
+  it.effect(
+    "the same Retry-After brings hundred clients back at different instants, and none before it",
+    () =>
+      Effect.gen(function* () {
+        const again: Array<number> = []
+        const call = Effect.suspend(() => {
+          const { client, times } = scripted(status(429, { "retry-after": "1" }), status(200))
+          const resilient = HttpResilience.retry({ schedule: atOnce })(client)
+          return Effect.map(resilient.execute(get), () => again.push(times()[1] ?? 0))
+        })
+        yield* finish(
+          Effect.all(
+            Array.from({ length: 100 }, () => call),
+            { concurrency: "unbounded" }
+          )
+        )
+        expect(again.length).toBe(100)
+        expect(new Set(again).size).toBeGreaterThan(70)
+        expect(Math.min(...again)).toBeGreaterThanOrEqual(1000)
+        expect(Math.max(...again)).toBeLessThanOrEqual(1500)
+      }).pipe(Effect.withRandom(Random.make("hints")))
+  )
+
+  it.each([-0.1, 1.1, NaN])("a retryAfterJitter of %d is a bad option", (retryAfterJitter) => {
+    expect(() => HttpResilience.retry({ retryAfterJitter })).toThrow("retryAfterJitter")
+  })
 
   it.effect("a Retry-After that is too long ends the retry, and its response comes back", () =>
     Effect.gen(function* () {

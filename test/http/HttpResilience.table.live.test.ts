@@ -441,7 +441,8 @@ describe.each(clients)("a retry over $name", { timeout: 15_000 }, (testClient) =
         Servers.status(503, { headers: { "retry-after": "7" }, body: "later" }),
         Servers.status(200)
       )
-      const client = (yield* HttpClient.HttpClient).pipe(retry)
+      const exact = HttpResilience.retry({ ...atOnce, retryAfterJitter: 0 })
+      const client = (yield* HttpClient.HttpClient).pipe(exact)
       const calling = yield* Effect.fork(story(client.get(server.url)))
       yield* until(TestClock.sleeps(), (sleeps) => Chunk.contains(sleeps, 7000))
       yield* TestClock.adjust("6999 millis")

@@ -6,6 +6,7 @@ import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Backoff from "../../../Backoff.js"
+import { finite } from "../../../core/options.js"
 import type * as FailureCondition from "../../../FailureCondition.js"
 import { optionMillis } from "../../../internal/duration.js"
 import * as Retry from "../../../Retry.js"
@@ -71,12 +72,20 @@ const repeated = <E, R, R2>(
 
 const withCondition = (options: HttpResilience.RetryOptions, classify: Meaning.Classifier) => {
   const { onExceeded, onRetry, onRetryScheduled } = options
+  const hintJitter = finite(
+    "HttpResilience.retry",
+    "retryAfterJitter",
+    options.retryAfterJitter ?? defaultRetryAfterJitter,
+    0,
+    1
+  )
   return Retry.retry<Answer, unknown, Retry.Options<Answer, unknown>>({
     name: options.name,
     times: options.times ?? (options.schedule === undefined ? 3 : undefined),
     schedule: options.schedule ?? defaultSchedule,
     maxDuration: options.maxDuration,
     maxHint: options.maxRetryAfter,
+    hintJitter,
     budget: options.budget,
     condition: (exit) => classify(asItWas(exit)),
     disposeResult: (answer) => discard(answer instanceof Refused ? answer.error.response : answer),
@@ -101,5 +110,8 @@ const seen = (
     ? { _tag: "Error", error: result.error, cause: Cause.fail(result.error) }
     : { _tag: "Result", result }
 }
+
+/** That of Envoy's rate-limited back-off. */
+const defaultRetryAfterJitter = 0.5
 
 const defaultSchedule = Backoff.exponential({ base: "200 millis", max: "10 seconds", jitter: "full" })
