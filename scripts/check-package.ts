@@ -1,5 +1,8 @@
 // `npm run test:package`: packs the library as it would be published, installs it in an empty project outside the
-// repository and uses it there: every entry is imported, type-checked and bundled.
+// repository with the lines of the README and uses it there: every entry is imported, type-checked and bundled, the examples
+// of the README are compiled, and a test runs.
+import { checkPackage, createPackageFromTarballData } from "@arethetypeswrong/core"
+import { filterProblems } from "@arethetypeswrong/core/problems"
 import { execFileSync } from "node:child_process"
 import * as fs from "node:fs"
 import * as os from "node:os"
@@ -7,13 +10,14 @@ import * as path from "node:path"
 import { publint } from "publint"
 import { formatMessage } from "publint/utils"
 import { bundleProblems, printSizes } from "./lib/package-bundles.js"
+import { changelogProblems, linkProblems } from "./lib/package-docs.js"
+import { installCommands, runIn, usageProblems } from "./lib/package-install.js"
 import { declarationProblems } from "./lib/package-types.js"
 
 interface Manifest {
   readonly name: string
+  readonly version: string
   readonly exports: Readonly<Record<string, unknown>>
-  readonly peerDependencies: Readonly<Record<string, string>>
-  readonly peerDependenciesMeta?: Readonly<Record<string, { readonly optional?: boolean }>>
 }
 
 const root = path.resolve(import.meta.dirname, "..")
@@ -33,12 +37,18 @@ const pack = (): { readonly tarball: string; readonly files: ReadonlyArray<strin
 }
 
 const checkContents = (files: ReadonlyArray<string>): void => {
-  for (const required of ["README.md", "LICENSE", "CHANGELOG.md", "package.json", "dist/index.js"]) {
+  for (const required of [
+    "README.md",
+    "LICENSE",
+    "CHANGELOG.md",
+    "package.json",
+    "dist/index.js",
+    "docs/retry.md"
+  ]) {
     if (!files.includes(required)) problems.push(`the package lacks ${required}`)
   }
   for (const file of files) {
-    if (/^(test|examples|scripts|docs)\/|\.(test|tst)\./.test(file))
-      problems.push(`the package contains ${file}`)
+    if (/^(test|scripts|node_modules)\/|\.tst\./.test(file)) problems.push(`the package contains ${file}`)
   }
 }
 
@@ -62,13 +72,13 @@ const checkImport = (specifier: string): void => {
   }
 }
 
-/** Gives the consumer the peer dependencies as the repository has them, which needs no network. */
-const linkPeers = (names: ReadonlyArray<string>): void => {
-  for (const name of names) {
-    const target = path.join(consumer, "node_modules", name)
-    fs.mkdirSync(path.dirname(target), { recursive: true })
-    fs.symlinkSync(path.join(root, "node_modules", name), target, "junction")
-  }
+/** The problems of the declarations for those who can import the package, which is ESM. */
+const typesProblems = async (tarball: string): Promise<ReadonlyArray<string>> => {
+  const analysis = await checkPackage(createPackageFromTarballData(fs.readFileSync(tarball)))
+  if (analysis.types === false) return ["the package has no types"]
+  return (["node16-esm", "bundler"] as const)
+    .flatMap((resolutionKind) => filterProblems(analysis, { resolutionKind }))
+    .map((problem) => `are the types wrong: ${JSON.stringify(problem)}`)
 }
 
 try {
@@ -76,33 +86,40 @@ try {
   checkContents(files)
 
   fs.writeFileSync(path.join(consumer, "package.json"), `{ "private": true, "type": "module" }`)
-  run(
-    consumer,
-    "npm",
-    "install",
-    "--prefer-offline",
-    "--legacy-peer-deps",
-    "--no-audit",
-    "--no-fund",
-    tarball
-  )
-  const installed = path.join(consumer, "node_modules", "effect-resilience")
+  const readme = fs.readFileSync(path.join(root, "README.md"), "utf8")
+  const { name }: Manifest = JSON.parse(fs.readFileSync(path.join(root, "package.json"), "utf8"))
+  const [core, ...others] = installCommands(readme, name, tarball)
+  for (const [command] of fs
+    .readFileSync(path.join(root, "docs/testing.md"), "utf8")
+    .matchAll(/^npm install .*/gm)) {
+    if (!readme.includes(`\n${command}\n`))
+      problems.push(`docs/testing.md installs otherwise than README.md: ${command}`)
+  }
+  if (core === undefined || others.length < 2) throw new Error("README.md does not say how to install")
+  const install = (command: string): void => {
+    console.log(command)
+    runIn(consumer, command)
+  }
+  install(core)
+  const installed = path.join(consumer, "node_modules", name)
   const manifest: Manifest = JSON.parse(fs.readFileSync(path.join(installed, "package.json"), "utf8"))
   checkExports(manifest)
+  problems.push(...linkProblems(installed, files))
+  const changelog = fs.readFileSync(path.join(installed, "CHANGELOG.md"), "utf8")
+  problems.push(...changelogProblems(changelog, manifest.version))
 
-  const isOptional = (peer: string): boolean => manifest.peerDependenciesMeta?.[peer]?.optional === true
-  const peers = Object.keys(manifest.peerDependencies)
-  linkPeers(peers.filter((peer) => !isOptional(peer)))
   // Before the optional peers are there: who does not use an integration does not need what it integrates with.
   checkImport(manifest.name)
-  linkPeers(peers.filter(isOptional))
+  others.forEach(install)
 
   const entries = Object.keys(manifest.exports)
     .filter((entry) => entry !== "./package.json")
     .map((entry) => path.posix.join(manifest.name, entry))
   entries.forEach(checkImport)
   problems.push(...declarationProblems(consumer, entries))
+  problems.push(...usageProblems(consumer, installed))
   problems.push(...(await bundleProblems(consumer)))
+  problems.push(...(await typesProblems(tarball)))
 
   const lint = await publint({ pkgDir: installed, pack: false })
   problems.push(...lint.messages.flatMap((message) => formatMessage(message, lint.pkg) ?? []))
