@@ -23,6 +23,7 @@ import { respondable, slot } from "../internal/respondable.js"
 import type { RateLimitExceeded } from "../RateLimiter.js"
 import type { TimeoutExceeded } from "../Timeout.js"
 import * as HttpFields from "./HttpFields.js"
+import type { RequestBodyTimeout, ServerDraining } from "./internal/protection/errors.js"
 
 // ------------------------------------------------------------------------------------------------------------- models
 
@@ -32,7 +33,8 @@ import * as HttpFields from "./HttpFields.js"
  * @since 0.1.0
  * @category models
  */
-export type PolicyError = RateLimitExceeded | BulkheadFull | CircuitOpen | TimeoutExceeded
+export type PolicyError =
+  RateLimitExceeded | BulkheadFull | CircuitOpen | TimeoutExceeded | ServerDraining | RequestBodyTimeout
 
 /**
  * A problem body (RFC 9457).
@@ -86,7 +88,9 @@ const tags: ReadonlySet<unknown> = new Set<PolicyError["_tag"]>([
   "RateLimitExceeded",
   "BulkheadFull",
   "CircuitOpen",
-  "TimeoutExceeded"
+  "TimeoutExceeded",
+  "ServerDraining",
+  "RequestBodyTimeout"
 ])
 
 /**
@@ -118,11 +122,12 @@ const defaultRetryAfter = 1000
 /**
  * The problem body of an error.
  *
- * | Error                         | Status     | Type                         |
- * | ----------------------------- | ---------- | ---------------------------- |
- * | `RateLimitExceeded`           | 429        | `quota-exceeded`             |
- * | `BulkheadFull`, `CircuitOpen` | 503        | `temporary-reduced-capacity` |
- * | `TimeoutExceeded`             | 503 or 504 | `about:blank`                |
+ * | Error                                           | Status     | Type                         |
+ * | ----------------------------------------------- | ---------- | ---------------------------- |
+ * | `RateLimitExceeded`                             | 429        | `quota-exceeded`             |
+ * | `BulkheadFull`, `CircuitOpen`, `ServerDraining` | 503        | `temporary-reduced-capacity` |
+ * | `TimeoutExceeded`                               | 503 or 504 | `about:blank`                |
+ * | `RequestBodyTimeout`                            | 408        | `about:blank`                |
  *
  * Nothing of the error but the name of a limiter's policy is in it. The two types are those of
  * draft-ietf-httpapi-ratelimit-headers-11, section 5.
@@ -152,6 +157,7 @@ export const details = (error: PolicyError, options: Options = {}): Details => {
       }
     case "BulkheadFull":
     case "CircuitOpen":
+    case "ServerDraining":
       return {
         type: reducedCapacity,
         title: "Request cannot be satisfied due to temporary server capacity constraints",
@@ -161,13 +167,16 @@ export const details = (error: PolicyError, options: Options = {}): Details => {
       return options.timeoutStatus === 504
         ? { type: "about:blank", title: "Gateway Timeout", status: 504 }
         : { type: "about:blank", title: "Service Unavailable", status: 503 }
+    case "RequestBodyTimeout":
+      return { type: "about:blank", title: "Request Timeout", status: 408 }
   }
 }
 
 /**
  * The answer to an error, as the default mapping gives it: the status and the body of {@link details},
  * `Cache-Control: no-store`, `Retry-After` in whole seconds, rounded up, at least 1, and for `RateLimitExceeded` the fields
- * `RateLimit` and `RateLimit-Policy`. A call that costs more than can ever be let in gets no `Retry-After`.
+ * `RateLimit` and `RateLimit-Policy`. A call that costs more than can ever be let in gets no `Retry-After`, nor does a 408: its
+ * client may come back at once.
  *
  * **When to use**
  *
@@ -213,6 +222,7 @@ export const toResponse = (
 
 const retryAfterMillis = (error: PolicyError, options: Options): number | undefined => {
   if (error._tag === "RateLimitExceeded" && error.reason === "cost") return undefined
+  if (error._tag === "RequestBodyTimeout") return undefined
   const known = error._tag === "TimeoutExceeded" ? undefined : error.retryAfter
   const wait = known ?? options.retryAfter
   return (wait === undefined ? undefined : runtimeMillis(wait)) ?? defaultRetryAfter

@@ -1,4 +1,5 @@
 export * as HttpAdmin from "./HttpAdmin.js"
+export * as HttpDrain from "./HttpDrain.js"
 export * as HttpFields from "./HttpFields.js"
 export * as HttpProblem from "./HttpProblem.js"
 export * as HttpProtection from "./HttpProtection.js"

@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
 import { optionMillis } from "../../../internal/duration.js"
 import * as HttpProblem from "../../HttpProblem.js"
+import { closeAfter, isStarved, withoutBody } from "./incoming.js"
 
 /** How one middleware answers, as its user gives it. */
 export interface Answering {
@@ -34,6 +35,9 @@ const behind = (request: HttpServerRequest.HttpServerRequest): object =>
 export const isTurnedAway = (request: HttpServerRequest.HttpServerRequest, status: number): boolean =>
   turnedAway.get(behind(request)) === status
 
+const endsConnection = ({ _tag }: HttpProblem.PolicyError): boolean =>
+  _tag === "ServerDraining" || _tag === "RequestBodyTimeout"
+
 /** Checks how a middleware answers. Throws an `InvalidOption` for a bad option. */
 export const answering = (constructorName: string, { respond, retryAfter }: Answering): Answer => {
   const millis =
@@ -42,10 +46,13 @@ export const answering = (constructorName: string, { respond, retryAfter }: Answ
   const mapping = respond ?? HttpProblem.respond
   return (error, options) =>
     Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>
-      Effect.map(mapping(error, { ...always, ...options }), (response) => {
-        // A timeout is no rejection: the request was taken on, and did not work out.
-        if (error._tag !== "TimeoutExceeded") turnedAway.set(behind(request), response.status)
-        return response
+      Effect.flatMap(mapping(error, { ...always, ...options }), (response) => {
+        // A timeout is no rejection: the request was taken on, and did not work out. But a client that does not send its
+        // body is not the fault of what would have worked on it.
+        if (error._tag !== "TimeoutExceeded" || isStarved(request)) {
+          turnedAway.set(behind(request), response.status)
+        }
+        return endsConnection(error) ? closeAfter(request, response) : withoutBody(request, response)
       })
     )
 }
