@@ -1,4 +1,4 @@
-// Serving an app on a port of this machine, with a structured log line for every request.
+// Serving an app on a port of this machine, with a structured log line for every request, and without losing one at the end.
 import {
   HttpMiddleware,
   HttpServer,
@@ -8,14 +8,24 @@ import {
 } from "@effect/platform"
 import { NodeHttpServer } from "@effect/platform-node"
 import { Clock, Effect, Layer, LogLevel } from "effect"
+import { HttpDrain } from "effect-resilience/http"
 import { createServer } from "node:http"
 
-/** Serves an app until the layer's scope closes. Port 0 takes any free port; the `HttpServer` tells which. */
+/**
+ * Serves an app until the layer's scope closes, as it does on `SIGTERM` and Ctrl-C. Requests that run then have five seconds
+ * to end, and new ones are answered with 503. Port 0 takes any free port; the `HttpServer` tells which.
+ */
 export const serve = <E, R>(app: HttpApp.Default<E, R>, port: number) =>
   HttpServer.serve(app, logged).pipe(
     HttpServer.withLogAddress,
+    Layer.provideMerge(draining),
     Layer.provideMerge(NodeHttpServer.layer(createServer, { port, host: "127.0.0.1" }))
   )
+
+const draining = HttpDrain.layer({
+  within: "5 seconds",
+  onDraining: ({ running }) => Effect.annotateLogs(Effect.log("shutting down"), { running })
+})
 
 /** Where a server listens. */
 export const urlOf = (server: HttpServer.HttpServer): string => HttpServer.formatAddress(server.address)

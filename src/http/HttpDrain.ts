@@ -222,7 +222,9 @@ export const layer = <O extends Types.NoExcessProperties<Options, O>>(
     Effect.gen(function* () {
       const server = yield* HttpServer.HttpServer
       const scope = yield* Effect.scope
-      const { closeConnections, value } = yield* Effect.sync(() => construct("HttpDrain.layer", options ?? {}))
+      const { closeConnections, value } = yield* Effect.sync(() =>
+        construct("HttpDrain.layer", options ?? {})
+      )
       yield* Effect.addFinalizer(() => closeConnections)
       const draining = HttpServer.make({
         address: server.address,
@@ -277,9 +279,14 @@ const construct = (constructorName: string, options: Options) => {
   const settings = {
     delay: optionMillis(constructorName, "delay", options.delay ?? 0, { zero: true }),
     within: optionMillis(constructorName, "within", options.within ?? "20 seconds", { zero: true }),
-    interruptWithin: optionMillis(constructorName, "interruptWithin", options.interruptWithin ?? "2 seconds", {
-      zero: true
-    })
+    interruptWithin: optionMillis(
+      constructorName,
+      "interruptWithin",
+      options.interruptWithin ?? "2 seconds",
+      {
+        zero: true
+      }
+    )
   }
   const { exempt, onDraining, onDrained, server } = options
   const answer = answering(constructorName, options)
@@ -316,10 +323,8 @@ export const drain: Effect.Effect<Drained, never, HttpDrain> = Effect.flatMap(Ht
  * @since 0.1.0
  * @category accessors
  */
-export const readiness: Effect.Effect<HttpServerResponse.HttpServerResponse, never, HttpDrain> = Effect.flatMap(
-  HttpDrain,
-  ({ readiness }) => readiness
-)
+export const readiness: Effect.Effect<HttpServerResponse.HttpServerResponse, never, HttpDrain> =
+  Effect.flatMap(HttpDrain, ({ readiness }) => readiness)
 
 /**
  * What there is to know about the drain of the program's server.

@@ -55,5 +55,13 @@ export const start = ({ name, onLine, port }: Options) =>
       })
     )
     const signal = (name: NodeJS.Signals) => Effect.sync(() => child.kill(name))
-    return { url, pid: child.pid, stop: signal("SIGSTOP"), cont: signal("SIGCONT") }
+    return {
+      url,
+      pid: child.pid,
+      stop: signal("SIGSTOP"),
+      cont: signal("SIGCONT"),
+      terminate: signal("SIGTERM"),
+      /** The exit code, once it has ended by itself. */
+      exitCode: Effect.sync(() => child.exitCode)
+    }
   })

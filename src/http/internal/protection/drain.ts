@@ -63,17 +63,20 @@ export class Drain {
 
   readonly around = <E, R>(app: Effect.Effect<Response, E, R>): Effect.Effect<Response, E, R | Request> =>
     Effect.withFiberRuntime<Response, E, R | Request>((fiber) =>
-      Effect.flatMap(HttpServerRequest.HttpServerRequest, (request): Effect.Effect<Response, E, R | Request> => {
-        this.server ??= serverOf(request)
-        const call: Running = { request, fiber, interrupted: false }
-        if (this.config.exempt?.(request) === true) return this.run(call, app)
-        if (this.isClosed(clockOf(fiber))) {
-          this.rejected++
-          return this.reject
+      Effect.flatMap(
+        HttpServerRequest.HttpServerRequest,
+        (request): Effect.Effect<Response, E, R | Request> => {
+          this.server ??= serverOf(request)
+          const call: Running = { request, fiber, interrupted: false }
+          if (this.config.exempt?.(request) === true) return this.run(call, app)
+          if (this.isClosed(clockOf(fiber))) {
+            this.rejected++
+            return this.reject
+          }
+          this.running.add(call)
+          return this.run(call, app)
         }
-        this.running.add(call)
-        return this.run(call, app)
-      })
+      )
     )
 
   private readonly reject = Effect.suspend(() => {
