@@ -8,10 +8,11 @@ import type * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as HttpServer from "@effect/platform/HttpServer"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Context from "effect/Context"
-import type * as Duration from "effect/Duration"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { identity } from "effect/Function"
 import * as Layer from "effect/Layer"
+import * as Record from "effect/Record"
 import * as Scope from "effect/Scope"
 import type * as Types from "effect/Types"
 import { optionMillis } from "../internal/duration.js"
@@ -276,7 +277,7 @@ export const make = <O extends Types.NoExcessProperties<Options, O>>(options?: O
 
 const construct = (constructorName: string, options: Options) => {
   const name = nameOf(constructorName, "drain", options.name)
-  const settings = {
+  const times = {
     delay: optionMillis(constructorName, "delay", options.delay ?? 0, { zero: true }),
     within: optionMillis(constructorName, "within", options.within ?? "20 seconds", { zero: true }),
     interruptWithin: optionMillis(
@@ -288,9 +289,10 @@ const construct = (constructorName: string, options: Options) => {
       }
     )
   }
+  const settings = Record.map(times, (time) => Duration.format(Duration.millis(time)))
   const { exempt, onDraining, onDrained, server } = options
   const answer = answering(constructorName, options)
-  const made = new internal.Drain({ name, ...settings, exempt, server, onDraining, onDrained, answer })
+  const made = new internal.Drain({ name, ...times, exempt, server, onDraining, onDrained, answer })
   const { around, closeConnections, drain, snapshot, state } = made
   const protect: HttpProtection.Protection = Object.assign(
     Policy.make<typeof around>({ kind: "drain", name, settings }, around),

@@ -7,11 +7,12 @@
 import type * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import { HttpServerRequest as ServerRequest } from "@effect/platform/HttpServerRequest"
 import type * as HttpServerResponse from "@effect/platform/HttpServerResponse"
-import type * as Duration from "effect/Duration"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import { identity } from "effect/Function"
 import * as Predicate from "effect/Predicate"
+import * as Record from "effect/Record"
 import type * as Scope from "effect/Scope"
 import type * as Types from "effect/Types"
 import type * as Bulkhead from "../Bulkhead.js"
@@ -21,6 +22,7 @@ import { make as makeBulkhead } from "../internal/bulkhead/bulkhead.js"
 import { configure as configureBulkhead } from "../internal/bulkhead/options.js"
 import { make as makeBreaker } from "../internal/circuitBreaker/breaker.js"
 import { configure as configureBreaker } from "../internal/circuitBreaker/options.js"
+import { optionMillis } from "../internal/duration.js"
 import { Keyed } from "../internal/keyed.js"
 import { notifyShared } from "../internal/listeners.js"
 import { keyed as makeLimiters, make as makeLimiter } from "../internal/rateLimiter/limiter.js"
@@ -33,6 +35,9 @@ import type { Answering } from "./internal/protection/answer.js"
 import { answering } from "./internal/protection/answer.js"
 import * as Gates from "./internal/protection/gate.js"
 import { once } from "./internal/once.js"
+import type { RequestBodyTimeout } from "./internal/protection/errors.js"
+import { holdConnection } from "./internal/protection/incoming.js"
+import { received } from "./internal/protection/requestBody.js"
 import { cutOff, isSending } from "./internal/protection/sending.js"
 
 /**
@@ -92,6 +97,12 @@ export interface Answered {
   readonly status: number
   readonly exit: Exit.Exit<HttpServerResponse.HttpServerResponse, unknown>
 }
+
+/**
+ * @since 0.1.0
+ * @category errors
+ */
+export { RequestBodyTimeout } from "./internal/protection/errors.js"
 
 // ------------------------------------------------------------------------------------------------------------ options
 
@@ -174,6 +185,24 @@ export interface TimeoutOptions<R = never> extends Answering {
   readonly name?: string | undefined
   /** Called before the answer. A listener that fails or dies is reported in the log and changes nothing. */
   readonly onTimeout?: ((event: Timeout.TimeoutExceeded) => Effect.Effect<unknown, unknown, R>) | undefined
+}
+
+/**
+ * @since 0.1.0
+ * @category options
+ */
+export interface RequestBodyOptions<R = never> extends Pick<Answering, "respond"> {
+  /**
+   * How long a client may send nothing of a body that is read. Measured to an eighth. `Infinity` for no limit. Default: 30
+   * seconds.
+   */
+  readonly stallTimeout?: Duration.DurationInput | undefined
+  /** How long the whole body may take to arrive. Default: no limit, besides `requestTimeout` of the server (Node.js: 5 minutes). */
+  readonly totalTimeout?: Duration.DurationInput | undefined
+  /** The name in the error and in events. Default: `"request-body"`. */
+  readonly name?: string | undefined
+  /** Called before the answer. A listener that fails or dies is reported in the log and changes nothing. */
+  readonly onTimeout?: ((event: RequestBodyTimeout) => Effect.Effect<unknown, unknown, R>) | undefined
 }
 
 // ----------------------------------------------------------------------------------------------------------- bulkhead
@@ -446,17 +475,20 @@ export const timeout = <R = never>(options: Duration.DurationInput | TimeoutOpti
       // As an exit, so that a failure keeps what the app has set for its response, and only the timeout is an error.
       const body = Effect.map(Effect.exit(app), (exit) => (ended = exit))
       // The server runs its middleware uninterruptibly: then neither the limit nor a client that leaves would end the app.
-      return Effect.matchEffect(Effect.interruptible(limited(body)), {
-        onSuccess: identity,
-        onFailure: (error) => {
-          if (isSending(request)) {
-            // It may have been sent in the moment in which the limit passed.
-            if (ended !== undefined) return ended
-            cutOff(request)
+      return Effect.matchEffect(
+        Effect.zipRight(holdConnection(request), Effect.interruptible(limited(body))),
+        {
+          onSuccess: identity,
+          onFailure: (error) => {
+            if (isSending(request)) {
+              // It may have been sent in the moment in which the limit passed.
+              if (ended !== undefined) return ended
+              cutOff(request)
+            }
+            return answer(error, { timeoutStatus: status })
           }
-          return answer(error, { timeoutStatus: status })
         }
-      })
+      )
     })
   )
 }
@@ -465,11 +497,67 @@ const isTimeoutOptions = <R>(
   options: Duration.DurationInput | TimeoutOptions<R>
 ): options is TimeoutOptions<R> => Predicate.hasProperty(options, "limit")
 
+// ------------------------------------------------------------------------------------------------------- request body
+
+/**
+ * Ends requests whose body does not arrive, with 408, so that a client that stops sending does not keep its place.
+ *
+ * **When to use**
+ *
+ * Innermost, inside of a bulkhead. {@link standard} has it by default.
+ *
+ * **Time line**
+ *
+ * A client stalls when it sends nothing for `stallTimeout` although the app would read on. An app that is slow to read is not
+ * cut short, nor is one that has begun to answer, such as a handler that answers in a stream what it reads in a stream. The
+ * app is interrupted, the answer is sent, and the connection closed.
+ *
+ * It acts on servers of Node.js, where a body can be watched while it arrives, and on requests that have one. On others it
+ * does nothing.
+ *
+ * Bad options throw an `InvalidOption`.
+ *
+ * @example
+ * ```ts
+ * import { HttpRouter, HttpServerRequest, HttpServerResponse } from "@effect/platform"
+ * import { Effect } from "effect"
+ * import { HttpProtection } from "effect-resilience/http"
+ *
+ * const upload = Effect.map(
+ *   Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => request.text),
+ *   (text) => HttpServerResponse.text(`got ${text.length} characters`)
+ * )
+ *
+ * const app = HttpRouter.empty.pipe(
+ *   HttpRouter.post("/upload", upload),
+ *   HttpRouter.use(HttpProtection.requestBody({ stallTimeout: "10 seconds", totalTimeout: "2 minutes" }))
+ * )
+ * ```
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const requestBody = <R = never>(options: RequestBodyOptions<R> = {}): Protection<R> => {
+  const { constructorName, kind } = names.requestBody
+  const { onTimeout, stallTimeout = "30 seconds", totalTimeout = Infinity } = options
+  const name = nameOf(constructorName, kind, options.name)
+  const limits = {
+    stallTimeout: optionMillis(constructorName, "stallTimeout", stallTimeout, { infinite: true }),
+    totalTimeout: optionMillis(constructorName, "totalTimeout", totalTimeout, { infinite: true })
+  }
+  const settings = Record.map(limits, (limit) => Duration.format(Duration.millis(limit)))
+  const answer = answering(constructorName, { respond: options.respond })
+  return protection(
+    { kind, name, settings },
+    received<R>({ name, ...limits, notify: (error) => notifyShared(name, onTimeout, error), answer })
+  )
+}
+
 // ----------------------------------------------------------------------------------------------------------- standard
 
 /**
- * The parts of {@link standard}: options, an instance or a tag, or a middleware that has been made. `false` is as good as
- * none.
+ * The parts of {@link standard}: options, an instance or a tag, or a middleware that has been made. `false` leaves a part
+ * out.
  *
  * @since 0.1.0
  * @category options
@@ -482,6 +570,8 @@ export interface StandardOptions extends Answering {
     CircuitBreakerOptions | CircuitBreaker.Operations<unknown> | Protection<unknown> | false | undefined
   readonly timeout?:
     Duration.DurationInput | TimeoutOptions<unknown> | Protection<unknown> | false | undefined
+  /** Default: {@link requestBody} with its defaults. */
+  readonly requestBody?: RequestBodyOptions<unknown> | Protection<unknown> | false | undefined
 }
 
 /**
@@ -503,8 +593,9 @@ export type NeededBy<O> = {
 }[keyof O]
 
 /**
- * All of them in the order in which they make sense, outermost first: rate limiter, bulkhead, circuit breaker, timeout. What
- * is not given is left out, and costs nothing.
+ * All of them in the order in which they make sense, outermost first: rate limiter, bulkhead, circuit breaker, timeout,
+ * request body. What is not given is left out, and costs nothing, except that a stalled body is always ended: pass
+ * `requestBody: false` to leave that out, too.
  *
  * The limiter comes first because it costs least, and so that a client that has used up its quota takes no place. The
  * breaker is inside the bulkhead, so that it counts what was let in, and the timeout inside of both, so that a slow request
@@ -547,6 +638,7 @@ export const standard = <O extends Types.NoExcessProperties<StandardOptions, O>>
     return [isInstance(value) ? ofInstance(value) : ofOptions({ ...shared, ...value })]
   }
   const limit = given.timeout
+  const body = given.requestBody
   const parts = [
     ...part<RateLimiterOptions, RateLimiter.Operations<unknown>>(
       given.rateLimiter,
@@ -567,7 +659,12 @@ export const standard = <O extends Types.NoExcessProperties<StandardOptions, O>>
       ? []
       : isProtection(limit)
         ? [limit]
-        : [timeout({ ...shared, ...(isTimeoutOptions(limit) ? limit : { limit }) })])
+        : [timeout({ ...shared, ...(isTimeoutOptions(limit) ? limit : { limit }) })]),
+    ...(body === false
+      ? []
+      : isProtection(body)
+        ? [body]
+        : [requestBody({ respond: given.respond, ...body })])
   ]
   const settings = Object.fromEntries(parts.map((part) => [part.kind, part.settings]))
   return protection(
@@ -587,7 +684,8 @@ const names = {
   bulkhead: { constructorName: "HttpProtection.bulkhead", kind: "bulkhead" },
   circuitBreaker: { constructorName: "HttpProtection.circuitBreaker", kind: "circuit-breaker" },
   rateLimiter: { constructorName: "HttpProtection.rateLimiter", kind: "rate-limiter" },
-  timeout: { constructorName: "HttpProtection.timeout", kind: "timeout" }
+  timeout: { constructorName: "HttpProtection.timeout", kind: "timeout" },
+  requestBody: { constructorName: "HttpProtection.requestBody", kind: "request-body" }
 }
 
 const isInstance = <Instance extends { readonly protect: unknown }>(

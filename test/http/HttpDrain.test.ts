@@ -22,7 +22,7 @@ const forked = <A, E, R>(self: Effect.Effect<A, E, R>) =>
 describe("a drain", () => {
   it("says what it is", () => {
     const { protect } = Effect.runSync(HttpDrain.make({ within: "5 seconds" }))
-    assert.strictEqual(Policy.describe(protect), "drain(delay: 0, within: 5000, interruptWithin: 2000)")
+    assert.strictEqual(Policy.describe(protect), "drain(delay: 0, within: 5s, interruptWithin: 2s)")
   })
 
   it.effect("takes requests for its delay, in which readiness says no", () =>

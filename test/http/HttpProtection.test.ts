@@ -68,7 +68,7 @@ describe("a middleware", () => {
     )
     assert.strictEqual(
       shown(HttpProtection.standard({ bulkhead: { permits: 3 }, timeout: "1 second" })),
-      "standard(bulkhead: { permits: 3, maxQueued: 0 }, timeout: { limit: 1s, status: 503 })"
+      "standard(bulkhead: { permits: 3, maxQueued: 0 }, timeout: { limit: 1s, status: 503 }, request-body: { stallTimeout: 30s, totalTimeout: Infinity })"
     )
     assert.include(shown(HttpProtection.circuitBreaker()), "circuit-breaker(trip: ")
   })
@@ -102,7 +102,14 @@ describe("a middleware", () => {
         `HttpProtection.timeout: option "status" must be 503 or 504, got 500`
       ],
       [() => HttpProtection.standard({ timeout: "1 second", bulkhead: { permits: 0 } }), `option "permits"`],
-      [() => HttpProtection.standard({ timeout: -1 }), `option "limit"`]
+      [() => HttpProtection.standard({ timeout: -1 }), `option "limit"`],
+      [
+        () => HttpProtection.requestBody({ stallTimeout: 0 }),
+        `HttpProtection.requestBody: option "stallTimeout" must be a duration greater than zero, got 0`
+      ],
+      [() => HttpProtection.requestBody({ totalTimeout: -1 }), `option "totalTimeout"`],
+      [() => HttpProtection.requestBody({ name: "" }), `option "name"`],
+      [() => HttpProtection.standard({ requestBody: { stallTimeout: -1 } }), `option "stallTimeout"`]
     ]
     for (const [make, message] of refused) {
       assert.throws(make, Policy.InvalidOption, message)
@@ -179,8 +186,8 @@ describe("a middleware", () => {
   it.effect("costs nothing when there is nothing in it", () =>
     Effect.sync(() => {
       const app: HttpApp.Default = ok
-      assert.strictEqual<unknown>(HttpProtection.standard({})(app), app)
-      assert.strictEqual<unknown>(HttpProtection.standard({ bulkhead: false, timeout: undefined })(app), app)
+      const nothing = HttpProtection.standard({ bulkhead: false, timeout: undefined, requestBody: false })
+      assert.strictEqual<unknown>(nothing(app), app)
     })
   )
 

@@ -101,6 +101,11 @@ describe("the standard order", () => {
   test("needs what its parts need", () => {
     expect(all).type.toBe<HttpProtection.Protection<Places | Partner>>()
     expect(HttpProtection.standard({})).type.toBe<HttpProtection.Protection>()
+    expect(HttpProtection.requestBody()).type.toBe<HttpProtection.Protection>()
+    expect(HttpProtection.standard({ requestBody: false })).type.toBe<HttpProtection.Protection>()
+    expect(HttpProtection.standard({ requestBody: { onTimeout: () => audit } })).type.toBe<
+      HttpProtection.Protection<Audit>
+    >()
     expect(
       HttpProtection.standard({ bulkhead: false, timeout: undefined })
     ).type.toBe<HttpProtection.Protection>()
