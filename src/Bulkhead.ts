@@ -213,16 +213,19 @@ export interface Settings {
 }
 
 /**
- * Called in the fiber of the call (or of the `resize`) that made it happen. A listener that fails or dies is reported in
- * the log and changes nothing.
+ * The call (or the `resize`) waits for its listeners, and no other call does. A listener that fails or dies is reported in the
+ * log and changes nothing.
  *
  * @since 0.1.0
  * @category options
  */
 export interface Listeners {
-  /** Called when a call has entered the line. Its time is part of the wait. */
+  /**
+   * Called when a call has entered the line. Its time is part of the wait, and covered by `maxWait`; until it has ended,
+   * permits go to those behind.
+   */
   readonly onQueued?: ((event: CallQueued) => Effect.Effect<unknown, unknown, unknown>) | undefined
-  /** Called before a call runs, with its permits taken. */
+  /** Called before a call runs, with its permits taken. What it does not do at once, it does while the call runs. */
   readonly onAdmitted?: ((event: CallAdmitted) => Effect.Effect<unknown, unknown, unknown>) | undefined
   /** Called before a call that was turned away fails. */
   readonly onRejected?: ((event: BulkheadFull) => Effect.Effect<unknown, unknown, unknown>) | undefined

@@ -397,14 +397,17 @@ export interface Settings {
 }
 
 /**
- * Called in the fiber of the call (or of the `setRate`) that made it happen. A listener that fails or dies is reported in
+ * The call (or the `setRate`) waits for its listeners, and no other call does. A listener that fails or dies is reported in
  * the log and changes nothing.
  *
  * @since 0.1.0
  * @category options
  */
 export interface Listeners {
-  /** Called when a call has entered the line. Its time is part of the wait. */
+  /**
+   * Called when a call has entered the line. Its time is part of the call's wait, and interrupted when `maxWait` is over; the
+   * turns of those behind come meanwhile.
+   */
   readonly onQueued?: ((event: CallQueued) => Effect.Effect<unknown, unknown, unknown>) | undefined
   /** Called before a call runs, when its turn has come. */
   readonly onAdmitted?: ((event: CallAdmitted) => Effect.Effect<unknown, unknown, unknown>) | undefined

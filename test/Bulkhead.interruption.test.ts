@@ -196,14 +196,27 @@ describe("interrupting", () => {
     })
   )
 
-  it.effect("a call in a slow onAdmitted gives the permit back without running the call", () =>
+  it.effect("a call whose onAdmitted never ends runs, gives its permit back and waits for the listener", () =>
     Effect.gen(function* () {
       const bulkhead = yield* Bulkhead.make({ permits: 1, onAdmitted: () => Effect.never })
-      let ran = false
-      const fiber = yield* forked(bulkhead.protect(Effect.sync(() => (ran = true))))
+      const fiber = yield* forked(bulkhead.protect(up))
+      yield* isEmpty(bulkhead)
+      assert.deepInclude(yield* bulkhead.snapshot, { successes: 1 })
+      assert.isTrue(Exit.isInterrupted(yield* Fiber.interrupt(fiber)))
+    })
+  )
+
+  it.effect("a call ends its onAdmitted with itself", () =>
+    Effect.gen(function* () {
+      let ended = false
+      const onAdmitted = () => Effect.onInterrupt(Effect.never, () => Effect.sync(() => (ended = true)))
+      const bulkhead = yield* Bulkhead.make({ permits: 1, onAdmitted })
+      const fiber = yield* forked(bulkhead.protect(Effect.never))
       assert.deepInclude(yield* bulkhead.snapshot, { inUse: 1 })
       yield* Fiber.interrupt(fiber)
-      assert.isFalse(ran)
+      assert.isTrue(ended)
+      yield* isEmpty(bulkhead)
+      yield* Effect.scoped(bulkhead.acquire)
       yield* isEmpty(bulkhead)
     })
   )

@@ -209,7 +209,7 @@ describe("the line", () => {
             const promised = step.do === "reserve"
             const turn = line.turn(cost, now)
             if (turn === Infinity || turn > deadline || (turn > now && line.isFull)) break
-            places.set(next, line.enter({ cost, deadline, promised }, turn, now))
+            places.set(next, line.enter({ cost, deadline, promised, isReady: true }, turn, now))
             const request = { id: next++, cost, since: now, deadline, promised, at: turn }
             model.waiting = [...model.waiting, request]
             model.settle(now)
@@ -268,7 +268,11 @@ describe("the line", () => {
           for (; instants.length > 0 && now + instants[0] < to; line.settle(now)) now += instants.shift()!
           now = to
           const cost = Math.min(wanted, Rate.rule(rate).most)
-          return line.enter({ cost, deadline: Infinity, promised: false }, line.turn(cost, now), now)
+          return line.enter(
+            { cost, deadline: Infinity, promised: false, isReady: true },
+            line.turn(cost, now),
+            now
+          )
         })
         for (const pause of instants) line.settle((now += pause))
         line.settle(1e12)
@@ -285,7 +289,7 @@ describe("the line", () => {
       const line = new Line({ _tag: "smooth", limit: 1, per: 1 }, Infinity, 0)
       line.tryTake(1, 0)
       const enter = (promised: boolean) =>
-        line.enter({ cost: 1, deadline: Infinity, promised }, line.turn(1, 0), 0)
+        line.enter({ cost: 1, deadline: Infinity, promised, isReady: true }, line.turn(1, 0), 0)
       const waiter = enter(false)
       const promised = enter(true)
       line.setRate(slow, 0)
@@ -333,7 +337,7 @@ const looksToChange = (
   let entered = 0
   const enter = () => {
     const cost = costOf(entered++)
-    return line.enter({ cost, deadline: Infinity, promised: false }, line.turn(cost, now), now)
+    return line.enter({ cost, deadline: Infinity, promised: false, isReady: true }, line.turn(cost, now), now)
   }
   while (line.tryTake(1, now));
   const places = Array.from({ length }, enter)
@@ -384,7 +388,8 @@ describe("leaving and entering a line of ten thousand", () => {
         line.tryTake(1, 0)
         const permit = line.permit()
         while (line.tryTake(1, 0));
-        const enter = () => line.enter({ cost: 1, deadline: Infinity, promised: false }, line.turn(1, 1), 1)
+        const enter = () =>
+          line.enter({ cost: 1, deadline: Infinity, promised: false, isReady: true }, line.turn(1, 1), 1)
         for (let index = 0; index < length; index++) enter()
         const looks = looksOf(line)
         line.giveBack(permit, 1)
@@ -400,7 +405,7 @@ describe("leaving and entering a line of ten thousand", () => {
       const looksBehind = (length: number) => {
         const line = new Line(rate, Infinity, 0)
         const enter = (promised: boolean) =>
-          line.enter({ cost: 1, deadline: Infinity, promised }, line.turn(1, 0), 0)
+          line.enter({ cost: 1, deadline: Infinity, promised, isReady: true }, line.turn(1, 0), 0)
         while (line.tryTake(1, 0));
         let asked = 0
         for (let index = 0; index < length; index++) {

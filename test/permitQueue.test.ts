@@ -70,6 +70,47 @@ describe("permits", () => {
     assert.strictEqual(small.ended, "granted")
   })
 
+  it("pass over a waiter that is not ready, which keeps its place", () => {
+    const queue = new PermitQueue(1, 10)
+    queue.tryTake(1)
+    const waiters = [false, true, true].map((isReady) => queue.enter(1, isReady)!)
+    const ended = () => waiters.map((waiter) => waiter.ended)
+    queue.give(1)
+    assert.deepStrictEqual(ended(), [undefined, "granted", undefined])
+    queue.ready(waiters[0])
+    queue.give(1)
+    assert.deepStrictEqual(ended(), ["granted", "granted", undefined])
+    queue.give(1)
+    assert.deepStrictEqual(ended(), ["granted", "granted", "granted"])
+    assert.deepStrictEqual(state(queue), [1, 1, 0])
+  })
+
+  it("are not kept from a newcomer by a waiter that is not ready, and are its own as soon as it is", () => {
+    const queue = new PermitQueue(1, 1)
+    queue.tryTake(1)
+    const waiter = queue.enter(1, false)!
+    assert.isUndefined(queue.enter(1), "its place counts")
+    queue.give(1)
+    assert.isTrue(queue.tryTake(1))
+    queue.give(1)
+    queue.ready(waiter)
+    assert.strictEqual(waiter.ended, "granted")
+    queue.ready(waiter)
+    assert.deepStrictEqual(state(queue), [1, 1, 0])
+  })
+
+  it("that shrink below what a waiter asks for end its wait, ready or not", () => {
+    const queue = new PermitQueue(2, 10)
+    queue.tryTake(2)
+    const waiters = [false, true].map((isReady) => queue.enter(2, isReady)!)
+    queue.resize(1)
+    for (const waiter of waiters) {
+      assert.strictEqual(waiter.ended, "full")
+      queue.ready(waiter)
+    }
+    assert.strictEqual(queue.queued, 0)
+  })
+
   it("go to as many of the line as there are enough for", () => {
     const queue = new PermitQueue(4, 10)
     queue.tryTake(4)

@@ -3,10 +3,14 @@
  * head of the line, nobody overtakes, and a large request at the head is not starved by small ones behind it. Entering,
  * leaving and handing over cost the same however long the line is.
  *
+ * Who has entered and is not ready yet, because a listener still runs, keeps its place and is passed over: permits are not
+ * for those who could not use them.
+ *
  * Every step is synchronous. Only {@link PermitQueue.wait} is an effect.
  */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
 import * as Time from "./time.js"
 
@@ -16,6 +20,8 @@ export type Waited = "granted" | "full" | "expired"
 /** A place in the line. */
 export interface Waiter {
   readonly permits: number
+  /** In which order the line was entered. */
+  readonly number: number
   previous: Waiter | undefined
   next: Waiter | undefined
   /** How the wait ended. `granted` means that the permits are the waiter's, also before its fiber has noticed. */
@@ -29,6 +35,9 @@ export class PermitQueue {
   private taken = 0
   private grants = 0
   private length = 0
+  private entered = 0
+  /** Those who have a place and are not ready yet. The others are in the list. */
+  private readonly preparing = new Set<Waiter>()
 
   constructor(
     private total: number,
@@ -55,7 +64,7 @@ export class PermitQueue {
     return this.length
   }
 
-  /** Takes permits at once, or not at all when too few are free or somebody is waiting already. */
+  /** Takes permits at once, or not at all when too few are free or somebody who is ready is waiting already. */
   tryTake(permits: number): boolean {
     if (this.head !== undefined || this.taken + permits > this.total) return false
     this.taken += permits
@@ -65,47 +74,66 @@ export class PermitQueue {
 
   /**
    * Enters the line, after {@link tryTake} in the same step has found that there is nothing to take at once. `undefined`
-   * when the line is as long as it may be, or when more is asked for than there is.
+   * when the line is as long as it may be, or when more is asked for than there is. Who is not ready says so later.
    */
-  enter(permits: number): Waiter | undefined {
+  enter(permits: number, isReady = true): Waiter | undefined {
     if (permits > this.total || this.length >= this.maxQueued) return undefined
     const waiter: Waiter = {
       permits,
-      previous: this.tail,
+      number: this.entered++,
+      previous: undefined,
       next: undefined,
       ended: undefined,
       resume: undefined
     }
-    if (this.tail === undefined) this.head = waiter
-    else this.tail.next = waiter
-    this.tail = waiter
     this.length += 1
+    if (isReady) this.link(waiter)
+    else this.preparing.add(waiter)
     return waiter
+  }
+
+  /** Permits may come from now on. */
+  ready(waiter: Waiter): void {
+    if (!this.preparing.delete(waiter)) return
+    this.link(waiter)
+    this.handOver()
+  }
+
+  /** Puts a waiter where it entered: nearly always at the end. */
+  private link(waiter: Waiter): void {
+    let previous = this.tail
+    while (previous !== undefined && previous.number > waiter.number) previous = previous.previous
+    const next = previous === undefined ? this.head : previous.next
+    waiter.previous = previous
+    waiter.next = next
+    if (previous === undefined) this.head = waiter
+    else previous.next = waiter
+    if (next === undefined) this.tail = waiter
+    else next.previous = waiter
   }
 
   /**
    * Waits for at most so many milliseconds. To be run where interruption is masked, together with the step that entered
    * and with what uses the permits, so that none are lost in between. The wait itself can be interrupted even where the
-   * caller cannot, and then leaves no trace. `meanwhile` is run in line, before the fiber settles down to wait.
+   * caller cannot, and then leaves no trace. One who is not ready is when `before` has ended, which ends with the wait.
    */
-  wait(waiter: Waiter, maxWait: number, meanwhile?: Effect.Effect<void>): Effect.Effect<Waited> {
+  wait(waiter: Waiter, maxWait: number, before?: Fiber.RuntimeFiber<unknown>): Effect.Effect<Waited> {
     const settled = Effect.async<Waited>((resume) => {
       waiter.resume = (waited) => resume(Exit.succeed(waited))
+      before?.addObserver(() => this.ready(waiter))
       // The grant may have come before the fiber has begun to wait.
       if (waiter.ended !== undefined) waiter.resume(waiter.ended)
     })
-    const waiting = Effect.interruptible(
-      meanwhile === undefined ? settled : Effect.zipRight(meanwhile, settled)
-    )
     // So may the interruption, which is why what undoes the wait stands outside of it.
-    const wait = Effect.catchAllCause(waiting, (cause) => {
+    const wait = Effect.catchAllCause(Effect.interruptible(settled), (cause) => {
       this.abandon(waiter)
       return Effect.failCause(cause)
     })
-    if (maxWait === Infinity) return wait
+    const alone = before === undefined ? wait : Effect.ensuring(wait, Fiber.interrupt(before))
+    if (maxWait === Infinity) return alone
     const expiry = Effect.map(Time.sleep(maxWait), () => this.leave(waiter, "expired"))
     return Effect.flatMap(Effect.forkDaemon(Effect.interruptible(expiry)), (timer) =>
-      Effect.flatMap(Effect.exit(wait), (exit) => {
+      Effect.flatMap(Effect.exit(alone), (exit) => {
         timer.unsafeInterruptAsFork(FiberId.none)
         return exit
       })
@@ -137,6 +165,7 @@ export class PermitQueue {
       if (waiter.permits > total) this.unlink(waiter, "full")
       waiter = next
     }
+    for (const waiter of this.preparing) if (waiter.permits > total) this.unlink(waiter, "full")
     this.handOver()
   }
 
@@ -156,13 +185,15 @@ export class PermitQueue {
   }
 
   private unlink(waiter: Waiter, ended: Waited): void {
-    const { next, previous } = waiter
-    if (previous === undefined) this.head = next
-    else previous.next = next
-    if (next === undefined) this.tail = previous
-    else next.previous = previous
-    // Whoever still holds the waiter does not hold the line.
-    waiter.previous = waiter.next = undefined
+    if (this.preparing.size === 0 || !this.preparing.delete(waiter)) {
+      const { next, previous } = waiter
+      if (previous === undefined) this.head = next
+      else previous.next = next
+      if (next === undefined) this.tail = previous
+      else next.previous = previous
+      // Whoever still holds the waiter does not hold the line.
+      waiter.previous = waiter.next = undefined
+    }
     this.length -= 1
     waiter.ended = ended
     waiter.resume?.(ended)

@@ -7,6 +7,8 @@ import type * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import type * as RuntimeFlags from "effect/RuntimeFlags"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import type * as Bulkhead from "../../Bulkhead.js"
@@ -20,7 +22,7 @@ import { Inside, insideOf, runningFiber } from "../inside.js"
 import type { AnyFiber } from "../frame.js"
 import { instances, type Member } from "../keyed.js"
 import * as Listeners from "../listeners.js"
-import { after, type Told } from "../listeners.js"
+import { after, both, type Told } from "../listeners.js"
 import { PermitQueue } from "../permitQueue.js"
 import { withoutStack } from "../policy.js"
 import { isOwnRejection, rejectedBy } from "../rejectedBy.js"
@@ -103,14 +105,25 @@ interface Call {
   readonly permits: number
   readonly classify: Classify
   readonly restore: Restore
-  /** Only there when somebody wants to know how long something took. */
-  readonly clock: Clock.Clock | undefined
+  /** Only there when somebody listens. */
+  readonly listening: Listening | undefined
   readonly fiber: AnyFiber | undefined
   /** The call while it runs, for calls of the same bulkhead that it makes. */
   inside: Inside | undefined
 }
 
-const now = ({ clock }: Call): number => (clock === undefined ? 0 : Time.monotonicMillis(clock))
+/** What listeners need of a call: the fiber that they are started from, and the time. */
+interface Listening {
+  readonly fiber: AnyFiber
+  readonly flags: RuntimeFlags.RuntimeFlags
+  readonly clock: Clock.Clock
+}
+
+const now = ({ listening }: Call): number =>
+  listening === undefined ? 0 : Time.monotonicMillis(listening.clock)
+
+const begin = ({ listening }: Call, told: Told): Listeners.Rest | undefined =>
+  listening && Listeners.begin(listening.fiber, listening.flags, told)
 
 const since = (call: Call, startedAt: number): Duration.Duration => Duration.millis(now(call) - startedAt)
 
@@ -123,7 +136,7 @@ export class Limit implements Bulkhead.Bulkhead, Member<Bulkhead.Snapshot> {
   readonly changes: Stream.Stream<Bulkhead.Resized>
   private readonly queue: PermitQueue
   private readonly published = new Broadcast<Bulkhead.Resized>(64)
-  private readonly timed: boolean
+  private readonly listening: boolean
   private rejected = 0
   private lastRejection: BulkheadFull | undefined
   private successes = 0
@@ -133,8 +146,8 @@ export class Limit implements Bulkhead.Bulkhead, Member<Bulkhead.Snapshot> {
     this.name = parts.name
     this.settings = parts.settings
     this.queue = new PermitQueue(parts.permits, parts.maxQueued)
-    const { onAdmitted, onFailure, onSuccess } = parts.listeners
-    this.timed = onAdmitted !== undefined || onFailure !== undefined || onSuccess !== undefined
+    const { onAdmitted, onFailure, onQueued, onSuccess } = parts.listeners
+    this.listening = [onAdmitted, onFailure, onQueued, onSuccess].some((listener) => listener !== undefined)
     this.changes = this.published.stream
     this.protect = this.policy(1, this.settings)
   }
@@ -171,11 +184,12 @@ export class Limit implements Bulkhead.Bulkhead, Member<Bulkhead.Snapshot> {
     return this.masked(permits, classify, (call) => {
       // It has its permits already: waiting for others while it holds these could last for ever.
       if (this.isInside(call)) return call.restore(self)
-      return this.admit(call, (told, startedAt) => {
+      return this.admit(call, (waited, startedAt) => {
         call.inside = call.fiber && new Inside(this, call.fiber)
-        return Effect.matchCauseEffect(call.restore(after(told, self)), {
-          onFailure: (cause) => this.ended(call, Exit.failCause(cause), startedAt),
-          onSuccess: (value) => this.ended(call, Exit.succeed(value), startedAt)
+        const rest = this.admitted(call, waited)
+        return Effect.matchCauseEffect(call.restore(self), {
+          onFailure: (cause) => this.ended(call, Exit.failCause(cause), startedAt, rest),
+          onSuccess: (value) => this.ended(call, Exit.succeed(value), startedAt, rest)
         })
       })
     })
@@ -185,10 +199,16 @@ export class Limit implements Bulkhead.Bulkhead, Member<Bulkhead.Snapshot> {
     return fiber !== undefined && insideOf(fiber)?.find(this) !== undefined
   }
 
-  private ended(call: Call, exit: Exit.Exit<unknown, unknown>, startedAt: number): Body {
+  private ended(
+    call: Call,
+    exit: Exit.Exit<unknown, unknown>,
+    startedAt: number,
+    rest: Listeners.Rest | undefined
+  ): Body {
     if (call.inside !== undefined) call.inside.over = true
     const settled = this.settle(call, exit, startedAt)
-    return settled === undefined ? exit : after(call.restore(settled), exit)
+    const told = both(Listeners.finish(rest, call.restore), settled && call.restore(settled))
+    return told === undefined ? exit : after(told, exit)
   }
 
   /** From the moment at which permits are taken until they are back nothing can come between. */
@@ -198,16 +218,18 @@ export class Limit implements Bulkhead.Bulkhead, Member<Bulkhead.Snapshot> {
     use: (call: Call) => Effect.Effect<A, E, R>
   ): Effect.Effect<A, E, R> {
     return Effect.uninterruptibleMask((restore) => {
-      const call = (fiber: AnyFiber | undefined, clock: Clock.Clock | undefined): Call => ({
+      const call = (fiber: AnyFiber | undefined, listening: Listening | undefined): Call => ({
         permits,
         classify,
         restore,
-        clock,
+        listening,
         fiber,
         inside: undefined
       })
-      return this.timed
-        ? Effect.withFiberRuntime((fiber) => use(call(fiber, Time.clockOf(fiber))))
+      return this.listening
+        ? Effect.withFiberRuntime((fiber, { runtimeFlags }) =>
+            use(call(fiber, { fiber, flags: runtimeFlags, clock: Time.clockOf(fiber) }))
+          )
         : use(call(runningFiber(), undefined))
     })
   }
@@ -215,28 +237,33 @@ export class Limit implements Bulkhead.Bulkhead, Member<Bulkhead.Snapshot> {
   /** Takes the permits for a call, at once or from the line, or turns it away. */
   private admit<A, E, R>(
     call: Call,
-    use: (told: Told, startedAt: number) => Effect.Effect<A, E, R>
+    use: (waited: number, startedAt: number) => Effect.Effect<A, E, R>
   ): Effect.Effect<A, E | BulkheadFull, R> {
     const { permits } = call
     const calledAt = now(call)
-    if (this.queue.tryTake(permits)) return use(this.admitted(permits, 0), calledAt)
-    const waiter = this.queue.enter(permits)
-    if (waiter === undefined) return this.reject(call, "full")
+    if (this.queue.tryTake(permits)) return use(0, calledAt)
     const { onQueued } = this.parts.listeners
+    const waiter = this.queue.enter(permits, onQueued === undefined)
+    if (waiter === undefined) return this.reject(call, "full")
     const told = onQueued && this.tell(onQueued, { name: this.name, permits, queued: this.queue.queued })
+    const rest = begin(call, told)
+    if (rest === undefined) this.queue.ready(waiter)
     return Effect.flatMap(
-      this.queue.wait(waiter, this.parts.maxWait, told),
+      this.queue.wait(waiter, this.parts.maxWait, rest),
       (waited): Effect.Effect<A, E | BulkheadFull, R> => {
         if (waited !== "granted") return this.reject(call, waited)
         const startedAt = now(call)
-        return use(this.admitted(permits, startedAt - calledAt), startedAt)
+        return use(startedAt - calledAt, startedAt)
       }
     )
   }
 
-  private admitted(permits: number, waited: number): Told {
+  /** Tells that a call is about to run. What takes its time is done while it runs: a permit is not held for it. */
+  private admitted(call: Call, waited: number): Listeners.Rest | undefined {
     const { onAdmitted } = this.parts.listeners
-    return onAdmitted && this.tell(onAdmitted, { name: this.name, permits, waited: Duration.millis(waited) })
+    if (onAdmitted === undefined) return undefined
+    const event = { name: this.name, permits: call.permits, waited: Duration.millis(waited) }
+    return begin(call, this.tell(onAdmitted, event))
   }
 
   private reject(
@@ -298,12 +325,13 @@ export class Limit implements Bulkhead.Bulkhead, Member<Bulkhead.Snapshot> {
   readonly acquire: Effect.Effect<void, BulkheadFull, Scope.Scope> = this.masked(1, byDefault, (call) =>
     this.isInside(call)
       ? Effect.void
-      : this.admit(call, (told, startedAt) =>
-          Effect.zipRight(
-            Effect.addFinalizer((exit) => this.settle(call, exit, startedAt) ?? Effect.void),
-            call.restore(told ?? Effect.void)
-          )
-        )
+      : this.admit(call, (waited, startedAt) => {
+          const rest = this.admitted(call, waited)
+          return Effect.addFinalizer((exit) => {
+            const told = this.settle(call, exit, startedAt)
+            return both(rest && Effect.asVoid(Fiber.interrupt(rest)), told) ?? Effect.void
+          })
+        })
   )
 
   readonly resize = (permits: number): Effect.Effect<void> =>

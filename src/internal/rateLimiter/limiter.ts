@@ -6,6 +6,7 @@ import type * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
 import type * as Stream from "effect/Stream"
 import * as Rate from "../../core/rateLimit.js"
@@ -152,14 +153,17 @@ export class Limiter implements RateLimiter.RateLimiter, Member<RateLimiter.Snap
 
   /** Lets a call in at once, after a wait, or not at all. */
   private run<A, E, R>(call: Call<A, E, R>): Effect.Effect<A, E | RateLimitExceeded, R> {
-    return Effect.withFiberRuntime((fiber) => {
+    return Effect.withFiberRuntime((fiber, { runtimeFlags }) => {
       const clock = Time.clockOf(fiber)
       if (this.direct) {
         const now = this.now(clock)
         if (this.line.tryTake(call.cost, now)) return this.body(call, clock)
         if (this.maxWait === 0) return this.reject(call.cost, now)
       }
-      return Effect.uninterruptibleMask((restore) => Effect.suspend(() => this.enter(call, clock, restore)))
+      const begin = (told: Told) => Listeners.begin(fiber, runtimeFlags, told)
+      return Effect.uninterruptibleMask((restore) =>
+        Effect.suspend(() => this.enter(call, clock, restore, begin))
+      )
     })
   }
 
@@ -167,7 +171,8 @@ export class Limiter implements RateLimiter.RateLimiter, Member<RateLimiter.Snap
   private enter<A, E, R>(
     call: Call<A, E, R>,
     clock: Clock.Clock,
-    restore: Restore
+    restore: Restore,
+    begin: (told: Told) => Listeners.Rest | undefined
   ): Effect.Effect<A, E | RateLimitExceeded, R> {
     const { line, maxWait } = this
     const { cost } = call
@@ -176,9 +181,11 @@ export class Limiter implements RateLimiter.RateLimiter, Member<RateLimiter.Snap
     const deadline = now + maxWait
     if (turn > deadline || turn === Infinity) return restore(this.reject(cost, now))
     if (turn > now && line.isFull) return restore(this.reject(cost, now, "queue"))
-    const place = line.enter({ cost, deadline, promised: false }, turn, now)
+    const place = line.enter({ cost, deadline, promised: false, isReady: false }, turn, now)
     return Effect.flatMap(
-      turn > now ? this.wait(place, clock, this.queued(cost, turn - now)) : Effect.succeed(place.permit),
+      turn > now
+        ? this.wait(place, clock, begin(this.queued(cost, turn - now)))
+        : Effect.succeed(place.permit),
       (permit): Effect.Effect<A, E | RateLimitExceeded, R> => {
         const later = this.now(clock)
         if (permit === undefined) return restore(this.reject(cost, later))
@@ -199,11 +206,42 @@ export class Limiter implements RateLimiter.RateLimiter, Member<RateLimiter.Snap
    * Waits at a place until its turn has come, or until a change of rate has ended the wait. To be run where interruption is
    * masked; the wait itself can be interrupted even where the caller cannot, and then leaves no trace.
    */
-  private wait(place: Place, clock: Clock.Clock, told: Told): Effect.Effect<Permit | undefined> {
-    const waiting = Effect.suspend(() => this.untilTurn(place, clock))
-    return Effect.catchAllCause(Effect.interruptible(after(told, waiting)), (cause) => {
+  private wait(
+    place: Place,
+    clock: Clock.Clock,
+    rest: Listeners.Rest | undefined
+  ): Effect.Effect<Permit | undefined> {
+    const turn = Effect.suspend(() => {
+      this.line.ready(place)
+      return this.untilTurn(place, clock)
+    })
+    const waiting = rest === undefined ? turn : Effect.zipRight(this.untilTold(place, rest, clock), turn)
+    const wait = Effect.catchAllCause(Effect.interruptible(waiting), (cause) => {
       this.line.leave(place, this.now(clock))
       return Effect.failCause(cause)
+    })
+    return rest === undefined ? wait : Effect.ensuring(wait, Fiber.interrupt(rest))
+  }
+
+  /**
+   * Waits until a listener has been told, but not for longer than the call may wait. Meanwhile nobody waits at the place, so
+   * that the timer is for those behind; its turn comes all the same.
+   */
+  private untilTold(place: Place, rest: Listeners.Rest, clock: Clock.Clock): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      const left = place.deadline - this.now(clock)
+      if (rest.unsafePoll() !== null || left <= 0 || place.state === "rejected") {
+        return Effect.asVoid(Fiber.interrupt(rest))
+      }
+      place.changed = false
+      const changed = Effect.async<void>((resume) => {
+        place.listen(() => resume(Effect.void))
+        rest.addObserver(() => place.notify())
+      })
+      return Effect.zipRight(
+        left === Infinity ? changed : alarmed(place, changed, left),
+        this.untilTold(place, rest, clock)
+      )
     })
   }
 
@@ -320,7 +358,7 @@ export class Limiter implements RateLimiter.RateLimiter, Member<RateLimiter.Snap
       const now = this.now(clock)
       const turn = line.turn(cost, now)
       if (turn === Infinity || (turn > now && line.isFull)) return this.reject(cost, now, "queue")
-      const place = line.enter({ cost, deadline: Infinity, promised: true }, turn, now)
+      const place = line.enter({ cost, deadline: Infinity, promised: true, isReady: false }, turn, now)
       const reservation = Effect.succeed({
         wait: toDuration(turn - now),
         cancel: Effect.map(Effect.clock, (clock) => line.leave(place, this.now(clock)))

@@ -27,6 +27,8 @@ export interface Options {
   readonly deadline: number
   /** Whether the turn has been promised: then it stays when it could be earlier. */
   readonly promised: boolean
+  /** Whether somebody waits at the place from the start, or from {@link Line.ready} on. Nobody waits at a promised one. */
+  readonly isReady: boolean
 }
 
 /** A place in the line. */
@@ -34,6 +36,7 @@ export class Place implements Options {
   readonly cost: number
   readonly deadline: number
   readonly promised: boolean
+  isReady: boolean
   state: "waiting" | "admitted" | "rejected" | "left" = "waiting"
   /** What it was let in with. */
   permit: Permit | undefined
@@ -47,12 +50,14 @@ export class Place implements Options {
 
   constructor(
     options: Options,
+    readonly number: number,
     /** Its turn when it entered. */
     readonly original: number
   ) {
     this.cost = options.cost
     this.deadline = options.deadline
     this.promised = options.promised
+    this.isReady = options.isReady
   }
 
   /** Calls back once, as soon as something has changed. */
@@ -115,6 +120,7 @@ export class Line {
   private head: Place | undefined
   private tail: Place | undefined
   private length = 0
+  private entered = 0
   private lastRun: Run | undefined
   private runs = 0
   /** The first run whose last turn has to be worked out anew. */
@@ -125,7 +131,7 @@ export class Line {
   private headAt: number | undefined
   /** The first place that somebody waits at. Only that one needs a timer. */
   private first: Place | undefined
-  /** Which place was told last that it is the first, and the turn of the first. */
+  /** Which place was told last that it is the first, and when it has to look. */
   private told: Place | undefined
   private toldAt = 0
   /** How many requests have been let in. */
@@ -161,7 +167,7 @@ export class Line {
     return this.length >= this.maxQueued
   }
 
-  /** When the first that somebody waits at has its turn. */
+  /** When the first that somebody waits at has to look: at its turn, or before when others are let in until then. */
   get firstAt(): number {
     return this.toldAt
   }
@@ -209,7 +215,7 @@ export class Line {
 
   /** Takes the last place, for the {@link Line.turn} that was asked for in the same step. */
   enter(options: Options, at: number, now: number): Place {
-    const place = new Place(options, at)
+    const place = new Place(options, this.entered++, at)
     if (at <= now) {
       this.take(place.cost, at)
       place.permit = this.permit()
@@ -222,9 +228,17 @@ export class Line {
     this.tail = place
     this.length += 1
     this.join(place, at)
-    if (!place.promised) this.first ??= place
+    if (waits(place)) this.first ??= place
     this.wakeFirst()
     return place
+  }
+
+  /** Somebody waits at a place from now on. */
+  ready(place: Place): void {
+    place.isReady = true
+    if (place.state !== "waiting" || (this.first !== undefined && this.first.number < place.number)) return
+    this.first = place
+    this.wakeFirst()
   }
 
   /** Lets in whoever's turn has come. */
@@ -370,20 +384,25 @@ export class Line {
       this.told = undefined
       return
     }
-    const { previous } = place.run
-    if (previous !== undefined) this.refresh(previous)
-    const at = place === this.head ? this.turnOfHead(place) : this.turnOf(place, this.before(previous))
+    const at = this.alarmOf(place, place.run)
     if (place === this.told && at === this.toldAt) return
     this.told = place
     this.toldAt = at
     place.notify()
   }
 
+  /** Its turn, where that is known without a look at those in front of it; else that of the head. */
+  private alarmOf(place: Place, { first, previous }: Run): number {
+    if (this.head !== undefined && (place === this.head || place !== first)) return this.turnOfHead(this.head)
+    if (previous !== undefined) this.refresh(previous)
+    return this.turnOf(place, this.before(previous))
+  }
+
   private unlink(place: Place, state: "admitted" | "rejected" | "left"): void {
     const { next, previous, run } = place
     if (place === this.first) {
       this.first = next
-      while (this.first?.promised === true) this.first = this.first.next
+      while (this.first !== undefined && !waits(this.first)) this.first = this.first.next
     }
     if (run !== undefined) this.removeFrom(run, place, state === "admitted")
     if (previous === undefined) this.head = next
@@ -423,3 +442,5 @@ export class Line {
     if (this.stale === run) this.stale = next
   }
 }
+
+const waits = ({ isReady, promised }: Place): boolean => isReady && !promised

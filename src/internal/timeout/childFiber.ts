@@ -18,10 +18,6 @@ export type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect
 
 // ------------------------------------------------------------------------------------------------- started at once
 
-/** Each level starts inside of the one before, on the host's stack. The next waits for its turn. */
-const maxLevels = 16
-let levels = 0
-
 /**
  * Starts the effect in a child of the caller there and then, so that one that does not wait costs no timer. To be run
  * inside a mask.
@@ -61,20 +57,15 @@ class Call<A, E, A2, E2, R2> extends Deadline {
 
   begin<R>(self: Effect.Effect<A, E, R>): Fiber.RuntimeFiber<A, E> {
     const { parent } = this
-    levels++
-    try {
-      const child = startFiber(parent, inherited(parent, self), this.flags, {
-        immediate: this.isLive && levels <= maxLevels,
-        updateRefs: (refs) => (this.refs = refs)
-      })
-      if (child.unsafePoll() === null) {
-        parent.addChild(child)
-        child.addObserver(() => parent.removeChild(child))
-      }
-      return (this.child = child as Fiber.RuntimeFiber<A, E> & Insides)
-    } finally {
-      levels--
+    const child = startFiber(parent, inherited(parent, self), this.flags, {
+      immediate: this.isLive,
+      updateRefs: (refs) => (this.refs = refs)
+    })
+    if (child.unsafePoll() === null) {
+      parent.addChild(child)
+      child.addObserver(() => parent.removeChild(child))
     }
+    return (this.child = child as Fiber.RuntimeFiber<A, E> & Insides)
   }
 
   /** In the name of the parent, as it interrupts its children itself. */

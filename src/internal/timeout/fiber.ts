@@ -76,22 +76,35 @@ export const withoutInterruption = (cause: Cause.Cause<never>, id: FiberId.Fiber
   return cause
 }
 
-/** Starts a fiber with the context and the FiberRefs of another, which it does not belong to. */
+/** Each fiber that starts at once starts inside of the one before, on the host's stack. The next waits for its turn. */
+const maxLevels = 16
+let levels = 0
+
+/**
+ * Starts a fiber with the context and the FiberRefs of another, which it does not belong to: there and then, unless that
+ * is not wanted or would go too deep.
+ */
 export const startFiber = <A, E, R>(
   from: AnyFiber,
   effect: Effect.Effect<A, E, R>,
   runtimeFlags: RuntimeFlags.RuntimeFlags,
-  options: Runtime.RunForkOptions
-): Fiber.RuntimeFiber<A, E> =>
-  Runtime.runFork(
-    Runtime.make({
-      context: from.currentContext as Context.Context<R>,
-      runtimeFlags,
-      fiberRefs: from.getFiberRefs()
-    }),
-    effect,
-    options
-  )
+  { immediate, updateRefs }: Runtime.RunForkOptions
+): Fiber.RuntimeFiber<A, E> => {
+  levels++
+  try {
+    return Runtime.runFork(
+      Runtime.make({
+        context: from.currentContext as Context.Context<R>,
+        runtimeFlags,
+        fiberRefs: from.getFiberRefs()
+      }),
+      effect,
+      { immediate: immediate !== false && levels <= maxLevels, updateRefs }
+    )
+  } finally {
+    levels--
+  }
+}
 
 /** Takes every step once that a limit takes later, and looks at what comes of it. */
 const probe = (): NonNullable<typeof found> => {
