@@ -29,6 +29,12 @@ export class TimeoutExceeded extends Data.TaggedError("TimeoutExceeded")<{
   readonly limit: Duration.Duration
   /** How long it took until it was gone. More than the limit when its finalizers took their time. */
   readonly elapsed: Duration.Duration
+  /**
+   * How much too late this process noticed the limit, because something else blocked its event loop for at least 100
+   * milliseconds and a tenth of the limit. Such a timeout says nothing about what was called: a circuit breaker does not
+   * count it unless its condition names it.
+   */
+  readonly stalled?: Duration.Duration
 }> {
   override get message(): string {
     return `took longer than ${Duration.format(this.limit)}`
@@ -113,9 +119,15 @@ function make<E1, R1, E2, R2>(
   const options = isOptions(input) ? input : { limit: input }
   const { disconnect = false, limit, onTimeout } = options
   const name = nameOf("Timeout.timeout", "timeout", options.name)
-  const exceeded = (millis: number) => (elapsed: number) => {
+  const exceeded = (millis: number) => (elapsed: number, stalled?: number) => {
     const error = withoutStack(
-      () => new TimeoutExceeded({ name, limit: Duration.millis(millis), elapsed: Duration.millis(elapsed) })
+      () =>
+        new TimeoutExceeded({
+          name,
+          limit: Duration.millis(millis),
+          elapsed: Duration.millis(elapsed),
+          ...(stalled === undefined ? {} : { stalled: Duration.millis(stalled) })
+        })
     )
     return Effect.zipRight(Listeners.notify(name, onTimeout, error), Effect.fail(error))
   }

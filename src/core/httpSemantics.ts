@@ -40,7 +40,7 @@ export const healthOf = (status: number): Health => {
   return status >= 500 && status !== 501 && status !== 505 ? "ill" : "well"
 }
 
-/** Codes of errors that come before a request can be sent: nobody there, no way there, no name, no trust. */
+/** Codes of errors that come before a request can be sent: nobody there, no way there, no name. */
 const beforeSending: ReadonlySet<string> = new Set([
   // no connection
   "ECONNREFUSED",
@@ -54,7 +54,20 @@ const beforeSending: ReadonlySet<string> = new Set([
   "EAI_NODATA",
   "EAI_NONAME",
   "EDNS",
-  // no secure connection: the certificate
+  // no secure connection: the handshake
+  "ERR_TLS_HANDSHAKE_TIMEOUT",
+  "ERR_SSL_WRONG_VERSION_NUMBER",
+  "ERR_SSL_UNSUPPORTED_PROTOCOL",
+  "ERR_SSL_NO_PROTOCOLS_AVAILABLE",
+  "ERR_SSL_PACKET_LENGTH_TOO_LONG",
+  "ERR_SSL_HTTP_REQUEST",
+  "ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE",
+  "ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION",
+  "ERR_SSL_TLSV1_UNRECOGNIZED_NAME"
+])
+
+/** Codes of certificates that are not accepted. */
+const untrusted: ReadonlySet<string> = new Set([
   "UNABLE_TO_GET_ISSUER_CERT",
   "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
   "UNABLE_TO_GET_CRL",
@@ -74,18 +87,15 @@ const beforeSending: ReadonlySet<string> = new Set([
   "INVALID_PURPOSE",
   "PATH_LENGTH_EXCEEDED",
   "HOSTNAME_MISMATCH",
-  "ERR_TLS_CERT_ALTNAME_INVALID",
-  // no secure connection: the handshake
-  "ERR_TLS_HANDSHAKE_TIMEOUT",
-  "ERR_SSL_WRONG_VERSION_NUMBER",
-  "ERR_SSL_UNSUPPORTED_PROTOCOL",
-  "ERR_SSL_NO_PROTOCOLS_AVAILABLE",
-  "ERR_SSL_PACKET_LENGTH_TOO_LONG",
-  "ERR_SSL_HTTP_REQUEST",
-  "ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE",
-  "ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION",
-  "ERR_SSL_TLSV1_UNRECOGNIZED_NAME"
+  "ERR_TLS_CERT_ALTNAME_INVALID"
 ])
+
+/** Alerts by which the other side does not accept the client's certificate. With TLS 1.3 they can come after the request. */
+const rejectedByPeer =
+  /^ERR_SSL_(SSLV3|TLSV1|TLSV13)_ALERT_(.*CERTIFICATE.*|UNKNOWN_CA|ACCESS_DENIED|DECRYPT_ERROR)$/
+
+/** Codes of what this process has too little of. */
+const scarce: ReadonlySet<string> = new Set(["EMFILE", "ENFILE", "ENOBUFS", "ENOMEM", "EADDRNOTAVAIL"])
 
 /** Codes that say so only of an attempt to connect: a connection that stands can be lost with them, too. */
 const inConnecting: ReadonlySet<string> = new Set([
@@ -93,7 +103,6 @@ const inConnecting: ReadonlySet<string> = new Set([
   "EHOSTDOWN",
   "ENETUNREACH",
   "ENETDOWN",
-  "EADDRNOTAVAIL",
   "ETIMEDOUT"
 ])
 
@@ -133,17 +142,24 @@ export const wasNeverSent = (error: unknown, target?: Target): boolean =>
       if (typeof port === "number" && port !== target.port) return false
       if (typeof hostname === "string" && hostname !== target.hostname) return false
     }
-    if (beforeSending.has(code)) return true
-    if (inConnecting.has(code)) return syscall === "connect"
+    if (beforeSending.has(code) || untrusted.has(code)) return true
+    if (inConnecting.has(code) || scarce.has(code)) return syscall === "connect"
     return (code === "ECONNRESET" || code === "EPROTO") && handshake.test(message)
   })
+
+/** Whether one side does not accept the certificate of the other. */
+export const isUntrusted = (error: unknown): boolean =>
+  says(error, ({ code }) => untrusted.has(code) || rejectedByPeer.test(code))
+
+/** Whether this process had no descriptor, port or memory left for a connection. */
+export const isExhausted = (error: unknown): boolean => says(error, ({ code }) => scarce.has(code))
 
 /** Whether an error in reading a response is one of the connection, and not of what was read. */
 export const wasCutShort = (error: unknown): boolean =>
   says(error, ({ code }) => cutShort.has(code) || code.startsWith("HPE_"))
 
 /** An error of the system or of a client. */
-interface Coded {
+export interface Coded {
   readonly code: string
   readonly message: string
   readonly syscall: unknown
@@ -151,7 +167,8 @@ interface Coded {
   readonly port: unknown
 }
 
-const says = (error: unknown, holds: (coded: Coded) => boolean, depth: number = 0): boolean => {
+/** Whether this holds for a coded error in a chain of causes, and for every one of several errors side by side. */
+export const says = (error: unknown, holds: (coded: Coded) => boolean, depth: number = 0): boolean => {
   if (typeof error !== "object" || error === null || depth === maxDepth) return false
   if ("errors" in error && Array.isArray(error.errors) && error.errors.length > 0) {
     return error.errors.every((each) => says(each, holds, depth + 1))

@@ -260,9 +260,10 @@ export interface RetryOptions extends RequestOptions {
  *
  * **What is retried**
  *
- * The statuses 408, 425, 429, 500, 502, 503 and 504, transport errors, and timeouts of policies further inside. Never 501, 505
- * and other statuses, requests that were never valid, and responses that cannot be decoded. An open circuit fails fast; the
- * other rejections of policies further inside are waited for.
+ * The statuses 408, 425, 429, 500, 502, 503 and 504, lost connections, and timeouts of policies further inside. Never 501, 505
+ * and other statuses, requests that were never valid, bodies whose own source failed, redirect loops, certificates that are not
+ * trusted, and responses that cannot be decoded. An open circuit fails fast; the other rejections of policies further inside are
+ * waited for.
  *
  * **Which requests**
  *
@@ -336,8 +337,9 @@ export interface KeyOptions {
 export interface CircuitBreakerOptions
   extends Omit<CircuitBreaker.Options, "initial">, Policy.Bounds, KeyOptions {
   /**
-   * What responses and errors say about the other side. Default: 408 and 5xx (but 501 and 505), transport errors and timeouts
-   * are failures; 429, requests that were never valid, undecodable responses and rejections of policies further inside
+   * What responses and errors say about the other side. Default: 408 and 5xx (but 501 and 505), lost connections and timeouts
+   * are failures; 429, rejections of policies further inside, undecodable responses, and what the other side is not to blame for
+   * (a request that was never valid, a body whose own source failed, a certificate that is not trusted, a stall of this process)
    * count for nothing; every other response is a success.
    */
   readonly condition?: Condition | undefined

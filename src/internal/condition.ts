@@ -18,7 +18,13 @@ export const ignored: FailureCondition.Outcome = { _tag: "Ignored" }
 export interface Defaults {
   /** Whether a defect is a failure. */
   readonly defect: boolean
+  /** Which errors count for nothing. By default none: an error is a failure. */
+  readonly ignore?: (error: unknown) => boolean
 }
+
+/** A limit that passed while the whole process stood still says nothing about what was called. */
+export const isOwnStall = (error: unknown): boolean =>
+  Predicate.isTagged(error, "TimeoutExceeded") && Predicate.hasProperty(error, "stalled")
 
 /**
  * The first failure of a cause that is neither empty nor an interruption. What a finalizer did after an interruption does
@@ -70,6 +76,12 @@ export const compile = <A, E>(
     (part) => typeof part === "function" || part.result !== undefined || part.ignore?.result !== undefined
   )
 
+  const byDefault = (seen: FailureCondition.Failed<A, E>): FailureCondition.Outcome => {
+    if (seen._tag === "Result") return success
+    if (seen._tag === "Defect") return ofDefect
+    return ofError === failure && defaults.ignore?.(seen.error) === true ? ignored : ofError
+  }
+
   const classify = (exit: Exit.Exit<A, E>): FailureCondition.Outcome => {
     if (!looksAtResults && exit._tag === "Success") return success
     const seen = failed(exit)
@@ -79,7 +91,7 @@ export const compile = <A, E>(
       explicit.find((said) => said?._tag === "Failure") ??
       explicit.find((said) => said?._tag === "Ignored") ??
       explicit.find((said) => said !== undefined) ??
-      (seen._tag === "Result" ? success : seen._tag === "Defect" ? ofDefect : ofError)
+      byDefault(seen)
     // The hint of a part that says Failure comes before that of one that only reads hints.
     const says = (part: Part<A, E>) => explicit[parts.indexOf(part)]?._tag === "Failure"
     return hinted([...parts.filter(says), ...parts.filter((part) => !says(part))], seen, outcome)

@@ -62,3 +62,17 @@ export const setTimer = (task: () => void, millis: number): (() => void) => {
   const handle = setTimeout(task, millis)
   return () => clear(handle)
 }
+
+/**
+ * Runs a task after so many turns of the event loop, in each of which what has arrived meanwhile is read. Returns what calls it
+ * off. Where the host has no such turns, as in a browser, it is a timer that stands behind all that waits already.
+ */
+export const afterTurns = (turns: number, task: () => void): (() => void) => {
+  if (typeof setImmediate !== "function") return setTimer(task, 0)
+  let handle = setImmediate(turn)
+  function turn(): void {
+    if (--turns > 0) handle = setImmediate(turn)
+    else task()
+  }
+  return () => clearImmediate(handle)
+}

@@ -169,7 +169,7 @@ export const keyed = (
       protectWhen:
         (key: string) =>
         <A, E>(condition: FailureCondition.FailureCondition<A, E>): CircuitBreaker.ProtectFor<A, E> => {
-          const { classify } = Condition.compile(condition, { defect: true })
+          const { classify } = Condition.compile(condition, silence)
           return Policy.make(described(key), <R>(self: Effect.Effect<A, E, R>) =>
             breakers.use<A, E | CircuitOpen, R>(key, (breaker) => breaker?.guard(classify, self) ?? self)
           )
@@ -230,7 +230,7 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
   readonly protectWhen = <A, E>(
     condition: FailureCondition.FailureCondition<A, E>
   ): CircuitBreaker.ProtectFor<A, E> => {
-    const { classify } = Condition.compile(condition, { defect: true })
+    const { classify } = Condition.compile(condition, silence)
     return takingPart(
       Policy.make(this, <R>(self: Effect.Effect<A, E, R>) => this.guard(classify, self)),
       true,
@@ -594,9 +594,10 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
   })
 }
 
+/** What a breaker makes of that on which its condition is silent. */
+const silence: Condition.Defaults = { defect: true, ignore: Condition.isOwnStall }
+
 const byDefault: FailureCondition.Classifier<unknown, unknown> = Condition.compile<unknown, unknown>(
   undefined,
-  {
-    defect: true
-  }
+  silence
 ).classify

@@ -11,9 +11,21 @@ export interface Limit<A, E, R> {
   readonly millis: number
   /** Leave at the limit and let the finalizers of what was interrupted run on by themselves. */
   readonly disconnect: boolean
-  /** What happens instead, given the milliseconds that have passed. */
-  readonly onTimeout: (elapsed: number) => Effect.Effect<A, E, R>
+  /** What happens instead, given the milliseconds that have passed, and by how many the process was late when it stood still. */
+  readonly onTimeout: (elapsed: number, stalled?: number) => Effect.Effect<A, E, R>
 }
+
+/**
+ * A timer is late when the process was busy with something else, and then has the answers of others not read either. From so
+ * many milliseconds on they get a turn first: less is what a timer is late by on any day.
+ */
+const late = 10
+
+/** What may still be read by then takes several turns of the event loop to come from a socket to the effect. */
+const turnsForAnswers = 8
+
+/** From so many milliseconds on, and from this share of the limit, the limit says nothing about the other side. */
+const stalledFor = { millis: 100, share: 0.1 }
 
 const ready = /*#__PURE__*/ Promise.resolve()
 
@@ -25,6 +37,8 @@ export abstract class Deadline {
   private sleeper: AnyFiber | undefined
   private readonly clock: Clock.Clock
   private readonly startedAt: number
+  /** By how much the process was too late to say anything about the effect. */
+  stalled: number | undefined
 
   private callOff: (() => void) | undefined
   /** How many turns of the microtask queue are waited before there is a timer. */
@@ -79,9 +93,16 @@ export abstract class Deadline {
     const stretch = Math.min(Math.max(1, Math.ceil(left)), Time.maxTimerMillis)
     this.callOff = Time.setTimer(() => {
       if (stretch < left) return this.arm()
-      this.expired = true
-      this.onExpired()
+      const lateBy = Time.monotonicMillis(this.clock) - this.startedAt - this.millis
+      if (lateBy < late) return this.expire()
+      if (lateBy >= Math.max(stalledFor.millis, this.millis * stalledFor.share)) this.stalled = lateBy
+      this.callOff = Time.afterTurns(turnsForAnswers, () => this.expire())
     }, stretch)
+  }
+
+  private expire(): void {
+    this.expired = true
+    this.onExpired()
   }
 
   /**

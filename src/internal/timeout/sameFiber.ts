@@ -104,7 +104,7 @@ class Call<A, E, A2, E2, R2> extends Deadline {
     this.restore()
     endInside(this.fiber, this.outside)
     // An interruption by others is still there, and comes before the timeout.
-    return Effect.interruptible(Effect.suspend(() => this.limit.onTimeout(this.elapsed())))
+    return Effect.interruptible(Effect.suspend(() => this.limit.onTimeout(this.elapsed(), this.stalled)))
   }
 
   /** The fiber as it was before, but for the interruptions by others. */

@@ -66,6 +66,31 @@ export const pools: ReadonlyArray<PooledClient> = [
   }
 ]
 
+/** The same for TLS, where they trust this certificate. */
+export const secureClients = (trust: {
+  readonly ca: string
+}): Readonly<Record<string, Layer.Layer<HttpClient.HttpClient>>> => {
+  const agent = Effect.acquireRelease(
+    Effect.sync(() => new Undici.Agent({ connect: trust })),
+    (agent) => Effect.promise(() => agent.destroy())
+  )
+  const dispatcher = Layer.scoped(NodeHttpClient.Dispatcher, agent)
+  return {
+    fetch: Layer.provide(
+      FetchHttpClient.layer,
+      Layer.scoped(
+        FetchHttpClient.Fetch,
+        Effect.map(agent, (dispatcher): typeof fetch => (url, init) => {
+          const withDispatcher: RequestInit & { dispatcher: unknown } = { ...init, dispatcher }
+          return fetch(url, withDispatcher)
+        })
+      )
+    ),
+    undici: Layer.provide(NodeHttpClient.layerUndiciWithoutDispatcher, dispatcher),
+    "node:http": Layer.provide(NodeHttpClient.layerWithoutAgent, NodeHttpClient.makeAgentLayer(trust))
+  }
+}
+
 /** Counts the attempts that reach the client, those included of which no server ever knows. */
 export const counted = <E, R>(client: HttpClient.HttpClient.With<E, R>) => {
   let attempts = 0

@@ -371,14 +371,26 @@ const listening = (
   )
 }
 
-/** A key and a certificate that it signed itself (RFC 5280), made anew so that no private key is kept in the tree. */
-const selfSigned = (): { readonly key: string; readonly cert: string } => {
+/** A server behind TLS with this certificate, for clients that may trust it. */
+export const secure = (certificate: Certificate): Effect.Effect<TestServer, never, Scope.Scope> =>
+  listening((handle) => Https.createServer({ ...patient, ...certificate }, handle), [status(200)])
+
+export interface Certificate {
+  readonly key: string
+  readonly cert: string
+}
+
+/**
+ * A key and a certificate that it signed itself (RFC 5280), made anew so that no private key is kept in the tree. It names the
+ * host as its subject only, which clients do not read.
+ */
+export const selfSigned = (until = "491231235959Z"): Certificate => {
   const { privateKey, publicKey } = Crypto.generateKeyPairSync("ec", { namedCurve: "P-256" })
   const sequence = (...parts: ReadonlyArray<Buffer>) => der(0x30, ...parts)
   const ecdsaWithSha256 = sequence(der(0x06, Buffer.from("2a8648ce3d040302", "hex")))
   const commonName = sequence(der(0x06, Buffer.from("550403", "hex")), der(0x0c, Buffer.from(host)))
   const name = sequence(der(0x31, commonName))
-  const validity = sequence(der(0x17, Buffer.from("200101000000Z")), der(0x17, Buffer.from("491231235959Z")))
+  const validity = sequence(der(0x17, Buffer.from("200101000000Z")), der(0x17, Buffer.from(until)))
   const serial = der(0x02, Buffer.from([1]))
   const toBeSigned = sequence(
     serial,

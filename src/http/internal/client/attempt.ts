@@ -10,6 +10,7 @@ import * as HttpClient from "@effect/platform/HttpClient"
 import type * as HttpClientError from "@effect/platform/HttpClientError"
 import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
+import type * as Cause from "effect/Cause"
 import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as ExecutionStrategy from "effect/ExecutionStrategy"
@@ -17,11 +18,15 @@ import * as Exit from "effect/Exit"
 import { globalValue } from "effect/GlobalValue"
 import * as Predicate from "effect/Predicate"
 import * as Scope from "effect/Scope"
+import type { Mutable } from "effect/Types"
 import { failedCause } from "../../../internal/condition.js"
 import * as Time from "../../../internal/time.js"
+import { TimeoutExceeded } from "../../../Timeout.js"
+import * as Faults from "./faults.js"
 import * as Hints from "./hints.js"
 import { canHaveArrived } from "./sent.js"
 import { abort, closeWith, forget, holdIn } from "./response.js"
+import { Upload } from "./upload.js"
 
 type Request = HttpClientRequest.HttpClientRequest
 type Response = HttpClientResponse.HttpClientResponse
@@ -74,7 +79,7 @@ const sender = <E, R>(client: Client<E, R>): Send<E, R> => {
       const copy = copyOf(request)
       if (owner !== undefined) {
         owners.set(copy, owner)
-        if (!isOurs) owner.call.handedOver = true
+        if (!isOurs) handOver(copy, owner)
       }
       const around = fiber.currentContext.unsafeMap.get(Scope.Scope.key) as Scope.Scope | undefined
       if (around === undefined) return plain(copy)
@@ -84,9 +89,16 @@ const sender = <E, R>(client: Client<E, R>): Send<E, R> => {
     })
 }
 
-const copyOf = (request: Request): Request => {
+const copyOf = (request: Request): Mutable<Request> => {
   const copy = Object.create(Object.getPrototypeOf(request) as object) as Request
   return Object.assign(copy, request)
+}
+
+const handOver = (request: Mutable<Request>, owner: Owner): void => {
+  owner.call.handedOver = true
+  if (request.body._tag !== "Stream") return
+  owner.upload = new Upload(request.body)
+  request.body = owner.upload.watched()
 }
 
 type Postprocess<E, R> = (request: Effect.Effect<Request, E, R>) => Effect.Effect<Response, E, R>
@@ -182,6 +194,8 @@ interface Call {
 interface Owner {
   readonly call: Call
   readonly held: Set<Response>
+  /** The streamed body of the running attempt, where nothing of ours is further inside. */
+  upload: Upload | undefined
 }
 
 /** The owner of an attempt, for policies further inside. */
@@ -194,6 +208,7 @@ const owners = new WeakMap<Request, Owner>()
 export class Attempts<E, R> implements Owner {
   readonly held = new Set<Response>()
   call: Call = { resends: 0, handedOver: false }
+  upload: Upload | undefined
   private outer: Owner | undefined
   private begun = false
   private over = false
@@ -207,16 +222,10 @@ export class Attempts<E, R> implements Owner {
         this.begun = true
         this.outer = owners.get(request)
         if (this.outer !== undefined) this.call = this.outer.call
-        this.call.handedOver = false
-        return this.hold(this.send(request, this))
+        return this.hold(request)
       }
       this.call.resends += 1
-      this.call.handedOver = false
-      return Effect.annotateSpans(
-        this.hold(this.send(request, this)),
-        "http.request.resend_count",
-        this.call.resends
-      )
+      return Effect.annotateSpans(this.hold(request), "http.request.resend_count", this.call.resends)
     })
   }
 
@@ -230,6 +239,7 @@ export class Attempts<E, R> implements Owner {
     return Effect.uninterruptibleMask((restore) =>
       Effect.flatMap(Effect.exit(restore(policy)), (exit) => {
         this.over = true
+        if (Exit.isFailure(exit)) this.noteFault(exit.cause)
         const back = responseOf(exit)
         if (back !== undefined) this.handOn(back)
         if (this.held.size === 0) return exit
@@ -247,17 +257,36 @@ export class Attempts<E, R> implements Owner {
     if (this.outer !== undefined) holdIn(this.outer.held, response)
   }
 
-  private hold(attempt: Effect.Effect<Response, E, R>): Effect.Effect<Response, E, R> {
+  private hold(request: Request): Effect.Effect<Response, E, R> {
+    this.call.handedOver = false
+    this.upload = undefined
     return Effect.uninterruptibleMask((restore) =>
-      Effect.flatMap(Effect.exit(restore(attempt)), (exit) => {
+      Effect.flatMap(Effect.exit(restore(this.send(request, this))), (exit) => {
         const response = responseOf(exit)
-        if (response === undefined) return exit
+        if (response === undefined) return Exit.isFailure(exit) ? this.failed(exit, request) : exit
         // The loser of a race may answer when nobody waits for it any more.
         if (this.over) return Effect.zipRight(abort(response), exit)
         holdIn(this.held, response)
         return Effect.zipRight(noteHint(response), exit)
       })
     )
+  }
+
+  /** What a client throws instead of failing is made the error that other clients fail with. */
+  private failed(exit: Exit.Failure<Response, E>, request: Request): Effect.Effect<never, E> {
+    const failed = this.noteFault(exit.cause)
+    const refusal = failed?._tag === "Defect" ? Faults.refusalIn(failed.defect, request) : undefined
+    return refusal === undefined ? Effect.failCause(exit.cause) : Effect.fail(refusal as E)
+  }
+
+  /** Notes what the body did, before any policy asks whose fault the failure is. */
+  private noteFault(cause: Cause.Cause<unknown>) {
+    const failed = failedCause(cause)
+    if (failed?._tag === "Error" && this.upload !== undefined) {
+      const fault = this.upload.fault(failed.error instanceof TimeoutExceeded)
+      if (fault !== undefined) Faults.note(failed.error, fault)
+    }
+    return failed
   }
 }
 

@@ -1,13 +1,15 @@
 /** What the exit of a request means to each policy, where the user says nothing else. */
+import * as HttpClientError from "@effect/platform/HttpClientError"
 import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import * as Duration from "effect/Duration"
-import * as Predicate from "effect/Predicate"
+import { consequences, type Fault } from "../../../core/httpBlame.js"
 import { asksForPatience, healthOf, isTransient, wasCutShort } from "../../../core/httpSemantics.js"
 import type * as FailureCondition from "../../../FailureCondition.js"
 import * as Condition from "../../../internal/condition.js"
 import * as Policy from "../../../Policy.js"
 import { TimeoutExceeded } from "../../../Timeout.js"
 import { isResponseError } from "./attempt.js"
+import { faultOf, faultOfTimeout } from "./faults.js"
 import * as Hints from "./hints.js"
 import { Sent } from "./sent.js"
 
@@ -19,14 +21,14 @@ export type Classifier = FailureCondition.Classifier<Response, unknown>
 /** What became of a request, in the words of HTTP. */
 type Fate =
   | { readonly _tag: "Answered"; readonly response: Response }
-  | { readonly _tag: "TimedOut" }
   | { readonly _tag: "Rejected"; readonly rejection: Policy.Rejection }
-  | { readonly _tag: "Lost" }
-  /** The request was never valid, the response could not be read, or an error that is not about HTTP. */
+  /** No answer that is of use. */
+  | { readonly _tag: "Failed"; readonly fault: Fault }
+  /** An error that is not about the request and its answer, or a body that is not what was expected. */
   | { readonly _tag: "Other" }
 
 const other: Fate = { _tag: "Other" }
-const lost: Fate = { _tag: "Lost" }
+const failed = (fault: Fault): Fate => ({ _tag: "Failed", fault })
 
 const fateOf = (seen: Seen): Fate => {
   if (seen._tag === "Result") return { _tag: "Answered", response: seen.result }
@@ -34,19 +36,19 @@ const fateOf = (seen: Seen): Fate => {
 }
 
 const fateOfError = (error: unknown): Fate => {
-  if (error instanceof TimeoutExceeded) return { _tag: "TimedOut" }
+  if (error instanceof TimeoutExceeded) return failed(faultOfTimeout(error))
   if (Policy.isRejection(error)) return { _tag: "Rejected", rejection: error }
   if (isResponseError(error)) {
     if (error.reason === "StatusCode") return { _tag: "Answered", response: error.response }
-    if (error.cause instanceof TimeoutExceeded) return { _tag: "TimedOut" }
-    return wasCutShort(error.cause) ? lost : other
+    if (error.cause instanceof TimeoutExceeded) return fateOfError(error.cause)
+    return wasCutShort(error.cause) ? failed("lost") : other
   }
-  if (!Predicate.isTagged(error, "RequestError") || !("reason" in error) || error.reason !== "Transport")
-    return other
-  const cause = "cause" in error ? error.cause : undefined
+  if (!HttpClientError.isHttpClientError(error)) return other
+  if (error.reason !== "Transport") return failed("invalid")
   // The error of a policy on its way through a client that knows HTTP errors alone.
-  if (cause instanceof TimeoutExceeded || Policy.isRejection(cause)) return fateOfError(cause)
-  return lost
+  if (error.cause instanceof TimeoutExceeded || Policy.isRejection(error.cause))
+    return fateOfError(error.cause)
+  return failed(faultOf(error))
 }
 
 const failureAfter = (millis: number | undefined): FailureCondition.Outcome =>
@@ -70,14 +72,16 @@ const health: Classifier = (exit) => {
   switch (fate._tag) {
     case "Answered":
       return healthOfAnswer(fate.response)
-    case "TimedOut":
-    case "Lost":
-      return Condition.failure
+    case "Failed":
+      return consequences[fate.fault].counted ? Condition.failure : Condition.ignored
     case "Rejected":
     case "Other":
       return Condition.ignored
   }
 }
+
+const repeated = (fault: Fault): FailureCondition.Outcome =>
+  consequences[fault].repeated ? Condition.failure : Condition.ignored
 
 const healthOfAnswer = (response: Response): FailureCondition.Outcome => {
   switch (healthOf(response.status)) {
@@ -98,9 +102,8 @@ const transience: Classifier = (exit) => {
   switch (fate._tag) {
     case "Answered":
       return isTransient(fate.response.status) ? failureAfter(hintToRetry(fate.response)) : Condition.success
-    case "TimedOut":
-    case "Lost":
-      return Condition.failure
+    case "Failed":
+      return repeated(fate.fault)
     case "Rejected":
       return fate.rejection._tag === "CircuitOpen" ? Condition.ignored : failureOf(fate.rejection)
     case "Other":
@@ -119,8 +122,8 @@ const urgency: Classifier = (exit) => {
   switch (fate._tag) {
     case "Answered":
       return isTransient(fate.response.status) ? Condition.failure : Condition.success
-    case "TimedOut":
-    case "Lost":
+    case "Failed":
+      return repeated(fate.fault)
     case "Rejected":
       return Condition.failure
     case "Other":

@@ -23,8 +23,8 @@ export interface Deadline {
   /** On the monotonic clock. */
   readonly instant: number
   readonly coverage: Coverage
-  /** The error for a body that comes too late. */
-  readonly error: () => TimeoutExceeded
+  /** The error for a body that comes too late, and how much too late this process noticed that when it stood still. */
+  readonly error: (stalled: number | undefined) => TimeoutExceeded
   readonly tell: (error: TimeoutExceeded) => Effect.Effect<void>
 }
 
@@ -117,7 +117,7 @@ export class TimedResponse extends Inspectable.Class implements Response {
       withLimit(read, {
         millis: instant - Time.monotonicMillis(clock),
         disconnect: false,
-        onTimeout: () => Effect.flatMap(this.late, fail)
+        onTimeout: (_, stalled) => Effect.flatMap(this.late(stalled), fail)
       })
     )
     // Also before the reading itself has begun.
@@ -125,10 +125,10 @@ export class TimedResponse extends Inspectable.Class implements Response {
   }
 
   /** The body is too late. The request is aborted first, and whoever listens is told once. */
-  private readonly late = Effect.suspend(() =>
-    Effect.zipRight(
+  private late(stalled: number | undefined) {
+    return Effect.zipRight(
       abort(this),
-      Effect.map(this.exceeded, (cause) => {
+      Effect.map(this.exceeded(stalled), (cause) => {
         const description = "the body was not read in time"
         return new ResponseError({
           request: this.request,
@@ -139,11 +139,13 @@ export class TimedResponse extends Inspectable.Class implements Response {
         })
       })
     )
-  )
+  }
 
-  private readonly exceeded = Effect.suspend(() => {
-    if (this.error !== undefined) return Effect.succeed(this.error)
-    this.error = this.deadline.error()
-    return Effect.as(this.deadline.tell(this.error), this.error)
-  })
+  private exceeded(stalled: number | undefined) {
+    return Effect.suspend(() => {
+      if (this.error !== undefined) return Effect.succeed(this.error)
+      this.error = this.deadline.error(stalled)
+      return Effect.as(this.deadline.tell(this.error), this.error)
+    })
+  }
 }

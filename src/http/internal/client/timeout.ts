@@ -40,13 +40,14 @@ export const make = <P extends Part.Any>(input: Input, defaults: Defaults = {}):
   const millis = optionMillis(constructor, "limit", limit, { zero: true, infinite: true })
   const policy = Timeout.timeout({ limit, name, onTimeout })
 
-  const exceeded = (elapsed: number) =>
+  const exceeded = (elapsed: number, stalled?: number) =>
     withoutStack(
       () =>
         new Timeout.TimeoutExceeded({
           name: policy.name,
           limit: Duration.millis(millis),
-          elapsed: Duration.millis(elapsed)
+          elapsed: Duration.millis(elapsed),
+          ...(stalled === undefined ? {} : { stalled: Duration.millis(stalled) })
         })
     )
 
@@ -69,7 +70,7 @@ export const make = <P extends Part.Any>(input: Input, defaults: Defaults = {}):
             clock,
             instant: startedAt + millis,
             coverage,
-            error: () => exceeded(Time.monotonicMillis(clock) - startedAt),
+            error: (stalled) => exceeded(Time.monotonicMillis(clock) - startedAt, stalled),
             tell: (error) => Effect.provide(Listeners.notifyShared(policy.name, onTimeout, error), context)
           }
           return Effect.map(limited, (response): Response => new TimedResponse(response, deadline))
