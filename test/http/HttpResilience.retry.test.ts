@@ -58,7 +58,7 @@ describe("HttpResilience.retry: what is retried", () => {
       })
   )
 
-  it.effect.each(["ECONNREFUSED", "ENOTFOUND", "CERT_HAS_EXPIRED", "UND_ERR_CONNECT_TIMEOUT"])(
+  it.effect.each(["ECONNREFUSED", "ENOTFOUND", "UND_ERR_CONNECT_TIMEOUT"])(
     "a POST that was not sent because of %s is sent again",
     (code) => Effect.map(requestsFor(broken(code), post), ({ sent }) => expect(sent).toBe(4))
   )
@@ -66,6 +66,12 @@ describe("HttpResilience.retry: what is retried", () => {
   it.effect.each(["ECONNRESET", "EPIPE", "UND_ERR_SOCKET", "ETIMEDOUT"])(
     "a POST that may have arrived before %s is not sent again",
     (code) => Effect.map(requestsFor(broken(code), post), ({ sent }) => expect(sent).toBe(1))
+  )
+
+  it.effect.each([get, post])(
+    "a request that found a certificate it does not trust is not sent again",
+    (request) =>
+      Effect.map(requestsFor(broken("CERT_HAS_EXPIRED"), request), ({ sent }) => expect(sent).toBe(1))
   )
 
   it.effect("an error about several addresses was before sending when all of them were", () =>
