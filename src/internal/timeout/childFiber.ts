@@ -76,7 +76,8 @@ class Call<A, E, A2, E2, R2> extends Deadline {
   /** The child is at its end: what the caller gets. */
   ended(exit: Exit.Exit<A, E>): Effect.Effect<A | A2, E | E2, R2> {
     this.cancel()
-    if (this.expired) return this.restore(Effect.suspend(() => this.limit.onTimeout(this.elapsed(), this.stalled)))
+    if (this.expired)
+      return this.restore(Effect.suspend(() => this.limit.onTimeout(this.elapsed(), this.stalled)))
     return Exit.isFailure(exit) || this.child === undefined || this.changedNothing(this.child)
       ? exit
       : Effect.zipRight(Fiber.inheritAll(this.child), exit)
