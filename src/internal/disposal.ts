@@ -51,7 +51,7 @@ export class Interrupter implements Scheduler.Scheduler {
   /** The interruption that waits for the end of an uninterruptible region. */
   private pending: { readonly fiber: AnyFiber; readonly by: FiberId.FiberId } | undefined
 
-  constructor(private readonly scheduler: Scheduler.Scheduler) {}
+  constructor(readonly wraps: Scheduler.Scheduler) {}
 
   interrupt(fiber: AnyFiber, by: FiberId.FiberId): void {
     if (isInterruptible(fiber)) fiber.unsafeInterruptAsFork(by)
@@ -64,11 +64,11 @@ export class Interrupter implements Scheduler.Scheduler {
       this.pending = undefined
       fiber.unsafeInterruptAsFork(pending.by)
     }
-    return this.scheduler.shouldYield(fiber)
+    return this.wraps.shouldYield(fiber)
   }
 
   scheduleTask(task: Scheduler.Task, priority: number, fiber?: AnyFiber): void {
-    this.scheduler.scheduleTask(task, priority, fiber)
+    this.wraps.scheduleTask(task, priority, fiber)
   }
 }
 

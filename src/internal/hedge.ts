@@ -23,6 +23,7 @@ import { inherited } from "./inside.js"
 import type { Call } from "./retryBudget/call.js"
 import { withBudget } from "./retryBudget/source.js"
 import * as Time from "./time.js"
+import * as Wait from "./wait.js"
 
 export type Body<E = unknown> = Effect.Effect<unknown, E, unknown>
 type Exited = Exit.Exit<unknown, unknown>
@@ -145,7 +146,7 @@ class Race {
   }
 
   wait(): Effect.Effect<void> {
-    return Effect.async((resume) => {
+    return Wait.forOthers((resume) => {
       this.wake = () => resume(Effect.void)
       if (this.isOver()) this.wake()
     })

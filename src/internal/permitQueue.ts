@@ -13,6 +13,7 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
 import * as Time from "./time.js"
+import * as Wait from "./wait.js"
 
 /** How a wait ended: with the permits, with more asked for than there are any more, or with the time over. */
 export type Waited = "granted" | "full" | "expired"
@@ -118,7 +119,7 @@ export class PermitQueue {
    * caller cannot, and then leaves no trace. One who is not ready is when `before` has ended, which ends with the wait.
    */
   wait(waiter: Waiter, maxWait: number, before?: Fiber.RuntimeFiber<unknown>): Effect.Effect<Waited> {
-    const settled = Effect.async<Waited>((resume) => {
+    const settled = Wait.forOthers<Waited>((resume) => {
       waiter.resume = (waited) => resume(Exit.succeed(waited))
       before?.addObserver(() => this.ready(waiter))
       // The grant may have come before the fiber has begun to wait.

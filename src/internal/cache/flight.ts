@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as FiberRef from "effect/FiberRef"
+import * as Wait from "../wait.js"
 import type { Stored } from "./entries.js"
 
 /** How a lookup ended, for those who wait for it. */
@@ -72,7 +73,7 @@ export class Flight {
 
   /** Waits for the end. Whoever is interrupted meanwhile has to {@link leave}. */
   wait(waiter: Waiter): Effect.Effect<Ending> {
-    return Effect.async((resume) => {
+    return Wait.forOthers((resume) => {
       waiter.resume = (ending) => resume(Effect.succeed(ending))
       // The end may have come before the fiber has begun to wait.
       if (this.ending !== undefined) waiter.resume(this.ending)

@@ -22,6 +22,7 @@ import { after, type Told } from "../listeners.js"
 import { withoutStack } from "../policy.js"
 import { perInstance } from "../service.js"
 import * as Time from "../time.js"
+import * as Wait from "../wait.js"
 import { Line, type Permit, type Place } from "./line.js"
 import { checkCost, type Configured, configure } from "./options.js"
 import { RateLimitExceeded } from "./rateLimitExceeded.js"
@@ -234,7 +235,7 @@ export class Limiter implements RateLimiter.RateLimiter, Member<RateLimiter.Snap
         return Effect.asVoid(Fiber.interrupt(rest))
       }
       place.changed = false
-      const changed = Effect.async<void>((resume) => {
+      const changed = Wait.forOthers<void>((resume) => {
         place.listen(() => resume(Effect.void))
         rest.addObserver(() => place.notify())
       })
@@ -250,7 +251,7 @@ export class Limiter implements RateLimiter.RateLimiter, Member<RateLimiter.Snap
     this.line.settle(now)
     if (place.state !== "waiting") return Effect.succeed(place.permit)
     place.changed = false
-    const changed = Effect.async<void>((resume) => place.listen(() => resume(Effect.void)))
+    const changed = Wait.forOthers<void>((resume) => place.listen(() => resume(Effect.void)))
     // Only the first in line needs a timer: when it goes off, everybody whose turn has come is let in.
     const pause = this.line.isFirst(place) ? alarmed(place, changed, this.line.firstAt - now) : changed
     return Effect.flatMap(pause, () => this.untilTurn(place, clock))

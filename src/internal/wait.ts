@@ -1,0 +1,32 @@
+/**
+ * How a fiber waits for something that others do, and goes on in its own asynchronous context (`AsyncLocalStorage`).
+ *
+ * What resumes a fiber decides in which context it goes on: with Effect alone, that of the call that gave the permit or made
+ * the lookup. A native promise calls back in the context in which `then` was called, so the fiber waits for one of its own.
+ * Nothing here needs to know what a context is, or whether there are any.
+ */
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
+import * as Scheduler from "effect/Scheduler"
+import * as Time from "./time.js"
+
+type AnyFiber = Fiber.RuntimeFiber<unknown, unknown>
+
+/** `Effect.async`, for a fiber that others resume. */
+export const forOthers = <A, E = never>(
+  register: (resume: (effect: Effect.Effect<A, E>) => void) => void
+): Effect.Effect<A, E> =>
+  Effect.async((resume) => {
+    if (!Option.exists(Fiber.getCurrentFiber(), isLive)) return register(resume)
+    let wake = (_: Effect.Effect<A, E>) => {}
+    void new Promise<Effect.Effect<A, E>>((resolve) => (wake = resolve)).then(resume)
+    register(wake)
+  })
+
+/** A clock or a scheduler that is not the default has an order of its own, which a promise would not keep to. */
+const isLive = (fiber: AnyFiber): boolean =>
+  Time.clockOf(fiber) === Time.liveClock && isDefault(fiber.currentScheduler)
+
+const isDefault = (scheduler: Scheduler.Scheduler & { readonly wraps?: Scheduler.Scheduler }): boolean =>
+  scheduler === Scheduler.defaultScheduler || scheduler.wraps === Scheduler.defaultScheduler
