@@ -12,12 +12,12 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import type * as Types from "effect/Types"
 import type * as FailureCondition from "./FailureCondition.js"
 import * as internal from "./internal/bulkhead/bulkhead.js"
 import type { BulkheadFull } from "./internal/bulkhead/bulkheadFull.js"
 import { configure } from "./internal/bulkhead/options.js"
 import { accessors, perInstance, readSettings } from "./internal/service.js"
+import type { Checked } from "./internal/types.js"
 import * as Policy from "./Policy.js"
 
 /**
@@ -130,13 +130,21 @@ export interface Snapshot {
 }
 
 /**
- * A bulkhead's `protectWhen` for effects of one type.
+ * A bulkhead's policy with a condition, for effects that succeed with an `A` and fail with an `E`, or with less than these.
  *
  * @since 0.1.0
  * @category models
  */
-export interface ProtectFor<A, E, Needed = never> extends Policy.Described {
-  <R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E | BulkheadFull, R | Needed>
+export type ProtectFor<A, E, Needed = never> = Policy.PolicyFor<A, E, BulkheadFull, Needed>
+
+/**
+ * Makes a policy of a condition.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface ProtectWhen<Needed = never> {
+  <A, E>(condition: FailureCondition.FailureCondition<A, E>): Policy.PolicyFor<A, E, BulkheadFull, Needed>
 }
 
 /**
@@ -155,7 +163,7 @@ export interface Operations<Needed = never> {
    * Runs effects of one type with one permit each. The condition says how their exits are counted; who is let in does not
    * depend on it.
    */
-  readonly protectWhen: <A, E>(condition: FailureCondition.FailureCondition<A, E>) => ProtectFor<A, E, Needed>
+  readonly protectWhen: ProtectWhen<Needed>
   /**
    * `protect` for calls that weigh more: each takes so many permits, all or none. The number is a whole number of at least
    * 1. A call that takes more permits than there are is turned away at once.
@@ -269,9 +277,8 @@ export interface Options extends Settings, Listeners {}
  * @since 0.1.0
  * @category constructors
  */
-export const make = <O extends Types.NoExcessProperties<Options, O>>(
-  options: O
-): Effect.Effect<Bulkhead, never, Policy.ContextOf<O>> => internal.make(options, internal.kind)
+export const make = <O>(options: Checked<O, Options>): Effect.Effect<Bulkhead, never, Policy.ContextOf<O>> =>
+  internal.make(options, internal.kind)
 
 /**
  * The options of {@link keyed}.
@@ -294,7 +301,7 @@ export interface KeyedBulkhead extends Policy.Keyed<Bulkhead, Snapshot> {
   /** {@link Operations.protect} of the bulkhead of a key. */
   readonly protect: (key: string) => Policy.Policy<BulkheadFull>
   /** {@link Operations.protectWhen} of the bulkhead of a key. */
-  readonly protectWhen: (key: string) => Operations["protectWhen"]
+  readonly protectWhen: (key: string) => ProtectWhen
   /** {@link Operations.withPermits} of the bulkhead of a key. */
   readonly withPermits: (key: string, permits: number) => Policy.Policy<BulkheadFull>
 }
@@ -323,8 +330,8 @@ export interface KeyedBulkhead extends Policy.Keyed<Bulkhead, Snapshot> {
  * @since 0.1.0
  * @category constructors
  */
-export const keyed = <O extends Types.NoExcessProperties<KeyedOptions, O>>(
-  options: O
+export const keyed = <O>(
+  options: Checked<O, KeyedOptions>
 ): Effect.Effect<
   KeyedBulkhead,
   never,
@@ -341,18 +348,16 @@ export const keyed = <O extends Types.NoExcessProperties<KeyedOptions, O>>(
  */
 export interface Service<Self> extends Operations<Self> {
   /** A layer with a bulkhead of these options. Bad options are a defect of type `InvalidOption`. */
-  readonly layer: <O extends Types.NoExcessProperties<Options, O>>(
-    options: O
-  ) => Layer.Layer<Self, never, Policy.ContextOf<O>>
+  readonly layer: <O>(options: Checked<O, Options>) => Layer.Layer<Self, never, Policy.ContextOf<O>>
   /**
    * A layer whose settings come from the configuration; listeners are given beside it. Bad settings are a `ConfigError`
    * that says which and why.
    */
   readonly layerConfig: {
     (settings: Config.Config.Wrap<Settings>): Layer.Layer<Self, ConfigError.ConfigError>
-    <L extends Types.NoExcessProperties<Listeners, L>>(
+    <L>(
       settings: Config.Config.Wrap<Settings>,
-      listeners: L
+      listeners: Checked<L, Listeners>
     ): Layer.Layer<Self, ConfigError.ConfigError, Policy.ContextOf<L>>
   }
 }
@@ -435,8 +440,10 @@ const service = <Self, T extends Context.Tag<Self, Bulkhead>>(tag: T, name: stri
     ),
     protectWhen: <A, E>(condition: FailureCondition.FailureCondition<A, E>) => {
       const policy = perInstance((bulkhead: Bulkhead) => bulkhead.protectWhen(condition))
-      return Policy.make(described, <R>(self: Effect.Effect<A, E, R>) =>
-        Effect.flatMap(tag, (bulkhead) => policy(bulkhead)(self))
+      return Policy.make<A, E, BulkheadFull, Self>(
+        described,
+        <A1 extends A, E1 extends E, R>(self: Effect.Effect<A1, E1, R>) =>
+          Effect.flatMap(tag, (bulkhead) => policy(bulkhead)(self))
       )
     },
     withPermits: (permits) => {

@@ -12,11 +12,11 @@ import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
-import type * as Types from "effect/Types"
 import type * as FailureCondition from "./FailureCondition.js"
 import * as internal from "./internal/cache/cache.js"
 import { configure } from "./internal/cache/options.js"
 import { readSettings } from "./internal/service.js"
+import type { Checked } from "./internal/types.js"
 import type * as Policy from "./Policy.js"
 
 /**
@@ -393,8 +393,8 @@ export interface Options<K, A, E> extends StoreOptions<K, A, E> {
  * @since 0.1.0
  * @category constructors
  */
-export const make = <K, A, E, O extends object>(
-  options: Options<K, A, E> & O & Types.NoExcessProperties<Options<K, A, E>, O>
+export const make = <K, A, E, O>(
+  options: Checked<O, Options<K, A, E>>
 ): Effect.Effect<Cache<K, A, E>, never, Scope.Scope | Policy.ContextOf<O>> =>
   makeCache<K, A, E>(options, internal.kind)
 
@@ -427,8 +427,8 @@ export const make = <K, A, E, O extends object>(
  */
 export const makeStore =
   <K, A, E = never>() =>
-  <O extends Types.NoExcessProperties<StoreOptions<K, A, E>, O>>(
-    options: O & StoreOptions<K, A, E>
+  <O>(
+    options: Checked<O, StoreOptions<K, A, E>>
   ): Effect.Effect<Store<K, A, E>, never, Scope.Scope | Policy.ContextOf<O>> =>
     makeStoreOf<K, A, E>(options, internal.kind)
 
@@ -463,8 +463,8 @@ const makeStoreOf = <K, A, E>(
  */
 export interface StoreService<Self, K, A, E> extends StoreOperations<K, A, E, Self> {
   /** A layer with a store of these options. Bad options are a defect of type `InvalidOption`. */
-  readonly layer: <O extends Types.NoExcessProperties<StoreOptions<K, A, E>, O>>(
-    options: O & StoreOptions<K, A, E>
+  readonly layer: <O>(
+    options: Checked<O, StoreOptions<K, A, E>>
   ) => Layer.Layer<Self, never, Exclude<Policy.ContextOf<O>, Scope.Scope>>
   /**
    * A layer whose settings come from the configuration; listeners are given beside it. Bad settings are a `ConfigError`
@@ -472,9 +472,9 @@ export interface StoreService<Self, K, A, E> extends StoreOperations<K, A, E, Se
    */
   readonly layerConfig: {
     (settings: Config.Config.Wrap<Settings>): Layer.Layer<Self, ConfigError.ConfigError>
-    <L extends Types.NoExcessProperties<Listeners<K, A, E>, L>>(
+    <L>(
       settings: Config.Config.Wrap<Settings>,
-      listeners: L & Listeners<K, A, E>
+      listeners: Checked<L, Listeners<K, A, E>>
     ): Layer.Layer<Self, ConfigError.ConfigError, Exclude<Policy.ContextOf<L>, Scope.Scope>>
   }
 }
@@ -507,16 +507,16 @@ export interface LookupOptions<K, A, E> extends Listeners<K, A, E> {
  */
 export interface Service<Self, K, A, E> extends Operations<K, A, E, Self> {
   /** A layer with a cache of these options. Bad options are a defect of type `InvalidOption`. */
-  readonly layer: <O extends Types.NoExcessProperties<Options<K, A, E>, O>>(
-    options: O & Options<K, A, E>
+  readonly layer: <O>(
+    options: Checked<O, Options<K, A, E>>
   ) => Layer.Layer<Self, never, Exclude<Policy.ContextOf<O>, Scope.Scope>>
   /**
    * A layer whose settings come from the configuration; the lookup and the listeners are given beside it. Bad settings are
    * a `ConfigError` that says which and why.
    */
-  readonly layerConfig: <L extends Types.NoExcessProperties<LookupOptions<K, A, E>, L>>(
+  readonly layerConfig: <L>(
     settings: Config.Config.Wrap<Settings>,
-    options: L & LookupOptions<K, A, E>
+    options: Checked<L, LookupOptions<K, A, E>>
   ) => Layer.Layer<Self, ConfigError.ConfigError, Exclude<Policy.ContextOf<L>, Scope.Scope>>
 }
 

@@ -14,7 +14,6 @@ import * as Schema from "effect/Schema"
 import type * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import type * as Types from "effect/Types"
 import type * as core from "./core/circuit.js"
 import type * as FailureCondition from "./FailureCondition.js"
 import * as internal from "./internal/circuitBreaker/breaker.js"
@@ -22,6 +21,7 @@ import type { CircuitOpen } from "./internal/circuitBreaker/circuitOpen.js"
 import { configure } from "./internal/circuitBreaker/options.js"
 import { beginIn, takingPart } from "./internal/frame.js"
 import { accessors, perInstance, readSettings } from "./internal/service.js"
+import type { Checked } from "./internal/types.js"
 import * as Policy from "./Policy.js"
 import type * as Trip from "./Trip.js"
 
@@ -245,25 +245,21 @@ export interface Permit {
 }
 
 /**
- * A breaker's `protectWhen` for effects of one type.
+ * A breaker's policy with a condition, for effects that succeed with an `A` and fail with an `E`, or with less than these.
  *
  * @since 0.1.0
  * @category models
  */
-export interface ProtectFor<A, E, Needed = never> extends Policy.Described {
-  <R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E | CircuitOpen, R | Needed>
-}
+export type ProtectFor<A, E, Needed = never> = Policy.PolicyFor<A, E, CircuitOpen, Needed>
 
 /**
- * Makes a policy of a condition. Inside a pipe the errors are those of the call, whatever the condition knows of them; by
- * itself they are those that the condition speaks of.
+ * Makes a policy of a condition.
  *
  * @since 0.1.0
  * @category models
  */
 export interface ProtectWhen<Needed = never> {
-  <A, E>(condition: FailureCondition.FailureCondition<A, NoInfer<E>>): ProtectFor<A, E, Needed>
-  <A, E>(condition: FailureCondition.FailureCondition<A, E>): ProtectFor<A, E, Needed>
+  <A, E>(condition: FailureCondition.FailureCondition<A, E>): Policy.PolicyFor<A, E, CircuitOpen, Needed>
 }
 
 /**
@@ -447,9 +443,7 @@ export interface Options extends Omit<Settings, "openFor">, Listeners {
  */
 export const make: {
   (): Effect.Effect<CircuitBreaker>
-  <O extends Types.NoExcessProperties<Options, O>>(
-    options: O
-  ): Effect.Effect<CircuitBreaker, never, Policy.ContextOf<O>>
+  <O>(options: Checked<O, Options>): Effect.Effect<CircuitBreaker, never, Policy.ContextOf<O>>
 } = (options: Options = {}) => internal.make(options, internal.kind)
 
 /**
@@ -505,8 +499,8 @@ export interface KeyedCircuitBreaker extends Policy.Keyed<CircuitBreaker, Snapsh
  */
 export const keyed: {
   (): Effect.Effect<KeyedCircuitBreaker>
-  <O extends Types.NoExcessProperties<KeyedOptions, O>>(
-    options: O
+  <O>(
+    options: Checked<O, KeyedOptions>
   ): Effect.Effect<
     KeyedCircuitBreaker,
     never,
@@ -526,9 +520,7 @@ export interface Service<Self> extends Operations<Self> {
   /** A layer with a breaker of these options. Bad options are a defect of type `InvalidOption`. */
   readonly layer: {
     (): Layer.Layer<Self>
-    <O extends Types.NoExcessProperties<Options, O>>(
-      options: O
-    ): Layer.Layer<Self, never, Policy.ContextOf<O>>
+    <O>(options: Checked<O, Options>): Layer.Layer<Self, never, Policy.ContextOf<O>>
   }
   /**
    * A layer whose settings come from the configuration; listeners are given beside it. Bad settings are a `ConfigError`
@@ -536,9 +528,9 @@ export interface Service<Self> extends Operations<Self> {
    */
   readonly layerConfig: {
     (settings: Config.Config.Wrap<Settings>): Layer.Layer<Self, ConfigError.ConfigError>
-    <L extends Types.NoExcessProperties<Listeners, L>>(
+    <L>(
       settings: Config.Config.Wrap<Settings>,
-      listeners: L
+      listeners: Checked<L, Listeners>
     ): Layer.Layer<Self, ConfigError.ConfigError, Policy.ContextOf<L>>
   }
 }
@@ -627,8 +619,10 @@ const service = <Self, T extends Context.Tag<Self, CircuitBreaker>>(
     protectWhen: <A, E>(condition: FailureCondition.FailureCondition<A, E>) => {
       const policy = perInstance((breaker: CircuitBreaker) => breaker.protectWhen<A, E>(condition))
       return takingPart(
-        Policy.make(described, <R>(self: Effect.Effect<A, E, R>) =>
-          Effect.flatMap(tag, (breaker) => policy(breaker)(self))
+        Policy.make<A, E, CircuitOpen, Self>(
+          described,
+          <A1 extends A, E1 extends E, R>(self: Effect.Effect<A1, E1, R>) =>
+            Effect.flatMap(tag, (breaker) => policy(breaker)(self))
         ),
         true,
         beginIn(tag, policy)

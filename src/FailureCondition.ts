@@ -10,6 +10,7 @@ import type * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import type * as Exit from "effect/Exit"
 import * as internal from "./internal/condition.js"
+import type * as Policy from "./Policy.js"
 
 // ---------------------------------------------------------------------------------------------------------- outcomes
 
@@ -127,12 +128,16 @@ export type Failed<A, E> = ErrorFailed<E> | ResultFailed<A> | DefectFailed<E>
 // ---------------------------------------------------------------------------------------------------------- conditions
 
 /**
- * The `_tag`s of an error type.
+ * The `_tag`s of an error type. Any string inside a pipeline, which does not know the errors yet.
  *
  * @since 0.1.0
  * @category models
  */
-export type Tags<E> = E extends { readonly _tag: infer Tag extends string } ? Tag : never
+export type Tags<E> = E extends { readonly _tag: infer Tag extends string }
+  ? Tag
+  : E extends Policy.Given.Failure
+    ? string
+    : never
 
 /**
  * Which errors and results.

@@ -5,9 +5,10 @@
  */
 import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
+import type * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
+import type * as Option from "effect/Option"
 import type * as Predicate from "effect/Predicate"
-import type * as Types from "effect/Types"
 import { InvalidOption } from "./core/options.js"
 import type * as FailureCondition from "./FailureCondition.js"
 import * as Condition from "./internal/condition.js"
@@ -15,6 +16,7 @@ import { holding } from "./internal/disposal.js"
 import { takingPart } from "./internal/frame.js"
 import * as Listeners from "./internal/listeners.js"
 import { combinator, nameOf } from "./internal/policy.js"
+import type { ContextOfEffect, ErrorOfEffect, Checked, SuccessOfEffect } from "./internal/types.js"
 import * as Policy from "./Policy.js"
 
 // ------------------------------------------------------------------------------------------------------------- models
@@ -32,23 +34,7 @@ export interface FallbackUsed<out A, out E> {
 }
 
 /**
- * The options of a fallback that fits every effect: it is used for every typed failure.
- *
- * @since 0.1.0
- * @category options
- */
-export interface GeneralOptions {
-  /** The name in events. Default: `"fallback"`. */
-  readonly name?: string | undefined
-  /** Called before the fallback runs. */
-  readonly onFallback?:
-    ((event: FallbackUsed<unknown, unknown>) => Effect.Effect<unknown, unknown, unknown>) | undefined
-  readonly condition?: undefined
-  readonly disposeResult?: undefined
-}
-
-/**
- * The options of a fallback for effects of one type.
+ * The options of a fallback, for effects that succeed with an `A` and fail with an `E`.
  *
  * @since 0.1.0
  * @category options
@@ -74,7 +60,9 @@ export interface Options<A, E> {
  * @since 0.1.0
  * @category models
  */
-export type Unhandled<E, O> = "condition" extends keyof O ? UnhandledBy<E, O["condition"]> : never
+export type Unhandled<E, O> = UnhandledBy<E, ConditionOf<O>>
+
+type ConditionOf<O> = "condition" extends keyof O ? O["condition"] : undefined
 
 type UnhandledBy<E, C> = C extends undefined
   ? never
@@ -121,16 +109,31 @@ export interface FallbackFrom<in E, out A2, out E2, out R2> extends Policy.Descr
 }
 
 /**
- * A fallback for effects of one type.
+ * A fallback with options, for effects that succeed with an `A` and fail with an `E`, or with less than these. The `Condition`
+ * says which errors stay.
  *
  * @since 0.1.0
  * @category models
  */
-export interface FallbackFor<A, E, O, A2, E2, R2> extends Policy.Described {
-  <R>(
-    self: Effect.Effect<A, E, R>
-  ): Effect.Effect<A | A2, Unhandled<E, O> | E2 | Policy.ErrorOf<O>, R | R2 | Policy.ContextOf<O>>
+export interface FallbackFor<in A, in E, Condition, out A2, out E2 = never, out R2 = never>
+  extends Policy.Described {
+  <A1 extends A, E1 extends E, R>(
+    self: Policy.SelfOf<A, E, A1, E1, R>
+  ): Effect.Effect<A1 | A2, UnhandledBy<E1, Condition> | E2, R | R2>
 }
+
+type Returned<F> = F extends (...args: never) => infer Result ? Result : never
+
+/**
+ * What stands second: the fallback where the effect stands first, else the options. Two overloads would say the same, but a
+ * misspelt option would be lost in the report on both of them. Options and eithers are effects too, but where they stand
+ * first they are the value that is meant.
+ */
+type Second<First, Fallback, Options> = First extends Option.Option<unknown> | Either.Either<unknown, unknown>
+  ? Options
+  : First extends Body
+    ? Fallback
+    : Options
 
 // -------------------------------------------------------------------------------------------------------- combinators
 
@@ -167,21 +170,20 @@ export interface FallbackFor<A, E, O, A2, E2, R2> extends Policy.Described {
  * @category combinators
  */
 export const succeed: {
-  <A, E, R, A2>(self: Effect.Effect<A, E, R>, value: A2): Effect.Effect<A | A2, never, R>
-  <A, E, R, A2, O extends Types.NoExcessProperties<Options<A, E>, O>>(
+  <A2>(value: A2): Fallback<A2>
+  <First, A, E, A2, const O>(
+    first: First,
+    second: Second<First, A2, Checked<O, Options<A, E>>>
+  ): Second<
+    First,
+    Effect.Effect<SuccessOfEffect<First> | A2, never, ContextOfEffect<First>>,
+    FallbackFor<A, E, ConditionOf<O>, First, Policy.ErrorOf<O>, Policy.ContextOf<O>>
+  >
+  <A, E, R, A2, const O>(
     self: Effect.Effect<A, E, R>,
     value: A2,
-    options: O
+    options: Checked<O, Options<A, E>>
   ): Effect.Effect<A | A2, Unhandled<E, O> | Policy.ErrorOf<O>, R | Policy.ContextOf<O>>
-  <A2>(value: A2): Fallback<A2>
-  <A2, O extends Types.NoExcessProperties<GeneralOptions, O>>(
-    value: A2,
-    options: O
-  ): Fallback<A2, Policy.ErrorOf<O>, Policy.ContextOf<O>>
-  <A2, A, E, O extends Types.NoExcessProperties<Options<A, E>, O>>(
-    value: A2,
-    options: O
-  ): FallbackFor<A, E, O, A2, never, never>
 } = combinator((value: unknown, options?: AnyOptions) => {
   const success = Effect.succeed(value)
   return make("Fallback.succeed", () => success, options)
@@ -204,21 +206,20 @@ export const succeed: {
  * @category combinators
  */
 export const sync: {
-  <A, E, R, A2>(self: Effect.Effect<A, E, R>, value: () => A2): Effect.Effect<A | A2, never, R>
-  <A, E, R, A2, O extends Types.NoExcessProperties<Options<A, E>, O>>(
+  <A2>(value: () => A2): Fallback<A2>
+  <First extends Body | (() => unknown), A, E, A2, const O>(
+    first: First,
+    second: Second<First, () => A2, Checked<O, Options<A, E>>>
+  ): Second<
+    First,
+    Effect.Effect<SuccessOfEffect<First> | A2, never, ContextOfEffect<First>>,
+    FallbackFor<A, E, ConditionOf<O>, Returned<First>, Policy.ErrorOf<O>, Policy.ContextOf<O>>
+  >
+  <A, E, R, A2, const O>(
     self: Effect.Effect<A, E, R>,
     value: () => A2,
-    options: O
+    options: Checked<O, Options<A, E>>
   ): Effect.Effect<A | A2, Unhandled<E, O> | Policy.ErrorOf<O>, R | Policy.ContextOf<O>>
-  <A2>(value: () => A2): Fallback<A2>
-  <A2, O extends Types.NoExcessProperties<GeneralOptions, O>>(
-    value: () => A2,
-    options: O
-  ): Fallback<A2, Policy.ErrorOf<O>, Policy.ContextOf<O>>
-  <A2, A, E, O extends Types.NoExcessProperties<Options<A, E>, O>>(
-    value: () => A2,
-    options: O
-  ): FallbackFor<A, E, O, A2, never, never>
 } = combinator((value: () => unknown, options?: AnyOptions) => {
   const success = Effect.sync(value)
   return make("Fallback.sync", () => success, options)
@@ -255,22 +256,33 @@ export const sync: {
  * @category combinators
  */
 export const orElse: {
-  <A, E, R, A2, E2, R2>(
-    self: Effect.Effect<A, E, R>,
-    use: (failure: FailureCondition.ErrorFailed<E>) => Effect.Effect<A2, E2, R2>
-  ): Effect.Effect<A | A2, E2, R | R2>
-  <A, E, R, A2, E2, R2, O extends Types.NoExcessProperties<Options<A, E>, O>>(
-    self: Effect.Effect<A, E, R>,
-    use: (failure: FailureCondition.Failed<A, E>) => Effect.Effect<A2, E2, R2>,
-    options: O
-  ): Effect.Effect<A | A2, Unhandled<E, O> | E2 | Policy.ErrorOf<O>, R | R2 | Policy.ContextOf<O>>
   <E, A2, E2, R2>(
     use: (failure: FailureCondition.ErrorFailed<E>) => Effect.Effect<A2, E2, R2>
   ): FallbackFrom<E, A2, E2, R2>
-  <A, E, A2, E2, R2, O extends Types.NoExcessProperties<Options<A, E>, O>>(
+  <First extends Body | Step<FailureCondition.Failed<A, E>>, A, E, A2, E2, R2, const O>(
+    first: First,
+    second: Second<
+      First,
+      (failure: FailureCondition.ErrorFailed<ErrorOfEffect<First>>) => Effect.Effect<A2, E2, R2>,
+      Checked<O, Options<A, E>>
+    >
+  ): Second<
+    First,
+    Effect.Effect<SuccessOfEffect<First> | A2, E2, ContextOfEffect<First> | R2>,
+    FallbackFor<
+      A,
+      E,
+      ConditionOf<O>,
+      SuccessOfEffect<Returned<First>>,
+      ErrorOfEffect<Returned<First>> | Policy.ErrorOf<O>,
+      ContextOfEffect<Returned<First>> | Policy.ContextOf<O>
+    >
+  >
+  <A, E, R, A2, E2, R2, const O>(
+    self: Effect.Effect<A, E, R>,
     use: (failure: FailureCondition.Failed<A, E>) => Effect.Effect<A2, E2, R2>,
-    options: O
-  ): FallbackFor<A, E, O, A2, E2, R2>
+    options: Checked<O, Options<A, E>>
+  ): Effect.Effect<A | A2, Unhandled<E, O> | E2 | Policy.ErrorOf<O>, R | R2 | Policy.ContextOf<O>>
 } = combinator((use: Use, options?: AnyOptions) => make("Fallback.orElse", use, options))
 
 /**
@@ -297,20 +309,24 @@ export const orElse: {
  * @category combinators
  */
 export const fail: {
-  <A, E, R, E2>(
-    self: Effect.Effect<A, E, R>,
-    error: (failure: FailureCondition.ErrorFailed<E>) => E2
-  ): Effect.Effect<A, E2, R>
-  <A, E, R, E2, O extends Types.NoExcessProperties<Options<A, E>, O>>(
-    self: Effect.Effect<A, E, R>,
-    error: (failure: FailureCondition.Failed<A, E>) => E2,
-    options: O
-  ): Effect.Effect<A, Unhandled<E, O> | E2 | Policy.ErrorOf<O>, R | Policy.ContextOf<O>>
   <E, E2>(error: (failure: FailureCondition.ErrorFailed<E>) => E2): FallbackFrom<E, never, E2, never>
-  <A, E, E2, O extends Types.NoExcessProperties<Options<A, E>, O>>(
+  <First extends Body | ((failure: FailureCondition.Failed<A, E>) => unknown), A, E, E2, const O>(
+    first: First,
+    second: Second<
+      First,
+      (failure: FailureCondition.ErrorFailed<ErrorOfEffect<First>>) => E2,
+      Checked<O, Options<A, E>>
+    >
+  ): Second<
+    First,
+    Effect.Effect<SuccessOfEffect<First>, E2, ContextOfEffect<First>>,
+    FallbackFor<A, E, ConditionOf<O>, never, Returned<First> | Policy.ErrorOf<O>, Policy.ContextOf<O>>
+  >
+  <A, E, R, E2, const O>(
+    self: Effect.Effect<A, E, R>,
     error: (failure: FailureCondition.Failed<A, E>) => E2,
-    options: O
-  ): FallbackFor<A, E, O, never, E2, never>
+    options: Checked<O, Options<A, E>>
+  ): Effect.Effect<A, Unhandled<E, O> | E2 | Policy.ErrorOf<O>, R | Policy.ContextOf<O>>
 } = combinator((error: (failure: Failure) => unknown, options?: AnyOptions) =>
   make("Fallback.fail", (failure) => Effect.failSync(() => error(failure)), options)
 )
@@ -338,37 +354,43 @@ export const fail: {
  * @category combinators
  */
 export const chain: {
-  <A, E, R, const S extends Steps<FailureCondition.ErrorFailed<E>>>(
-    self: Effect.Effect<A, E, R>,
+  <E, const S extends Steps<FailureCondition.ErrorFailed<E>>>(
     steps: S
-  ): Effect.Effect<A | StepSuccess<S>, StepError<S>, R | StepContext<S>>
+  ): FallbackFrom<E, StepSuccess<S>, StepError<S>, StepContext<S>>
   <
+    const First extends Body | Steps<FailureCondition.Failed<A, E>>,
     A,
     E,
-    R,
-    const S extends Steps<FailureCondition.Failed<A, E>>,
-    O extends Types.NoExcessProperties<Options<A, E>, O>
+    const S extends Steps<FailureCondition.ErrorFailed<ErrorOfEffect<First>>>,
+    const O
   >(
+    first: First,
+    second: Second<First, S, Checked<O, Options<A, E>>>
+  ): Second<
+    First,
+    Effect.Effect<
+      SuccessOfEffect<First> | StepSuccess<S>,
+      StepError<S>,
+      ContextOfEffect<First> | StepContext<S>
+    >,
+    FallbackFor<
+      A,
+      E,
+      ConditionOf<O>,
+      StepSuccess<First>,
+      StepError<First> | Policy.ErrorOf<O>,
+      StepContext<First> | Policy.ContextOf<O>
+    >
+  >
+  <A, E, R, const S extends Steps<FailureCondition.Failed<A, E>>, const O>(
     self: Effect.Effect<A, E, R>,
     steps: S,
-    options: O
+    options: Checked<O, Options<A, E>>
   ): Effect.Effect<
     A | StepSuccess<S>,
     Unhandled<E, O> | StepError<S> | Policy.ErrorOf<O>,
     R | StepContext<S> | Policy.ContextOf<O>
   >
-  <E, const S extends Steps<FailureCondition.ErrorFailed<E>>>(
-    steps: S
-  ): FallbackFrom<E, StepSuccess<S>, StepError<S>, StepContext<S>>
-  <
-    A,
-    E,
-    const S extends Steps<FailureCondition.Failed<A, E>>,
-    O extends Types.NoExcessProperties<Options<A, E>, O>
-  >(
-    steps: S,
-    options: O
-  ): FallbackFor<A, E, O, StepSuccess<S>, StepError<S>, StepContext<S>>
 } = combinator((steps: Steps<Failure>, options?: AnyOptions) => {
   const [first, ...rest] = steps
   if (first === undefined) throw new InvalidOption("Fallback.chain", "steps", steps, "at least one effect")
@@ -394,14 +416,13 @@ export type Steps<F> = readonly [Step<F>, ...ReadonlyArray<Step<F>>]
 
 type Step<F> = (failure: F) => Effect.Effect<unknown, unknown, unknown>
 
-type StepEffects<S extends ReadonlyArray<Step<never>>> = { [K in keyof S]: ReturnType<S[K]> }
-type StepSuccess<S extends ReadonlyArray<Step<never>>> = Effect.Effect.Success<StepEffects<S>[number]>
-type StepContext<S extends ReadonlyArray<Step<never>>> = Effect.Effect.Context<StepEffects<S>[number]>
-type StepError<S extends ReadonlyArray<Step<never>>> = S extends readonly [...infer _Before, infer Last]
-  ? Last extends Step<never>
-    ? Effect.Effect.Error<ReturnType<Last>>
+type StepSuccess<S> = S extends ReadonlyArray<infer Each> ? SuccessOfEffect<Returned<Each>> : never
+type StepContext<S> = S extends ReadonlyArray<infer Each> ? ContextOfEffect<Returned<Each>> : never
+type StepError<S> = S extends readonly [...infer _Before, infer Last]
+  ? ErrorOfEffect<Returned<Last>>
+  : S extends ReadonlyArray<infer Each>
+    ? ErrorOfEffect<Returned<Each>>
     : never
-  : Effect.Effect.Error<StepEffects<S>[number]>
 
 // ----------------------------------------------------------------------------------------------------- implementation
 

@@ -10,7 +10,6 @@ import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
-import type * as Types from "effect/Types"
 import { integer, InvalidOption } from "./core/options.js"
 import type * as FailureCondition from "./FailureCondition.js"
 import * as Condition from "./internal/condition.js"
@@ -19,6 +18,7 @@ import * as internal from "./internal/hedge.js"
 import * as internalDelay from "./internal/hedgeDelay.js"
 import * as Listeners from "./internal/listeners.js"
 import { combinator, nameOf } from "./internal/policy.js"
+import type { Checked, ErrorOfEffect, Flat } from "./internal/types.js"
 import * as Policy from "./Policy.js"
 import type * as RetryBudget from "./RetryBudget.js"
 
@@ -188,12 +188,12 @@ export type Delay<E = unknown, R = unknown> =
 // ------------------------------------------------------------------------------------------------------------ options
 
 /**
- * The options that fit every effect.
+ * The options of a hedge, for effects that succeed with an `A` and fail with an `E`.
  *
  * @since 0.1.0
  * @category options
  */
-export interface BaseOptions {
+export interface Options<A, E> {
   /**
    * How long an attempt is waited for before the next one starts beside it. Zero or more; zero starts all of them at once, an
    * infinite one starts none by time. Required: a good delay is a high percentile of what the call takes.
@@ -210,29 +210,6 @@ export interface BaseOptions {
   readonly disconnect?: boolean | undefined
   /** The name in events. Default: `"hedge"`. */
   readonly name?: string | undefined
-}
-
-/**
- * The options of a hedge that fits every effect.
- *
- * @since 0.1.0
- * @category options
- */
-export interface GeneralOptions extends BaseOptions {
-  readonly onHedge?:
-    ((event: Hedged<unknown, unknown>) => Effect.Effect<unknown, unknown, unknown>) | undefined
-  readonly condition?: undefined
-  readonly startsNext?: undefined
-  readonly disposeResult?: undefined
-}
-
-/**
- * The options of a hedge for effects of one type.
- *
- * @since 0.1.0
- * @category options
- */
-export interface Options<A, E> extends BaseOptions {
   /** Which errors and results are failures. Default: every typed error. Defects only when the condition says so. */
   readonly condition?: FailureCondition.FailureCondition<A, E> | undefined
   /**
@@ -250,44 +227,14 @@ export interface Options<A, E> extends BaseOptions {
 }
 
 /**
- * The error of a computed delay.
+ * The errors of a computed delay and of the listeners.
  *
  * @since 0.1.0
  * @category options
  */
-export type ErrorOf<O> =
-  Policy.ErrorOf<O> | (O extends { readonly delay: Effect.Effect<unknown, infer E, unknown> } ? E : never)
-
-/**
- * What a computed delay, a budget and the listeners require.
- *
- * @since 0.1.0
- * @category options
- */
-export type ContextOf<O> =
-  | Policy.ContextOf<O>
-  | RetryBudget.ContextOf<O>
-  | (O extends { readonly delay: Effect.Effect<unknown, unknown, infer R> } ? R : never)
-
-/**
- * A hedge that fits every effect.
- *
- * @since 0.1.0
- * @category models
- */
-export interface Hedge<in out O> extends Policy.Described {
-  <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E | ErrorOf<O>, R | ContextOf<O>>
-}
-
-/**
- * A hedge for effects of one type.
- *
- * @since 0.1.0
- * @category models
- */
-export interface HedgeFor<A, E, O> extends Policy.Described {
-  <R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E | ErrorOf<O>, R | ContextOf<O>>
-}
+export type ErrorOf<O> = Flat<
+  Policy.ErrorOf<O> | (O extends { readonly delay: infer Delay } ? ErrorOfEffect<Delay> : never)
+>
 
 // --------------------------------------------------------------------------------------------------------- combinator
 
@@ -336,12 +283,11 @@ export interface HedgeFor<A, E, O> extends Policy.Described {
  * @category combinators
  */
 export const hedge: {
-  <O extends Types.NoExcessProperties<GeneralOptions, O>>(options: O): Hedge<O>
-  <A, E, O extends Types.NoExcessProperties<Options<A, E>, O>>(options: O): HedgeFor<A, E, O>
-  <A, E, R, O extends Types.NoExcessProperties<Options<A, E>, O>>(
+  <A, E, O>(options: Checked<O, Options<A, E>>): Policy.PolicyFor<A, E, ErrorOf<O>, Policy.ContextOf<O>>
+  <A, E, R, O>(
     self: Effect.Effect<A, E, R>,
-    options: O
-  ): Effect.Effect<A, E | ErrorOf<O>, R | ContextOf<O>>
+    options: Checked<O, Options<A, E>>
+  ): Effect.Effect<A, E | ErrorOf<O>, R | Policy.ContextOf<O>>
 } = combinator(make)
 
 // ----------------------------------------------------------------------------------------------------- implementation

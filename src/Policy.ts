@@ -11,6 +11,7 @@ import * as Predicate from "effect/Predicate"
 import type * as Schedule from "effect/Schedule"
 import { InvalidOption } from "./core/options.js"
 import { type Apply, compose } from "./internal/pipeline.js"
+import type { ContextOfEffect, ErrorOfEffect, Flat, IsAny } from "./internal/types.js"
 import type { RetriesExceeded } from "./Retry.js"
 
 /**
@@ -81,6 +82,50 @@ export interface Policy<out Added = never, out Needed = never> extends Described
   <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E | Added, R | Needed>
 }
 
+/**
+ * A policy for effects that succeed with an `A` and fail with an `E`, or with less than these. It may add the errors `Added`
+ * and need the services `Needed`, and keeps the types of the effect.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface PolicyFor<in A, in E, out Added = never, out Needed = never> extends Described {
+  <A1 extends A, E1 extends E, R>(self: SelfOf<A, E, A1, E1, R>): Effect.Effect<A1, E1 | Added, R | Needed>
+}
+
+/**
+ * An effect that a {@link PolicyFor} takes, of an `A1` and an `E1`. From the second half of the union, which no effect of its own
+ * matches, the compiler infers `A` and `E` where such a policy stands in a pipe.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type SelfOf<A, E, A1 extends A, E1 extends E, R> =
+  Effect.Effect<A1, E1, R> | Effect.Effect<A, E, Inferred>
+
+interface Inferred {
+  readonly [inferred]: never
+}
+declare const inferred: unique symbol
+
+/**
+ * The options of a constructor in a signature, from which `O`, the options as they are written, is inferred. For functions that
+ * hand their options on to a constructor of this library.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { CircuitBreaker, type Policy } from "effect-resilience"
+ *
+ * const makeLogged = <O>(options: Policy.Checked<O, CircuitBreaker.Options>) =>
+ *   Effect.tap(CircuitBreaker.make(options), (breaker) => Effect.logInfo(`made ${breaker.name}`))
+ * ```
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type { Checked } from "./internal/types.js"
+
 type ReturnedBy<V> = V extends (...args: never) => infer Result ? Result : never
 
 /**
@@ -89,28 +134,24 @@ type ReturnedBy<V> = V extends (...args: never) => infer Result ? Result : never
  * @since 0.1.0
  * @category models
  */
-export type ErrorOf<O> = {
-  [K in keyof O]-?: ReturnedBy<O[K]> extends infer X
-    ? X extends Effect.Effect<unknown, infer E, unknown>
-      ? E
-      : never
-    : never
-}[keyof O]
+export type ErrorOf<O> = Flat<{ [K in keyof O]-?: ErrorOfEffect<ReturnedBy<O[K]>> }[keyof O]>
 
 /**
- * What the schedules and the listeners among a policy's options require.
+ * What the schedules, the effects and the listeners among a policy's options require.
  *
  * @since 0.1.0
  * @category models
  */
-export type ContextOf<O> = { [K in keyof O]-?: ContextOfValue<O[K] | ReturnedBy<O[K]>> }[keyof O]
+export type ContextOf<O> = Flat<
+  { [K in keyof O]-?: ContextOfValue<O[K]> | ContextOfEffect<ReturnedBy<O[K]>> }[keyof O]
+>
 
 type ContextOfValue<V> =
-  V extends Schedule.Schedule<infer _Out, infer _In, infer R>
-    ? R
-    : V extends Effect.Effect<unknown, unknown, infer R>
+  IsAny<V> extends true
+    ? never
+    : V extends Schedule.Schedule<infer _Out, infer _In, infer R>
       ? R
-      : never
+      : ContextOfEffect<V>
 
 /**
  * A policy for effects that succeed with `A`, which it turns into effects that succeed with `B`.
@@ -150,14 +191,20 @@ export const make: {
     described: Described,
     apply: <E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<B, E | Added, R | Needed>
   ): PolicyOn<A, B, Added, Needed>
+  <A, E, Added = never, Needed = never>(
+    described: Described,
+    apply: <A1 extends A, E1 extends E, R>(
+      self: Effect.Effect<A1, E1, R>
+    ) => Effect.Effect<A1, E1 | Added, R | Needed>
+  ): PolicyFor<A, E, Added, Needed>
   <F extends (self: never) => unknown>(described: Described, apply: F): F & Described
-} = <F extends (self: never) => unknown>(described: Described, apply: F) =>
+} = (described: Described, apply: (self: never) => unknown): never =>
   Object.defineProperties((self: never) => apply(self), {
     kind: { value: described.kind, enumerable: true },
     // A function has a `name` of its own, which cannot be assigned, only defined.
     name: { value: described.name, enumerable: true },
     settings: { value: described.settings, enumerable: true }
-  }) as F & Described
+  }) as never
 
 /**
  * Stand for the types of an effect that a pipeline does not know yet, in what is known about the effect that comes out of it.

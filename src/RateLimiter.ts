@@ -10,7 +10,6 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
-import type * as Types from "effect/Types"
 import * as core from "./core/rateLimit.js"
 import type * as FailureCondition from "./FailureCondition.js"
 import { optionMillis } from "./internal/duration.js"
@@ -18,6 +17,7 @@ import * as internal from "./internal/rateLimiter/limiter.js"
 import { checkCost, configure } from "./internal/rateLimiter/options.js"
 import type { RateLimitExceeded } from "./internal/rateLimiter/rateLimitExceeded.js"
 import { accessors, perInstance, readSettings } from "./internal/service.js"
+import type { Checked } from "./internal/types.js"
 import * as Policy from "./Policy.js"
 
 /**
@@ -288,25 +288,23 @@ export interface Reservation {
 }
 
 /**
- * A limiter's `protectWhen` for effects of one type.
+ * A limiter's policy with a condition, for effects that succeed with an `A` and fail with an `E`, or with less than these.
  *
  * @since 0.1.0
  * @category models
  */
-export interface ProtectFor<A, E, Needed = never> extends Policy.Described {
-  <R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E | RateLimitExceeded, R | Needed>
-}
+export type ProtectFor<A, E, Needed = never> = Policy.PolicyFor<A, E, RateLimitExceeded, Needed>
 
 /**
- * Makes a policy of a condition. Inside a pipe the errors are those of the call, whatever the condition knows of them; by
- * itself they are those that the condition speaks of.
+ * Makes a policy of a condition.
  *
  * @since 0.1.0
  * @category models
  */
 export interface ProtectWhen<Needed = never> {
-  <A, E>(condition: FailureCondition.FailureCondition<A, NoInfer<E>>): ProtectFor<A, E, Needed>
-  <A, E>(condition: FailureCondition.FailureCondition<A, E>): ProtectFor<A, E, Needed>
+  <A, E>(
+    condition: FailureCondition.FailureCondition<A, E>
+  ): Policy.PolicyFor<A, E, RateLimitExceeded, Needed>
 }
 
 /**
@@ -452,8 +450,8 @@ export interface Options extends Settings, Listeners {}
  * @since 0.1.0
  * @category constructors
  */
-export const make = <O extends Types.NoExcessProperties<Options, O>>(
-  options: O
+export const make = <O>(
+  options: Checked<O, Options>
 ): Effect.Effect<RateLimiter, never, Policy.ContextOf<O>> => internal.make(options, internal.kind)
 
 /**
@@ -477,7 +475,7 @@ export interface KeyedRateLimiter extends Policy.Keyed<RateLimiter, Snapshot> {
   /** {@link Operations.protect} of the limiter of a key. */
   readonly protect: (key: string) => Policy.Policy<RateLimitExceeded>
   /** {@link Operations.protectWhen} of the limiter of a key. */
-  readonly protectWhen: (key: string) => Operations["protectWhen"]
+  readonly protectWhen: (key: string) => ProtectWhen
   /** {@link Operations.withCost} of the limiter of a key. */
   readonly withCost: (key: string, cost: number) => Policy.Policy<RateLimitExceeded>
 }
@@ -509,8 +507,8 @@ export interface KeyedRateLimiter extends Policy.Keyed<RateLimiter, Snapshot> {
  * @since 0.1.0
  * @category constructors
  */
-export const keyed = <O extends Types.NoExcessProperties<KeyedOptions, O>>(
-  options: O
+export const keyed = <O>(
+  options: Checked<O, KeyedOptions>
 ): Effect.Effect<
   KeyedRateLimiter,
   never,
@@ -527,18 +525,16 @@ export const keyed = <O extends Types.NoExcessProperties<KeyedOptions, O>>(
  */
 export interface Service<Self> extends Operations<Self> {
   /** A layer with a limiter of these options. Bad options are a defect of type `InvalidOption`. */
-  readonly layer: <O extends Types.NoExcessProperties<Options, O>>(
-    options: O
-  ) => Layer.Layer<Self, never, Policy.ContextOf<O>>
+  readonly layer: <O>(options: Checked<O, Options>) => Layer.Layer<Self, never, Policy.ContextOf<O>>
   /**
    * A layer whose settings come from the configuration; listeners are given beside it. Bad settings are a `ConfigError`
    * that says which and why.
    */
   readonly layerConfig: {
     (settings: Config.Config.Wrap<Settings>): Layer.Layer<Self, ConfigError.ConfigError>
-    <L extends Types.NoExcessProperties<Listeners, L>>(
+    <L>(
       settings: Config.Config.Wrap<Settings>,
-      listeners: L
+      listeners: Checked<L, Listeners>
     ): Layer.Layer<Self, ConfigError.ConfigError, Policy.ContextOf<L>>
   }
 }
@@ -618,8 +614,10 @@ const service = <Self, T extends Context.Tag<Self, RateLimiter>>(tag: T, name: s
     ),
     protectWhen: <A, E>(condition: FailureCondition.FailureCondition<A, E>) => {
       const policy = perInstance((limiter: RateLimiter) => limiter.protectWhen<A, E>(condition))
-      return Policy.make(described, <R>(self: Effect.Effect<A, E, R>) =>
-        Effect.flatMap(tag, (limiter) => policy(limiter)(self))
+      return Policy.make<A, E, RateLimitExceeded, Self>(
+        described,
+        <A1 extends A, E1 extends E, R>(self: Effect.Effect<A1, E1, R>) =>
+          Effect.flatMap(tag, (limiter) => policy(limiter)(self))
       )
     },
     withCost: (cost) => {

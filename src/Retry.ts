@@ -14,7 +14,6 @@ import { identity } from "effect/Function"
 import * as Option from "effect/Option"
 import * as Random from "effect/Random"
 import type * as Schedule from "effect/Schedule"
-import type * as Types from "effect/Types"
 import { finite, integer, InvalidOption } from "./core/options.js"
 import type * as FailureCondition from "./FailureCondition.js"
 import { toSchedule } from "./internal/backoff.js"
@@ -29,6 +28,7 @@ import type { Call } from "./internal/retryBudget/call.js"
 import { withBudget } from "./internal/retryBudget/source.js"
 import { type ScheduleState, stepSchedule } from "./internal/schedule.js"
 import * as Time from "./internal/time.js"
+import type { Flat, IsAny, Checked } from "./internal/types.js"
 import * as Policy from "./Policy.js"
 import type * as RetryBudget from "./RetryBudget.js"
 
@@ -178,17 +178,19 @@ export const noHint: NoHint = { [NoHintTypeId]: NoHintTypeId }
 // ------------------------------------------------------------------------------------------------------------ options
 
 /**
- * The options that fit every effect.
+ * The options of a retry, for effects that succeed with an `A` and fail with an `E`. The schedule takes an `Input`: all errors,
+ * and with a condition on results all results too.
  *
  * @since 0.1.0
  * @category options
  */
-export interface BaseOptions {
+export interface Options<A, E, Input = A | E> {
   /**
-   * The delays between attempts, and how many, when the schedule ends. Each call runs it from the start. Default: full
-   * jitter under an exponential from 100 milliseconds, doubling up to 10 seconds.
+   * The delays between attempts, and how many, when the schedule ends. Each call runs it from the start. Its input is what
+   * failed: the error, or the result that counts as a failure. Default: full jitter under an exponential from 100
+   * milliseconds, doubling up to 10 seconds.
    */
-  readonly schedule?: Schedule.Schedule<unknown, never, unknown> | undefined
+  readonly schedule?: Schedule.Schedule<unknown, Input, unknown> | undefined
   /**
    * How many times to retry: one attempt more than this at the most. `0` makes one attempt. Default: `2`, and no limit
    * when a `schedule` is given, which then decides alone.
@@ -220,38 +222,6 @@ export interface BaseOptions {
   readonly exceeded?: "last" | "wrap" | undefined
   /** The name in events and in {@link RetriesExceeded}. Default: `"retry"`. */
   readonly name?: string | undefined
-}
-
-/**
- * The options of a retry that fits every effect.
- *
- * @since 0.1.0
- * @category options
- */
-export interface GeneralOptions extends BaseOptions {
-  readonly schedule?: Schedule.Schedule<unknown, unknown, unknown> | undefined
-  readonly delayFrom?: NoHint | undefined
-  readonly onRetryScheduled?:
-    ((event: Scheduled<unknown, unknown>) => Effect.Effect<unknown, unknown, unknown>) | undefined
-  readonly onRetry?:
-    ((event: Scheduled<unknown, unknown>) => Effect.Effect<unknown, unknown, unknown>) | undefined
-  readonly onExceeded?:
-    ((event: Exceeded<unknown, unknown>) => Effect.Effect<unknown, unknown, unknown>) | undefined
-  readonly condition?: undefined
-  readonly abortWhen?: undefined
-  readonly disposeResult?: undefined
-  readonly onAbort?: undefined
-}
-
-/**
- * The options of a retry for effects of one type.
- *
- * @since 0.1.0
- * @category options
- */
-export interface Options<A, E> extends BaseOptions {
-  /** Its input is what failed: the error, or the result that counts as a failure. */
-  readonly schedule?: Schedule.Schedule<unknown, E | A, unknown> | undefined
   /** Which errors and results are failures. Default: every typed error. Defects only when the condition says so. */
   readonly condition?: FailureCondition.FailureCondition<A, E> | undefined
   /** Failures that end the retry, whatever attempt they come from: the failure comes back as it was. */
@@ -278,6 +248,25 @@ export interface Options<A, E> extends BaseOptions {
   readonly onAbort?: ((event: FailedAttempt<A, E>) => Effect.Effect<unknown, unknown, unknown>) | undefined
 }
 
+/** What the schedule among the options takes. */
+type InputOf<O> = O extends { readonly schedule: Schedule.Schedule<infer _Out, infer In, infer _R> }
+  ? In
+  : unknown
+
+/** What it takes where it is given results. */
+type ResultInputOf<O> = LooksAtResults<O> extends true ? InputOf<O> : unknown
+
+type LooksAtResults<O> = O extends { readonly condition: infer C }
+  ? C extends { readonly result: unknown } | { readonly any: unknown } | ((...args: never) => unknown)
+    ? true
+    : false
+  : false
+
+/** A schedule that takes what it will be given. */
+interface ScheduleFor<Input> {
+  readonly schedule?: Schedule.Schedule<unknown, Input, unknown> | undefined
+}
+
 /**
  * The error that the options add: {@link RetriesExceeded} where they may say `exceeded: "wrap"`.
  *
@@ -285,41 +274,24 @@ export interface Options<A, E> extends BaseOptions {
  * @category options
  */
 export type ExceededOf<O, A, E> = "exceeded" extends keyof O
-  ? "wrap" extends O["exceeded"]
-    ? RetriesExceeded<A, E>
-    : never
+  ? IsAny<O["exceeded"]> extends true
+    ? never
+    : "wrap" extends O["exceeded"]
+      ? RetriesExceeded<A, E>
+      : never
   : never
 
 /**
- * A retry that fits every effect.
+ * A retry for effects that succeed with an `A` and fail with an `E`, or with less than these: without a condition, for every
+ * effect. `Given.Success` and `Given.Failure` in the errors it adds stand for the types of the effect.
  *
  * @since 0.1.0
  * @category models
  */
-export interface Retry<in out O> extends Policy.Described {
-  <A, E, R>(
-    self: Effect.Effect<A, E, R>
-  ): Effect.Effect<
-    A,
-    E | ExceededOf<O, A, E> | Policy.ErrorOf<O>,
-    R | Policy.ContextOf<O> | RetryBudget.ContextOf<O>
-  >
-}
-
-/**
- * A retry for effects of one type.
- *
- * @since 0.1.0
- * @category models
- */
-export interface RetryFor<A, E, O> extends Policy.Described {
-  <R>(
-    self: Effect.Effect<A, E, R>
-  ): Effect.Effect<
-    A,
-    E | ExceededOf<O, A, E> | Policy.ErrorOf<O>,
-    R | Policy.ContextOf<O> | RetryBudget.ContextOf<O>
-  >
+export interface RetryFor<in A, in E, Added = never, out Needed = never> extends Policy.Described {
+  <A1 extends A, E1 extends E, R>(
+    self: Policy.SelfOf<A, E, A1, E1, R>
+  ): Effect.Effect<A1, E1 | Policy.Given.Replaced<Added, A1, E1, R>, R | Needed>
 }
 
 // --------------------------------------------------------------------------------------------------------- combinator
@@ -369,16 +341,21 @@ export interface RetryFor<A, E, O> extends Policy.Described {
  * @category combinators
  */
 export const retry: {
-  <O extends Types.NoExcessProperties<GeneralOptions, O>>(options: O): Retry<O>
-  <A, E, O extends Types.NoExcessProperties<Options<A, E>, O>>(options: O): RetryFor<A, E, O>
-  <A, E, R, O extends Types.NoExcessProperties<Options<A, E>, O>>(
-    self: Effect.Effect<A, E, R>,
-    options: O
-  ): Effect.Effect<
-    A,
-    E | ExceededOf<O, A, E> | Policy.ErrorOf<O>,
-    R | Policy.ContextOf<O> | RetryBudget.ContextOf<O>
+  <A, E, O>(
+    options: Checked<O, Options<A, E, never>>
+  ): RetryFor<
+    A & ResultInputOf<O>,
+    E & InputOf<O>,
+    Flat<ExceededOf<O, Policy.Given.Success, Policy.Given.Failure> | Policy.ErrorOf<O>>,
+    Policy.ContextOf<O>
   >
+  <A, E, R, O>(
+    self: Effect.Effect<A, E, R>,
+    options: Checked<
+      O,
+      Options<A, E, never> & ScheduleFor<NoInfer<E | (LooksAtResults<O> extends true ? A : never)>>
+    >
+  ): Effect.Effect<A, E | ExceededOf<O, A, E> | Policy.ErrorOf<O>, R | Policy.ContextOf<O>>
 } = combinator(make)
 
 // ----------------------------------------------------------------------------------------------------- implementation

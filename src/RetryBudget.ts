@@ -12,7 +12,6 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Predicate from "effect/Predicate"
 import * as Stream from "effect/Stream"
-import type * as Types from "effect/Types"
 import * as core from "./core/budget.js"
 import { InvalidOption } from "./core/options.js"
 import type * as FailureCondition from "./FailureCondition.js"
@@ -20,6 +19,7 @@ import { optionMillis } from "./internal/duration.js"
 import { nameOf } from "./internal/policy.js"
 import * as internal from "./internal/retryBudget/budget.js"
 import { accessors, readSettings } from "./internal/service.js"
+import type { Checked } from "./internal/types.js"
 import type * as Policy from "./Policy.js"
 
 /**
@@ -143,14 +143,6 @@ export interface RetryBudget extends Operations, Policy.Described {
  * @category models
  */
 export type Source<R = unknown> = RetryBudget | Effect.Effect<RetryBudget, never, R>
-
-/**
- * What the budget among a policy's options requires.
- *
- * @since 0.1.0
- * @category models
- */
-export type ContextOf<O> = O extends { readonly budget: Effect.Effect<unknown, unknown, infer R> } ? R : never
 
 // -------------------------------------------------------------------------------------------------------------- rules
 
@@ -411,9 +403,7 @@ export interface Options extends Settings, Listeners {}
  */
 export const make: {
   (): Effect.Effect<RetryBudget>
-  <O extends Types.NoExcessProperties<Options, O>>(
-    options: O
-  ): Effect.Effect<RetryBudget, never, Policy.ContextOf<O>>
+  <O>(options: Checked<O, Options>): Effect.Effect<RetryBudget, never, Policy.ContextOf<O>>
 } = (options: Options = {}) => internal.make(options, internal.kind)
 
 // ----------------------------------------------------------------------------------------------------------- services
@@ -428,9 +418,7 @@ export interface Service<Self> extends Operations<Self> {
   /** A layer with a budget of these options. Bad options are a defect of type `InvalidOption`. */
   readonly layer: {
     (): Layer.Layer<Self>
-    <O extends Types.NoExcessProperties<Options, O>>(
-      options: O
-    ): Layer.Layer<Self, never, Policy.ContextOf<O>>
+    <O>(options: Checked<O, Options>): Layer.Layer<Self, never, Policy.ContextOf<O>>
   }
   /**
    * A layer whose settings come from the configuration; listeners are given beside it. Bad settings are a `ConfigError`
@@ -438,9 +426,9 @@ export interface Service<Self> extends Operations<Self> {
    */
   readonly layerConfig: {
     (settings: Config.Config.Wrap<Settings>): Layer.Layer<Self, ConfigError.ConfigError>
-    <L extends Types.NoExcessProperties<Listeners, L>>(
+    <L>(
       settings: Config.Config.Wrap<Settings>,
-      listeners: L
+      listeners: Checked<L, Listeners>
     ): Layer.Layer<Self, ConfigError.ConfigError, Policy.ContextOf<L>>
   }
 }

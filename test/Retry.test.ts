@@ -44,7 +44,7 @@ describe("Retry.retry", () => {
     }).pipe(Effect.withRandom(Random.fixed([0.5])))
   )
 
-  it.effect.each<readonly [string, Retry.GeneralOptions, ReadonlyArray<number>]>([
+  it.effect.each<readonly [string, Retry.Options<unknown, unknown>, ReadonlyArray<number>]>([
     ["no times", { times: 0 }, [0]],
     ["times alone", { times: 1, schedule: everySecond }, [0, 1000]],
     ["a schedule that ends", { schedule: Schedule.recurs(3) }, [0, 0, 0, 0]],

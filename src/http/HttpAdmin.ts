@@ -20,10 +20,10 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import type * as Types from "effect/Types"
 import type * as Bulkhead from "../Bulkhead.js"
 import type * as Cache from "../Cache.js"
 import type * as CircuitBreaker from "../CircuitBreaker.js"
+import type { Checked } from "../internal/types.js"
 import type * as Policy from "../Policy.js"
 import type * as RateLimiter from "../RateLimiter.js"
 import type * as RetryBudget from "../RetryBudget.js"
@@ -377,15 +377,9 @@ type EndpointName = HttpApiEndpoint.HttpApiEndpoint.Name<HttpApiGroup.HttpApiGro
  * @since 0.1.0
  * @category constructors
  */
-export const layer = <
-  ApiId extends string,
-  Groups extends HttpApiGroup.HttpApiGroup.Any,
-  ApiError,
-  ApiR,
-  O extends Types.NoExcessProperties<Options, O>
->(
+export const layer = <ApiId extends string, Groups extends HttpApiGroup.HttpApiGroup.Any, ApiError, ApiR, O>(
   api: HttpApi.HttpApi<ApiId, Groups, ApiError, ApiR> & WithGroup<Groups>,
-  options: O
+  options: Checked<O, Options>
 ): Layer.Layer<
   HttpApiGroup.ApiGroup<ApiId, "resilience">,
   never,
@@ -429,8 +423,8 @@ type ProvidedIn<Groups extends HttpApiGroup.HttpApiGroup.Any, ApiR> =
  * @since 0.1.0
  * @category constructors
  */
-export const router = <O extends Types.NoExcessProperties<Options, O>>(
-  options: O
+export const router = <O>(
+  options: Checked<O, Options>
 ): Effect.Effect<HttpRouter.HttpRouter, never, PoliciesContext<O> | SteeringContext<O>> =>
   Effect.flatMap(internal.make("HttpAdmin.router", options), (admin) => internal.routes(api, admin))
 
@@ -454,8 +448,8 @@ export const router = <O extends Types.NoExcessProperties<Options, O>>(
  * @since 0.1.0
  * @category constructors
  */
-export const layerRouter = <O extends Types.NoExcessProperties<LayerRouterOptions, O>>(
-  options: O
+export const layerRouter = <O>(
+  options: Checked<O, LayerRouterOptions>
 ): Layer.Layer<
   never,
   never,

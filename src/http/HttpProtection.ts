@@ -28,6 +28,7 @@ import { notifyShared } from "../internal/listeners.js"
 import { keyed as makeLimiters, make as makeLimiter } from "../internal/rateLimiter/limiter.js"
 import { nameOf } from "../internal/policy.js"
 import { configure as configureLimiter } from "../internal/rateLimiter/options.js"
+import type { Flat, IsAny, NeededByGiven, Checked } from "../internal/types.js"
 import * as Policy from "../Policy.js"
 import type * as RateLimiter from "../RateLimiter.js"
 import * as Timeout from "../Timeout.js"
@@ -237,9 +238,20 @@ export interface RequestBodyOptions<R = never> extends Pick<Answering, "respond"
  * @category constructors
  */
 export const bulkhead: {
-  <O extends Types.NoExcessProperties<BulkheadOptions, O>>(options: O): Gate<Policy.ContextOf<O>>
-  <Needed = never>(bulkhead: Bulkhead.Operations<Needed>, options?: Answering): Gate<Needed>
-} = <Needed>(given: Bulkhead.Operations<Needed> | BulkheadOptions, options: Answering = {}): Gate<Needed> => {
+  <O = BulkheadOptions | Bulkhead.Operations<unknown>>(
+    options: Checked<O, BulkheadOptions, Bulkhead.Operations<unknown>>
+  ): Gate<NeededByGiven<O>>
+  <Needed = never>(given: Bulkhead.Operations<Needed>, options: Answering | undefined): Gate<Needed>
+} = (
+  given: Bulkhead.Operations<unknown> | BulkheadOptions,
+  options: Answering = {}
+  // What it needs stands in the signatures above.
+): Gate => bulkheadGate(given, options) as Gate
+
+const bulkheadGate = <Needed>(
+  given: Bulkhead.Operations<Needed> | BulkheadOptions,
+  options: Answering
+): Gate<Needed> => {
   const { constructorName, kind } = names.bulkhead
   if (isInstance(given)) {
     const answer = answering(constructorName, options)
@@ -286,8 +298,10 @@ export const bulkhead: {
  */
 export const circuitBreaker: {
   (): Gate
-  <O extends Types.NoExcessProperties<CircuitBreakerOptions, O>>(options: O): Gate<Policy.ContextOf<O>>
-  <Needed = never>(breaker: CircuitBreaker.Operations<Needed>, options?: Answering): Gate<Needed>
+  <O = CircuitBreakerOptions | CircuitBreaker.Operations<unknown>>(
+    options: Checked<O, CircuitBreakerOptions, CircuitBreaker.Operations<unknown>>
+  ): Gate<NeededByGiven<O>>
+  <Needed = never>(given: CircuitBreaker.Operations<Needed>, options: Answering | undefined): Gate<Needed>
 } = (
   given: CircuitBreaker.Operations<unknown> | CircuitBreakerOptions = {},
   options: Answering = {}
@@ -352,9 +366,14 @@ const breakerGate = <Needed>(
  * @category constructors
  */
 export const rateLimiter: {
-  <O extends Types.NoExcessProperties<RateLimiterOptions, O>>(options: O): Gate<Policy.ContextOf<O>>
+  <O = RateLimiterOptions | RateLimiter.Operations<unknown>>(
+    options: Checked<O, RateLimiterOptions, RateLimiter.Operations<unknown>>
+  ): Gate<NeededByGiven<O>>
   (limiters: RateLimiter.KeyedRateLimiter, options: KeyedRateLimiterAnswering): Gate
-  <Needed = never>(limiter: RateLimiter.Operations<Needed>, options?: RateLimiterAnswering): Gate<Needed>
+  <Needed = never>(
+    given: RateLimiter.Operations<Needed>,
+    options: RateLimiterAnswering | undefined
+  ): Gate<Needed>
 } = (
   given: RateLimiter.Operations<unknown> | RateLimiter.KeyedRateLimiter | RateLimiterOptions,
   options: RateLimiterAnswering & Partial<KeyedRateLimiterAnswering> = {}
@@ -580,17 +599,20 @@ export interface StandardOptions extends Answering {
  * @since 0.1.0
  * @category models
  */
-export type NeededBy<O> = {
-  [K in keyof O]: K extends keyof Answering
+export type NeededBy<O> = Flat<
+  {
+    [K in keyof O]-?: K extends keyof Answering ? never : NeededByPart<O[K]>
+  }[keyof O]
+>
+
+type NeededByPart<V> =
+  IsAny<V> extends true
     ? never
-    : O[K] extends { readonly [TypeId]: Types.Covariant<infer Needed> }
+    : V extends { readonly [TypeId]: Types.Covariant<infer Needed> }
       ? Needed
-      : O[K] extends { readonly snapshot: Effect.Effect<unknown, never, infer Needed> }
-        ? Needed
-        : O[K] extends Duration.DurationInput | false | undefined
-          ? never
-          : Policy.ContextOf<O[K]>
-}[keyof O]
+      : V extends Duration.DurationInput | false | undefined
+        ? never
+        : NeededByGiven<V>
 
 /**
  * All of them in the order in which they make sense, outermost first: rate limiter, bulkhead, circuit breaker, timeout,
@@ -623,9 +645,7 @@ export type NeededBy<O> = {
  * @since 0.1.0
  * @category constructors
  */
-export const standard = <O extends Types.NoExcessProperties<StandardOptions, O>>(
-  options: O
-): Protection<NeededBy<O>> => {
+export const standard = <O>(options: Checked<O, StandardOptions>): Protection<NeededBy<O>> => {
   const given: StandardOptions = options
   const shared: Answering = { respond: given.respond, retryAfter: given.retryAfter }
   const part = <Options extends object, Instance extends { readonly protect: unknown }>(

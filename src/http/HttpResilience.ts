@@ -18,6 +18,7 @@ import type * as CircuitBreaker from "../CircuitBreaker.js"
 import type * as FailureCondition from "../FailureCondition.js"
 import type * as Fallback from "../Fallback.js"
 import type * as Hedge from "../Hedge.js"
+import type { Flat, IsAny, NeededByGiven, Checked } from "../internal/types.js"
 import type * as Policy from "../Policy.js"
 import type * as RateLimiter from "../RateLimiter.js"
 import type * as Retry from "../Retry.js"
@@ -306,9 +307,7 @@ export interface RetryOptions extends RequestOptions {
  */
 export const retry: {
   (): Part
-  <O extends Types.NoExcessProperties<RetryOptions, O>>(
-    options: O
-  ): Part<Policy.ErrorOf<O>, Policy.ContextOf<O> | RetryBudget.ContextOf<O>>
+  <O>(options: Checked<O, RetryOptions>): Part<Policy.ErrorOf<O>, Policy.ContextOf<O>>
 } = <P extends Part<unknown, unknown>>(options: RetryOptions = {}): P => internalRetry.make(options)
 
 // ---------------------------------------------------------------------------------------------------- circuit breaker
@@ -390,13 +389,16 @@ export interface CircuitBreakerUse extends KeyOptions {
  */
 export const circuitBreaker: {
   (): Part<CircuitBreaker.CircuitOpen>
-  <O extends Types.NoExcessProperties<CircuitBreakerOptions, O>>(
-    options: O
-  ): Part<CircuitBreaker.CircuitOpen, Policy.ContextOf<O>>
-  (breakers: CircuitBreaker.KeyedCircuitBreaker, use?: CircuitBreakerUse): Part<CircuitBreaker.CircuitOpen>
+  <O = CircuitBreakerOptions | CircuitBreaker.KeyedCircuitBreaker | CircuitBreaker.Operations<unknown>>(
+    options: Checked<
+      O,
+      CircuitBreakerOptions,
+      CircuitBreaker.KeyedCircuitBreaker | CircuitBreaker.Operations<unknown>
+    >
+  ): Part<CircuitBreaker.CircuitOpen, NeededByGiven<O>>
   <Needed = never>(
-    breaker: CircuitBreaker.Operations<Needed>,
-    use?: CircuitBreakerUse
+    given: CircuitBreaker.KeyedCircuitBreaker | CircuitBreaker.Operations<Needed>,
+    use: CircuitBreakerUse | undefined
   ): Part<CircuitBreaker.CircuitOpen, Needed>
 } = <P extends Part<unknown, unknown>>(
   first: CircuitBreakerOptions | CircuitBreaker.KeyedCircuitBreaker | CircuitBreaker.Operations<unknown> = {},
@@ -456,8 +458,8 @@ export interface TimeoutOptions {
  */
 export const timeout: {
   (limit: Duration.DurationInput): Part<Timeout.TimeoutExceeded>
-  <O extends Types.NoExcessProperties<TimeoutOptions, O>>(
-    options: O
+  <O>(
+    options: Checked<O, TimeoutOptions>
   ): Part<Timeout.TimeoutExceeded | Policy.ErrorOf<O>, Policy.ContextOf<O>>
 } = <P extends Part<unknown, unknown>>(options: Duration.DurationInput | TimeoutOptions): P =>
   internalTimeout.make(options)
@@ -499,13 +501,12 @@ export interface BulkheadOptions extends Bulkhead.Options, Policy.Bounds, KeyOpt
  * @category parts
  */
 export const bulkhead: {
-  <O extends Types.NoExcessProperties<BulkheadOptions, O>>(
-    options: O
-  ): Part<Bulkhead.BulkheadFull, Policy.ContextOf<O>>
-  (bulkheads: Bulkhead.KeyedBulkhead, use?: KeyOptions): Part<Bulkhead.BulkheadFull>
+  <O = BulkheadOptions | Bulkhead.KeyedBulkhead | Bulkhead.Operations<unknown>>(
+    options: Checked<O, BulkheadOptions, Bulkhead.KeyedBulkhead | Bulkhead.Operations<unknown>>
+  ): Part<Bulkhead.BulkheadFull, NeededByGiven<O>>
   <Needed = never>(
-    bulkhead: Bulkhead.Operations<Needed>,
-    use?: KeyOptions
+    given: Bulkhead.KeyedBulkhead | Bulkhead.Operations<Needed>,
+    use: KeyOptions | undefined
   ): Part<Bulkhead.BulkheadFull, Needed>
 } = <P extends Part<unknown, unknown>>(
   first: BulkheadOptions | Bulkhead.KeyedBulkhead | Bulkhead.Operations<unknown>,
@@ -550,13 +551,12 @@ export interface RateLimiterOptions extends RateLimiter.Options, Policy.Bounds, 
  * @category parts
  */
 export const rateLimiter: {
-  <O extends Types.NoExcessProperties<RateLimiterOptions, O>>(
-    options: O
-  ): Part<RateLimiter.RateLimitExceeded, Policy.ContextOf<O>>
-  (limiters: RateLimiter.KeyedRateLimiter, use?: KeyOptions): Part<RateLimiter.RateLimitExceeded>
+  <O = RateLimiterOptions | RateLimiter.KeyedRateLimiter | RateLimiter.Operations<unknown>>(
+    options: Checked<O, RateLimiterOptions, RateLimiter.KeyedRateLimiter | RateLimiter.Operations<unknown>>
+  ): Part<RateLimiter.RateLimitExceeded, NeededByGiven<O>>
   <Needed = never>(
-    limiter: RateLimiter.Operations<Needed>,
-    use?: KeyOptions
+    given: RateLimiter.KeyedRateLimiter | RateLimiter.Operations<Needed>,
+    use: KeyOptions | undefined
   ): Part<RateLimiter.RateLimitExceeded, Needed>
 } = <P extends Part<unknown, unknown>>(
   first: RateLimiterOptions | RateLimiter.KeyedRateLimiter | RateLimiter.Operations<unknown>,
@@ -617,9 +617,8 @@ export interface HedgeOptions extends RequestOptions {
  * @since 0.1.0
  * @category parts
  */
-export const hedge = <O extends Types.NoExcessProperties<HedgeOptions, O>>(
-  options: O
-): Part<Hedge.ErrorOf<O>, Hedge.ContextOf<O>> => internalHedge.make(options)
+export const hedge = <O>(options: Checked<O, HedgeOptions>): Part<Hedge.ErrorOf<O>, Policy.ContextOf<O>> =>
+  internalHedge.make(options)
 
 // ----------------------------------------------------------------------------------------------------------- fallback
 
@@ -675,20 +674,15 @@ export const fallback: {
       request: ClientRequest
     ) => Effect.Effect<Response, E2, R2>
   ): FallbackPart<E2, R2>
-  <E2, R2, O extends Types.NoExcessProperties<FallbackOptions, O> & { readonly condition?: undefined }>(
+  <E2, R2, const O>(
     use: (
       failure: FailureCondition.Failed<Response, unknown>,
       request: ClientRequest
     ) => Effect.Effect<Response, E2, R2>,
-    options: O
-  ): FallbackPart<E2 | Policy.ErrorOf<O>, R2 | Policy.ContextOf<O>>
-  <E2, R2, O extends Types.NoExcessProperties<FallbackOptions, O>>(
-    use: (
-      failure: FailureCondition.Failed<Response, unknown>,
-      request: ClientRequest
-    ) => Effect.Effect<Response, E2, R2>,
-    options: O
-  ): Part<E2 | Policy.ErrorOf<O>, R2 | Policy.ContextOf<O>>
+    options: Checked<O, FallbackOptions>
+  ): [ConditionIn<O>] extends [undefined]
+    ? FallbackPart<E2 | Policy.ErrorOf<O>, R2 | Policy.ContextOf<O>>
+    : Part<E2 | Policy.ErrorOf<O>, R2 | Policy.ContextOf<O>>
 } = <P extends Part<unknown, unknown> | FallbackPart<unknown, unknown>>(
   use: (
     failure: FailureCondition.Failed<Response, unknown>,
@@ -696,6 +690,8 @@ export const fallback: {
   ) => Effect.Effect<Response, unknown, unknown>,
   options: FallbackOptions = {}
 ): P => internalFallback.make(use, options)
+
+type ConditionIn<O> = "condition" extends keyof O ? O["condition"] : undefined
 
 // ---------------------------------------------------------------------------------------------------- idempotency key
 
@@ -766,55 +762,23 @@ export interface StandardOptions {
     Duration.DurationInput | TimeoutOptions | Part<unknown, unknown> | false | undefined
 }
 
-/** What stands in a place without options: parts, `false`, and durations. */
-type Plain =
-  Duration.DurationInput | Part<unknown, unknown> | FallbackPart<unknown, unknown> | false | undefined
-
-/** The options of the places that take some. */
-interface Places {
-  readonly totalTimeout: TimeoutOptions
-  readonly rateLimiter: RateLimiterOptions
-  readonly bulkhead: BulkheadOptions
-  readonly retry: RetryOptions
-  readonly hedge: HedgeOptions
-  readonly circuitBreaker: CircuitBreakerOptions
-  readonly attemptTimeout: TimeoutOptions
-}
-
-type Excess<Options, V> = V extends Plain
-  ? unknown
-  : V extends object
-    ? { readonly [K in Exclude<keyof V, keyof Options>]: never }
-    : unknown
-
-/**
- * Options with nothing in them that is not an option, in no place.
- *
- * @since 0.1.0
- * @category options
- */
-export type Exact<O> = {
-  readonly [K in keyof O]: K extends keyof Places
-    ? Excess<Places[K], O[K]>
-    : K extends keyof StandardOptions
-      ? unknown
-      : never
-}
-
 /** The error of what stands in a place: `Own` and that of its listeners where there are options, `Default` without. */
 type ErrorIn<O, Place extends string, Own, Default, Told> = Place extends keyof O
   ? ErrorOfValue<O[Place], Own, Default, Told>
   : Default
 
-type ErrorOfValue<V, Own, Default, Told> = V extends undefined
-  ? Default
-  : V extends false
-    ? never
-    : V extends Part<infer Added, infer _Needed>
-      ? Added
-      : V extends FallbackPart<infer E2, infer _R2>
-        ? E2
-        : Own | (Told extends true ? ToldOf<V> : never)
+type ErrorOfValue<V, Own, Default, Told> =
+  IsAny<V> extends true
+    ? Own
+    : V extends undefined
+      ? Default
+      : V extends false
+        ? never
+        : V extends Part<infer Added, infer _Needed>
+          ? Added
+          : V extends FallbackPart<infer E2, infer _R2>
+            ? E2
+            : Own | (Told extends true ? ToldOf<V> : never)
 
 /** Listeners of one call can fail it; those of shared policies cannot. */
 type ToldOf<V> = V extends Duration.DurationInput ? never : Policy.ErrorOf<V> | HedgeError<V>
@@ -837,20 +801,22 @@ type AddedBy<O> =
   | ErrorIn<O, "fallback", never, never, false>
 
 /** What the parts that the options leave in require. */
-type NeededBy<O> = { [Place in keyof O]-?: ContextOfValue<O[Place]> }[keyof O]
+type NeededBy<O> = Flat<{ [Place in keyof O]-?: ContextOfValue<O[Place]> }[keyof O]>
 
 type ContextOfValue<V> =
-  V extends Part<infer _Added, infer Needed>
-    ? Needed
-    : V extends FallbackPart<infer _E2, infer R2>
-      ? R2
-      : V extends Effect.Effect<infer _A, infer _E, infer R>
-        ? R
-        : V extends Duration.DurationInput
-          ? never
-          : V extends object
-            ? Policy.ContextOf<V> | Hedge.ContextOf<V>
-            : never
+  IsAny<V> extends true
+    ? never
+    : V extends Part<infer _Added, infer Needed>
+      ? Needed
+      : V extends FallbackPart<infer _E2, infer R2>
+        ? R2
+        : V extends Effect.Effect<infer _A, infer _E, infer R>
+          ? R
+          : V extends Duration.DurationInput
+            ? never
+            : V extends object
+              ? Policy.ContextOf<V>
+              : never
 
 /**
  * A standard client, made of what the options leave in: a part, which with a fallback replaces every error but that of the
@@ -860,8 +826,8 @@ type ContextOfValue<V> =
  * @category models
  */
 export type Standard<O> = O extends { readonly fallback: FallbackPart<infer E2, infer _R2> }
-  ? FallbackPart<E2 | ErrorIn<O, "totalTimeout", Late, Late, true>, NeededBy<O>>
-  : Part<AddedBy<O>, NeededBy<O>>
+  ? FallbackPart<Flat<E2 | ErrorIn<O, "totalTimeout", Late, Late, true>>, NeededBy<O>>
+  : Part<Flat<AddedBy<O>>, NeededBy<O>>
 
 /**
  * Everything that a call over HTTP needs to be safe, with defaults that suit most services.
@@ -905,7 +871,7 @@ export type Standard<O> = O extends { readonly fallback: FallbackPart<infer E2, 
  */
 export const standard: {
   (): Part<Timeout.TimeoutExceeded | CircuitBreaker.CircuitOpen>
-  <const O extends StandardOptions>(options: O & Exact<O>): Standard<O>
+  <const O>(options: Checked<O, StandardOptions>): Standard<O>
 } = <O>(options: StandardOptions = {}) =>
   internalStandard.standard(options) as unknown as Standard<O> & Part<never>
 
@@ -956,8 +922,8 @@ export const sealed: <E, R>(
  */
 export const layer: {
   (): Layer.Layer<HttpClient.HttpClient, never, HttpClient.HttpClient>
-  <const O extends StandardOptions>(
-    options: O & Exact<O>
+  <const O>(
+    options: Checked<O, StandardOptions>
   ): Layer.Layer<HttpClient.HttpClient, never, HttpClient.HttpClient | NeededBy<O>>
 } = <R>(options: StandardOptions = {}) =>
   internalStandard.layer(options) as Layer.Layer<HttpClient.HttpClient, never, R>

@@ -107,7 +107,7 @@ describe("Policy.pipeline", () => {
   })
 
   test("belongs to one type of effects where its first policy does", () => {
-    const offers = {} as Retry.RetryFor<number, "down", { readonly times: 2 }>
+    const offers = {} as Retry.RetryFor<number, "down">
     const pipeline = Policy.pipeline(offers, timeout)
     expect(pipeline(call)).type.toBe<Effect.Effect<number, "down" | Timeout.TimeoutExceeded, Db>>()
     expect(pipeline).type.not.toBeCallableWith(Effect.succeed("text"))

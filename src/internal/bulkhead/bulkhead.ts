@@ -81,10 +81,12 @@ export const keyed = (options: Bulkhead.KeyedOptions): Effect.Effect<Bulkhead.Ke
         <A, E>(condition: FailureCondition.FailureCondition<A, E>): Bulkhead.ProtectFor<A, E> => {
           // The condition is compiled once, and not for every call.
           const policy = perInstance((bulkhead: Limit) => bulkhead.protectWhen<A, E>(condition))
-          return Policy.make(described(key), <R>(self: Effect.Effect<A, E, R>) =>
-            bulkheads.use<A, E | BulkheadFull, R>(key, (bulkhead) =>
-              bulkhead === undefined ? self : policy(bulkhead)(self)
-            )
+          return Policy.make<A, E, BulkheadFull>(
+            described(key),
+            <A1 extends A, E1 extends E, R>(self: Effect.Effect<A1, E1, R>) =>
+              bulkheads.use<A1, E1 | BulkheadFull, R>(key, (bulkhead) =>
+                bulkhead === undefined ? self : policy(bulkhead)(self)
+              )
           )
         },
       withPermits: (key: string, permits: number) => {
@@ -156,7 +158,10 @@ export class Limit implements Bulkhead.Bulkhead, Member<Bulkhead.Snapshot> {
     condition: FailureCondition.FailureCondition<A, E>
   ): Bulkhead.ProtectFor<A, E> => {
     const { classify } = Condition.compile(condition, { defect: true })
-    return Policy.make(this, <R>(self: Effect.Effect<A, E, R>) => this.guard(1, classify, self))
+    return Policy.make<A, E, BulkheadFull>(
+      this,
+      <A1 extends A, E1 extends E, R>(self: Effect.Effect<A1, E1, R>) => this.guard(1, classify, self)
+    )
   }
 
   readonly withPermits = (permits: number): Policy.Policy<BulkheadFull> =>

@@ -170,8 +170,10 @@ export const keyed = (
         (key: string) =>
         <A, E>(condition: FailureCondition.FailureCondition<A, E>): CircuitBreaker.ProtectFor<A, E> => {
           const { classify } = Condition.compile(condition, silence)
-          return Policy.make(described(key), <R>(self: Effect.Effect<A, E, R>) =>
-            breakers.use<A, E | CircuitOpen, R>(key, (breaker) => breaker?.guard(classify, self) ?? self)
+          return Policy.make<A, E, CircuitOpen>(
+            described(key),
+            <A1 extends A, E1 extends E, R>(self: Effect.Effect<A1, E1, R>) =>
+              breakers.use<A1, E1 | CircuitOpen, R>(key, (breaker) => breaker?.guard(classify, self) ?? self)
           )
         }
     }
@@ -232,7 +234,9 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
   ): CircuitBreaker.ProtectFor<A, E> => {
     const { classify } = Condition.compile(condition, silence)
     return takingPart(
-      Policy.make(this, <R>(self: Effect.Effect<A, E, R>) => this.guard(classify, self)),
+      Policy.make<A, E, CircuitOpen>(this, <A1 extends A, E1 extends E, R>(self: Effect.Effect<A1, E1, R>) =>
+        this.guard(classify, self)
+      ),
       true,
       this.begin(classify as Classify)
     )

@@ -81,10 +81,12 @@ export const keyed = (options: RateLimiter.KeyedOptions): Effect.Effect<RateLimi
         <A, E>(condition: FailureCondition.FailureCondition<A, E>): RateLimiter.ProtectFor<A, E> => {
           // The condition is compiled once, and not for every call.
           const policy = perInstance((limiter: Limiter) => limiter.protectWhen<A, E>(condition))
-          return Policy.make(described(key), <R>(self: Effect.Effect<A, E, R>) =>
-            limiters.use<A, E | RateLimitExceeded, R>(key, (limiter) =>
-              limiter === undefined ? self : policy(limiter)(self)
-            )
+          return Policy.make<A, E, RateLimitExceeded>(
+            described(key),
+            <A1 extends A, E1 extends E, R>(self: Effect.Effect<A1, E1, R>) =>
+              limiters.use<A1, E1 | RateLimitExceeded, R>(key, (limiter) =>
+                limiter === undefined ? self : policy(limiter)(self)
+              )
           )
         },
       withCost: (key: string, cost: number) => {
@@ -147,8 +149,10 @@ export class Limiter implements RateLimiter.RateLimiter, Member<RateLimiter.Snap
     condition: FailureCondition.FailureCondition<A, E>
   ): RateLimiter.ProtectFor<A, E> => {
     const { classify } = Condition.compile(condition, { defect: true })
-    return Policy.make(this, <R>(self: Effect.Effect<A, E, R>) =>
-      this.run({ cost: this.parts.cost, self, classify })
+    return Policy.make<A, E, RateLimitExceeded>(
+      this,
+      <A1 extends A, E1 extends E, R>(self: Effect.Effect<A1, E1, R>) =>
+        this.run({ cost: this.parts.cost, self, classify })
     )
   }
 

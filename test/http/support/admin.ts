@@ -1,15 +1,16 @@
 /** Admin routes on a real server, and the clients that call them. */
 import { HttpApiClient, HttpClient, type HttpClientRequest, HttpServer } from "@effect/platform"
 import { NodeHttpServer } from "@effect/platform-node"
-import { Effect, type Types } from "effect"
+import { Effect } from "effect"
 import * as HttpAdmin from "../../../src/http/HttpAdmin.js"
+import type * as Policy from "../../../src/Policy.js"
 
 /** Runs with a server on a free port, and with an `HttpClient` whose requests go there. */
 export const onServer = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   effect.pipe(Effect.scoped, Effect.provide(NodeHttpServer.layerTest))
 
 /** Serves the routes, and makes a typed client of them. */
-export const served = <O extends Types.NoExcessProperties<HttpAdmin.Options, O>>(options: O) =>
+export const served = <O>(options: Policy.Checked<O, HttpAdmin.Options>) =>
   Effect.gen(function* () {
     yield* HttpServer.serveEffect(yield* HttpAdmin.router(options))
     const { resilience } = yield* HttpApiClient.make(HttpAdmin.api)
