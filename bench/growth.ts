@@ -170,6 +170,25 @@ const keys = async (): Promise<Growth> => {
   }
 }
 
+/** One key that is called all the time, among others that are not. */
+const hotKey = async (): Promise<Growth> => {
+  const contenders: Array<Contender> = []
+  for (const size of [1, 100_000]) {
+    const { protect } = await Effect.runPromise(
+      CircuitBreaker.keyed({ options: { trip: Trip.consecutive(5) }, capacity: size })
+    )
+    for (let key = 1; key < size; key++) await Effect.runPromise(protect(`key ${key}`)(Effect.void))
+    contenders.push(loop(`${size} keys`, protect("key 0")(Effect.sync(() => 1))))
+  }
+  const results = await compare(contenders, 15)
+  const [alone, amongMany] = results.map(({ nanos }) => nanos)
+  return {
+    what: "a call of a keyed breaker, a hot key",
+    points: results.map(({ name, nanos }) => ({ at: name, nanos })),
+    figure: { name: "100000 / 1", value: amongMany / alone, target: 1.3 }
+  }
+}
+
 const shared = async (): Promise<Growth> => {
   const protectedBody = await callOf(
     Effect.map(CircuitBreaker.make({ trip: Trip.consecutive(5) }), ({ protect }) => protect(body))
@@ -193,5 +212,6 @@ export const growth = async (): Promise<ReadonlyArray<Growth>> => [
   await windows(),
   await rollover(),
   await keys(),
+  await hotKey(),
   await shared()
 ]

@@ -474,8 +474,9 @@ export interface KeyedCircuitBreaker extends Policy.Keyed<CircuitBreaker, Snapsh
  * Makes a breaker for each key: a host, a tenant, a route. When one of them is down, the others are still called.
  *
  * There are at most `capacity` of them (1000), and one that is not called for `idleTimeToLive` (10 minutes) is forgotten,
- * but never one that is open, half-open, steered or in use. A new key for which there is no room shares one breaker with
- * all other such keys, or has none with `whenFull: "bypass"`.
+ * but never one that is open, half-open, steered or in use. One with failures that count does not make room for others while it is
+ * called. A new key for which there is no room shares one breaker with all other such keys, or has none with `whenFull: "bypass"`;
+ * when callers make up keys, that is every new key.
  *
  * What the listeners of the options require is taken from whoever makes it; a function of the key gives options whose
  * listeners require nothing.

@@ -1,7 +1,9 @@
 // One instance for each key: what is kept, what makes room, and what never does.
-import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Exit, Fiber, Option, TestClock } from "effect"
+import { assert, describe, it, vi } from "@effect/vitest"
+import { Deferred, Effect, Exit, FastCheck, Fiber, Option, TestClock } from "effect"
 import { Bulkhead, CircuitBreaker, Policy, RateLimiter, Trip } from "effect-resilience"
+import { Keyed } from "../src/internal/keyed.js"
+import { Linked, type Links } from "../src/internal/linked.js"
 
 const down = Effect.fail("down" as const)
 
@@ -317,3 +319,158 @@ it.effect.each([
       )
     })
 )
+
+describe("hosts that are down, one more than there is room for", () => {
+  const trips: Record<string, Trip.Trip> = {
+    "failures in a row": Trip.consecutive(10),
+    "failures among calls": Trip.failures({ count: 10, of: 20 }),
+    "failures within a time": Trip.failures({ count: 10, within: "1 minute" }),
+    "a rate of failures": Trip.failureRate({ threshold: 0.5, of: 10 }),
+    "any of several rules": Trip.any(
+      Trip.slowRate({ slowerThan: "1 second", threshold: 1, of: 10 }),
+      Trip.consecutive(10)
+    )
+  }
+  for (const [name, trip] of Object.entries(trips)) {
+    it.effect(`are cut off: ${name}`, () =>
+      Effect.gen(function* () {
+        const hosts = yield* CircuitBreaker.keyed({ options: { trip }, capacity: 10 })
+        let rejected = 0
+        for (let round = 0; round < 100; round++) {
+          for (let host = 0; host < 11; host++) {
+            const error = yield* Effect.flip(hosts.protect(`host ${host}`)(down))
+            if (error !== "down") rejected++
+          }
+        }
+        assert.strictEqual(rejected, 1100 - 11 * 10)
+      })
+    )
+  }
+
+  it.effect(
+    "leave a healthy host alone that has a breaker, and one that gets one when there is room again",
+    () =>
+      Effect.gen(function* () {
+        const hosts = yield* CircuitBreaker.keyed({
+          options: { trip: Trip.consecutive(3) },
+          capacity: 3,
+          idleTimeToLive: "1 minute"
+        })
+        for (const host of ["a", "b", "c", "d", "d", "d"]) yield* Effect.flip(hosts.protect(host)(down))
+        assert.strictEqual((yield* Effect.flip(hosts.protect("new")(Effect.void)))._tag, "CircuitOpen")
+        yield* hosts.protect("a")(Effect.void)
+        yield* hosts.protect("new")(Effect.void)
+        assert.sameMembers(yield* keys(hosts), ["b", "c", "new"])
+      })
+  )
+
+  it.effect("do not keep their places when they are not called any more", () =>
+    Effect.gen(function* () {
+      const hosts = yield* CircuitBreaker.keyed({ capacity: 2, idleTimeToLive: "1 minute" })
+      for (const host of ["a", "b"]) yield* Effect.flip(hosts.protect(host)(down))
+      yield* TestClock.adjust("1 minute")
+      yield* hosts.protect("c")(Effect.void)
+      assert.deepStrictEqual(yield* keys(hosts), ["c"])
+    })
+  )
+})
+
+describe("a hot key", () => {
+  for (const size of [1, 1000, 100_000]) {
+    it.effect(`is used without a change to the map of ${size} keys, and with one move in the list`, () =>
+      Effect.gen(function* () {
+        const member = { snapshot: Effect.succeed(0), isProtecting: () => false }
+        const keyed = new Keyed("test", { capacity: size }, () => Effect.succeed(member))
+        const use = (key: string) => keyed.use(key, () => Effect.void)
+        for (let key = 0; key < size; key++) yield* use(String(key))
+        const spies = [
+          vi.spyOn(Map.prototype, "set"),
+          vi.spyOn(Map.prototype, "delete"),
+          vi.spyOn(Linked.prototype, "append"),
+          vi.spyOn(Linked.prototype, "remove")
+        ]
+        for (let time = 0; time < 100; time++) yield* use("0")
+        const [set, deleted, appended, removed] = spies.map(
+          ({ mock }) =>
+            mock.calls.filter(([first]) => first === "0" || (first instanceof Object && "inUse" in first))
+              .length
+        )
+        for (const spy of spies) spy.mockRestore()
+        assert.deepStrictEqual({ set, deleted }, { set: 0, deleted: 0 })
+        const moves = size === 1 ? 0 : 1
+        assert.deepStrictEqual({ appended, removed }, { appended: moves, removed: moves })
+      })
+    )
+  }
+})
+
+describe("a linked list", () => {
+  class Node implements Links<Node> {
+    previous: Node | undefined
+    next: Node | undefined
+  }
+
+  it("is in the order in which an array would be", () => {
+    const step = FastCheck.tuple(
+      FastCheck.constantFrom("append" as const, "remove" as const, "moveToEnd" as const, "clear" as const),
+      FastCheck.nat(9)
+    )
+    FastCheck.assert(
+      FastCheck.property(FastCheck.array(step), (steps) => {
+        const list = new Linked<Node>()
+        let model: Array<Node> = []
+        for (const [what, position] of steps) {
+          if (what === "clear") {
+            list.clear()
+            model = []
+            continue
+          }
+          const node = what === "append" ? new Node() : model[position]
+          if (node === undefined) continue
+          list[what](node)
+          model = model.filter((other) => other !== node)
+          if (what !== "remove") model.push(node)
+        }
+        const seen = [...list]
+        return seen.length === model.length && seen.every((node, index) => node === model[index])
+      })
+    )
+  })
+})
+
+describe("options of a key that throw", () => {
+  const bug = new Error("no options for this key")
+  const options = (): never => {
+    throw bug
+  }
+  const policies: Record<string, Effect.Effect<ReadonlyArray<() => Effect.Effect<unknown, unknown>>>> = {
+    "a circuit breaker": Effect.map(CircuitBreaker.keyed({ options }), (keyed) => [
+      () => keyed.protect("a")(Effect.void),
+      () => keyed.protectWhen("a")<void, never>({ defect: false })(Effect.void)
+    ]),
+    "a bulkhead": Effect.map(Bulkhead.keyed({ options }), (keyed) => [
+      () => keyed.protect("a")(Effect.void),
+      () => keyed.protectWhen("a")<void, never>({ defect: false })(Effect.void),
+      () => keyed.withPermits("a", 2)(Effect.void)
+    ]),
+    "a rate limiter": Effect.map(RateLimiter.keyed({ options }), (keyed) => [
+      () => keyed.protect("a")(Effect.void),
+      () => keyed.protectWhen("a")<void, never>({ defect: false })(Effect.void),
+      () => keyed.withCost("a", 2)(Effect.void)
+    ])
+  }
+  for (const [name, make] of Object.entries(policies)) {
+    it.effect(`end the call with the defect, and throw nowhere else: ${name}`, () =>
+      Effect.gen(function* () {
+        for (const call of yield* make) assert.deepStrictEqual(yield* Effect.exit(call()), Exit.die(bug))
+      })
+    )
+  }
+
+  it.effect("end the call too when they are none", () =>
+    Effect.gen(function* () {
+      const keyed = yield* CircuitBreaker.keyed({ options: (() => undefined) as never })
+      assert.isTrue(Exit.isFailure(yield* Effect.exit(keyed.protect("a")(Effect.void))))
+    })
+  )
+})

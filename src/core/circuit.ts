@@ -352,6 +352,10 @@ export const reset = (config: Config, before: Circuit, now: number): Step => {
   return move(step, { ...initial(config, now), generation: step.circuit.generation + 1 })
 }
 
+/** Whether a closed circuit has seen something that may open it. */
+export const hasEvidence = (config: Config, circuit: Circuit, now: number): boolean =>
+  circuit.state === "closed" && Trip.hasHits(config.trip, circuit.seen, now)
+
 // ------------------------------------------------------------------------------------------------- surviving a restart
 
 /**

@@ -167,6 +167,12 @@ export const isMet = (trip: Trip, seen: Seen, now: number): boolean => {
   return reaches(trip, tally(seen, now))
 }
 
+/** Whether anything that a rule looks at speaks for opening. */
+export const hasHits = (trip: Trip, seen: Seen, now: number): boolean =>
+  seen._tag === "any"
+    ? seen.seen.some((part, index) => hasHits((trip as Any).rules[index], part, now))
+    : tally(seen, now).hits > 0
+
 const tally = (seen: Exclude<Seen, { readonly _tag: "any" }>, now: number): Window.Tally =>
   seen._tag === "run"
     ? { calls: seen.length, hits: seen.length }

@@ -3,12 +3,16 @@
  * makes room for a new one; one that is open, queued or in use never does, however many new keys come. Looking up,
  * making room and forgetting cost the same at any number of keys, and need neither a fiber nor a timer.
  */
+import type * as Clock from "effect/Clock"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import { integer, InvalidOption } from "../core/options.js"
 import type * as Policy from "../Policy.js"
 import { optionMillis } from "./duration.js"
+import { runningFiber } from "./inside.js"
+import { Linked, type Links } from "./linked.js"
 import * as Time from "./time.js"
 
 /** The bounds of a keyed policy, as the user gives them. */
@@ -30,13 +34,26 @@ export interface Member<out Snapshot = unknown> {
   readonly snapshot: Effect.Effect<Snapshot>
   /** Whether forgetting the instance now would let something through that it holds back, or lose what it counts on. */
   readonly isProtecting: (now: number) => boolean
+  /**
+   * Whether it has seen something that it may soon protect from. It does not make room for others then, or many keys that fail
+   * would make room for one another for ever; but when it is idle for too long it is forgotten.
+   */
+  readonly hasEvidence?: (now: number) => boolean
 }
 
-interface Entry<M> {
-  readonly member: M
-  inUse: number
-  lastUsed: number
+class Entry<M> implements Links<Entry<M>> {
+  inUse = 0
+  previous: Entry<M> | undefined
+  next: Entry<M> | undefined
+
+  constructor(
+    readonly key: string,
+    readonly member: M,
+    public lastUsed: number
+  ) {}
 }
+
+type Restore = <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 
 /** How many of the oldest instances are looked at for one that can go. More would make a flood of keys costly. */
 const candidates = 8
@@ -45,8 +62,12 @@ const candidates = 8
 const expiries = 2
 
 export class Keyed<M extends Member<Snapshot>, Snapshot> {
-  /** In the order of the last use, oldest first: a map keeps the order in which keys were set. */
   private readonly entries = new Map<string, Entry<M>>()
+  /**
+   * In the order of the last use, oldest first. The map would keep such an order too, if a key were deleted and set again with
+   * every use, but that leaves a gap each time, and a hot key among many others would cost eight times as much.
+   */
+  private readonly order = new Linked<Entry<M>>()
   private nothingIdleBefore = -Infinity
   private shared: Entry<M> | undefined
   private readonly capacity: number
@@ -78,7 +99,7 @@ export class Keyed<M extends Member<Snapshot>, Snapshot> {
   /** The snapshots of all instances by key, the one least recently used first. */
   readonly snapshots: Effect.Effect<ReadonlyMap<string, Snapshot>> = Effect.suspend(() =>
     Effect.map(
-      Effect.forEach(this.entries, ([key, { member }]) =>
+      Effect.forEach([...this.order], ({ key, member }) =>
         Effect.map(member.snapshot, (snapshot) => [key, snapshot] as const)
       ),
       (snapshots) => new Map(snapshots)
@@ -87,39 +108,45 @@ export class Keyed<M extends Member<Snapshot>, Snapshot> {
 
   /** Runs something with the instance of a key, which is not forgotten before that has ended. */
   use<A, E, R>(key: string, run: (member: M | undefined) => Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
-    return Effect.uninterruptibleMask((restore) =>
-      Effect.flatMap(this.entry(key), (entry) => {
-        if (entry === undefined) return restore(run(undefined))
-        entry.inUse += 1
-        return Effect.ensuring(
-          restore(run(entry.member)),
-          Effect.clockWith((clock) =>
-            Effect.sync(() => {
-              entry.inUse -= 1
-              entry.lastUsed = Time.monotonicMillis(clock)
-            })
-          )
-        )
-      })
-    )
+    return Effect.uninterruptibleMask((restore) => {
+      const fiber = runningFiber()
+      return fiber === undefined
+        ? Effect.clockWith((clock) => this.useAt(key, run, restore, clock))
+        : this.useAt(key, run, restore, Time.clockOf(fiber))
+    })
   }
 
-  private entry(key: string): Effect.Effect<Entry<M> | undefined> {
-    return Effect.clockWith((clock) => {
-      const now = Time.monotonicMillis(clock)
-      const found = this.entries.get(key)
-      if (found !== undefined) {
-        this.entries.delete(key)
-        this.entries.set(key, found)
-        found.lastUsed = now
-        this.forgetIdle(now)
-        return Effect.succeed(found)
+  private useAt<A, E, R>(
+    key: string,
+    run: (member: M | undefined) => Effect.Effect<A, E, R>,
+    restore: Restore,
+    clock: Clock.Clock
+  ): Effect.Effect<A, E, R> {
+    const now = Time.monotonicMillis(clock)
+    const holding = (entry: Entry<M> | undefined): Effect.Effect<A, E, R> => {
+      if (entry === undefined) return restore(Effect.suspend(() => run(undefined)))
+      const ended = (exit: Exit.Exit<A, E>): Exit.Exit<A, E> => {
+        entry.inUse -= 1
+        entry.lastUsed = Time.monotonicMillis(clock)
+        return exit
       }
+      const body = restore(run(entry.member))
+      entry.inUse += 1
+      return Effect.matchCauseEffect(body, {
+        onFailure: (cause) => ended(Exit.failCause(cause)),
+        onSuccess: (value) => ended(Exit.succeed(value))
+      })
+    }
+    const found = this.entries.get(key)
+    if (found === undefined) {
       this.forgetIdle(now)
-      return this.entries.size < this.capacity || this.makeRoom(now)
-        ? this.create(key, now)
-        : this.overflow(now)
-    })
+      const hasRoom = this.entries.size < this.capacity || this.makeRoom(now)
+      return Effect.flatMap(hasRoom ? this.create(key, now) : this.overflow(now), holding)
+    }
+    this.order.moveToEnd(found)
+    found.lastUsed = now
+    this.forgetIdle(now)
+    return holding(found)
   }
 
   private create(key: string, now: number): Effect.Effect<Entry<M> | undefined> {
@@ -128,44 +155,50 @@ export class Keyed<M extends Member<Snapshot>, Snapshot> {
       const faster = this.entries.get(key)
       if (faster !== undefined) return Effect.succeed(faster)
       if (this.entries.size >= this.capacity && !this.makeRoom(now)) return this.overflow(now)
-      const entry: Entry<M> = { member, inUse: 0, lastUsed: now }
+      const entry = new Entry(key, member, now)
       this.entries.set(key, entry)
+      this.order.append(entry)
       return Effect.succeed(entry)
     })
   }
 
   private overflow(now: number): Effect.Effect<Entry<M> | undefined> {
     if (this.whenFull === "bypass" || this.shared !== undefined) return Effect.succeed(this.shared)
-    return Effect.map(this.make(undefined), (member) => (this.shared ??= { member, inUse: 0, lastUsed: now }))
+    return Effect.map(this.make(undefined), (member) => (this.shared ??= new Entry("*", member, now)))
+  }
+
+  private forget(entry: Entry<M>): void {
+    this.order.remove(entry)
+    this.entries.delete(entry.key)
   }
 
   /** Forgets the oldest instance that can go. Those that cannot go to the back, so that the next look finds others. */
   private makeRoom(now: number): boolean {
-    let looked = 0
-    for (const [key, entry] of this.entries) {
-      if (looked++ === candidates) return false
-      this.entries.delete(key)
-      if (entry.inUse === 0 && !entry.member.isProtecting(now)) return true
-      this.entries.set(key, entry)
+    for (let looked = 0; looked < candidates; looked++) {
+      const oldest = this.order.first
+      if (oldest === undefined) return false
+      const { member } = oldest
+      if (oldest.inUse === 0 && !member.isProtecting(now) && member.hasEvidence?.(now) !== true) {
+        this.forget(oldest)
+        return true
+      }
+      this.order.moveToEnd(oldest)
     }
     return false
   }
 
-  /**
-   * Forgets what has been idle for too long, and looks again when the oldest can have become so: a map whose entries keep
-   * moving to its end takes long to find its first one.
-   */
+  /** Forgets what has been idle for too long, and looks again when the oldest can have become so. */
   private forgetIdle(now: number): void {
     if (now < this.nothingIdleBefore) return
-    let looked = 0
-    for (const [key, entry] of this.entries) {
-      if (looked++ === expiries) return
-      if (now - entry.lastUsed < this.idleMillis) {
-        this.nothingIdleBefore = entry.lastUsed + this.idleMillis
+    for (let looked = 0; looked < expiries; looked++) {
+      const oldest = this.order.first
+      if (oldest === undefined) return
+      if (now - oldest.lastUsed < this.idleMillis) {
+        this.nothingIdleBefore = oldest.lastUsed + this.idleMillis
         return
       }
-      this.entries.delete(key)
-      if (entry.inUse > 0 || entry.member.isProtecting(now)) this.entries.set(key, entry)
+      if (oldest.inUse > 0 || oldest.member.isProtecting(now)) this.order.moveToEnd(oldest)
+      else this.forget(oldest)
     }
   }
 }
@@ -198,11 +231,30 @@ export const instances = <
     if (typeof each !== "function") check(optionsOf(kind, each, undefined), kind)
     return {
       members: new Keyed<M, Snapshot>(policy, options, (key) =>
-        Effect.provide(make(optionsOf(kind, each, key), kind), context)
+        Effect.provide(
+          Effect.suspend(() => make(optionsOf(kind, each, key), kind)),
+          context
+        )
       ),
-      described: (key) => ({ kind, name: optionsOf(kind, each, key).name, settings: { key } })
+      described: (key) => ({ kind, name: describedName(kind, each, key), settings: { key } })
     }
   })
+
+/** The name of the instance of a key. A function of the key that throws is heard of by the call, which dies of it. */
+const describedName = <O extends { readonly name?: string | undefined }>(
+  kind: string,
+  each: Each<O>,
+  key: string
+): string => {
+  try {
+    return nameFor(kind, typeof each === "function" ? each(key) : each, key)
+  } catch {
+    return nameFor(kind, {}, key)
+  }
+}
+
+const nameFor = (kind: string, { name }: { readonly name?: string | undefined }, key: string): string =>
+  `${name ?? kind}/${key}`
 
 /** The options of the instance of a key, with the key in its name; those of the shared instance without one. */
 const optionsOf = <O extends { readonly name?: string | undefined }>(
@@ -211,5 +263,5 @@ const optionsOf = <O extends { readonly name?: string | undefined }>(
   key: string | undefined
 ): O & { readonly name: string } => {
   const given = typeof options === "function" ? options(key ?? "*") : options
-  return { ...given, name: `${given.name ?? kind}/${key ?? "*"}` }
+  return { ...given, name: nameFor(kind, given, key ?? "*") }
 }

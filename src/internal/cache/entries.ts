@@ -4,6 +4,7 @@
  */
 import type * as Exit from "effect/Exit"
 import type * as Core from "../../core/cache.js"
+import { Linked, type Links } from "../linked.js"
 import { KeyMap } from "./keyMap.js"
 
 /** A value, as the exit that gives it to a caller. */
@@ -22,20 +23,20 @@ export interface Remembered {
 }
 
 /** What is known about one key: a value, the failure to look up a newer one, or both. */
-export class Entry {
+export class Entry implements Links<Entry> {
   stored: Stored | undefined
   remembered: Remembered | undefined
   /** The neighbours in the order of the last use. */
-  older: Entry | undefined
-  newer: Entry | undefined
+  previous: Entry | undefined
+  next: Entry | undefined
 
   constructor(readonly key: unknown) {}
 }
 
 export class Entries {
   private readonly byKey = new KeyMap<unknown, Entry>()
-  private oldest: Entry | undefined
-  private newest: Entry | undefined
+  /** In the order of the last use, oldest first. */
+  private readonly order = new Linked<Entry>()
 
   constructor(private readonly capacity: number) {}
 
@@ -49,45 +50,26 @@ export class Entries {
 
   /** Makes an entry the one used last. */
   use(entry: Entry): void {
-    if (entry === this.newest) return
-    this.unlink(entry)
-    this.append(entry)
+    this.order.moveToEnd(entry)
   }
 
   /** A new entry for a key that has none, and the one that made room for it. */
   add(key: unknown): { readonly entry: Entry; readonly evicted: Entry | undefined } {
-    const evicted = this.size < this.capacity ? undefined : this.oldest
+    const evicted = this.size < this.capacity ? undefined : this.order.first
     if (evicted !== undefined) this.remove(evicted)
     const entry = new Entry(key)
     this.byKey.set(key, entry)
-    this.append(entry)
+    this.order.append(entry)
     return { entry, evicted }
   }
 
   remove(entry: Entry): void {
     this.byKey.delete(entry.key)
-    this.unlink(entry)
+    this.order.remove(entry)
   }
 
   clear(): void {
     this.byKey.clear()
-    this.oldest = this.newest = undefined
-  }
-
-  private append(entry: Entry): void {
-    entry.older = this.newest
-    entry.newer = undefined
-    if (this.newest === undefined) this.oldest = entry
-    else this.newest.newer = entry
-    this.newest = entry
-  }
-
-  private unlink(entry: Entry): void {
-    const { newer, older } = entry
-    if (older === undefined) this.oldest = newer
-    else older.newer = newer
-    if (newer === undefined) this.newest = older
-    else newer.older = older
-    entry.older = entry.newer = undefined
+    this.order.clear()
   }
 }

@@ -558,6 +558,11 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
     return Circuit.settle(this.parts.config, this.cell.current, now).circuit.state !== "closed"
   }
 
+  /** A failure among the calls that its rules look at. */
+  hasEvidence(now: number): boolean {
+    return Circuit.hasEvidence(this.parts.config, this.cell.current, now)
+  }
+
   // ---------------------------------------------------------------------------------------------------------- steering
 
   /** A step asked for by hand, from the states in which it means something. What has become due comes before it. */
