@@ -368,7 +368,10 @@ export interface Settings {
   readonly trip?: Trip.Trip | undefined
   /** How long the circuit stays open. Default: 10 seconds. */
   readonly openFor?: Duration.DurationInput | undefined
-  /** The longest that the circuit stays open. Default: none for a duration or a schedule, 5 minutes when it is computed. */
+  /**
+   * The longest that the circuit stays open. Default: none for a duration or a schedule, 5 minutes for what a hint or a
+   * function asks for.
+   */
   readonly maxOpenFor?: Duration.DurationInput | undefined
   readonly halfOpen?: HalfOpenOptions | undefined
 }
@@ -399,7 +402,10 @@ export interface Options extends Omit<Settings, "openFor">, Listeners {
   /**
    * How long the circuit stays open: a duration; a schedule, whose delays are taken one after the other with every
    * reopening and from the start once the circuit has stayed closed for as long as it had been open; or a function of what
-   * opened it, so that a `Retry-After` can decide. Default: 10 seconds.
+   * opened it. Default: 10 seconds.
+   *
+   * When what failed says when to come back (a condition's `retryAfter`, the rejection of a policy inside), a duration or a schedule
+   * is the least: the circuit stays open until then, but no longer than `maxOpenFor`. A function decides alone.
    *
    * A function is asked whenever an opening is due, also when a breaker is only looked at, so it should answer the same
    * each time. One that throws or returns no duration leaves the default, and a warning in the log.

@@ -1,6 +1,8 @@
+import { HttpClient, HttpClientResponse } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Duration, Effect, Exit, Fiber, Logger, Random, Schedule, TestClock } from "effect"
-import { CircuitBreaker, FailureCondition, Trip } from "effect-resilience"
+import { Backoff, CircuitBreaker, FailureCondition, Trip } from "effect-resilience"
+import { HttpResilience } from "effect-resilience/http"
 
 type Breaker = CircuitBreaker.CircuitBreaker
 
@@ -333,4 +335,111 @@ describe("openFor as a function", () => {
       assert.deepStrictEqual(yield* breaker.remainingDelay, Duration.seconds(7))
     })
   )
+})
+
+describe("a hint", () => {
+  const exponential = Backoff.exponential({ base: "10 seconds", max: "1 minute" })
+  const openFors: ReadonlyArray<readonly [name: string, options: CircuitBreaker.Options]> = [
+    ["a duration", { openFor: "10 seconds" }],
+    ["the default", {}],
+    ["a schedule", { openFor: exponential }],
+    ["a duration with a maximum", { openFor: "10 seconds", maxOpenFor: "20 seconds" }],
+    ["a schedule with a maximum", { openFor: exponential, maxOpenFor: "20 seconds" }]
+  ]
+  const hints = [0, -1, 1, "9 seconds", "15 seconds", "1 minute", "1 hour", "365 days", Infinity] as const
+  for (const [name, options] of openFors) {
+    it.effect(`makes an opening longer up to the maximum and never shorter: ${name}`, () =>
+      Effect.gen(function* () {
+        for (const hint of hints) {
+          const breaker = yield* make(options)
+          const millis = typeof hint === "number" ? Math.max(0, hint) : Duration.toMillis(hint)
+          const max = options.maxOpenFor === undefined ? 300_000 : 20_000
+          yield* Effect.exit(breaker.protectWhen<never, "down">({ retryAfter: () => hint })(down))
+          const expected = Math.max(10_000, Math.min(millis, max))
+          assert.deepInclude(yield* breaker.snapshot, { state: "open", openedFor: expected }, String(hint))
+          yield* TestClock.adjust(expected - 1)
+          assert.strictEqual(yield* breaker.state, "open")
+          yield* TestClock.adjust(1)
+          assert.strictEqual(yield* breaker.protect(up), "up")
+        }
+      })
+    )
+  }
+
+  it.effect("of zero does not stop a schedule from growing", () =>
+    Effect.gen(function* () {
+      const breaker = yield* make({ openFor: exponential })
+      const call = breaker.protectWhen<never, "down">({ retryAfter: () => 0 })(down)
+      const openedFor: Array<number> = []
+      for (let opening = 0; opening < 5; opening++) {
+        yield* Effect.exit(call)
+        openedFor.push((yield* breaker.snapshot).openedFor)
+        yield* TestClock.adjust(openedFor[opening])
+      }
+      assert.deepStrictEqual(openedFor, [10_000, 20_000, 40_000, 60_000, 60_000])
+    })
+  )
+
+  it.effect("may be the rejection of a policy inside, and an outcome recorded by hand", () =>
+    Effect.gen(function* () {
+      const inner = yield* make({ openFor: "30 seconds" })
+      yield* Effect.exit(inner.protect(down))
+      const outer = yield* make({ openFor: "10 seconds" })
+      yield* Effect.exit(outer.protect(inner.protect(up)))
+      assert.strictEqual((yield* outer.snapshot).openedFor, 30_000)
+      const byHand = yield* make({ openFor: "10 seconds" })
+      const outcome = FailureCondition.failureAfter("20 seconds")
+      yield* Effect.scoped(Effect.flatMap(byHand.acquire, (permit) => byHand.record(permit, outcome)))
+      assert.strictEqual((yield* byHand.snapshot).openedFor, 20_000)
+    })
+  )
+})
+
+describe("Retry-After over HTTP", () => {
+  const options: ReadonlyArray<readonly [name: string, options: HttpResilience.CircuitBreakerOptions]> = [
+    ["by default", {}],
+    ["with a duration", { openFor: "10 seconds" }],
+    ["with a schedule", { openFor: Backoff.exponential({ base: "10 seconds" }) }]
+  ]
+  const fields = {
+    "0": 10_000,
+    "1": 10_000,
+    "30": 30_000,
+    "31536000": 300_000,
+    "Thu, 01 Jan 1970 00:00:00 GMT": 10_000,
+    "Sun, 06 Nov 1994 08:49:37 GMT": 300_000
+  }
+  for (const [name, own] of options) {
+    for (const [field, expected] of Object.entries(fields)) {
+      it.effect(`opens the circuit for at least what is configured: ${name}, ${field}`, () =>
+        Effect.gen(function* () {
+          const keyed = yield* CircuitBreaker.keyed({
+            options: { trip: Trip.consecutive(3), ...own }
+          }) as Effect.Effect<CircuitBreaker.KeyedCircuitBreaker>
+          for (const part of [
+            HttpResilience.circuitBreaker({ trip: Trip.consecutive(3), ...own }),
+            HttpResilience.circuitBreaker(keyed)
+          ]) {
+            let sent = 0
+            const client = HttpClient.make((request) =>
+              Effect.sync(() => {
+                sent++
+                const response = new Response(null, { status: 503, headers: { "retry-after": field } })
+                return HttpClientResponse.fromWeb(request, response)
+              })
+            ).pipe(part as HttpResilience.Part<CircuitBreaker.CircuitOpen>)
+            const call: Effect.Effect<unknown> = Effect.exit(client.get("http://partner.example/"))
+            yield* Effect.replicateEffect(call, 200)
+            assert.strictEqual(sent, 3)
+            yield* TestClock.adjust(expected - 1)
+            yield* call
+            assert.strictEqual(sent, 3)
+            yield* TestClock.adjust(1)
+            yield* call
+            assert.strictEqual(sent, 4)
+          }
+        })
+      )
+    }
+  }
 })

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Clock, Effect, FastCheck, Fiber, ParseResult, Schedule, Schema } from "effect"
-import { CircuitBreaker, Trip } from "effect-resilience"
+import { Clock, Effect, Exit, FastCheck, Fiber, ParseResult, Schedule, Schema } from "effect"
+import { CircuitBreaker, Policy, Trip } from "effect-resilience"
 import { runs } from "./support/runs.js"
 
 type Breaker = CircuitBreaker.CircuitBreaker
@@ -338,6 +338,83 @@ describe("a breaker that starts from a snapshot", () => {
       const initial: Snapshot = yield* Effect.flatMap(make({}), (breaker) => breaker.snapshot)
       const breaker = yield* make({ name: "other", initial })
       assert.strictEqual((yield* breaker.snapshot).name, "other")
+    })
+  )
+})
+
+describe("an initial that is no snapshot", () => {
+  const refused = (initial: unknown, option: string) =>
+    Effect.gen(function* () {
+      const options = { initial: initial as Snapshot }
+      for (const construct of [
+        make(options),
+        CircuitBreaker.keyed({ options }),
+        Effect.provide(CircuitBreaker.protect(up), CircuitBreaker.layer(options))
+      ]) {
+        const defect = yield* Effect.flip(Effect.sandbox(construct as Effect.Effect<unknown, unknown>))
+        assert.strictEqual(defect._tag, "Die", option)
+        const error = defect._tag === "Die" ? defect.defect : undefined
+        assert.instanceOf(error, Policy.InvalidOption)
+        assert.strictEqual(error.option, option)
+        const value: unknown = option === "initial" ? initial : Reflect.get(Object(initial), option.slice(8))
+        assert.isTrue(Object.is(error.value, value))
+      }
+    })
+
+  const snapshot = Effect.flatMap(make({}), (breaker) => breaker.snapshot)
+
+  for (const initial of [null, 0, "", "{}", true, [], () => {}, Symbol("snapshot"), 1n]) {
+    it.effect(`is refused as a whole: ${String(initial)} (${typeof initial})`, () =>
+      refused(initial, "initial")
+    )
+  }
+
+  it.effect("is refused by its first field when it is an empty object", () => refused({}, "initial.name"))
+
+  const text = [null, undefined, 0, {}, []]
+  const number = [undefined, Number.NaN, "1", {}, [], true, 1n]
+  const count = [...number, null, -1, 0.5, Infinity]
+  const wrong: { readonly [Field in keyof Snapshot]: ReadonlyArray<unknown> } = {
+    name: text,
+    state: [...text, "", "Open", "halfOpen", "toString", "__proto__"],
+    since: [...number, null, Infinity, new Date(0)],
+    takenAt: [...number, null, -Infinity],
+    remainingDelay: [...number, -1],
+    generation: count,
+    successes: count,
+    failures: count,
+    failureRate: [...number, null, -0.1, 1.1],
+    consecutiveFailures: count,
+    rejected: count,
+    reopenings: count,
+    openedFor: [...number, -1],
+    rules: [undefined, null, {}, "", [null], [{}], [1]],
+    memory: [
+      ...[undefined, null, {}, "", [null], [{}], [{ rule: 1 }]],
+      [{ rule: "consecutive(3)", run: -1 }],
+      [{ rule: "consecutive(3)", run: Number.NaN }],
+      [{ rule: "failures(2 of 3)", calls: "012" }],
+      [{ rule: "failures(2 of 3)", calls: 101 }],
+      [{ rule: "failures(2 within 1000ms)", buckets: [[1]] }],
+      [{ rule: "failures(2 within 1000ms)", buckets: [[1, 2]] }],
+      [{ rule: "failures(2 within 1000ms)", buckets: [[1, -1]] }],
+      [{ rule: "failures(2 within 1000ms)", buckets: {} }]
+    ]
+  }
+  for (const [field, values] of Object.entries(wrong)) {
+    it.effect(`is refused by the field that is wrong: ${field}`, () =>
+      Effect.gen(function* () {
+        const right = yield* snapshot
+        for (const value of values) yield* refused({ ...right, [field]: value }, `initial.${field}`)
+      })
+    )
+  }
+
+  it.effect("is not one whose endless times have become null in JSON", () =>
+    Effect.gen(function* () {
+      const initial = JSON.parse(JSON.stringify({ ...(yield* snapshot), openedFor: Infinity })) as Snapshot
+      assert.isNull(initial.openedFor)
+      assert.isTrue(Exit.isSuccess(yield* Effect.exit(make({ initial }))))
     })
   )
 })

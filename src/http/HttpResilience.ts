@@ -364,8 +364,8 @@ export interface CircuitBreakerUse extends KeyOptions {
  *
  * **Time line**
  *
- * That of `CircuitBreaker`. The `Retry-After` of a 503 that opens the circuit decides how long it stays open, up to
- * `maxOpenFor` (5 minutes), unless `openFor` says something else. A request that is interrupted counts for nothing.
+ * That of `CircuitBreaker`. The `Retry-After` of a 503 that opens the circuit keeps it open for longer than `openFor`, up to
+ * `maxOpenFor` (5 minutes), and never for less. A request that is interrupted counts for nothing.
  *
  * **Adds** `CircuitOpen`, and the requirement of a tag and of the listeners.
  *

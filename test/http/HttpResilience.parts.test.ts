@@ -153,13 +153,13 @@ describe("HttpResilience.circuitBreaker", () => {
     })
   )
 
-  it.effect("stays open as the Retry-After says without any option", () =>
+  it.effect("stays open as a Retry-After says that is longer than the default", () =>
     Effect.gen(function* () {
-      const { client } = scripted(status(503, { "retry-after": "7" }))
+      const { client } = scripted(status(503, { "retry-after": "70" }))
       const resilient = HttpResilience.circuitBreaker(opensAtOnce)(client)
       yield* resilient.execute(get)
       const error = yield* Effect.flip(resilient.execute(get))
-      expect(error).toMatchObject({ _tag: "CircuitOpen", retryAfter: Duration.seconds(7) })
+      expect(error).toMatchObject({ _tag: "CircuitOpen", retryAfter: Duration.seconds(70) })
     })
   )
 

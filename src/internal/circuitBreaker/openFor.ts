@@ -27,7 +27,7 @@ export interface OpenFor {
 
 const defaultOpenFor = Duration.seconds(10)
 const defaultMillis = Duration.toMillis(defaultOpenFor)
-const defaultMaxComputed = Duration.minutes(5)
+const defaultMaxMillis = Duration.toMillis(Duration.minutes(5))
 
 /** Checks the options that say how long the circuit stays open. */
 export const make = (
@@ -35,10 +35,8 @@ export const make = (
   { initial, maxOpenFor, openFor = defaultOpenFor }: CircuitBreaker.Options
 ): OpenFor => {
   const max = maxOpenFor === undefined ? undefined : optionMillis(policy, "maxOpenFor", maxOpenFor)
-  if (Schedule.isSchedule(openFor)) return new Scheduled(openFor, max ?? Infinity, initial?.reopenings ?? 0)
-  if (typeof openFor === "function") {
-    return new Computed(openFor, max ?? Duration.toMillis(defaultMaxComputed))
-  }
+  if (Schedule.isSchedule(openFor)) return new Scheduled(openFor, max, initial?.reopenings ?? 0)
+  if (typeof openFor === "function") return new Computed(openFor, max ?? defaultMaxMillis)
   const millis = optionMillis(policy, "openFor", openFor)
   if (max !== undefined && millis > max) {
     throw new InvalidOption(
@@ -48,16 +46,23 @@ export const make = (
       `at most "maxOpenFor" (${Duration.format(Duration.millis(max))})`
     )
   }
-  return new Fixed(millis)
+  return new Fixed(millis, max)
 }
+
+/** A hint makes an opening longer and never shorter: "come back at once" from a server that fails is no reason to stay closed. */
+const withHint = (millis: number, { retryAfter }: Opening, max = defaultMaxMillis): number =>
+  retryAfter === undefined ? millis : Math.max(millis, Math.min(retryAfter, max))
 
 class Fixed implements OpenFor {
   readonly stale = false
   readonly setting: Duration.Duration
-  constructor(private readonly duration: number) {
+  constructor(
+    private readonly duration: number,
+    private readonly max: number | undefined
+  ) {
     this.setting = Duration.millis(duration)
   }
-  millis = () => this.duration
+  millis = (opening: Opening) => withHint(this.duration, opening, this.max)
   used = () => {}
   prepare = () => Effect.void
   takeProblem = () => undefined
@@ -125,7 +130,7 @@ class Scheduled implements OpenFor {
 
   constructor(
     private readonly schedule: Schedule.Schedule<unknown, unknown, unknown>,
-    private readonly max: number,
+    private readonly max: number | undefined,
     reopenings: number
   ) {
     this.ready = { fresh: undefined, current: undefined, behind: Math.min(reopenings, maxReplayed) }
@@ -135,9 +140,10 @@ class Scheduled implements OpenFor {
     return this.ready.fresh === undefined || this.ready.behind > 0
   }
 
-  millis = ({ reopenings }: Opening): number => {
+  millis = (opening: Opening): number => {
     const { current, fresh } = this.ready
-    return Math.min((reopenings === 0 ? fresh : (current ?? fresh))?.delay ?? defaultMillis, this.max)
+    const delay = (opening.reopenings === 0 ? fresh : (current ?? fresh))?.delay ?? defaultMillis
+    return withHint(Math.min(delay, this.max ?? Infinity), opening, this.max)
   }
 
   used = (reopenings: number): void => {

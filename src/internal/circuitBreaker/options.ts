@@ -8,6 +8,7 @@ import type * as Policy from "../../Policy.js"
 import { optionMillis } from "../duration.js"
 import { nameOf } from "../policy.js"
 import * as OpenFor from "./openFor.js"
+import { checkSnapshot } from "./snapshot.js"
 
 export const constructorName = "CircuitBreaker.make"
 
@@ -32,6 +33,7 @@ const defaultMaxWait = Duration.seconds(30)
 /** Checks the options. Throws an `InvalidOption` for the first bad one. */
 export const configure = (options: CircuitBreaker.Options, defaultName: string): Configured => {
   const name = nameOf(constructorName, defaultName, options.name)
+  if (options.initial !== undefined) checkSnapshot(constructorName, options.initial)
   const openFor = OpenFor.make(constructorName, options)
   const halfOpen = options.halfOpen ?? {}
   const successes = halfOpen.successes ?? 1

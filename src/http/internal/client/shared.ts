@@ -1,6 +1,5 @@
 /** The policies that requests share: circuit breakers, bulkheads and rate limiters, one for all or one for each key. */
 import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
-import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
 import * as Bulkhead from "../../../Bulkhead.js"
@@ -37,9 +36,8 @@ type Breakers = CircuitBreaker.KeyedCircuitBreaker | CircuitBreaker.Operations<u
 
 export const circuitBreaker = <P extends Part.Any>(options: HttpResilience.CircuitBreakerOptions): P => {
   const { capacity, condition, idleTimeToLive, key, whenFull, ...own } = options
-  const each: CircuitBreaker.Options = { ...own, openFor: own.openFor ?? asAsked }
-  const { name, settings } = configureBreaker(each, kinds.breaker)
-  const breakers = onceChecked(CircuitBreaker.keyed({ options: each, capacity, idleTimeToLive, whenFull }))
+  const { name, settings } = configureBreaker(own, kinds.breaker)
+  const breakers = onceChecked(CircuitBreaker.keyed({ options: own, capacity, idleTimeToLive, whenFull }))
   return breaking({ kind: kinds.breaker, name, settings }, breakers, condition, key)
 }
 
@@ -67,8 +65,6 @@ const breaking = <P extends Part.Any>(
     )
   )
 }
-
-const asAsked = ({ retryAfter }: CircuitBreaker.Opening): Duration.DurationInput => retryAfter ?? "10 seconds"
 
 // ------------------------------------------------------------------------------------------- bulkhead and rate limiter
 
