@@ -218,6 +218,11 @@ export interface Settings {
   readonly maxQueued?: number | undefined
   /** How long a call may wait in line. Only with `maxQueued`. Default: as long as it takes. */
   readonly maxWait?: Duration.DurationInput | undefined
+  /**
+   * By which share `retryAfter` of a rejection is longer at the most than what is estimated, at random, so that not all come
+   * back at the same time: from 0 to 10. Default: 0.5. With 0 it is the estimate.
+   */
+  readonly retryAfterJitter?: number | undefined
 }
 
 /**

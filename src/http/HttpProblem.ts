@@ -23,6 +23,7 @@ import { respondable, slot } from "../internal/respondable.js"
 import type { RateLimitExceeded } from "../RateLimiter.js"
 import type { TimeoutExceeded } from "../Timeout.js"
 import * as HttpFields from "./HttpFields.js"
+import { spread } from "./internal/protection/spread.js"
 import type { RequestBodyTimeout, ServerDraining } from "./internal/protection/errors.js"
 
 // ------------------------------------------------------------------------------------------------------------- models
@@ -68,6 +69,12 @@ export interface Options {
   readonly quota?: HttpFields.Quota | undefined
   /** Whether `RateLimit` and `RateLimit-Policy` are sent. Default: `true`. */
   readonly fields?: boolean | undefined
+  /**
+   * How many whole seconds `Retry-After` of a full bulkhead says more than is estimated. The middlewares and {@link respond}
+   * draw it, from 0 to 2, unless the bulkhead has a `retryAfterJitter` of 0; so not all come back in the same second. What
+   * `retryAfter` says stays as it is. Default: 0.
+   */
+  readonly extraSeconds?: number | undefined
 }
 
 /**
@@ -225,7 +232,10 @@ const retryAfterMillis = (error: PolicyError, options: Options): number | undefi
   if (error._tag === "RequestBodyTimeout") return undefined
   const known = error._tag === "TimeoutExceeded" ? undefined : error.retryAfter
   const wait = known ?? options.retryAfter
-  return (wait === undefined ? undefined : runtimeMillis(wait)) ?? defaultRetryAfter
+  const millis = (wait === undefined ? undefined : runtimeMillis(wait)) ?? defaultRetryAfter
+  if (error._tag !== "BulkheadFull" || (known === undefined && options.retryAfter !== undefined))
+    return millis
+  return Math.max(1, Math.ceil(millis / 1000)) * 1000 + (options.extraSeconds ?? 0) * 1000
 }
 
 /** What the error alone knows to be left: nothing, when it is about a single permit. */
@@ -320,7 +330,7 @@ export const respond = (
   error: PolicyError,
   options: Options = {}
 ): Effect.Effect<HttpServerResponse.HttpServerResponse> =>
-  Effect.flatMap(CurrentMapping, (mapping) => mapping(error, options))
+  Effect.flatMap(CurrentMapping, (mapping) => spread(error, options, (spread) => mapping(error, spread)))
 
 /** What the errors of policies answer by themselves. */
 slot.answer = (error) => (isPolicyError(error) ? respond(error) : Effect.die(error))

@@ -36,6 +36,7 @@ export class PermitQueue {
   private taken = 0
   private grants = 0
   private length = 0
+  private asked = 0
   private entered = 0
   /** Those who have a place and are not ready yet. The others are in the list. */
   private readonly preparing = new Set<Waiter>()
@@ -65,6 +66,11 @@ export class PermitQueue {
     return this.length
   }
 
+  /** How many permits those who wait in line ask for. */
+  get wanted(): number {
+    return this.asked
+  }
+
   /** Takes permits at once, or not at all when too few are free or somebody who is ready is waiting already. */
   tryTake(permits: number): boolean {
     if (this.head !== undefined || this.taken + permits > this.total) return false
@@ -88,6 +94,7 @@ export class PermitQueue {
       resume: undefined
     }
     this.length += 1
+    this.asked += permits
     if (isReady) this.link(waiter)
     else this.preparing.add(waiter)
     return waiter
@@ -196,6 +203,7 @@ export class PermitQueue {
       waiter.previous = waiter.next = undefined
     }
     this.length -= 1
+    this.asked -= waiter.permits
     waiter.ended = ended
     waiter.resume?.(ended)
   }

@@ -88,6 +88,7 @@ describe("a group of an HttpApi", () => {
       const places = yield* Bulkhead.make({
         permits: 1,
         maxQueued: 1,
+        retryAfterJitter: 0,
         onQueued: () => Deferred.succeed(queued, undefined)
       })
       const { client, entered, left, url } = yield* server(HttpProtection.bulkhead(places).enter)

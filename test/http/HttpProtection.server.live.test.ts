@@ -97,6 +97,7 @@ for (const [name, position] of Object.entries(positions)) {
         const places = yield* Bulkhead.make({
           permits: 1,
           maxQueued: 1,
+          retryAfterJitter: 0,
           onQueued: () => Deferred.succeed(queued, undefined)
         })
         const { entered, left, routes } = yield* routesFor

@@ -1,6 +1,6 @@
 import { HttpApp, HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Deferred, Effect, Fiber, Layer, Option, TestClock } from "effect"
+import { Context, Deferred, Effect, Fiber, Layer, Option, Random, TestClock } from "effect"
 import { Bulkhead, CircuitBreaker, Policy, RateLimiter, Trip } from "effect-resilience"
 import { HttpProblem, HttpProtection } from "effect-resilience/http"
 
@@ -162,6 +162,33 @@ describe("a middleware", () => {
       yield* Deferred.succeed(gate, undefined)
       assert.deepStrictEqual(yield* Fiber.join(all), [200, 200, 200, 200])
     })
+  )
+
+  it.effect(
+    "tells those whom a full bulkhead turns away to come back in different seconds, around the estimate",
+    () =>
+      Effect.gen(function* () {
+        const seconds = (settings: Partial<Bulkhead.Settings>, retryAfter?: "2 seconds") =>
+          Effect.gen(function* () {
+            const bulkhead = yield* Bulkhead.make({ permits: 1, ...settings })
+            const places = HttpProtection.bulkhead(bulkhead, { retryAfter })
+            const unknown = yield* forked(statusOf(places(hangs)))
+            const before = yield* Effect.replicateEffect(limits(places(ok)), 60)
+            yield* Fiber.interrupt(unknown)
+            const call = yield* forked(statusOf(places(Effect.zipRight(Effect.sleep("3500 millis"), ok))))
+            yield* TestClock.adjust("3500 millis")
+            yield* Fiber.join(call)
+            yield* forked(statusOf(places(hangs)))
+            const after = yield* Effect.replicateEffect(limits(places(ok)), 60)
+            return [before, after].map((all) => [...new Set(all.map(({ retryAfter }) => retryAfter))].sort())
+          }).pipe(Effect.withRandom(Random.make("seconds")))
+        const learned = (yield* seconds({ retryAfterJitter: 0.01 }))[1]
+        assert.isAbove(learned.length, 1)
+        assert.deepStrictEqual((yield* seconds({}))[0], ["1", "2", "3"])
+        assert.deepStrictEqual((yield* seconds({}, "2 seconds"))[0], ["2"])
+        assert.strictEqual((yield* seconds({ retryAfterJitter: 0 }))[0].join(), "1")
+        assert.strictEqual((yield* seconds({ retryAfterJitter: 0 }))[1].length, 1)
+      })
   )
 
   it.effect("has the services of the program and the request of the moment for its listeners", () =>

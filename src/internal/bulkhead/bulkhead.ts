@@ -8,10 +8,12 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Random from "effect/Random"
 import type * as RuntimeFlags from "effect/RuntimeFlags"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import type * as Bulkhead from "../../Bulkhead.js"
+import * as Held from "../../core/held.js"
 import { integer } from "../../core/options.js"
 import type * as FailureCondition from "../../FailureCondition.js"
 import * as Policy from "../../Policy.js"
@@ -109,20 +111,20 @@ interface Call {
   readonly restore: Restore
   /** Only there when somebody listens. */
   readonly listening: Listening | undefined
+  /** Only there when somebody wants to know how long the call takes. */
+  readonly clock: Clock.Clock | undefined
   readonly fiber: AnyFiber | undefined
   /** The call while it runs, for calls of the same bulkhead that it makes. */
   inside: Inside | undefined
 }
 
-/** What listeners need of a call: the fiber that they are started from, and the time. */
+/** What listeners are started from. */
 interface Listening {
   readonly fiber: AnyFiber
   readonly flags: RuntimeFlags.RuntimeFlags
-  readonly clock: Clock.Clock
 }
 
-const now = ({ listening }: Call): number =>
-  listening === undefined ? 0 : Time.monotonicMillis(listening.clock)
+const now = ({ clock }: Call): number => (clock === undefined ? 0 : Time.monotonicMillis(clock))
 
 const begin = ({ listening }: Call, told: Told): Listeners.Rest | undefined =>
   listening && Listeners.begin(listening.fiber, listening.flags, told)
@@ -141,6 +143,9 @@ export class Limit implements Bulkhead.Bulkhead, Member<Bulkhead.Snapshot> {
   private readonly listening: boolean
   private rejected = 0
   private lastRejection: BulkheadFull | undefined
+  /** How long calls hold their permits, and after how many more calls that is measured again. */
+  private held: number | undefined
+  private unmeasured = 0
   private successes = 0
   private failures = 0
 
@@ -228,15 +233,23 @@ export class Limit implements Bulkhead.Bulkhead, Member<Bulkhead.Snapshot> {
         classify,
         restore,
         listening,
+        clock: fiber && (listening !== undefined || this.measures()) ? Time.clockOf(fiber) : undefined,
         fiber,
         inside: undefined
       })
       return this.listening
         ? Effect.withFiberRuntime((fiber, { runtimeFlags }) =>
-            use(call(fiber, { fiber, flags: runtimeFlags, clock: Time.clockOf(fiber) }))
+            use(call(fiber, { fiber, flags: runtimeFlags }))
           )
         : use(call(runningFiber(), undefined))
     })
+  }
+
+  /** One call in so many is measured, so that the others do not read the clock; and the next one after a rejection. */
+  private measures(): boolean {
+    if (this.unmeasured-- > 0) return false
+    this.unmeasured = measuredOneIn - 1
+    return true
   }
 
   /** Takes the permits for a call, at once or from the line, or turns it away. */
@@ -276,13 +289,31 @@ export class Limit implements Bulkhead.Bulkhead, Member<Bulkhead.Snapshot> {
     reason: BulkheadFull["reason"]
   ): Effect.Effect<never, BulkheadFull> {
     this.rejected += 1
-    const error = this.rejection(reason, permits)
+    this.unmeasured = 0
+    const { retryAfterJitter } = this.parts
     const { onRejected } = this.parts.listeners
-    return after(onRejected && restore(this.tell(onRejected, error)), Exit.fail(error))
+    const rejected = (draw: number): Effect.Effect<never, BulkheadFull> => {
+      const error = this.rejection(reason, permits, this.retryAfter(permits, draw))
+      return after(onRejected && restore(this.tell(onRejected, error)), Exit.fail(error))
+    }
+    return this.held === undefined || retryAfterJitter === 0
+      ? rejected(0)
+      : Effect.flatMap(Random.next, rejected)
+  }
+
+  /** In milliseconds. */
+  private retryAfter(requested: number, draw: number): number | undefined {
+    const { permits, wanted } = this.queue
+    if (this.held === undefined || requested > permits) return undefined
+    return Held.wait(this.held, wanted + requested, permits, this.parts.retryAfterJitter, draw)
   }
 
   /** Making the error is most of what turning a call away costs, so calls that are turned away alike get the same one. */
-  private rejection(reason: BulkheadFull["reason"], requested: number): BulkheadFull {
+  private rejection(
+    reason: BulkheadFull["reason"],
+    requested: number,
+    millis: number | undefined
+  ): BulkheadFull {
     const { permits, queued } = this.queue
     const last = this.lastRejection
     if (
@@ -290,21 +321,22 @@ export class Limit implements Bulkhead.Bulkhead, Member<Bulkhead.Snapshot> {
       last.reason === reason &&
       last.requested === requested &&
       last.permits === permits &&
-      last.queued === queued
+      last.queued === queued &&
+      (last.retryAfter && Duration.toMillis(last.retryAfter)) === millis
     ) {
       return last
     }
-    const { name } = this
+    const { name, retryAfterJitter: jitter } = this.parts
+    const retryAfter = millis === undefined ? undefined : Duration.millis(millis)
     return (this.lastRejection = rejectedBy(
       this,
-      withoutStack(
-        () => new BulkheadFull({ name, reason, permits, requested, queued, retryAfter: undefined })
-      )
+      withoutStack(() => new BulkheadFull({ name, reason, permits, requested, queued, retryAfter, jitter }))
     ))
   }
 
   /** Takes the permits of a call back, before anybody is told and whatever the condition does, and counts its outcome. */
   private settle(call: Call, exit: Exit.Exit<unknown, unknown>, startedAt: number): Told {
+    if (call.clock !== undefined) this.held = Held.mean(this.held, now(call) - startedAt)
     this.queue.give(call.permits)
     const outcome = call.classify(exit)
     const { onFailure, onSuccess } = this.parts.listeners
@@ -367,5 +399,8 @@ export class Limit implements Bulkhead.Bulkhead, Member<Bulkhead.Snapshot> {
     failures: this.failures
   }))
 }
+
+/** How many calls there are for each one that is measured when nobody is turned away. */
+const measuredOneIn = 64
 
 const byDefault: Classify = Condition.compile<unknown, unknown>(undefined, { defect: true }).classify

@@ -25,8 +25,14 @@ export class BulkheadFull extends Data.TaggedError("BulkheadFull")<{
   readonly requested: number
   /** How many calls are waiting in line. */
   readonly queued: number
-  /** Always `undefined`: a bulkhead does not know how long the calls take that hold its permits. */
+  /**
+   * About how long until there are permits for this call: an estimate from how long permits were held lately and from who
+   * is in line, made longer at random by `retryAfterJitter`. `undefined` before a call has ended, and when more permits were
+   * asked for than there are.
+   */
   readonly retryAfter: Duration.Duration | undefined
+  /** The `retryAfterJitter` of the bulkhead. None when it is missing. */
+  readonly jitter?: number | undefined
 }> {
   /** @since 0.1.0 */
   get [Policy.RejectionTypeId](): Policy.RejectionTypeId {

@@ -1,7 +1,7 @@
 /** The options of a bulkhead: checked, and completed with defaults. */
 import * as Duration from "effect/Duration"
 import type * as Bulkhead from "../../Bulkhead.js"
-import { integer, InvalidOption } from "../../core/options.js"
+import { finite, integer, InvalidOption } from "../../core/options.js"
 import type * as Policy from "../../Policy.js"
 import { optionMillis } from "../duration.js"
 import { nameOf } from "../policy.js"
@@ -15,6 +15,7 @@ export interface Configured {
   readonly maxQueued: number
   /** In milliseconds. */
   readonly maxWait: number
+  readonly retryAfterJitter: number
   /** The settings as a policy shows them. */
   readonly settings: Policy.Settings
 }
@@ -36,6 +37,14 @@ export const configure = (options: Bulkhead.Settings, defaultName: string): Conf
       'left out when nobody may wait ("maxQueued" is 0)'
     )
   }
+  const retryAfterJitter = finite(constructorName, "retryAfterJitter", options.retryAfterJitter ?? 0.5, 0, 10)
   const shown = maxWait === Infinity ? undefined : Duration.millis(maxWait)
-  return { name, permits, maxQueued, maxWait, settings: { permits, maxQueued, maxWait: shown } }
+  return {
+    name,
+    permits,
+    maxQueued,
+    maxWait,
+    retryAfterJitter,
+    settings: { permits, maxQueued, maxWait: shown }
+  }
 }

@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
 import { optionMillis } from "../../../internal/duration.js"
 import * as HttpProblem from "../../HttpProblem.js"
+import { spread } from "./spread.js"
 import { closeAfter, isStarved, withoutBody } from "./incoming.js"
 
 /** How one middleware answers, as its user gives it. */
@@ -46,13 +47,16 @@ export const answering = (constructorName: string, { respond, retryAfter }: Answ
   const mapping = respond ?? HttpProblem.respond
   return (error, options) =>
     Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>
-      Effect.flatMap(mapping(error, { ...always, ...options }), (response) => {
-        // A timeout is no rejection: the request was taken on, and did not work out. But a client that does not send its
-        // body is not the fault of what would have worked on it.
-        if (error._tag !== "TimeoutExceeded" || isStarved(request)) {
-          turnedAway.set(behind(request), response.status)
+      Effect.flatMap(
+        spread(error, { ...always, ...options }, (spread) => mapping(error, spread)),
+        (response) => {
+          // A timeout is no rejection: the request was taken on, and did not work out. But a client that does not send its
+          // body is not the fault of what would have worked on it.
+          if (error._tag !== "TimeoutExceeded" || isStarved(request)) {
+            turnedAway.set(behind(request), response.status)
+          }
+          return endsConnection(error) ? closeAfter(request, response) : withoutBody(request, response)
         }
-        return endsConnection(error) ? closeAfter(request, response) : withoutBody(request, response)
-      })
+      )
     )
 }
