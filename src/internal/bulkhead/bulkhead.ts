@@ -17,6 +17,7 @@ import * as Held from "../../core/held.js"
 import { integer } from "../../core/options.js"
 import type * as FailureCondition from "../../FailureCondition.js"
 import * as Policy from "../../Policy.js"
+import * as Beside from "../beside.js"
 import { Broadcast } from "../broadcast.js"
 import * as Condition from "../condition.js"
 import { withoutSpan } from "../context.js"
@@ -112,7 +113,7 @@ interface Call {
   /** Only there when somebody listens. */
   readonly listening: Listening | undefined
   /** Only there when somebody wants to know how long the call takes. */
-  readonly clock: Clock.Clock | undefined
+  clock: Clock.Clock | undefined
   readonly fiber: AnyFiber | undefined
   /** The call while it runs, for calls of the same bulkhead that it makes. */
   inside: Inside | undefined
@@ -126,8 +127,8 @@ interface Listening {
 
 const now = ({ clock }: Call): number => (clock === undefined ? 0 : Time.monotonicMillis(clock))
 
-const begin = ({ listening }: Call, told: Told): Listeners.Rest | undefined =>
-  listening && Listeners.begin(listening.fiber, listening.flags, told)
+const begin = ({ listening }: Call, told: Told): Beside.Rest | undefined =>
+  listening && Beside.begin(listening.fiber, listening.flags, told)
 
 const since = (call: Call, startedAt: number): Duration.Duration => Duration.millis(now(call) - startedAt)
 
@@ -213,11 +214,11 @@ export class Limit implements Bulkhead.Bulkhead, Member<Bulkhead.Snapshot> {
     call: Call,
     exit: Exit.Exit<unknown, unknown>,
     startedAt: number,
-    rest: Listeners.Rest | undefined
+    rest: Beside.Rest | undefined
   ): Body {
     if (call.inside !== undefined) call.inside.over = true
     const settled = this.settle(call, exit, startedAt)
-    const told = both(Listeners.finish(rest, call.restore), settled && call.restore(settled))
+    const told = both(Beside.finish(rest, call.restore), settled && call.restore(settled))
     return told === undefined ? exit : after(told, exit)
   }
 
@@ -233,7 +234,7 @@ export class Limit implements Bulkhead.Bulkhead, Member<Bulkhead.Snapshot> {
         classify,
         restore,
         listening,
-        clock: fiber && (listening !== undefined || this.measures()) ? Time.clockOf(fiber) : undefined,
+        clock: listening && Time.clockOf(listening.fiber),
         fiber,
         inside: undefined
       })
@@ -245,11 +246,16 @@ export class Limit implements Bulkhead.Bulkhead, Member<Bulkhead.Snapshot> {
     })
   }
 
-  /** One call in so many is measured, so that the others do not read the clock; and the next one after a rejection. */
-  private measures(): boolean {
-    if (this.unmeasured-- > 0) return false
-    this.unmeasured = measuredOneIn - 1
-    return true
+  /**
+   * When a call begins, as far as somebody wants to know. One in so many is measured, so that the others do not read the
+   * clock, and the next one after a rejection.
+   */
+  private begins(call: Call): number {
+    if (this.unmeasured-- <= 0) {
+      this.unmeasured = measuredOneIn - 1
+      call.clock ??= call.fiber && Time.clockOf(call.fiber)
+    }
+    return now(call)
   }
 
   /** Takes the permits for a call, at once or from the line, or turns it away. */
@@ -259,7 +265,7 @@ export class Limit implements Bulkhead.Bulkhead, Member<Bulkhead.Snapshot> {
   ): Effect.Effect<A, E | BulkheadFull, R> {
     const { permits } = call
     const calledAt = now(call)
-    if (this.queue.tryTake(permits)) return use(0, calledAt)
+    if (this.queue.tryTake(permits)) return use(0, this.begins(call))
     const { onQueued } = this.parts.listeners
     const waiter = this.queue.enter(permits, onQueued === undefined)
     if (waiter === undefined) return this.reject(call, "full")
@@ -270,35 +276,36 @@ export class Limit implements Bulkhead.Bulkhead, Member<Bulkhead.Snapshot> {
       this.queue.wait(waiter, this.parts.maxWait, rest),
       (waited): Effect.Effect<A, E | BulkheadFull, R> => {
         if (waited !== "granted") return this.reject(call, waited)
-        const startedAt = now(call)
+        const startedAt = this.begins(call)
         return use(startedAt - calledAt, startedAt)
       }
     )
   }
 
   /** Tells that a call is about to run. What takes its time is done while it runs: a permit is not held for it. */
-  private admitted(call: Call, waited: number): Listeners.Rest | undefined {
+  private admitted(call: Call, waited: number): Beside.Rest | undefined {
     const { onAdmitted } = this.parts.listeners
     if (onAdmitted === undefined) return undefined
     const event = { name: this.name, permits: call.permits, waited: Duration.millis(waited) }
     return begin(call, this.tell(onAdmitted, event))
   }
 
-  private reject(
-    { permits, restore }: Call,
-    reason: BulkheadFull["reason"]
-  ): Effect.Effect<never, BulkheadFull> {
+  private reject(call: Call, reason: BulkheadFull["reason"]): Effect.Effect<never, BulkheadFull> {
     this.rejected += 1
     this.unmeasured = 0
-    const { retryAfterJitter } = this.parts
+    return this.held === undefined || this.parts.retryAfterJitter === 0
+      ? this.rejectAfter(call, reason, 0)
+      : Effect.flatMap(Random.next, (draw) => this.rejectAfter(call, reason, draw))
+  }
+
+  private rejectAfter(
+    { permits, restore }: Call,
+    reason: BulkheadFull["reason"],
+    draw: number
+  ): Effect.Effect<never, BulkheadFull> {
+    const error = this.rejection(reason, permits, this.retryAfter(permits, draw))
     const { onRejected } = this.parts.listeners
-    const rejected = (draw: number): Effect.Effect<never, BulkheadFull> => {
-      const error = this.rejection(reason, permits, this.retryAfter(permits, draw))
-      return after(onRejected && restore(this.tell(onRejected, error)), Exit.fail(error))
-    }
-    return this.held === undefined || retryAfterJitter === 0
-      ? rejected(0)
-      : Effect.flatMap(Random.next, rejected)
+    return after(onRejected && restore(this.tell(onRejected, error)), Exit.fail(error))
   }
 
   /** In milliseconds. */

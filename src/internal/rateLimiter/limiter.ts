@@ -8,14 +8,17 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
+import type * as FiberStatus from "effect/FiberStatus"
 import type * as Stream from "effect/Stream"
 import * as Rate from "../../core/rateLimit.js"
 import type * as FailureCondition from "../../FailureCondition.js"
 import * as Policy from "../../Policy.js"
 import type * as RateLimiter from "../../RateLimiter.js"
+import * as Beside from "../beside.js"
 import { Broadcast } from "../broadcast.js"
 import { withoutSpan } from "../context.js"
 import * as Condition from "../condition.js"
+import type { AnyFiber } from "../frame.js"
 import { instances, type Member } from "../keyed.js"
 import * as Listeners from "../listeners.js"
 import { after, type Told } from "../listeners.js"
@@ -158,18 +161,27 @@ export class Limiter implements RateLimiter.RateLimiter, Member<RateLimiter.Snap
 
   /** Lets a call in at once, after a wait, or not at all. */
   private run<A, E, R>(call: Call<A, E, R>): Effect.Effect<A, E | RateLimitExceeded, R> {
-    return Effect.withFiberRuntime((fiber, { runtimeFlags }) => {
+    return Effect.withFiberRuntime((fiber, status) => {
       const clock = Time.clockOf(fiber)
       if (this.direct) {
         const now = this.now(clock)
         if (this.line.tryTake(call.cost, now)) return this.body(call, clock)
         if (this.maxWait === 0) return this.reject(call.cost, now)
       }
-      const begin = (told: Told) => Listeners.begin(fiber, runtimeFlags, told)
-      return Effect.uninterruptibleMask((restore) =>
-        Effect.suspend(() => this.enter(call, clock, restore, begin))
-      )
+      return this.runMasked(call, clock, fiber, status)
     })
+  }
+
+  private runMasked<A, E, R>(
+    call: Call<A, E, R>,
+    clock: Clock.Clock,
+    fiber: AnyFiber,
+    { runtimeFlags }: FiberStatus.Running
+  ): Effect.Effect<A, E | RateLimitExceeded, R> {
+    const begin = (told: Told) => Beside.begin(fiber, runtimeFlags, told)
+    return Effect.uninterruptibleMask((restore) =>
+      Effect.suspend(() => this.enter(call, clock, restore, begin))
+    )
   }
 
   /** Like {@link run}, with nothing that can come between being let in, or in line, and the beginning of the call. */
@@ -177,7 +189,7 @@ export class Limiter implements RateLimiter.RateLimiter, Member<RateLimiter.Snap
     call: Call<A, E, R>,
     clock: Clock.Clock,
     restore: Restore,
-    begin: (told: Told) => Listeners.Rest | undefined
+    begin: (told: Told) => Beside.Rest | undefined
   ): Effect.Effect<A, E | RateLimitExceeded, R> {
     const { line, maxWait } = this
     const { cost } = call
@@ -214,7 +226,7 @@ export class Limiter implements RateLimiter.RateLimiter, Member<RateLimiter.Snap
   private wait(
     place: Place,
     clock: Clock.Clock,
-    rest: Listeners.Rest | undefined
+    rest: Beside.Rest | undefined
   ): Effect.Effect<Permit | undefined> {
     const turn = Effect.suspend(() => {
       this.line.ready(place)
@@ -232,7 +244,7 @@ export class Limiter implements RateLimiter.RateLimiter, Member<RateLimiter.Snap
    * Waits until a listener has been told, but not for longer than the call may wait. Meanwhile nobody waits at the place, so
    * that the timer is for those behind; its turn comes all the same.
    */
-  private untilTold(place: Place, rest: Listeners.Rest, clock: Clock.Clock): Effect.Effect<void> {
+  private untilTold(place: Place, rest: Beside.Rest, clock: Clock.Clock): Effect.Effect<void> {
     return Effect.suspend(() => {
       const left = place.deadline - this.now(clock)
       if (rest.unsafePoll() !== null || left <= 0 || place.state === "rejected") {

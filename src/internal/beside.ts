@@ -1,0 +1,22 @@
+/** Listeners that are told beside a call, where what the call holds must not wait for them. */
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import type * as RuntimeFlags from "effect/RuntimeFlags"
+import { inherited } from "./inside.js"
+import type { Told } from "./listeners.js"
+import { type AnyFiber, startFiber } from "./timeout/fiber.js"
+
+/** What a listener has not done at once, while the call goes on. */
+export type Rest = Fiber.RuntimeFiber<void>
+
+/** Begins to tell, in a fiber beside the call's. `undefined` when nothing is left to wait for. */
+export const begin = (caller: AnyFiber, flags: RuntimeFlags.RuntimeFlags, told: Told): Rest | undefined => {
+  const rest = told && startFiber(caller, inherited(caller, Effect.interruptible(told)), flags, {})
+  return rest?.unsafePoll() === null ? rest : undefined
+}
+
+/** Waits for the rest, where interruption is masked. An interruption of the call is one of its listeners too. */
+export const finish = (
+  rest: Rest | undefined,
+  restore: <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+): Told => rest && Effect.onInterrupt(restore(Effect.asVoid(Fiber.await(rest))), () => Fiber.interrupt(rest))
