@@ -47,6 +47,7 @@ export {
   ActionNotSupported,
   PolicyAmbiguous,
   PolicyNotFound,
+  ReadingDenied,
   SteeringDenied
 } from "./internal/admin/errors.js"
 
@@ -213,6 +214,34 @@ export interface Asked {
 }
 
 /**
+ * What somebody wants to read.
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export interface AskedToRead {
+  readonly request: HttpServerRequest.HttpServerRequest
+  /** The name in the path, decoded, and `undefined` when all policies are asked for. */
+  readonly name: string | undefined
+  /** The kind that was asked for, and `undefined` when none was. */
+  readonly kind: names.Kind | undefined
+}
+
+/**
+ * Who may read the policies over HTTP.
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export interface Reading {
+  /**
+   * Whether it may be read. Only `true` is a yes; a hook that fails or dies is a no, with a warning in the log. It is asked
+   * before the answer says anything about the policies.
+   */
+  readonly authorize: (asked: AskedToRead) => Effect.Effect<boolean, unknown, unknown>
+}
+
+/**
  * How policies are steered over HTTP.
  *
  * @since 0.1.0
@@ -236,6 +265,13 @@ export interface Options {
    * are told apart by `?kind=`.
    */
   readonly policies: ReadonlyArray<Source>
+  /** Who may read. Default: everybody who reaches the routes. */
+  readonly reading?: Reading | undefined
+  /**
+   * How the instances of a keyed policy are named: `"plain"` by their keys, or `"hashed"` by hashes of them where a key is a user's
+   * name or address. A hash stays the same for as long as the routes live. Default: `"plain"`.
+   */
+  readonly keys?: "plain" | "hashed" | undefined
   /** How policies are steered. Default: not at all, every `POST` is answered with 403. */
   readonly steering?: Steering | undefined
 }
@@ -262,12 +298,22 @@ export type PoliciesContext<O> = O extends { readonly policies: ReadonlyArray<in
 type SourceContext<S> = S extends Effect.Effect<unknown, unknown, infer R> ? R : never
 
 /**
- * What the hook among the options requires beside what a request brings.
+ * What the hook for steering requires besides what a request brings.
  *
  * @since 0.1.0
  * @category options
  */
 export type SteeringContext<O> = O extends { readonly steering: infer S }
+  ? Exclude<Policy.ContextOf<S>, HttpRouter.HttpRouter.Provided>
+  : never
+
+/**
+ * What the hook for reading requires besides what a request brings.
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export type ReadingContext<O> = O extends { readonly reading: infer S }
   ? Exclude<Policy.ContextOf<S>, HttpRouter.HttpRouter.Provided>
   : never
 
@@ -285,7 +331,7 @@ export type SteeringContext<O> = O extends { readonly steering: infer S }
  * A name is percent-encoded in the path. The router has a longest name: 100 characters, unless `maxParamLength` in its
  * configuration says otherwise.
  *
- * **Adds** {@link PolicyNotFound} (404), {@link PolicyAmbiguous} (409), {@link SteeringDenied} (403) and
+ * **Adds** {@link ReadingDenied} (403), {@link PolicyNotFound} (404), {@link PolicyAmbiguous} (409), {@link SteeringDenied} (403) and
  * {@link ActionNotSupported} (409).
  *
  * @example
@@ -384,7 +430,7 @@ export const layer = <ApiId extends string, Groups extends HttpApiGroup.HttpApiG
   HttpApiGroup.ApiGroup<ApiId, "resilience">,
   never,
   | Exclude<PoliciesContext<O>, Scope.Scope>
-  | Exclude<SteeringContext<O>, ProvidedIn<Groups, ApiR>>
+  | Exclude<ReadingContext<O> | SteeringContext<O>, ProvidedIn<Groups, ApiR>>
   | HttpApiGroup.HttpApiGroup.MiddlewareWithName<Groups, "resilience">
 > =>
   Layer.unwrapScoped(
@@ -425,7 +471,7 @@ type ProvidedIn<Groups extends HttpApiGroup.HttpApiGroup.Any, ApiR> =
  */
 export const router = <O>(
   options: Checked<O, Options>
-): Effect.Effect<HttpRouter.HttpRouter, never, PoliciesContext<O> | SteeringContext<O>> =>
+): Effect.Effect<HttpRouter.HttpRouter, never, PoliciesContext<O> | ReadingContext<O> | SteeringContext<O>> =>
   Effect.flatMap(internal.make("HttpAdmin.router", options), (admin) => internal.routes(api, admin))
 
 /**
@@ -454,6 +500,7 @@ export const layerRouter = <O>(
   never,
   never,
   | Exclude<PoliciesContext<O>, Scope.Scope>
+  | ReadingContext<O>
   | SteeringContext<O>
   | HttpLayerRouter.HttpRouter
   | HttpPlatform.HttpPlatform

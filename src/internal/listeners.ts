@@ -10,6 +10,7 @@
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
+import { quoted } from "./quoted.js"
 
 export type Listener<Event, E = never, R = never> = (event: Event) => Effect.Effect<unknown, E, R>
 
@@ -43,7 +44,7 @@ export const notifyShared = <Event, R>(
       )
 
 const report = (policy: string, cause: Cause.Cause<unknown>): Effect.Effect<void> =>
-  Effect.logWarning(`a listener of "${policy}" failed`, cause)
+  Effect.logWarning(`a listener of ${quoted(policy)} failed`, cause)
 
 /** Telling whoever listens, or `undefined` when nobody does: then it costs nothing. */
 export type Told = Effect.Effect<void> | undefined

@@ -21,6 +21,7 @@ import { inherited } from "../inside.js"
 import * as Listeners from "../listeners.js"
 import { after, both, type Told } from "../listeners.js"
 import * as Time from "../time.js"
+import { quoted } from "../quoted.js"
 import { CacheClosed } from "./cacheClosed.js"
 import { CircularLookup } from "./circularLookup.js"
 import { Entries, type Entry, type Remembered, type Stored } from "./entries.js"
@@ -411,14 +412,14 @@ class StoreImpl implements Cache.Store<unknown, unknown, unknown> {
     } catch (thrown) {
       problem = thrown
     }
-    const message = `"${option}" of "${this.name}" gave no duration, so it counts as zero`
+    const message = `"${option}" of ${quoted(this.name)} gave no duration, so it counts as zero`
     return { millis: 0, told: Effect.logWarning(message, problem) }
   }
 
   /** Nobody waits for a refresh in the background, so that nobody would ever see its defect. */
   private reportDefect(exit: Exit.Exit<unknown, unknown>): Told {
     return Exit.isFailure(exit) && Condition.failedCause(exit.cause)?._tag === "Defect"
-      ? Effect.logWarning(`a refresh of "${this.name}" died`, exit.cause)
+      ? Effect.logWarning(`a refresh of ${quoted(this.name)} died`, exit.cause)
       : undefined
   }
 

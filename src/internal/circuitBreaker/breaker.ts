@@ -29,6 +29,7 @@ import { after, both, type Told } from "../listeners.js"
 import { withoutStack } from "../policy.js"
 import { isOwnRejection, rejectedBy } from "../rejectedBy.js"
 import * as Time from "../time.js"
+import { quoted } from "../quoted.js"
 import { CircuitOpen } from "./circuitOpen.js"
 import { type Configured, configure } from "./options.js"
 import { fromSnapshot, metricsOf, toSnapshot } from "./snapshot.js"
@@ -447,7 +448,10 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
     return problem === undefined
       ? told
       : both(
-          Effect.logWarning(`"openFor" of "${this.name}" gave no duration, so the default is used`, problem),
+          Effect.logWarning(
+            `"openFor" of ${quoted(this.name)} gave no duration, so the default is used`,
+            problem
+          ),
           told
         )
   }

@@ -9,6 +9,7 @@ import { InvalidOption } from "../../core/options.js"
 import type * as FailureCondition from "../../FailureCondition.js"
 import { optionMillis, runtimeMillis, shown } from "../duration.js"
 import { type ScheduleState, stepSchedule } from "../schedule.js"
+import { quoted } from "../quoted.js"
 
 export interface OpenFor {
   /** The milliseconds for an opening. Reads only, so that looking at a breaker changes nothing. */
@@ -167,7 +168,7 @@ class Scheduled implements OpenFor {
         Effect.catchAllDefect((defect) => {
           if (this.ready === before)
             this.ready = { ...before, fresh: before.fresh ?? lasting(before), behind: 0 }
-          return Effect.logWarning(`"openFor" of "${name}" failed, so its last delay is kept`, defect)
+          return Effect.logWarning(`"openFor" of ${quoted(name)} failed, so its last delay is kept`, defect)
         })
       )
     })

@@ -8,19 +8,31 @@ import type * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import { InvalidOption } from "../../../core/options.js"
+import { quoted } from "../../../internal/quoted.js"
 import type * as HttpAdmin from "../../HttpAdmin.js"
-import { ActionNotSupported, PolicyAmbiguous, PolicyNotFound, SteeringDenied } from "./errors.js"
+import {
+  ActionNotSupported,
+  PolicyAmbiguous,
+  PolicyNotFound,
+  ReadingDenied,
+  SteeringDenied
+} from "./errors.js"
 import type { group } from "./group.js"
 import type { Action, Kind } from "./names.js"
+import { hashing } from "./keys.js"
 import { places, type Shown } from "./sources.js"
 
 /** The policies, and what may be done with them. */
 export interface Admin {
-  readonly list: Effect.Effect<ReadonlyArray<HttpAdmin.Entry>>
+  readonly list: (
+    request: HttpServerRequest.HttpServerRequest
+  ) => Effect.Effect<ReadonlyArray<HttpAdmin.Entry>, ReadingDenied>
   readonly get: (
+    request: HttpServerRequest.HttpServerRequest,
     name: string,
     kind: Kind | undefined
-  ) => Effect.Effect<HttpAdmin.Entry, PolicyNotFound | PolicyAmbiguous>
+  ) => Effect.Effect<HttpAdmin.Entry, ReadingDenied | PolicyNotFound | PolicyAmbiguous>
   readonly steer: (
     request: HttpServerRequest.HttpServerRequest,
     name: string,
@@ -32,8 +44,17 @@ export interface Admin {
 /** Finds the policies. What they and the hook require is taken from the context, and stands in the public types. */
 export const make = (policy: string, options: HttpAdmin.Options): Effect.Effect<Admin> => {
   const made: Effect.Effect<Admin, never, unknown> = Effect.gen(function* () {
-    const { policies, steering } = options
-    const known = yield* places(policy, policies)
+    const { keys = "plain", policies, reading, steering } = options
+    if (keys !== "plain" && keys !== "hashed") {
+      throw new InvalidOption(policy, "keys", keys, '"plain" or "hashed"')
+    }
+    const known = yield* places(policy, policies, keys === "hashed" ? yield* hashing : undefined)
+    const readable = (asked: HttpAdmin.AskedToRead): Effect.Effect<void, ReadingDenied> =>
+      reading === undefined
+        ? Effect.void
+        : Effect.flatMap(authorized(reading, asked, "reading"), (isAllowed) =>
+            isAllowed ? Effect.void : new ReadingDenied()
+          )
 
     const find = (name: string, kind: Kind | undefined): Effect.Effect<ReadonlyArray<Shown>> =>
       Effect.map(
@@ -42,13 +63,20 @@ export const make = (policy: string, options: HttpAdmin.Options): Effect.Effect<
       )
 
     return {
-      list: Effect.flatMap(
-        Effect.forEach(known, (place) => place.list),
-        (found) => Effect.forEach(found.flat(), (shown) => shown.entry)
-      ),
-      get: (name, kind) =>
-        Effect.flatMap(find(name, kind), (found) =>
-          Effect.flatMap(theOne(found, name, kind), (shown) => shown.entry)
+      list: (request) =>
+        Effect.zipRight(
+          readable({ request, name: undefined, kind: undefined }),
+          Effect.flatMap(
+            Effect.forEach(known, (place) => place.list),
+            (found) => Effect.forEach(found.flat(), (shown) => shown.entry)
+          )
+        ),
+      get: (request, name, kind) =>
+        Effect.zipRight(
+          readable({ request, name, kind }),
+          Effect.flatMap(find(name, kind), (found) =>
+            Effect.flatMap(theOne(found, name, kind), (shown) => shown.entry)
+          )
         ),
       steer: (request, name, kind, action) =>
         Effect.gen(function* () {
@@ -57,7 +85,7 @@ export const make = (policy: string, options: HttpAdmin.Options): Effect.Effect<
           const found = yield* find(name, kind)
           const asked = { request, name, kind: found.length === 1 ? found[0]?.kind : kind, action }
           // Asked before anything is said about the policy: whoever may not steer does not learn what there is.
-          if (!(yield* authorized(steering, asked))) return yield* denied("unauthorized")
+          if (!(yield* authorized(steering, asked, `"${action}"`))) return yield* denied("unauthorized")
           // Looked for again: the instance of a key may have been forgotten, and made anew, while the hook was asked.
           const shown = yield* theOne(yield* find(name, asked.kind), name, kind)
           const act = shown.actions[action]
@@ -89,7 +117,13 @@ const theOne = (
  * What a hook says, where whatever is not a yes is a no. What it requires is there: a handler runs with the context in which it
  * was made and with that of the request, and the public types ask for the first.
  */
-const authorized = ({ authorize }: HttpAdmin.Steering, asked: HttpAdmin.Asked): Effect.Effect<boolean> =>
+const authorized = <Asked extends HttpAdmin.AskedToRead>(
+  {
+    authorize
+  }: { readonly authorize?: ((asked: Asked) => Effect.Effect<boolean, unknown, unknown>) | undefined },
+  asked: Asked,
+  what: string
+): Effect.Effect<boolean> =>
   authorize === undefined
     ? Effect.succeed(false)
     : Effect.catchAllCause(
@@ -100,7 +134,7 @@ const authorized = ({ authorize }: HttpAdmin.Steering, asked: HttpAdmin.Asked): 
         (cause) =>
           Effect.as(
             Effect.logWarning(
-              `"${asked.action}" of "${asked.name}" is denied because its authorization did not succeed`,
+              `${what} of ${asked.name === undefined ? "all policies" : quoted(asked.name)} is denied because its authorization did not succeed`,
               cause
             ),
             false
@@ -114,8 +148,8 @@ export const handlers = <ApiId extends string>(
 ): Layer.Layer<HttpApiGroup.ApiGroup<ApiId, "resilience">> =>
   HttpApiBuilder.group(api, "resilience", (routes) =>
     routes
-      .handle("list", () => admin.list)
-      .handle("get", ({ path, urlParams }) => admin.get(path.name, urlParams.kind))
+      .handle("list", ({ request }) => admin.list(request))
+      .handle("get", ({ path, request, urlParams }) => admin.get(request, path.name, urlParams.kind))
       .handle("steer", ({ path, request, urlParams }) =>
         admin.steer(request, path.name, urlParams.kind, path.action)
       )

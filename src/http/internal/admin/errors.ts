@@ -1,6 +1,7 @@
 /** What an admin route answers when it does not do what it was asked for, each with its status and as a typed error of the client. */
 import * as HttpApiSchema from "@effect/platform/HttpApiSchema"
 import * as Schema from "effect/Schema"
+import { quoted } from "../../../internal/quoted.js"
 import { Action, Kind } from "./names.js"
 
 /**
@@ -17,7 +18,7 @@ export class PolicyNotFound extends Schema.TaggedError<PolicyNotFound>(
   HttpApiSchema.annotations({ status: 404, description: "No policy has this name" })
 ) {
   override get message(): string {
-    return `no ${this.kind ?? "policy"} is called "${this.name}"`
+    return `no ${this.kind ?? "policy"} is called ${quoted(this.name)}`
   }
 }
 
@@ -40,7 +41,7 @@ export class PolicyAmbiguous extends Schema.TaggedError<PolicyAmbiguous>(
   HttpApiSchema.annotations({ status: 409, description: "Several policies have this name" })
 ) {
   override get message(): string {
-    return `several policies are called "${this.name}": ${this.kinds.join(", ")}`
+    return `several policies are called ${quoted(this.name)}: ${this.kinds.join(", ")}`
   }
 }
 
@@ -60,8 +61,22 @@ export class SteeringDenied extends Schema.TaggedError<SteeringDenied>(
 ) {
   override get message(): string {
     return this.reason === "disabled"
-      ? `policies cannot be steered here, so "${this.action}" of "${this.name}" was not done`
-      : `"${this.action}" of "${this.name}" is not allowed`
+      ? `policies cannot be steered here, so "${this.action}" of ${quoted(this.name)} was not done`
+      : `"${this.action}" of ${quoted(this.name)} is not allowed`
+  }
+}
+
+/**
+ * The hook did not say that policies may be read. Status 403.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class ReadingDenied extends Schema.TaggedError<ReadingDenied>(
+  "effect-resilience/HttpAdmin/ReadingDenied"
+)("ReadingDenied", {}, HttpApiSchema.annotations({ status: 403, description: "Policies may not be read" })) {
+  override get message(): string {
+    return "policies may not be read"
   }
 }
 
@@ -85,6 +100,6 @@ export class ActionNotSupported extends Schema.TaggedError<ActionNotSupported>(
   HttpApiSchema.annotations({ status: 409, description: "The policy cannot do this" })
 ) {
   override get message(): string {
-    return `a ${this.kind} such as "${this.name}" has no "${this.action}"`
+    return `a ${this.kind} such as ${quoted(this.name)} has no "${this.action}"`
   }
 }

@@ -10,7 +10,13 @@ import {
   RateLimiterEntry,
   RetryBudgetEntry
 } from "./entries.js"
-import { ActionNotSupported, PolicyAmbiguous, PolicyNotFound, SteeringDenied } from "./errors.js"
+import {
+  ActionNotSupported,
+  PolicyAmbiguous,
+  PolicyNotFound,
+  ReadingDenied,
+  SteeringDenied
+} from "./errors.js"
 import { Action, Kind, PathName } from "./names.js"
 
 const AnyEntry = Schema.Union(
@@ -26,12 +32,13 @@ export const Entry: Schema.Schema<HttpAdmin.Entry, typeof AnyEntry.Encoded> = An
 const Which = Schema.Struct({ kind: Schema.optional(Kind) })
 
 export const group = HttpApiGroup.make("resilience")
-  .add(HttpApiEndpoint.get("list", "/resilience").addSuccess(Schema.Array(Entry)))
+  .add(HttpApiEndpoint.get("list", "/resilience").addSuccess(Schema.Array(Entry)).addError(ReadingDenied))
   .add(
     HttpApiEndpoint.get("get", "/resilience/:name")
       .setPath(Schema.Struct({ name: PathName }))
       .setUrlParams(Which)
       .addSuccess(Entry)
+      .addError(ReadingDenied)
       .addError(PolicyNotFound)
       .addError(PolicyAmbiguous)
   )

@@ -9,6 +9,7 @@ import { InvalidOption } from "../../../core/options.js"
 import * as RateLimiter from "../../../RateLimiter.js"
 import * as RetryBudget from "../../../RetryBudget.js"
 import type * as HttpAdmin from "../../HttpAdmin.js"
+import type { Hash } from "./keys.js"
 import type { Action, Kind } from "./names.js"
 
 type Actions = Partial<Record<Action, Effect.Effect<void>>>
@@ -30,7 +31,8 @@ export interface Place {
 /** The places of the given sources, or an `InvalidOption` where two are the same or one is none. */
 export const places = (
   policy: string,
-  sources: ReadonlyArray<HttpAdmin.Source>
+  sources: ReadonlyArray<HttpAdmin.Source>,
+  hash: Hash | undefined
 ): Effect.Effect<ReadonlyArray<Place>, never, unknown> =>
   Effect.gen(function* () {
     const seen = new Set<unknown>()
@@ -51,7 +53,7 @@ export const places = (
         })
       } else if (isKeyed(given)) {
         once(given, undefined, "given once")
-        found.push(keyed(given))
+        found.push(keyed(given, hash))
       } else {
         throw new InvalidOption(
           policy,
@@ -68,18 +70,32 @@ const isKeyed = (u: unknown): u is HttpAdmin.Keyed =>
   Predicate.hasProperty(u, "snapshots") && Predicate.hasProperty(u, "find")
 
 /** The instances of a keyed policy. Only their keys are known beforehand, so an instance is asked for its name. */
-const keyed = (policy: HttpAdmin.Keyed): Place => {
+const keyed = (policy: HttpAdmin.Keyed, hash: Hash | undefined): Place => {
   const ofKey = (key: string): Effect.Effect<ReadonlyArray<Shown>> =>
-    Effect.map(policy.find(key), (instance) => {
-      const shown = Option.isSome(instance) ? show(instance.value) : undefined
-      return shown === undefined ? [] : [shown]
+    Effect.flatMap(policy.find(key), (found) => {
+      if (Option.isNone(found)) return Effect.succeed([])
+      const instance = found.value
+      const name =
+        hash === undefined
+          ? Effect.succeed(instance.name)
+          : Effect.map(
+              hash(key),
+              (hashed) => `${instance.name.slice(0, instance.name.length - key.length)}${hashed}`
+            )
+      return Effect.map(name, (name) => {
+        const shown = show(instance, name)
+        return shown === undefined ? [] : [shown]
+      })
     })
   const ofKeys = (keys: Iterable<string>): Effect.Effect<ReadonlyArray<Shown>> =>
     Effect.map(Effect.forEach(keys, ofKey), (found) => found.flat())
+  const list = Effect.flatMap(policy.snapshots, (snapshots) => ofKeys(snapshots.keys()))
   return {
-    list: Effect.flatMap(policy.snapshots, (snapshots) => ofKeys(snapshots.keys())),
+    list,
     named: (name) =>
-      Effect.map(ofKeys(endings(name)), (found) => found.filter((shown) => shown.name === name))
+      Effect.map(hash === undefined ? ofKeys(endings(name)) : list, (found) =>
+        found.filter((shown) => shown.name === name)
+      )
   }
 }
 
@@ -88,12 +104,13 @@ const endings = (name: string): ReadonlyArray<string> =>
   Array.from(name.matchAll(/\//g), ({ index }) => name.slice(index + 1))
 
 /** What is shown of an instance, or `undefined` when it is none. */
-const show = (instance: unknown): Shown | undefined => {
+const show = (instance: unknown, name?: string): Shown | undefined => {
   if (isCircuitBreaker(instance)) {
     const { close, isolate, open, release, reset } = instance
     return shownAs(
       "circuit-breaker",
       instance,
+      name,
       { isolate, release, open, close, reset },
       (kind, snapshot) => ({
         kind,
@@ -104,7 +121,7 @@ const show = (instance: unknown): Shown | undefined => {
     )
   }
   if (isBulkhead(instance)) {
-    return shownAs("bulkhead", instance, {}, (kind, snapshot) => ({
+    return shownAs("bulkhead", instance, name, {}, (kind, snapshot) => ({
       kind,
       name: snapshot.name,
       state: snapshot.inUse < snapshot.permits && snapshot.queued === 0 ? "available" : "full",
@@ -112,7 +129,7 @@ const show = (instance: unknown): Shown | undefined => {
     }))
   }
   if (isRateLimiter(instance)) {
-    return shownAs("rate-limiter", instance, {}, (kind, snapshot) => ({
+    return shownAs("rate-limiter", instance, name, {}, (kind, snapshot) => ({
       kind,
       name: snapshot.name,
       state: snapshot.available > 0 ? "available" : "exhausted",
@@ -120,7 +137,7 @@ const show = (instance: unknown): Shown | undefined => {
     }))
   }
   if (isRetryBudget(instance)) {
-    return shownAs("retry-budget", instance, { reset: instance.reset }, (kind, snapshot) => ({
+    return shownAs("retry-budget", instance, name, { reset: instance.reset }, (kind, snapshot) => ({
       kind,
       name: snapshot.name,
       state: snapshot.exhausted ? "exhausted" : "available",
@@ -128,7 +145,7 @@ const show = (instance: unknown): Shown | undefined => {
     }))
   }
   if (isCache(instance)) {
-    return shownAs("cache", instance, {}, (kind, snapshot) => ({
+    return shownAs("cache", instance, name, {}, (kind, snapshot) => ({
       kind,
       name: snapshot.name,
       state: snapshot.size === 0 ? "empty" : "filled",
@@ -138,15 +155,16 @@ const show = (instance: unknown): Shown | undefined => {
   return undefined
 }
 
-const shownAs = <const K extends Kind, Snapshot>(
+const shownAs = <const K extends Kind, Snapshot extends { readonly name: string }>(
   kind: K,
   instance: { readonly name: string; readonly snapshot: Effect.Effect<Snapshot> },
+  name: string = instance.name,
   actions: Actions,
   entry: (kind: K, snapshot: Snapshot) => HttpAdmin.Entry
 ): Shown => ({
   kind,
-  name: instance.name,
-  entry: Effect.map(instance.snapshot, (snapshot) => entry(kind, snapshot)),
+  name,
+  entry: Effect.map(instance.snapshot, (snapshot) => entry(kind, { ...snapshot, name })),
   actions
 })
 

@@ -1,0 +1,19 @@
+/** Keys that are not to be read: an instance goes by a hash of its key. */
+import * as Effect from "effect/Effect"
+
+/** The name of a key that is shown in its place. */
+export type Hash = (key: string) => Effect.Effect<string>
+
+/**
+ * A hash with a secret of its own. Without one, an address or a user name would be found out by trying all of them. The secret
+ * is gone with the process.
+ */
+export const hashing: Effect.Effect<Hash> = Effect.map(
+  Effect.promise(() => crypto.subtle.generateKey({ name: "HMAC", hash: "SHA-256" }, false, ["sign"])),
+  (secret) => (key) =>
+    Effect.map(
+      Effect.promise(() => crypto.subtle.sign("HMAC", secret, new TextEncoder().encode(key))),
+      (signature) =>
+        Array.from(new Uint8Array(signature, 0, 8), (byte) => byte.toString(16).padStart(2, "0")).join("")
+    )
+)
