@@ -472,6 +472,8 @@ export interface KeyedOptions extends Policy.Bounds {
  * @category models
  */
 export interface KeyedRateLimiter extends Policy.Keyed<RateLimiter, Snapshot> {
+  /** The name that they have in common: that of the options, without a key. `"rate-limiter"` where the options are a function. */
+  readonly name: string
   /** {@link Operations.protect} of the limiter of a key. */
   readonly protect: (key: string) => Policy.Policy<RateLimitExceeded>
   /** {@link Operations.protectWhen} of the limiter of a key. */

@@ -485,3 +485,31 @@ export const GatewayTimeout: Schema.Schema<
       status: Schema.Literal(504)
     })
   ))()
+
+/**
+ * The body of the request did not arrive in time.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export interface RequestTimeout extends Problem<"RequestTimeout", "about:blank", 408> {}
+
+/**
+ * The problem of a request whose body did not arrive in time, to be declared as {@link QuotaExceeded} is.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const RequestTimeout: Schema.Schema<
+  RequestTimeout,
+  Omit<RequestTimeout, "_tag">
+> = /*#__PURE__*/ (() =>
+  declared(
+    "RequestTimeout",
+    408,
+    Schema.Struct({
+      type: Schema.Literal("about:blank"),
+      title: Schema.String,
+      status: Schema.Literal(408)
+    })
+  ))()

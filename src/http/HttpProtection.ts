@@ -149,7 +149,7 @@ export interface RateLimiterAnswering extends Answering {
  */
 export interface KeyedRateLimiterAnswering extends RateLimiterAnswering {
   readonly key: KeyOf
-  /** The name by which clients know all of them. Default: `"rate-limiter"`. */
+  /** The name by which clients know all of them. Default: that of the limiters, without a key. */
   readonly name?: string | undefined
 }
 
@@ -389,7 +389,7 @@ const makeRateLimiter = (
     if (key === undefined) {
       throw new InvalidOption(constructorName, "key", key, "a function of the request, for limiters by key")
     }
-    const name = nameOf(constructorName, kind, options.name)
+    const name = nameOf(constructorName, given.name, options.name)
     const limits = Gates.ofLimiters(name, Effect.succeed(given), key)
     const described: Policy.Described = { kind, name, settings: { key: "of the request" } }
     return gate(described, Gates.limited(limits, answering(constructorName, options), fieldsOf(options)))

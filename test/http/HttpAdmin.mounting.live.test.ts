@@ -147,8 +147,8 @@ describe("mounting", () => {
       Object.keys((get ?? post)?.responses ?? {})
     ])
     assert.deepStrictEqual(described, [
-      ["/ops/resilience", ["200", "400"]],
-      ["/ops/resilience/{name}", ["200", "400", "404", "409"]],
+      ["/ops/resilience", ["200", "400", "403"]],
+      ["/ops/resilience/{name}", ["200", "400", "403", "404", "409"]],
       ["/ops/resilience/{name}/{action}", ["200", "400", "403", "404", "409"]]
     ])
   })

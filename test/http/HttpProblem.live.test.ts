@@ -2,7 +2,7 @@ import { HttpApp, HttpRouter, HttpServerRespondable, HttpServerResponse } from "
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Duration, Effect, Equal, Exit, Layer, Schema } from "effect"
 import { Bulkhead, CircuitBreaker, Policy, RateLimiter, Timeout } from "effect-resilience"
-import { HttpProblem } from "effect-resilience/http"
+import { HttpDrain, HttpProblem, HttpProtection } from "effect-resilience/http"
 import { slot } from "../../src/internal/respondable.js"
 import { request, serving, told } from "./support/protectionServer.js"
 
@@ -47,6 +47,7 @@ const capacity = {
 }
 const unavailable = { type: "about:blank", title: "Service Unavailable", status: 503 }
 const gatewayTimeout = { type: "about:blank", title: "Gateway Timeout", status: 504 }
+const requestTimeout = { type: "about:blank", title: "Request Timeout", status: 408 }
 
 const problem = { "cache-control": "no-store", "content-type": "application/problem+json" }
 const nothing = { ratelimit: undefined, "ratelimit-policy": undefined }
@@ -77,6 +78,20 @@ const answers = {
     error: late,
     body: unavailable,
     told: { ...problem, ...nothing, status: 503, "retry-after": "1" }
+  },
+  ServerDraining: {
+    error: new HttpDrain.ServerDraining({ name: "secret drain", retryAfter: undefined }),
+    body: capacity,
+    told: { ...problem, ...nothing, status: 503, "retry-after": "1" }
+  },
+  RequestBodyTimeout: {
+    error: new HttpProtection.RequestBodyTimeout({
+      name: "secret body",
+      reason: "stalled",
+      limit: Duration.seconds(30)
+    }),
+    body: requestTimeout,
+    told: { ...problem, ...nothing, status: 408, "retry-after": undefined }
   }
 }
 
@@ -298,7 +313,8 @@ describe("the schemas of problems", () => {
     ["QuotaExceeded", HttpProblem.QuotaExceeded, quota],
     ["TemporaryReducedCapacity", HttpProblem.TemporaryReducedCapacity, capacity],
     ["ServiceUnavailable", HttpProblem.ServiceUnavailable, unavailable],
-    ["GatewayTimeout", HttpProblem.GatewayTimeout, gatewayTimeout]
+    ["GatewayTimeout", HttpProblem.GatewayTimeout, gatewayTimeout],
+    ["RequestTimeout", HttpProblem.RequestTimeout, requestTimeout]
   ] as const
 
   for (const [tag, schema, body] of cases) {

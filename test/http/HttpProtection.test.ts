@@ -483,6 +483,26 @@ describe("a rate limiter", () => {
     })
   )
 
+  it.effect("knows limiters by key from elsewhere by their name", () =>
+    Effect.gen(function* () {
+      const key: HttpProtection.KeyOf = () => "alice"
+      for (const [options, name] of [
+        [{ name: "users", rate: perSecond(1) }, "users"],
+        [{ rate: perSecond(1) }, "rate-limiter"],
+        [(key: string) => ({ name: `of ${key}`, rate: perSecond(1) }), "rate-limiter"]
+      ] as const) {
+        const limiters = yield* RateLimiter.keyed({ options })
+        const app = HttpProtection.rateLimiter(limiters, { key })(ok)
+        const expected = { ratelimit: `"${name}";r=0;t=1`, policy: `"${name}";q=1;w=1` }
+        assert.deepInclude(yield* limits(app), { status: 200, ...expected })
+        const { body, headers } = yield* answered(app)
+        assert.deepInclude(headers, { ratelimit: expected.ratelimit, "ratelimit-policy": expected.policy })
+        const text = body._tag === "Uint8Array" ? new TextDecoder().decode(body.body) : assert.fail(body._tag)
+        assert.deepStrictEqual(JSON.parse(text)["violated-policies"], [name])
+      }
+    })
+  )
+
   it.effect("says nothing of what keys share for which there is no room", () =>
     Effect.gen(function* () {
       const app = HttpProtection.rateLimiter({

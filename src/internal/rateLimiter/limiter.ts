@@ -74,7 +74,9 @@ export const keyed = (options: RateLimiter.KeyedOptions): Effect.Effect<RateLimi
           limiter === undefined ? self : apply(limiter)(self)
         )
       )
+    const each = options.options
     return {
+      name: (typeof each === "function" ? undefined : each.name) ?? kind,
       find: limiters.find,
       size: limiters.size,
       snapshots: limiters.snapshots,
