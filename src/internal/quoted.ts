@@ -5,11 +5,8 @@
 
 const longest = 200
 
-/**
- * What is no visible character of its own: controls, line and paragraph separators, marks of direction, characters without
- * width, variation selectors, tags, and halves of surrogate pairs.
- */
-const unsafe = /[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Cn}\u2028\u2029\u034f\u115f\u1160\u3164\ufe00-\ufe0f"\\]/gu
+/** Controls, separators of lines, marks of direction, characters without width, and halves of surrogate pairs. */
+const unsafe = /[\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}"\\]/gu
 
 const escaped = (char: string): string =>
   char === '"' || char === "\\" ? `\\${char}` : `\\u{${(char.codePointAt(0) ?? 0).toString(16)}}`

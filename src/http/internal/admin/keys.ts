@@ -1,6 +1,10 @@
 /** Keys that are not to be read: an instance goes by a hash of its key. */
 import * as Effect from "effect/Effect"
 
+// Of the host, and not of `Random`: a secret that a seed replays would be none.
+// eslint-disable-next-line no-restricted-globals
+const host = (): SubtleCrypto => crypto.subtle
+
 /** The name of a key that is shown in its place. */
 export type Hash = (key: string) => Effect.Effect<string>
 
@@ -9,10 +13,10 @@ export type Hash = (key: string) => Effect.Effect<string>
  * is gone with the process.
  */
 export const hashing: Effect.Effect<Hash> = Effect.map(
-  Effect.promise(() => crypto.subtle.generateKey({ name: "HMAC", hash: "SHA-256" }, false, ["sign"])),
+  Effect.promise(() => host().generateKey({ name: "HMAC", hash: "SHA-256" }, false, ["sign"])),
   (secret) => (key) =>
     Effect.map(
-      Effect.promise(() => crypto.subtle.sign("HMAC", secret, new TextEncoder().encode(key))),
+      Effect.promise(() => host().sign("HMAC", secret, new TextEncoder().encode(key))),
       (signature) =>
         Array.from(new Uint8Array(signature, 0, 8), (byte) => byte.toString(16).padStart(2, "0")).join("")
     )
