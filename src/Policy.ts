@@ -425,10 +425,8 @@ export const pipeline: {
   }
   const parts = policies.map(describedOf)
   const settings = { parts }
-  const composed = make(
-    { kind: "pipeline", name: "pipeline", settings },
-    compose(policies as ReadonlyArray<Apply>)
-  )
+  const described: Described = { kind: "pipeline", name: "pipeline", settings }
+  const composed = compose(policies as ReadonlyArray<Apply>, (apply) => make(described, apply))
   return Object.defineProperty(composed, "parts", { value: parts }) as never
 }
 
@@ -455,11 +453,16 @@ const describedOf = (policy: Described | ((self: never) => unknown)): Described 
 export const describe = (...policies: ReadonlyArray<Described | ((self: never) => unknown)>): string =>
   policies.flatMap((policy) => lines(describedOf(policy))).join("\n")
 
+/** A loop, because pipelines may be nested to any depth. */
 const lines = (described: Described): ReadonlyArray<string> => {
-  const { parts } = described.settings
-  return described.kind === "pipeline" && Array.isArray(parts) && parts.every(isDescribed)
-    ? [...parts].reverse().flatMap(lines)
-    : [describeOne(described)]
+  const result: Array<string> = []
+  const left = [described]
+  for (let next = left.pop(); next !== undefined; next = left.pop()) {
+    const { parts } = next.settings
+    if (next.kind === "pipeline" && Array.isArray(parts) && parts.every(isDescribed)) left.push(...parts)
+    else result.push(describeOne(next))
+  }
+  return result
 }
 
 const isDescribed = (part: unknown): part is Described =>

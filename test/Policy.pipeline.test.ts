@@ -4,7 +4,7 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import type { Cause } from "effect"
-import { Clock, Effect, Exit, FastCheck, Fiber, FiberId, Option, Random } from "effect"
+import { Clock, Effect, Exit, FastCheck, Fiber, FiberId, Option, Random, TestClock } from "effect"
 import {
   Backoff,
   Bulkhead,
@@ -388,4 +388,44 @@ describe("a pipeline with the breaker of a service", () => {
       assert.strictEqual(yield* call, "instead")
     }).pipe(Effect.provide(layer))
   )
+})
+
+describe("policies without number", () => {
+  const kinds: Record<string, Effect.Effect<() => Apply>> = {
+    timeouts: Effect.succeed(() => Timeout.timeout("1 minute")),
+    retries: Effect.succeed(() => Retry.retry({ times: 0 })),
+    fallbacks: Effect.succeed(() => Fallback.succeed("default")),
+    "calls of one breaker": Effect.map(
+      CircuitBreaker.make(),
+      ({ protect }) =>
+        () =>
+          protect
+    ),
+    breakers: Effect.succeed(() => Effect.runSync(CircuitBreaker.make()).protect),
+    bulkheads: Effect.succeed(() => Effect.runSync(Bulkhead.make({ permits: 1 })).protect)
+  }
+  for (const [kind, made] of Object.entries(kinds)) {
+    it.effect(`may be nested 2000 pipelines deep: ${kind}`, () =>
+      Effect.gen(function* () {
+        const make = yield* made
+        let pipeline = composed(make())
+        for (let depth = 1; depth < 2000; depth++) pipeline = composed(pipeline, make())
+        assert.strictEqual(Policy.describe(pipeline).split("\n").length, 2000)
+        const fiber = yield* Effect.fork(pipeline(Effect.succeed("done")))
+        yield* TestClock.adjust(1)
+        assert.strictEqual(yield* Fiber.join(fiber), "done")
+      })
+    )
+
+    it.effect(`may be piped 5000 deep: ${kind}`, () =>
+      Effect.gen(function* () {
+        const make = yield* made
+        let call: Body = Effect.succeed("done")
+        for (let depth = 0; depth < 5000; depth++) call = make()(call)
+        const fiber = yield* Effect.fork(call)
+        yield* TestClock.adjust(1)
+        assert.strictEqual(yield* Fiber.join(fiber), "done")
+      })
+    )
+  }
 })

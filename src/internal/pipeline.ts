@@ -13,13 +13,32 @@ import { hasMessages } from "./timeout/fiber.js"
 
 export type Apply = (self: Body) => Body
 
-/** One function that does what the policies do in a pipe. */
-export const compose = (policies: ReadonlyArray<Apply>): Apply => {
+const composition: unique symbol = /*#__PURE__*/ Symbol()
+
+/** What a pipeline is made of: policies that are not pipelines themselves. */
+interface Pipeline {
+  readonly [composition]?: ReadonlyArray<Apply>
+}
+
+const flattened = (policy: Apply & Pipeline): ReadonlyArray<Apply> => policy[composition] ?? [policy]
+
+/**
+ * Makes a pipeline of one function that does what the policies do in a pipe. Pipelines among them are taken apart, so that they
+ * share frames with their neighbours and may be nested to any depth.
+ */
+export const compose = <P extends object>(policies: ReadonlyArray<Apply>, make: (apply: Apply) => P): P => {
+  const all = policies.flatMap(flattened)
+  let compiled: Apply | undefined
+  const made = make((self) => (compiled ??= compile(all))(self))
+  return Object.defineProperty(made, composition, { value: all })
+}
+
+const compile = (policies: ReadonlyArray<Apply>): Apply => {
   const steps: Array<Apply> = []
   for (let next = 0; next < policies.length;) {
     const parts: Array<Part> = []
-    for (const policy of policies.slice(next)) {
-      const part = partOf(policy)
+    for (let at = next; at < policies.length; at++) {
+      const part = partOf(policies[at])
       if (part === undefined) break
       parts.push(part)
     }
@@ -43,7 +62,8 @@ class Frame {
     readonly policies: ReadonlyArray<Apply>,
     readonly parts: ReadonlyArray<Part>
   ) {
-    this.looksAtResults = parts.map((_, from) => parts.slice(from).some((part) => part.looksAtResults))
+    const last = parts.map((part) => part.looksAtResults).lastIndexOf(true)
+    this.looksAtResults = parts.map((_, from) => from <= last)
   }
 }
 
