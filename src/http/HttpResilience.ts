@@ -30,6 +30,7 @@ import * as internalPart from "./internal/client/part.js"
 import * as internalKey from "./internal/client/idempotencyKey.js"
 import * as Request from "./internal/client/request.js"
 import * as internalRetry from "./internal/client/retry.js"
+import * as internalRpc from "./internal/client/rpc.js"
 import * as internalSealed from "./internal/client/sealed.js"
 import * as Shared from "./internal/client/shared.js"
 import * as internalStandard from "./internal/client/standard.js"
@@ -901,6 +902,37 @@ export const standard: {
 export const sealed: <E, R>(
   client: HttpClient.HttpClient.With<E, R>
 ) => HttpClient.HttpClient.With<HttpClientError.HttpClientError, R> = internalSealed.sealed
+
+/**
+ * Makes of a part what `RpcClient.layerProtocolHttp` of `@effect/rpc` takes as its `transformClient`. That client parses every
+ * answer as one of its own: given the 503 of a server that is busy, or the page of a proxy, a call hangs or dies. Here every
+ * answer with a status that is not 2xx, or with a media type that is not the request's, makes the call fail.
+ *
+ * Calls fail with an `RpcClientError` whose `cause` is an `HttpClientError`: a `ResponseError` with status and headers, whose body has
+ * been let go, or a `RequestError` whose own `cause` is the rejection or timeout of a policy.
+ *
+ * RPCs are POST requests, so they are repeated only when they were certainly not sent. A group whose calls may all arrive
+ * twice says so with `retry: { idempotent: () => true }`.
+ *
+ * @example
+ * ```ts
+ * import { FetchHttpClient } from "@effect/platform"
+ * import { RpcClient, RpcSerialization } from "@effect/rpc"
+ * import { Layer } from "effect"
+ * import { HttpResilience } from "effect-resilience/http"
+ *
+ * const ProtocolLive = RpcClient.layerProtocolHttp({
+ *   url: "http://localhost:3000/rpc",
+ *   transformClient: HttpResilience.rpc(HttpResilience.standard())
+ * }).pipe(Layer.provide([RpcSerialization.layerNdjson, FetchHttpClient.layer]))
+ * ```
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const rpc: (
+  part: Part<unknown> | FallbackPart<unknown>
+) => <E, R>(client: HttpClient.HttpClient.With<E, R>) => HttpClient.HttpClient.With<E, R> = internalRpc.rpc
 
 /**
  * Makes the `HttpClient` of the context a {@link standard} one that is {@link sealed}: whatever asks for an `HttpClient` is
