@@ -37,39 +37,45 @@ const withLongRuns = (): Array<string> =>
 
 const live = ["test/**/*.live.test.ts", "examples/**/*.test.ts"]
 
-export default defineConfig(({ mode }) => ({
-  plugins: [docsAsTests()],
-  resolve: { alias },
-  test: {
-    // Loading Effect anew for every file would double the time, so files share a worker and its modules.
-    isolate: false,
-    // By default one processor is left alone, which on a machine with two makes the suite twice as long.
-    maxWorkers: "100%",
-    minWorkers: 1,
-    // Hardly anything takes a second by itself; this is for a machine that has other things to do.
-    testTimeout: mode === "long" ? 300_000 : 30_000,
-    env: { LONG: mode === "long" ? "1" : "0" },
-    setupFiles: ["test/support/setup.ts"],
-    diff: { contextLines: 2 },
-    projects: [
-      {
-        extends: true,
-        test: {
-          name: "pure",
-          pool: "threads",
-          include: mode === "long" ? withLongRuns() : ["test/**/*.test.ts", "docs/testing.md"],
-          exclude: live
+export default defineConfig(({ mode }) => {
+  // Given to each project, because what a project extends is read again without the mode.
+  const isLong = mode === "long"
+  const inMode = isLong ? { env: { LONG: "1" }, testTimeout: 300_000 } : {}
+  return {
+    plugins: [docsAsTests()],
+    resolve: { alias },
+    test: {
+      // Loading Effect anew for every file would double the time, so files share a worker and its modules.
+      isolate: false,
+      // By default one processor is left alone, which on a machine with two makes the suite twice as long.
+      maxWorkers: "100%",
+      minWorkers: 1,
+      // Hardly anything takes a second by itself; this is for a machine that has other things to do.
+      testTimeout: 60_000,
+      setupFiles: ["test/support/setup.ts"],
+      diff: { contextLines: 2 },
+      projects: [
+        {
+          extends: true,
+          test: {
+            ...inMode,
+            name: "pure",
+            pool: "threads",
+            include: isLong ? withLongRuns() : ["test/**/*.test.ts", "docs/testing.md"],
+            exclude: live
+          }
+        },
+        // Projects without isolation run side by side only in pools of different kinds.
+        {
+          extends: true,
+          test: {
+            ...inMode,
+            name: "live",
+            pool: "forks",
+            include: isLong ? withLongRuns().filter((file) => file.endsWith(".live.test.ts")) : live
+          }
         }
-      },
-      // Projects without isolation run side by side only in pools of different kinds.
-      {
-        extends: true,
-        test: {
-          name: "live",
-          pool: "forks",
-          include: mode === "long" ? withLongRuns().filter((file) => file.endsWith(".live.test.ts")) : live
-        }
-      }
-    ]
+      ]
+    }
   }
-}))
+})

@@ -83,7 +83,7 @@ const getAs = (key: string, url: string) =>
 const circuitOf = (gateway: string, upstream: string) =>
   `${gateway}/resilience/${encodeURIComponent(`upstream/${upstream}`)}`
 
-describe.concurrent("the gateway", { timeout: 20_000 }, () => {
+describe.concurrent("the gateway", () => {
   it.scopedLive("passes on the method, the path, the query and the body", () =>
     Effect.gen(function* () {
       const { url } = yield* start()

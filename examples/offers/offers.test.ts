@@ -31,9 +31,8 @@ const start = (openFor = "15 seconds", failures = "3") =>
 
 const isHalfOpen = (circuit: unknown): boolean => JSON.stringify(circuit).includes("half-open")
 
-// Circuits that are open for seconds leave little of the usual five on a busy machine.
-describe.concurrent("offers", { timeout: 20_000 }, () => {
-  it.scopedLive("are hot while the partner has some", () =>
+describe.concurrent("offers", () => {
+  it.scoped("are hot while the partner has some", () =>
     Effect.gen(function* () {
       const { circuit, offer } = yield* start()
       assert.match(yield* offer, /^Hot offer \d\d:\d\d$/)
@@ -41,7 +40,7 @@ describe.concurrent("offers", { timeout: 20_000 }, () => {
     }).pipe(Effect.provide(live))
   )
 
-  it.scopedLive("are cold when the partner fails, and hot again when it does not", () =>
+  it.scoped("are cold when the partner fails, and hot again when it does not", () =>
     Effect.gen(function* () {
       const { circuit, offer, switchPartner } = yield* start()
       yield* switchPartner("500")
@@ -53,7 +52,7 @@ describe.concurrent("offers", { timeout: 20_000 }, () => {
     }).pipe(Effect.provide(live))
   )
 
-  it.scopedLive("are cold without a call to the partner after three failures", () =>
+  it.scoped("are cold without a call to the partner after three failures", () =>
     Effect.gen(function* () {
       const { circuit, offer, received, switchPartner } = yield* start()
       yield* switchPartner("500")

@@ -32,9 +32,13 @@ export const get = (url: string) => send(HttpClientRequest.get(url))
 export const put = (url: string, body: string) =>
   send(HttpClientRequest.put(url).pipe(HttpClientRequest.bodyText(body)))
 
-/** Asks again and again until the answer is the one that is waited for, for ten seconds at the most. */
+/** Asks again and again until the answer is the one that is waited for. The time is real, also where a test has a `TestClock`. */
 export const until = <A, E, R>(self: Effect.Effect<A, E, R>, wanted: (value: A) => boolean) =>
-  Effect.delay(self, "20 millis").pipe(Effect.repeat({ until: wanted }), Effect.timeout("10 seconds"))
+  Effect.delay(self, "20 millis").pipe(
+    Effect.repeat({ until: wanted }),
+    Effect.timeout("30 seconds"),
+    Effect.withClock(Clock.make())
+  )
 
 export interface LogLine {
   readonly level: string

@@ -312,7 +312,7 @@ const deepFreeze = <A>(value: A): A => {
 }
 
 describe("a circuit and its model", () => {
-  it("agree on every history", { timeout: 60_000 }, () => {
+  it("agree on every history", () => {
     FastCheck.assert(
       FastCheck.property(settings, start, history, (settings, start, history) => {
         const bench = new Bench(settings, start)
@@ -830,45 +830,41 @@ describe("a circuit that is recalled", () => {
   const clocks = FastCheck.constantFrom(0, 133_200, -133_200_000)
   const elapsed = FastCheck.constantFrom(0, 1, 9.5, 10, 25, 99, 100, 101, 400, 1e6)
 
-  it(
-    "behaves like the one it was, left alone for as long, but for the probes under way",
-    { timeout: 60_000 },
-    () => {
-      FastCheck.assert(
-        FastCheck.property(
-          settings,
-          start,
-          history,
-          elapsed,
-          clocks,
-          (settings, start, history, elapsed, shift) => {
-            const bench = new Bench(settings, start)
-            for (const command of history) bench.run(command)
-            const { config, now } = bench
-            const original = new Story(config, now)
-            original.circuit = bench.circuit
-            const other = recall(original, elapsed, now + elapsed + shift)
-            const { read } = original
-            original.circuit = read.state === "half-open" ? { ...read, probes: [] } : read
-            original.wait(elapsed)
-            const compare = () => {
-              const { since, ...view } = viewOf(config, other.circuit, other.now)
-              same({ ...view, since: since - shift }, viewOf(config, original.circuit, original.now))
+  it("behaves like the one it was, left alone for as long, but for the probes under way", () => {
+    FastCheck.assert(
+      FastCheck.property(
+        settings,
+        start,
+        history,
+        elapsed,
+        clocks,
+        (settings, start, history, elapsed, shift) => {
+          const bench = new Bench(settings, start)
+          for (const command of history) bench.run(command)
+          const { config, now } = bench
+          const original = new Story(config, now)
+          original.circuit = bench.circuit
+          const other = recall(original, elapsed, now + elapsed + shift)
+          const { read } = original
+          original.circuit = read.state === "half-open" ? { ...read, probes: [] } : read
+          original.wait(elapsed)
+          const compare = () => {
+            const { since, ...view } = viewOf(config, other.circuit, other.now)
+            same({ ...view, since: since - shift }, viewOf(config, original.circuit, original.now))
+          }
+          compare()
+          for (const step of ["f", "s", "f", 10, "f", "f", 100, "f", "s", 30, "f", "f"]) {
+            for (const story of [original, other]) {
+              if (typeof step === "number") story.wait(step)
+              else if (viewOf(config, story.circuit, story.now).admits) story.calls(step)
             }
             compare()
-            for (const step of ["f", "s", "f", 10, "f", "f", 100, "f", "s", 30, "f", "f"]) {
-              for (const story of [original, other]) {
-                if (typeof step === "number") story.wait(step)
-                else if (viewOf(config, story.circuit, story.now).admits) story.calls(step)
-              }
-              compare()
-            }
           }
-        ),
-        { numRuns: runs(200, 5000) }
-      )
-    }
-  )
+        }
+      ),
+      { numRuns: runs(200, 5000) }
+    )
+  })
 
   it.each<[story: string, build: () => Story]>([
     ["closed", () => new Story().calls("sf").wait(5)],

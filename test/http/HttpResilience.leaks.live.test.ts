@@ -184,6 +184,6 @@ const run = (testClient: PooledClient, scenario: Scenario) =>
     }
   }).pipe(Effect.scoped, Effect.provide(testClient.layer))
 
-describe.each(pools)("after many calls over $name", { timeout: 30_000 }, (testClient) => {
+describe.each(pools)("after many calls over $name", (testClient) => {
   it.live.each(scenarios)("nothing is left of calls $name", (scenario) => run(testClient, scenario))
 })

@@ -148,7 +148,7 @@ const fingerprint = ({ body, headers, method, path }: Servers.Seen) => {
   }
 }
 
-describe.each(clients)("a retry over $name", { timeout: 15_000 }, (testClient) => {
+describe.each(clients)("a retry over $name", (testClient) => {
   const { layer } = testClient
   const onClient = Effect.provide(layer)
 

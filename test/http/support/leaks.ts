@@ -3,14 +3,14 @@ import { Effect, Supervisor } from "effect"
 import type { Seen, Sockets, TestServer } from "./servers.js"
 
 /**
- * Asks again and again until the answer is the one that is waited for, for ten seconds at the most. That is real time also
+ * Asks again and again until the answer is the one that is waited for, for half a minute at the most. That is real time also
  * where a test has a clock of its own: sockets know no other.
  */
 export const until = <A, E, R>(
   self: Effect.Effect<A, E, R>,
   wanted: (value: A) => boolean
 ): Effect.Effect<A, E, R> => {
-  const giveUpAt = performance.now() + 10_000
+  const giveUpAt = performance.now() + 30_000
   const again: Effect.Effect<A, E, R> = Effect.flatMap(self, (value) => {
     if (wanted(value)) return Effect.succeed(value)
     if (performance.now() < giveUpAt) return Effect.zipRight(aMoment, again)
