@@ -11,6 +11,7 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
+import type * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import type * as FailureCondition from "./FailureCondition.js"
 import * as internal from "./internal/cache/cache.js"
@@ -200,6 +201,11 @@ export interface StoreOperations<in K, in out A, in out E, out Needed = never> {
   readonly cached: (key: K) => CachedFor<A, E, A, Needed>
   /** Like {@link cached}, and says how the value was served. */
   readonly served: (key: K) => CachedFor<A, E, Served<A>, Needed>
+  /**
+   * The value of a key, if one is kept, without a lookup: within its time to live, or past it for as long as a stale window
+   * lasts. Counts nowhere, and keeps nothing from being evicted.
+   */
+  readonly getOption: (key: K) => Effect.Effect<Option.Option<A>, never, Needed>
   /** Stores a value as if it had just been looked up. A lookup that is under way does not replace it. */
   readonly set: (key: K, value: A) => Effect.Effect<void, never, Needed>
   /**
@@ -288,6 +294,12 @@ export interface Settings {
    * holds for typed failures, not for defects. Default: failures are not remembered.
    */
   readonly negativeTimeToLive?: Duration.DurationInput | undefined
+  /**
+   * How long a caller waits for a lookup while a value is there that `staleIfError` keeps, counted from the beginning of the
+   * lookup. Then it gets that value, and the lookup goes on in the background and is stored. Zero or more; not without
+   * `staleIfError`. Default: callers wait for the end of the lookup.
+   */
+  readonly softTimeout?: Duration.DurationInput | undefined
   /** The age that nothing that is served ever reaches, whatever the other options say. Default: no limit. */
   readonly maxAge?: Duration.DurationInput | undefined
   /**
@@ -542,7 +554,8 @@ export interface TagClass<Self, Id extends string, K, A, E>
  * - *Fresh*, for `timeToLive`: the value is served. With `earlyRefresh`, near the end of it, somebody's call starts a lookup in
  *   the background.
  * - *Stale*, for `staleWhileRevalidate` after that: the value is served, and looked up again in the background.
- * - *Expired*, for `staleIfError` after its freshness: calls wait for a lookup, and get the value if that fails.
+ * - *Expired*, for `staleIfError` after its freshness: calls wait for a lookup, and get the value if that fails, or takes longer
+ *   than `softTimeout`.
  * - *Gone*: calls wait for a lookup and get what it brings. From `maxAge` on everything is gone.
  *
  * Calls for one key share one lookup (Nishtala et al., NSDI'13, call the right to it a lease). It belongs to the cache:
@@ -654,6 +667,7 @@ const storeOperations = <Self, K, A, E>(
   return {
     cached: (key) => (self) => Effect.flatMap(store, (instance) => instance.cached(key)(self)),
     served: (key) => (self) => Effect.flatMap(store, (instance) => instance.served(key)(self)),
+    getOption: (key) => Effect.flatMap(store, (instance) => instance.getOption(key)),
     set: (key, value) => Effect.flatMap(store, (instance) => instance.set(key, value)),
     invalidate: (key) => Effect.flatMap(store, (instance) => instance.invalidate(key)),
     invalidateAll: Effect.flatMap(store, (instance) => instance.invalidateAll),

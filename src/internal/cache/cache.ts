@@ -8,6 +8,8 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as FiberId from "effect/FiberId"
+import type * as Option from "effect/Option"
 import * as FiberRef from "effect/FiberRef"
 import * as Random from "effect/Random"
 import type * as Scope from "effect/Scope"
@@ -208,6 +210,11 @@ class StoreImpl implements Cache.Store<unknown, unknown, unknown> {
           }
         }
         const joined = this.flights.get(ask.key)
+        const patience = this.patience(entry, joined?.startedAt ?? now, now)
+        if (joined !== undefined && patience <= 0 && entry?.stored !== undefined) {
+          this.goesOn(joined)
+          return restore(this.serveStale(ask, entry, entry.stored, "revalidating", now))
+        }
         const around = fiber.getFiberRef(currentFlight)
         const within = around?.ended === true ? undefined : around
         if (joined !== undefined && within !== undefined && joined.waitsFor(within)) {
@@ -217,12 +224,14 @@ class StoreImpl implements Cache.Store<unknown, unknown, unknown> {
         const waiter = flight.join(joined === undefined, within)
         this.waiting += 1
         const told = again || ask.forced ? undefined : this.miss(ask.key)
-        const settled = Effect.exit(restore(after(told, flight.wait(waiter))))
-        const outcome = Effect.flatMap(settled, (exit) =>
-          Exit.isSuccess(exit)
-            ? this.deliver(ask, waiter, exit.value, clock, restore)
-            : Effect.zipRight(this.leave(flight, waiter), exit)
-        )
+        const waited = Effect.exit(restore(after(told, flight.wait(waiter))))
+        const settled = patience === Infinity ? waited : this.tiring(flight, waiter, patience, waited)
+        const outcome = Effect.flatMap(settled, (exit) => {
+          if (Exit.isFailure(exit)) return Effect.zipRight(this.leave(flight, waiter), exit)
+          return exit.value === undefined
+            ? this.instead(ask, clock, restore)
+            : this.deliver(ask, waiter, exit.value, clock, restore)
+        })
         return joined === undefined
           ? Effect.zipRight(this.launch(flight, ask, clock, fiber), outcome)
           : outcome
@@ -252,11 +261,62 @@ class StoreImpl implements Cache.Store<unknown, unknown, unknown> {
     )
   }
 
+  /** How much longer a caller waits for a lookup, given what there is instead. */
+  private patience(entry: Entry | undefined, startedAt: number, now: number): number {
+    const { softTimeout } = this.parts
+    return softTimeout === Infinity ||
+      entry?.stored === undefined ||
+      Core.freshness(entry.stored.life, now) === "gone"
+      ? Infinity
+      : startedAt + softTimeout - now
+  }
+
+  /** A wait that ends after a while. The lookup goes on, for the cache. */
+  private tiring<A>(
+    flight: Flight,
+    waiter: Waiter,
+    patience: number,
+    wait: Effect.Effect<A>
+  ): Effect.Effect<A> {
+    const tire = () => {
+      if (flight.ended || !flight.leave(waiter)) return
+      this.waiting -= 1
+      this.goesOn(flight)
+      waiter.tired = true
+      waiter.resume?.(undefined)
+    }
+    const alarm = Effect.map(Time.sleep(Math.max(0, patience)), tire)
+    return Effect.flatMap(Effect.forkDaemon(Effect.interruptible(alarm)), (timer) =>
+      Effect.map(wait, (waited) => {
+        timer.unsafeInterruptAsFork(FiberId.none)
+        return waited
+      })
+    )
+  }
+
+  private goesOn(flight: Flight): void {
+    flight.kept = true
+    if (flight.reason !== "miss") return
+    flight.reason = "background"
+    this.refreshes += 1
+  }
+
+  /** What a caller gets that has waited long enough. */
+  private instead(ask: Ask, clock: Clock.Clock, restore: Restore): Body {
+    const now = Time.monotonicMillis(clock)
+    const entry = this.entries.get(ask.key)
+    const stored = entry?.stored
+    const freshness = stored === undefined ? "gone" : Core.freshness(stored.life, now)
+    return entry !== undefined && stored !== undefined && freshness !== "gone" && freshness !== "fresh"
+      ? restore(this.serveStale(ask, entry, stored, "revalidating", now))
+      : // Meanwhile it was replaced or forgotten.
+        restore(this.askMasked(ask, clock, false, true))
+  }
+
   /** Takes back what a caller that was interrupted counted on. When it was the last, the lookup has no reason to go on. */
   private leave(flight: Flight, waiter: Waiter): Effect.Effect<void> {
     return Effect.suspend(() => {
-      if (flight.ended) return Effect.void
-      flight.leave(waiter)
+      if (flight.ended || !flight.leave(waiter)) return Effect.void
       this.waiting -= 1
       if (!this.isUnwanted(flight)) return Effect.void
       this.cancel(flight)
@@ -267,7 +327,7 @@ class StoreImpl implements Cache.Store<unknown, unknown, unknown> {
 
   /** Nobody waits, and the outcome is not for the cache either. */
   private isUnwanted(flight: Flight): boolean {
-    const kept = flight.reason === "background" && this.flights.get(flight.key) === flight
+    const kept = flight.kept && this.flights.get(flight.key) === flight
     return flight.waiting === 0 && !kept
   }
 
@@ -459,6 +519,14 @@ class StoreImpl implements Cache.Store<unknown, unknown, unknown> {
   }
 
   // ---------------------------------------------------------------------------------------------------------- by hand
+
+  readonly getOption = (key: unknown): Effect.Effect<Option.Option<unknown>> =>
+    Effect.clockWith((clock) => {
+      const stored = this.entries.get(key)?.stored
+      return stored === undefined || Core.freshness(stored.life, Time.monotonicMillis(clock)) === "gone"
+        ? Effect.succeedNone
+        : Effect.succeedSome(stored.exit.value)
+    })
 
   readonly set = (key: unknown, value: unknown): Effect.Effect<void> =>
     Effect.clockWith((clock) => {

@@ -24,7 +24,10 @@ export interface Waiter {
   readonly started: boolean
   /** The lookup that waits, when it is one. */
   readonly within: Flight | undefined
-  resume: ((ending: Ending) => void) | undefined
+  /** Given `undefined` when it has waited long enough. */
+  resume: ((ending: Ending | undefined) => void) | undefined
+  /** Whether it has waited long enough, and is no longer among those who wait. */
+  tired: boolean
 }
 
 /** Why a lookup was started: for somebody who waits, because somebody asked for a newer value, or by the cache itself. */
@@ -34,14 +37,18 @@ export class Flight {
   fiber: Fiber.RuntimeFiber<unknown> | undefined
   /** Whether it is to end: its fiber may not have begun yet. */
   cancelled = false
+  /** Whether the cache wants the outcome, also when nobody waits any more. */
+  kept: boolean
   private ending: Ending | undefined
   private readonly waiters = new Set<Waiter>()
 
   constructor(
     readonly key: unknown,
-    readonly reason: Reason,
+    public reason: Reason,
     readonly startedAt: number
-  ) {}
+  ) {
+    this.kept = reason === "background"
+  }
 
   get ended(): boolean {
     return this.ending !== undefined
@@ -52,7 +59,7 @@ export class Flight {
   }
 
   join(started: boolean, within: Flight | undefined): Waiter {
-    const waiter: Waiter = { started, within, resume: undefined }
+    const waiter: Waiter = { started, within, resume: undefined, tired: false }
     this.waiters.add(waiter)
     return waiter
   }
@@ -67,16 +74,16 @@ export class Flight {
     return false
   }
 
-  leave(waiter: Waiter): void {
-    this.waiters.delete(waiter)
+  leave(waiter: Waiter): boolean {
+    return this.waiters.delete(waiter)
   }
 
   /** Waits for the end. Whoever is interrupted meanwhile has to {@link leave}. */
-  wait(waiter: Waiter): Effect.Effect<Ending> {
+  wait(waiter: Waiter): Effect.Effect<Ending | undefined> {
     return Wait.forOthers((resume) => {
       waiter.resume = (ending) => resume(Effect.succeed(ending))
       // The end may have come before the fiber has begun to wait.
-      if (this.ending !== undefined) waiter.resume(this.ending)
+      if (this.ending !== undefined || waiter.tired) waiter.resume(this.ending)
     })
   }
 

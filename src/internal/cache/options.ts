@@ -28,6 +28,8 @@ export interface Configured {
   ) => Duration.DurationInput
   /** How long a value stands in for a failure. */
   readonly staleIfError: Computed<Cache.Failed<unknown>>
+  /** How long a caller waits for a lookup when there is a value to be had instead; infinite when to its end. */
+  readonly softTimeout: number
   /** XFetch's beta; 0 when nothing is refreshed early. */
   readonly earlyRefresh: number
   /** The settings as a policy shows them. */
@@ -54,6 +56,7 @@ export const configure = (options: Options, defaultName: string): Configured => 
   const capacity = integer(constructorName, "capacity", options.capacity ?? 1000, 1)
   const maxAge = optionMillis(constructorName, "maxAge", options.maxAge ?? Infinity, { infinite: true })
   const staleWhileRevalidate = millisOf("staleWhileRevalidate", options.staleWhileRevalidate ?? 0)
+  const softTimeout = millisOf("softTimeout", options.softTimeout ?? Infinity)
   const earlyRefresh = finite(constructorName, "earlyRefresh", options.earlyRefresh ?? 0, 0)
   const fresh = typeof timeToLive === "function" ? undefined : millisOf("timeToLive", timeToLive)
   const negative =
@@ -65,6 +68,10 @@ export const configure = (options: Options, defaultName: string): Configured => 
   if (typeof timeToLive === "function" && negativeTimeToLive !== undefined) {
     const expected = 'left out when "timeToLive" is a function, which is asked about failures too'
     throw new InvalidOption(constructorName, "negativeTimeToLive", show(negativeTimeToLive), expected)
+  }
+  if (softTimeout !== Infinity && standIn === 0) {
+    const expected = 'left out without "staleIfError", which keeps the value that is served instead'
+    throw new InvalidOption(constructorName, "softTimeout", show(options.softTimeout), expected)
   }
   if (fresh !== undefined && fresh > maxAge) {
     throw new InvalidOption(constructorName, "timeToLive", show(timeToLive), atMostMaxAge(maxAge))
@@ -98,6 +105,7 @@ export const configure = (options: Options, defaultName: string): Configured => 
           ? (failed, _, key) => negativeTimeToLive(failed, key)
           : forErrors(negative ?? 0),
     staleIfError: typeof staleIfError === "function" ? staleIfError : forErrors(standIn ?? 0),
+    softTimeout,
     earlyRefresh,
     settings: {
       capacity,
@@ -106,6 +114,7 @@ export const configure = (options: Options, defaultName: string): Configured => 
       staleIfError: standIn === 0 ? undefined : setting(standIn),
       negativeTimeToLive: negativeTimeToLive === undefined ? undefined : setting(negative),
       maxAge: maxAge === Infinity ? undefined : setting(maxAge),
+      softTimeout: softTimeout === Infinity ? undefined : setting(softTimeout),
       earlyRefresh: earlyRefresh === 0 ? undefined : earlyRefresh
     }
   }
