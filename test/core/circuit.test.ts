@@ -321,7 +321,7 @@ describe("a circuit and its model", () => {
           bench.check()
         }
       }),
-      { numRuns: runs(600, 20_000) }
+      { numRuns: runs(600, 10_000) }
     )
   })
 })

@@ -389,55 +389,52 @@ describe("the answers of a server", () => {
 })
 
 describe("a storm of requests, many of which leave", () => {
-  const requests = runs(200, 2000)
+  const requests = runs(200, 1000)
 
   for (const name of ["piped to an app", "HttpServer.serve", "HttpLayerRouter.middleware"]) {
-    it.scopedLive(
-      `leaves nothing behind, ${name}`,
-      () =>
-        Effect.gen(function* () {
-          const position = positions[name] ?? serving
-          const places = yield* Bulkhead.make({ permits: 5, maxQueued: 20, maxWait: "20 millis" })
-          const breaker = yield* CircuitBreaker.make({ trip: Trip.consecutive(1_000_000) })
-          const routes: Routes = HttpRouter.empty.pipe(
-            HttpRouter.get("/ok", Effect.as(Effect.yieldNow(), HttpServerResponse.text("ok"))),
-            HttpRouter.get("/fail", Effect.fail("no")),
-            HttpRouter.get("/slow", Effect.as(Effect.sleep("5 millis"), HttpServerResponse.text("slow"))),
-            HttpRouter.get("/hang", Effect.never),
-            HttpRouter.get(
-              "/late",
-              Effect.uninterruptible(Effect.as(Effect.sleep("2 millis"), HttpServerResponse.empty()))
-            )
+    it.scopedLive(`leaves nothing behind, ${name}`, () =>
+      Effect.gen(function* () {
+        const position = positions[name] ?? serving
+        const places = yield* Bulkhead.make({ permits: 5, maxQueued: 20, maxWait: "20 millis" })
+        const breaker = yield* CircuitBreaker.make({ trip: Trip.consecutive(1_000_000) })
+        const routes: Routes = HttpRouter.empty.pipe(
+          HttpRouter.get("/ok", Effect.as(Effect.yieldNow(), HttpServerResponse.text("ok"))),
+          HttpRouter.get("/fail", Effect.fail("no")),
+          HttpRouter.get("/slow", Effect.as(Effect.sleep("5 millis"), HttpServerResponse.text("slow"))),
+          HttpRouter.get("/hang", Effect.never),
+          HttpRouter.get(
+            "/late",
+            Effect.uninterruptible(Effect.as(Effect.sleep("2 millis"), HttpServerResponse.empty()))
           )
-          const protect = HttpProtection.standard({
-            rateLimiter: {
-              rate: RateLimiter.tokenBucket({ limit: 1000, per: "1 second", burst: 100 }),
-              maxWait: "5 millis",
-              key: (request: HttpServerRequest.HttpServerRequest) => request.url
-            },
-            bulkhead: places,
-            circuitBreaker: breaker,
-            timeout: "10 millis"
-          })
-          const url = yield* position(routes, protect)
-          const paths = ["/ok", "/fail", "/slow", "/hang", "/late", "/none"]
-          const replies = yield* Effect.forEach(
-            Array.from({ length: requests }, (_, i) => i),
-            (i) => {
-              const call = Effect.option(tried(`${url}${paths[i % paths.length]}`))
-              // Some leave at once, some while they wait, some while they run.
-              const patience = i % 4 === 0 ? (i % 7) * 2 : undefined
-              return patience === undefined ? call : Effect.raceFirst(call, Effect.sleep(patience))
-            },
-            { concurrency: 40 }
-          )
-          assert.strictEqual(replies.length, requests)
-          yield* until(places.snapshot, ({ inUse, queued }) => inUse === 0 && queued === 0)
-          const { running } = yield* places.snapshot
-          assert.strictEqual(running, 0)
-          assert.strictEqual(yield* breaker.state, "closed")
-        }),
-      60_000
+        )
+        const protect = HttpProtection.standard({
+          rateLimiter: {
+            rate: RateLimiter.tokenBucket({ limit: 1000, per: "1 second", burst: 100 }),
+            maxWait: "5 millis",
+            key: (request: HttpServerRequest.HttpServerRequest) => request.url
+          },
+          bulkhead: places,
+          circuitBreaker: breaker,
+          timeout: "10 millis"
+        })
+        const url = yield* position(routes, protect)
+        const paths = ["/ok", "/fail", "/slow", "/hang", "/late", "/none"]
+        const replies = yield* Effect.forEach(
+          Array.from({ length: requests }, (_, i) => i),
+          (i) => {
+            const call = Effect.option(tried(`${url}${paths[i % paths.length]}`))
+            // Some leave at once, some while they wait, some while they run.
+            const patience = i % 4 === 0 ? (i % 7) * 2 : undefined
+            return patience === undefined ? call : Effect.raceFirst(call, Effect.sleep(patience))
+          },
+          { concurrency: 40 }
+        )
+        assert.strictEqual(replies.length, requests)
+        yield* until(places.snapshot, ({ inUse, queued }) => inUse === 0 && queued === 0)
+        const { running } = yield* places.snapshot
+        assert.strictEqual(running, 0)
+        assert.strictEqual(yield* breaker.state, "closed")
+      })
     )
   }
 })
