@@ -17,7 +17,7 @@ import * as internal from "./internal/bulkhead/bulkhead.js"
 import type { BulkheadFull } from "./internal/bulkhead/bulkheadFull.js"
 import { configure } from "./internal/bulkhead/options.js"
 import { accessors, perInstance, readSettings } from "./internal/service.js"
-import type { Checked } from "./internal/types.js"
+import type { Checked, Configured } from "./internal/types.js"
 import * as Policy from "./Policy.js"
 
 /**
@@ -226,6 +226,14 @@ export interface Settings {
 }
 
 /**
+ * Settings for `layerConfig`, each a `Config` or an object of them.
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export interface SettingsConfig extends Configured<Settings> {}
+
+/**
  * The call (or the `resize`) waits for its listeners, and no other call does. A listener that fails or dies is reported in the
  * log and changes nothing.
  *
@@ -359,9 +367,9 @@ export interface Service<Self> extends Operations<Self> {
    * that says which and why.
    */
   readonly layerConfig: {
-    (settings: Config.Config.Wrap<Settings>): Layer.Layer<Self, ConfigError.ConfigError>
+    (settings: SettingsConfig | Config.Config<Settings>): Layer.Layer<Self, ConfigError.ConfigError>
     <L>(
-      settings: Config.Config.Wrap<Settings>,
+      settings: SettingsConfig | Config.Config<Settings>,
       listeners: Checked<L, Listeners>
     ): Layer.Layer<Self, ConfigError.ConfigError, Policy.ContextOf<L>>
   }
@@ -432,7 +440,7 @@ const service = <Self, T extends Context.Tag<Self, Bulkhead>>(tag: T, name: stri
 
   const operations: Service<Self> = {
     layer: (options: Options) => Layer.effect(tag, internal.make(options, name)),
-    layerConfig: (settings: Config.Config.Wrap<Settings>, listeners: Listeners = {}) =>
+    layerConfig: (settings: SettingsConfig | Config.Config<Settings>, listeners: Listeners = {}) =>
       Layer.effect(
         tag,
         Effect.flatMap(

@@ -17,7 +17,7 @@ import type * as FailureCondition from "./FailureCondition.js"
 import * as internal from "./internal/cache/cache.js"
 import { configure } from "./internal/cache/options.js"
 import { readSettings } from "./internal/service.js"
-import type { Checked } from "./internal/types.js"
+import type { Checked, Configured } from "./internal/types.js"
 import type * as Policy from "./Policy.js"
 
 /**
@@ -311,6 +311,14 @@ export interface Settings {
 }
 
 /**
+ * Settings for `layerConfig`, each a `Config` or an object of them.
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export interface SettingsConfig extends Configured<Settings> {}
+
+/**
  * `onHit`, `onMiss` and `onStale` are called in the fiber of the call that made it happen; `onRefresh` in that of the
  * lookup; `onEvict` in the one that stored something new. A listener that fails or dies is reported in the log and changes
  * nothing.
@@ -483,9 +491,9 @@ export interface StoreService<Self, K, A, E> extends StoreOperations<K, A, E, Se
    * that says which and why.
    */
   readonly layerConfig: {
-    (settings: Config.Config.Wrap<Settings>): Layer.Layer<Self, ConfigError.ConfigError>
+    (settings: SettingsConfig | Config.Config<Settings>): Layer.Layer<Self, ConfigError.ConfigError>
     <L>(
-      settings: Config.Config.Wrap<Settings>,
+      settings: SettingsConfig | Config.Config<Settings>,
       listeners: Checked<L, Listeners<K, A, E>>
     ): Layer.Layer<Self, ConfigError.ConfigError, Exclude<Policy.ContextOf<L>, Scope.Scope>>
   }
@@ -527,7 +535,7 @@ export interface Service<Self, K, A, E> extends Operations<K, A, E, Self> {
    * a `ConfigError` that says which and why.
    */
   readonly layerConfig: <L>(
-    settings: Config.Config.Wrap<Settings>,
+    settings: SettingsConfig | Config.Config<Settings>,
     options: Checked<L, LookupOptions<K, A, E>>
   ) => Layer.Layer<Self, ConfigError.ConfigError, Exclude<Policy.ContextOf<L>, Scope.Scope>>
 }
@@ -540,6 +548,23 @@ export interface Service<Self, K, A, E> extends Operations<K, A, E, Self> {
  */
 export interface TagClass<Self, Id extends string, K, A, E>
   extends Context.TagClass<Self, `Cache/${Id}`, Cache<K, A, E>>, Service<Self, K, A, E> {}
+
+/**
+ * The types of a cache: those of its lookup, or keys, values and errors in words.
+ *
+ * @since 0.1.0
+ * @category services
+ */
+export interface MakeTag<Id extends string> {
+  <Self, Lookup extends (key: never) => Effect.Effect<unknown, unknown, unknown>>(): TagClass<
+    Self,
+    Id,
+    Parameters<Lookup>[0],
+    Effect.Effect.Success<ReturnType<Lookup>>,
+    Effect.Effect.Error<ReturnType<Lookup>>
+  >
+  <Self, K, A, E = never>(): TagClass<Self, Id, K, A, E>
+}
 
 /**
  * A cache as a service of its own. Extend it once for each kind of value.
@@ -575,13 +600,15 @@ export interface TagClass<Self, Id extends string, K, A, E>
  * }
  * declare const fetchOffer: (id: string) => Effect.Effect<Offer, "unavailable">
  *
- * class Offers extends Cache.Tag("Offers")<Offers, string, Offer, "unavailable" | Timeout.TimeoutExceeded>() {}
+ * const lookup = (id: string) => fetchOffer(id).pipe(Timeout.timeout("2 seconds"))
+ *
+ * class Offers extends Cache.Tag("Offers")<Offers, typeof lookup>() {}
  *
  * // Effect<Offer, "unavailable" | TimeoutExceeded, Offers>
  * const offer = Offers.get("4711")
  *
  * const OffersLive = Offers.layer({
- *   lookup: (id) => fetchOffer(id).pipe(Timeout.timeout("2 seconds")),
+ *   lookup,
  *   timeToLive: "1 minute",
  *   staleWhileRevalidate: "5 minutes",
  *   staleIfError: "1 hour",
@@ -595,13 +622,13 @@ export interface TagClass<Self, Id extends string, K, A, E>
  * @category services
  */
 export const Tag =
-  <const Id extends string>(id: Id) =>
+  <const Id extends string>(id: Id): MakeTag<Id> =>
   <Self, K, A, E = never>(): TagClass<Self, Id, K, A, E> => {
     const tag = Context.Tag(`Cache/${id}`)<Self, Cache<K, A, E>>()
     const service: Service<Self, K, A, E> = {
       ...storeOperations(tag),
       layer: (options: Options<K, A, E>) => Layer.scoped(tag, makeCache(options, id)),
-      layerConfig: (settings: Config.Config.Wrap<Settings>, options: LookupOptions<K, A, E>) =>
+      layerConfig: (settings: SettingsConfig | Config.Config<Settings>, options: LookupOptions<K, A, E>) =>
         Layer.scoped(
           tag,
           Effect.flatMap(
@@ -647,7 +674,7 @@ export const StoreTag =
     const service: StoreService<Self, K, A, E> = {
       ...storeOperations(tag),
       layer: (options: StoreOptions<K, A, E>) => Layer.scoped(tag, makeStoreOf(options, id)),
-      layerConfig: (settings: Config.Config.Wrap<Settings>, listeners: Listeners<K, A, E> = {}) =>
+      layerConfig: (settings: SettingsConfig | Config.Config<Settings>, listeners: Listeners<K, A, E> = {}) =>
         Layer.scoped(
           tag,
           Effect.flatMap(

@@ -21,7 +21,7 @@ import type { CircuitOpen } from "./internal/circuitBreaker/circuitOpen.js"
 import { configure } from "./internal/circuitBreaker/options.js"
 import { beginIn, takingPart } from "./internal/frame.js"
 import { accessors, perInstance, readSettings } from "./internal/service.js"
-import type { Checked } from "./internal/types.js"
+import type { Checked, Configured } from "./internal/types.js"
 import * as Policy from "./Policy.js"
 import type * as Trip from "./Trip.js"
 
@@ -377,6 +377,14 @@ export interface Settings {
 }
 
 /**
+ * Settings for `layerConfig`, each a `Config` or an object of them.
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export interface SettingsConfig extends Configured<Settings> {}
+
+/**
  * Called in the fiber of the call that made it happen, in the order of the fields. A listener that fails or dies is
  * reported in the log and changes nothing.
  *
@@ -534,9 +542,9 @@ export interface Service<Self> extends Operations<Self> {
    * that says which and why.
    */
   readonly layerConfig: {
-    (settings: Config.Config.Wrap<Settings>): Layer.Layer<Self, ConfigError.ConfigError>
+    (settings: SettingsConfig | Config.Config<Settings>): Layer.Layer<Self, ConfigError.ConfigError>
     <L>(
-      settings: Config.Config.Wrap<Settings>,
+      settings: SettingsConfig | Config.Config<Settings>,
       listeners: Checked<L, Listeners>
     ): Layer.Layer<Self, ConfigError.ConfigError, Policy.ContextOf<L>>
   }
@@ -608,7 +616,7 @@ const service = <Self, T extends Context.Tag<Self, CircuitBreaker>>(
 
   const operations: Service<Self> = {
     layer: (options: Options = {}) => Layer.effect(tag, internal.make(options, name)),
-    layerConfig: (settings: Config.Config.Wrap<Settings>, listeners: Listeners = {}) =>
+    layerConfig: (settings: SettingsConfig | Config.Config<Settings>, listeners: Listeners = {}) =>
       Layer.effect(
         tag,
         Effect.flatMap(

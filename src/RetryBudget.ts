@@ -19,7 +19,7 @@ import { optionMillis } from "./internal/duration.js"
 import { nameOf } from "./internal/policy.js"
 import * as internal from "./internal/retryBudget/budget.js"
 import { accessors, readSettings } from "./internal/service.js"
-import type { Checked } from "./internal/types.js"
+import type { Checked, Configured } from "./internal/types.js"
 import type * as Policy from "./Policy.js"
 
 /**
@@ -353,6 +353,14 @@ export interface Settings {
 }
 
 /**
+ * Settings for `layerConfig`, each a `Config` or an object of them.
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export interface SettingsConfig extends Configured<Settings> {}
+
+/**
  * Called in a fiber of the call that made it happen. A listener that fails or dies is reported in the log and changes nothing.
  *
  * @since 0.1.0
@@ -425,9 +433,9 @@ export interface Service<Self> extends Operations<Self> {
    * that says which and why.
    */
   readonly layerConfig: {
-    (settings: Config.Config.Wrap<Settings>): Layer.Layer<Self, ConfigError.ConfigError>
+    (settings: SettingsConfig | Config.Config<Settings>): Layer.Layer<Self, ConfigError.ConfigError>
     <L>(
-      settings: Config.Config.Wrap<Settings>,
+      settings: SettingsConfig | Config.Config<Settings>,
       listeners: Checked<L, Listeners>
     ): Layer.Layer<Self, ConfigError.ConfigError, Policy.ContextOf<L>>
   }
@@ -496,7 +504,7 @@ export const Tag =
 const service = <Self, T extends Context.Tag<Self, RetryBudget>>(tag: T, name: string): T & Service<Self> => {
   const operations: Service<Self> = {
     layer: (options: Options = {}) => Layer.effect(tag, internal.make(options, name)),
-    layerConfig: (settings: Config.Config.Wrap<Settings>, listeners: Listeners = {}) =>
+    layerConfig: (settings: SettingsConfig | Config.Config<Settings>, listeners: Listeners = {}) =>
       Layer.effect(
         tag,
         Effect.flatMap(

@@ -1,4 +1,5 @@
 /** The kit of the public signatures: how options are inferred without hiding their names, and how results are shown. */
+import type * as Config from "effect/Config"
 import type * as Effect from "effect/Effect"
 import type * as Policy from "../Policy.js"
 
@@ -39,3 +40,6 @@ export type NeededByGiven<V> =
     : V extends { readonly snapshot: Effect.Effect<unknown, never, infer Needed> }
       ? Needed
       : Policy.ContextOf<V>
+
+/** Settings of which each may come from the configuration. */
+export type Configured<Settings> = { readonly [K in keyof Settings]: Config.Config.Wrap<Settings[K]> }
