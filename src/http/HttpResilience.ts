@@ -458,12 +458,14 @@ export interface TimeoutOptions {
  * @category parts
  */
 export const timeout: {
-  (limit: Duration.DurationInput): Part<Timeout.TimeoutExceeded>
   <O>(
-    options: Checked<O, TimeoutOptions>
-  ): Part<Timeout.TimeoutExceeded | Policy.ErrorOf<O>, Policy.ContextOf<O>>
+    options: Duration.DurationInput | Checked<O, TimeoutOptions>
+  ): Part<Timeout.TimeoutExceeded | Policy.ErrorOf<OptionsIn<O>>, Policy.ContextOf<OptionsIn<O>>>
 } = <P extends Part<unknown, unknown>>(options: Duration.DurationInput | TimeoutOptions): P =>
   internalTimeout.make(options)
+
+/** The options where a duration may stand too. */
+type OptionsIn<O> = Extract<O, { readonly limit: unknown }>
 
 // ------------------------------------------------------------------------------------------------------ load limiting
 

@@ -16,8 +16,12 @@ export type Checked<O, Options, Instance = never> = [O] extends [never]
       ? never
       : Options
 
-/** A type as what it comes to, so that an editor shows `CircuitOpen` and not how it was worked out. */
-export type Flat<T> = T extends infer Shown ? Shown : never
+/**
+ * A type as what it comes to, so that an editor shows `CircuitOpen` and not how it was worked out. The compiler remembers the
+ * name of an alias with the union that it makes; the members, boxed and taken out again, make one without a name.
+ */
+export type Flat<T> = Boxed<T> extends infer Box extends { readonly of: unknown } ? Box["of"] : never
+type Boxed<T> = T extends unknown ? { readonly of: T } : never
 
 /** Whether nothing is known of a type. What came from JSON must not make errors and requirements unknown. */
 export type IsAny<V> = 0 extends 1 & V ? true : false

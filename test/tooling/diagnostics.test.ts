@@ -26,10 +26,14 @@ const misspelt: ReadonlyArray<readonly [code: string, wrong: string, suggested?:
   ["call.pipe(Retry.retry({ times: 1, maxRetries: 3 }))", "maxRetries"],
   ["call.pipe(Retry.retry({ maxDuratio: 3 }))", "maxDuratio", "maxDuration"],
   ["Retry.retry(call, { times: 1, maxDuratio: 3 })", "maxDuratio", "maxDuration"],
-  ["Effect.runPromise(call.pipe(Retry.retry({ times: 1, onRetri: () => audit })))", "onRetri", "onRetry"],
+  [
+    "Effect.runPromise(call.pipe(Retry.retry({ times: 1, onRetri: () => Effect.void })))",
+    "onRetri",
+    "onRetry"
+  ],
   ["call.pipe(Retry.retry({ condition: { tagz: ['Down'] } }))", "tagz"],
-  ["call.pipe(Timeout.timeout({ limit: 1, nam: 'x' }))", "nam", "name"],
-  ["Timeout.timeout(call, { limit: 1, nam: 'x' })", "nam", "name"],
+  ["call.pipe(Timeout.timeout({ limit: 1, nam: 'x' }))", "nam"],
+  ["Timeout.timeout(call, { limit: 1, nam: 'x' })", "nam"],
   ["call.pipe(Hedge.hedge({ delay: 1, maxHedge: 1 }))", "maxHedge", "maxHedges"],
   ["Hedge.hedge(call, { delay: 1, maxHedge: 1 })", "maxHedge", "maxHedges"],
   ["call.pipe(Fallback.succeed(1, { onFalback: () => audit }))", "onFalback", "onFallback"],
@@ -41,35 +45,35 @@ const misspelt: ReadonlyArray<readonly [code: string, wrong: string, suggested?:
   ["CircuitBreaker.make({ failureThreshold: 3 })", "failureThreshold"],
   ["CircuitBreaker.make({ name: 'x', halfOpen: { permitz: 3 } })", "permitz", "permits"],
   ["Prices.layer({ openFor: 1, onOpened: () => audit })", "onOpened", "onOpen"],
-  ["CircuitBreaker.keyed({ options: { name: 'x', openFr: 1 } })", "openFr", "openFor"],
+  ["CircuitBreaker.keyed({ options: { name: 'x', openFr: 1 } })", "openFr"],
   ["CircuitBreaker.keyed({ options: {}, capacit: 1 })", "capacit", "capacity"],
   ["Prices.layerConfig({}, { onOpened: () => audit })", "onOpened", "onOpen"],
   ["call.pipe(Prices.protectWhen({ tagz: ['Down'] }))", "tagz"],
   ["Bulkhead.make({ permits: 1, maxQueue: 1 })", "maxQueue", "maxQueued"],
   ["Places.layer({ permits: 1, maxQueue: 1 })", "maxQueue", "maxQueued"],
-  ["Bulkhead.keyed({ options: { permits: 1, maxQueue: 1 } })", "maxQueue", "maxQueued"],
+  ["Bulkhead.keyed({ options: { permits: 1, maxQueue: 1 } })", "maxQueue"],
   ["call.pipe(Places.protectWhen({ tagz: ['Down'] }))", "tagz"],
   ["RateLimiter.make({ rate, maxWaits: 1 })", "maxWaits", "maxWait"],
   ["Calls.layer({ rate, onReject: () => audit })", "onReject", "onRejected"],
-  ["RateLimiter.keyed({ options: { rate, maxWaits: 1 } })", "maxWaits", "maxWait"],
+  ["RateLimiter.keyed({ options: { rate, maxWaits: 1 } })", "maxWaits"],
   ["RetryBudget.make({ name: 'x', rul: 1 })", "rul", "rule"],
   ["Budget.layer({ name: 'x', onExhaust: () => audit })", "onExhaust", "onExhausted"],
   ["Cache.make({ lookup, timeToLive: 1, staleIfErrors: 1 })", "staleIfErrors", "staleIfError"],
   ["Quotes.layer({ lookup, timeToLive: 1, onServe: ({ key }) => audit })", "onServe"],
   ["Cache.makeStore<string, string>()({ timeToLive: 1, maxAges: 1 })", "maxAges", "maxAge"],
   ["HttpResilience.standard({ totalTimeout: 1, totalTimout: 1 })", "totalTimout", "totalTimeout"],
-  ["HttpResilience.standard({ retry: { times: 1, budgett: 1 } })", "budgett", "budget"],
+  ["HttpResilience.standard({ retry: { times: 1, budgett: 1 } })", "budgett"],
   ["HttpResilience.retry({ times: 1, maxRetries: 1 })", "maxRetries"],
   ["HttpResilience.circuitBreaker({ condition: { tagz: ['x'] } })", "tagz"],
   ["HttpResilience.circuitBreaker({ openFor: 1, openFr: 1 })", "openFr", "openFor"],
   ["HttpResilience.bulkhead({ permits: 1, maxQueue: 1 })", "maxQueue", "maxQueued"],
   ["HttpResilience.rateLimiter({ rate, maxWaits: 1 })", "maxWaits", "maxWait"],
-  ["HttpResilience.timeout({ limit: 1, nam: 'x' })", "nam", "name"],
+  ["HttpResilience.timeout({ limit: 1, nam: 'x' })", "nam"],
   ["HttpResilience.hedge({ delay: 1, maxHedge: 1 })", "maxHedge", "maxHedges"],
   ["HttpProtection.bulkhead({ permits: 1, maxQueue: 1 })", "maxQueue", "maxQueued"],
   ["HttpProtection.circuitBreaker({ openFor: 1, openFr: 1 })", "openFr", "openFor"],
   ["HttpProtection.rateLimiter({ rate, maxWaits: 1 })", "maxWaits", "maxWait"],
-  ["HttpProtection.standard({ bulkhead: { permits: 1, maxQueue: 1 } })", "maxQueue", "maxQueued"]
+  ["HttpProtection.standard({ bulkhead: { permits: 1, maxQueue: 1 } })", "maxQueue"]
 ]
 
 /** Values, and how their types are printed. */
@@ -88,18 +92,31 @@ const shown: ReadonlyArray<readonly [code: string, type: string]> = [
   ["Prices.protect", "Policy<CircuitOpen, Prices>"],
   ["Prices.protectWhen({ error: (e: Down) => e.final })", "PolicyFor<unknown, Down, CircuitOpen, Prices>"],
   ["Places.protectWhen({ error: (e: Down) => e.final })", "PolicyFor<unknown, Down, BulkheadFull, Places>"],
-  ["Calls.protectWhen({ error: (e: Down) => e.final })", "PolicyFor<unknown, Down, RateLimitExceeded, Calls>"],
+  [
+    "Calls.protectWhen({ error: (e: Down) => e.final })",
+    "PolicyFor<unknown, Down, RateLimitExceeded, Calls>"
+  ],
   ["CircuitBreaker.make({ onOpen: () => audit })", "Effect<CircuitBreaker, never, Audit>"],
   ["CircuitBreaker.keyed({ options: { onOpen: () => audit } })", "Effect<KeyedCircuitBreaker, never, Audit>"],
   ["Prices.layer({ openFor: 1 })", "Layer<Prices, never, never>"],
   ["Prices.layer({ onOpen: () => audit })", "Layer<Prices, never, Audit>"],
+  [
+    "Prices.layer({ onOpen: () => audit, onClose: () => Effect.asVoid(Budget) })",
+    "Layer<Prices, never, Audit | Budget>"
+  ],
   ["Places.layer({ permits: 1 })", "Layer<Places, never, never>"],
-  ["Places.layerConfig({ permits: Config.integer('N') }, { onRejected: () => audit })", "Layer<Places, ConfigError, Audit>"],
+  [
+    "Places.layerConfig({ permits: Config.integer('N') }, { onRejected: () => audit })",
+    "Layer<Places, ConfigError, Audit>"
+  ],
   ["Calls.layer({ rate })", "Layer<Calls, never, never>"],
   ["Budget.layer({ onRefused: () => audit })", "Layer<Budget, never, Audit>"],
   ["Quotes.layer({ lookup, timeToLive: 1 })", "Layer<Quotes, never, never>"],
   ["Quotes.get(1)", "Effect<number, Down | TimeoutExceeded, Quotes>"],
-  ["Cache.make({ lookup, timeToLive: 1 })", "Effect<Cache<number, number, Down | TimeoutExceeded>, never, Scope>"],
+  [
+    "Cache.make({ lookup, timeToLive: 1 })",
+    "Effect<Cache<number, number, Down | TimeoutExceeded>, never, Scope>"
+  ],
   ["HttpResilience.standard()", "Part<CircuitOpen | TimeoutExceeded, never>"],
   [
     "HttpResilience.standard({ totalTimeout: 3, circuitBreaker: HttpResilience.circuitBreaker(Prices), bulkhead: { permits: 1 } })",
@@ -110,10 +127,7 @@ const shown: ReadonlyArray<readonly [code: string, type: string]> = [
   ["HttpResilience.retry({ budget: Budget })", "Part<never, Budget>"],
   ["HttpProtection.bulkhead(Places)", "Gate<Places>"],
   ["HttpProtection.standard({ bulkhead: Places, timeout: 1 })", "Protection<Places>"],
-  [
-    "Prices.layerConfig",
-    "{ (settings: SettingsConfig | Config<Settings>): Layer<Prices, ConfigError, never>; <L>(settings: SettingsConfig | Config<Settings>, listeners: Checked<L, Listeners>): Layer<...>; }"
-  ]
+  ["undefined as unknown as Parameters<typeof Quotes.layerConfig>[0]", "Config<Settings> | SettingsConfig"]
 ]
 
 /** All snippets as one program, so that the library is read once. */
@@ -122,14 +136,23 @@ const compiled = () => {
   const config = ts.getParsedCommandLineOfConfigFile(
     path.join(root, "tsconfig.json"),
     { incremental: false, plugins: [] },
-    { ...ts.sys, onUnRecoverableConfigFileDiagnostic: (diagnostic) => assert.fail(String(diagnostic.messageText)) }
+    {
+      ...ts.sys,
+      onUnRecoverableConfigFileDiagnostic: (diagnostic) => assert.fail(String(diagnostic.messageText))
+    }
   )
   assert.isDefined(config)
   const files = new Map<string, string>()
   const file = (index: number) => path.join(root, "test/tooling", `snippet-${index}.ts`)
   const codes = [...misspelt.map(([code]) => code), ...shown.map(([code]) => code)]
   codes.forEach((code, index) => files.set(file(index), `${prelude}export const shown = ${code}\n`))
-  const options = { ...config.options, noUnusedLocals: false, tsBuildInfoFile: undefined, incremental: false }
+  const { tsBuildInfoFile: _, ...given } = config.options
+  const options: ts.CompilerOptions = {
+    ...given,
+    incremental: false,
+    noUnusedLocals: false,
+    noUnusedParameters: false
+  }
   const host = ts.createCompilerHost(options)
   const { fileExists, getSourceFile, readFile } = host
   host.fileExists = (name) => files.has(path.normalize(name)) || fileExists(name)
@@ -155,7 +178,11 @@ const compiled = () => {
       const last = sourceOf(index).statements.at(-1)
       assert.isTrue(last !== undefined && ts.isVariableStatement(last))
       const [declaration] = (last as ts.VariableStatement).declarationList.declarations
-      return checker.typeToString(checker.getTypeAtLocation(declaration))
+      return checker.typeToString(
+        checker.getTypeAtLocation(declaration),
+        undefined,
+        ts.TypeFormatFlags.NoTruncation
+      )
     }
   }
 }
@@ -170,7 +197,9 @@ describe("the compiler", () => {
   it.each(misspelt.map(([code, wrong, suggested], index) => ({ code, index, wrong, suggested })))(
     "reports '$wrong' by name, where it stands, and nothing else: $code",
     ({ index, suggested, wrong }) => {
-      const [first, ...others] = program.diagnostics(index).filter(({ message }) => !message.includes("implicitly has an 'any' type"))
+      const [first, ...others] = program
+        .diagnostics(index)
+        .filter(({ message }) => !message.includes("implicitly has an 'any' type"))
       assert.deepStrictEqual(others, [])
       assert.strictEqual(first.at, wrong)
       assert.match(first.message, new RegExp(`'${wrong}' does not exist in type `))
