@@ -127,7 +127,7 @@ const shown: ReadonlyArray<readonly [code: string, type: string]> = [
   ["HttpResilience.retry({ budget: Budget })", "Part<never, Budget>"],
   ["HttpProtection.bulkhead(Places)", "Gate<Places>"],
   ["HttpProtection.standard({ bulkhead: Places, timeout: 1 })", "Protection<Places>"],
-  ["undefined as unknown as Parameters<typeof Quotes.layerConfig>[0]", "Config<Settings> | SettingsConfig"]
+  ["undefined as unknown as Parameters<typeof Quotes.layerConfig>[0]", "SettingsConfig | Config<Settings>"]
 ]
 
 /** All snippets as one program, so that the library is read once. */
