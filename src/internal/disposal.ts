@@ -13,7 +13,7 @@ import type * as FiberId from "effect/FiberId"
 import * as FiberRef from "effect/FiberRef"
 import * as RuntimeFlags from "effect/RuntimeFlags"
 import type * as Scheduler from "effect/Scheduler"
-import { hasMessages } from "./timeout/fiber.js"
+import { hasMessages } from "./messages.js"
 
 type Body = Effect.Effect<unknown, unknown, unknown>
 type AnyFiber = Fiber.RuntimeFiber<unknown, unknown>

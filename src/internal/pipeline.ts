@@ -9,7 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { type AnyExit, type AnyFiber, type Begun, type Body, type Part, partOf, passing } from "./frame.js"
 import * as Time from "./time.js"
-import { hasMessages } from "./timeout/fiber.js"
+import { hasMessages } from "./messages.js"
 
 export type Apply = (self: Body) => Body
 

@@ -52,12 +52,6 @@ export const replaceForkScope = (fiber: Insides, scope: ForkScope): ForkScope =>
 
 export const hasChildren = (fiber: Insides): boolean => fiber._children !== null && fiber._children.size > 0
 
-/** Whether something waits for the next step of a fiber that runs, such as its interruption. */
-export const hasMessages = (fiber: AnyFiber): boolean => {
-  const { _queue } = fiber as { readonly _queue?: ReadonlyArray<unknown> }
-  return _queue !== undefined && _queue.length > 0
-}
-
 /**
  * The cause of a fiber's interruption without the interruption by `id`, which is told from others by identity.
  * Interruptions are added one after the other, so the newest is outermost.

@@ -1,0 +1,8 @@
+/** What is on its way to a fiber, which Effect does not publish. Where it cannot be seen, there is nothing. */
+import type * as Fiber from "effect/Fiber"
+
+/** Whether something waits for the next step of a fiber that runs, such as its interruption. */
+export const hasMessages = (fiber: Fiber.RuntimeFiber<unknown, unknown>): boolean => {
+  const { _queue } = fiber as { readonly _queue?: ReadonlyArray<unknown> }
+  return _queue !== undefined && _queue.length > 0
+}
