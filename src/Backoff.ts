@@ -18,7 +18,7 @@
 import * as Duration from "effect/Duration"
 import type * as Schedule from "effect/Schedule"
 import type * as core from "./core/backoff.js"
-import { finite, fraction, InvalidOption } from "./core/options.js"
+import { finite, fraction, InvalidOption, object, type Shape, whereRead } from "./core/options.js"
 import { toSchedule } from "./internal/backoff.js"
 import { type DurationRange, optionMillis } from "./internal/duration.js"
 import { maxTimerMillis } from "./internal/time.js"
@@ -147,6 +147,7 @@ export interface FibonacciOptions extends Options {
  */
 export const constant = (options: ConstantOptions): Schedule.Schedule<Duration.Duration> => {
   const policy = "Backoff.constant"
+  object(policy, "", options, shapes.constant)
   const delay = delayMillis(policy, "delay", options.delay, { zero: true })
   return make(policy, "delay", delay, { _tag: "constant", delay }, options)
 }
@@ -175,6 +176,7 @@ export const constant = (options: ConstantOptions): Schedule.Schedule<Duration.D
  */
 export const linear = (options: LinearOptions): Schedule.Schedule<Duration.Duration> => {
   const policy = "Backoff.linear"
+  object(policy, "", options, shapes.linear)
   const base = delayMillis(policy, "base", options.base)
   const step = options.step === undefined ? base : optionMillis(policy, "step", options.step, { zero: true })
   return make(policy, "base", base, { _tag: "linear", base, step }, options)
@@ -208,6 +210,7 @@ export const linear = (options: LinearOptions): Schedule.Schedule<Duration.Durat
  */
 export const exponential = (options: ExponentialOptions): Schedule.Schedule<Duration.Duration> => {
   const policy = "Backoff.exponential"
+  object(policy, "", options, shapes.exponential)
   const base = delayMillis(policy, "base", options.base)
   const factor = options.factor === undefined ? 2 : finite(policy, "factor", options.factor, 1)
   return make(policy, "base", base, { _tag: "exponential", base, factor }, options)
@@ -237,6 +240,7 @@ export const exponential = (options: ExponentialOptions): Schedule.Schedule<Dura
  */
 export const fibonacci = (options: FibonacciOptions): Schedule.Schedule<Duration.Duration> => {
   const policy = "Backoff.fibonacci"
+  object(policy, "", options, shapes.fibonacci)
   const base = delayMillis(policy, "base", options.base)
   return make(policy, "base", base, { _tag: "fibonacci", base }, options)
 }
@@ -267,12 +271,30 @@ export const list = (
   options: Options = {}
 ): Schedule.Schedule<Duration.Duration> => {
   const policy = "Backoff.list"
-  if (delays.length === 0) throw new InvalidOption(policy, "delays", delays, "a list of at least one delay")
+  object(policy, "", options, shapes.list)
+  if (!Array.isArray(delays) || delays.length === 0)
+    throw new InvalidOption(policy, "delays", delays, "a list of at least one delay")
   const millis = delays.map((delay, index) => delayMillis(policy, `delays[${index}]`, delay, { zero: true }))
   return make(policy, "delays[0]", millis[0], { _tag: "list", delays: millis }, options)
 }
 
 // ----------------------------------------------------------------------------------------------------------- schedule
+
+const common: Shape<Options> = { max: whereRead, jitter: whereRead }
+
+const shapes: {
+  readonly constant: Shape<ConstantOptions>
+  readonly linear: Shape<LinearOptions>
+  readonly exponential: Shape<ExponentialOptions>
+  readonly fibonacci: Shape<FibonacciOptions>
+  readonly list: Shape<Options>
+} = {
+  constant: { ...common, delay: whereRead },
+  linear: { ...common, base: whereRead, step: whereRead },
+  exponential: { ...common, base: whereRead, factor: whereRead },
+  fibonacci: { ...common, base: whereRead },
+  list: common
+}
 
 const make = (
   policy: string,
@@ -304,12 +326,8 @@ const delayMillis = (
   input: Duration.DurationInput,
   range?: DurationRange
 ): number => {
-  const millis = optionMillis(policy, option, input, range)
-  if (millis > maxTimerMillis) {
-    const longest = "a duration of at most 2147483647 millis, the longest that a timer waits"
-    throw new InvalidOption(policy, option, input, longest)
-  }
-  return millis
+  const longest = "a duration of at most 2147483647 millis, the longest that a timer waits"
+  return optionMillis(policy, option, input, { ...range, bounds: [0, maxTimerMillis, longest] })
 }
 
 const jitterNames = ["none", "full", "equal", "decorrelated"] as const
@@ -318,6 +336,7 @@ const decodeJitter = (policy: string, jitter: Jitter = "none"): core.Jitter => {
   const name = jitterNames.find((name) => name === jitter)
   if (name !== undefined) return { _tag: name }
   if (typeof jitter === "object" && jitter !== null && "factor" in jitter !== "plusMinus" in jitter) {
+    object(policy, "jitter", jitter, { factor: whereRead, plusMinus: whereRead })
     return "factor" in jitter
       ? { _tag: "factor", factor: fraction(policy, "jitter.factor", jitter.factor) }
       : { _tag: "plusMinus", millis: optionMillis(policy, "jitter.plusMinus", jitter.plusMinus) }

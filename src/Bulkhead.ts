@@ -14,9 +14,10 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type * as FailureCondition from "./FailureCondition.js"
 import * as internal from "./internal/bulkhead/bulkhead.js"
+import { check as checkCondition } from "./internal/condition.js"
 import type { BulkheadFull } from "./internal/bulkhead/bulkheadFull.js"
-import { configure } from "./internal/bulkhead/options.js"
-import { accessors, perInstance, readSettings } from "./internal/service.js"
+import { configure, listeners as shapeOfGiven } from "./internal/bulkhead/options.js"
+import { accessors, perInstance, fromConfig } from "./internal/service.js"
 import type { Checked, Configured } from "./internal/types.js"
 import * as Policy from "./Policy.js"
 
@@ -435,23 +436,33 @@ export const Tag =
     service(Context.Tag(`Bulkhead/${id}`)<Self, Bulkhead>(), id)
 
 /** Adds what can be done with the service to its tag. */
-const service = <Self, T extends Context.Tag<Self, Bulkhead>>(tag: T, name: string): T & Service<Self> => {
+const service = <Self, T extends Context.Tag<Self, Bulkhead>>(
+  tag: T,
+  name: string,
+  called = name
+): T & Service<Self> => {
   const described: Policy.Described = { kind: internal.kind, name, settings: {} }
 
   const operations: Service<Self> = {
-    layer: (options: Options) => Layer.effect(tag, internal.make(options, name)),
+    layer: (options: Options) =>
+      Layer.effect(tag, internal.make(options, name, { policy: `${called}.layer` })),
     layerConfig: (settings: SettingsConfig | Config.Config<Settings>, listeners: Listeners = {}) =>
       Layer.effect(
         tag,
-        Effect.flatMap(
-          readSettings(settings, (read) => configure(read, name)),
-          (options) => internal.make({ ...options, ...listeners }, name)
-        )
+        fromConfig({
+          caller: { policy: `${called}.layerConfig` },
+          settings,
+          given: listeners,
+          shapeOfGiven,
+          check: (read, caller) => configure(read, name, caller),
+          make: (options, caller) => internal.make(options, name, caller)
+        })
       ),
     protect: Policy.make(described, <A, E, R>(self: Effect.Effect<A, E, R>) =>
       Effect.flatMap(tag, (bulkhead) => bulkhead.protect(self))
     ),
     protectWhen: <A, E>(condition: FailureCondition.FailureCondition<A, E>) => {
+      checkCondition("Bulkhead.protectWhen", "condition", condition)
       const policy = perInstance((bulkhead: Bulkhead) => bulkhead.protectWhen(condition))
       return Policy.make<A, E, BulkheadFull, Self>(
         described,
@@ -492,7 +503,8 @@ const service = <Self, T extends Context.Tag<Self, Bulkhead>>(tag: T, name: stri
  */
 export const Bulkhead: Context.Tag<Bulkhead, Bulkhead> & Service<Bulkhead> = service(
   Context.GenericTag<Bulkhead>("effect-resilience/Bulkhead"),
-  internal.kind
+  internal.kind,
+  "Bulkhead"
 )
 
 /**

@@ -14,9 +14,10 @@ import * as Layer from "effect/Layer"
 import type * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import type * as FailureCondition from "./FailureCondition.js"
+import type { Caller } from "./core/options.js"
 import * as internal from "./internal/cache/cache.js"
-import { configure } from "./internal/cache/options.js"
-import { readSettings } from "./internal/service.js"
+import { configure, givenShapes } from "./internal/cache/options.js"
+import { fromConfig } from "./internal/service.js"
 import type { Checked, Configured } from "./internal/types.js"
 import type * as Policy from "./Policy.js"
 
@@ -416,7 +417,7 @@ export interface Options<K, A, E> extends StoreOptions<K, A, E> {
 export const make = <K, A, E, O>(
   options: Checked<O, Options<K, A, E>>
 ): Effect.Effect<Cache<K, A, E>, never, Scope.Scope | Policy.ContextOf<O>> =>
-  makeCache<K, A, E>(options, internal.kind)
+  makeCache<K, A, E>(options, internal.kind, { policy: "Cache.make" })
 
 /**
  * Makes a store for values of one type, that lives as long as the scope: a cache that is filled by the effects that are piped
@@ -450,14 +451,15 @@ export const makeStore =
   <O>(
     options: Checked<O, StoreOptions<K, A, E>>
   ): Effect.Effect<Store<K, A, E>, never, Scope.Scope | Policy.ContextOf<O>> =>
-    makeStoreOf<K, A, E>(options, internal.kind)
+    makeStoreOf<K, A, E>(options, internal.kind, { policy: "Cache.makeStore" })
 
 /** Inside, keys, values and errors are unknown: what comes out is what went in. */
 const makeCache = <K, A, E>(
   options: Options<K, A, E>,
-  name: string
+  name: string,
+  caller: Caller
 ): Effect.Effect<Cache<K, A, E>, never, Scope.Scope> =>
-  internal.make(options as Options<unknown, unknown, unknown>, name) as Effect.Effect<
+  internal.make(options as Options<unknown, unknown, unknown>, name, caller) as Effect.Effect<
     Cache<K, A, E>,
     never,
     Scope.Scope
@@ -465,9 +467,10 @@ const makeCache = <K, A, E>(
 
 const makeStoreOf = <K, A, E>(
   options: StoreOptions<K, A, E>,
-  name: string
+  name: string,
+  caller: Caller
 ): Effect.Effect<Store<K, A, E>, never, Scope.Scope> =>
-  internal.makeStore(options as StoreOptions<unknown, unknown, unknown>, name) as Effect.Effect<
+  internal.makeStore(options as StoreOptions<unknown, unknown, unknown>, name, caller) as Effect.Effect<
     Store<K, A, E>,
     never,
     Scope.Scope
@@ -627,14 +630,19 @@ export const Tag =
     const tag = Context.Tag(`Cache/${id}`)<Self, Cache<K, A, E>>()
     const service: Service<Self, K, A, E> = {
       ...storeOperations(tag),
-      layer: (options: Options<K, A, E>) => Layer.scoped(tag, makeCache(options, id)),
+      layer: (options: Options<K, A, E>) =>
+        Layer.scoped(tag, makeCache(options, id, { policy: `${id}.layer` })),
       layerConfig: (settings: SettingsConfig | Config.Config<Settings>, options: LookupOptions<K, A, E>) =>
         Layer.scoped(
           tag,
-          Effect.flatMap(
-            readSettings(settings, (read) => configure(read, id)),
-            (read) => makeCache({ ...read, ...options }, id)
-          )
+          fromConfig({
+            caller: { policy: `${id}.layerConfig` },
+            settings,
+            given: options,
+            shapeOfGiven: givenShapes.cache,
+            check: (read, caller) => configure("store", read, id, caller),
+            make: (both, caller) => makeCache(both, id, caller)
+          })
         ),
       get: (key) => Effect.flatMap(tag, (cache) => cache.get(key)),
       serve: (key) => Effect.flatMap(tag, (cache) => cache.serve(key)),
@@ -673,14 +681,19 @@ export const StoreTag =
     const tag = Context.Tag(`CacheStore/${id}`)<Self, Store<K, A, E>>()
     const service: StoreService<Self, K, A, E> = {
       ...storeOperations(tag),
-      layer: (options: StoreOptions<K, A, E>) => Layer.scoped(tag, makeStoreOf(options, id)),
+      layer: (options: StoreOptions<K, A, E>) =>
+        Layer.scoped(tag, makeStoreOf(options, id, { policy: `${id}.layer` })),
       layerConfig: (settings: SettingsConfig | Config.Config<Settings>, listeners: Listeners<K, A, E> = {}) =>
         Layer.scoped(
           tag,
-          Effect.flatMap(
-            readSettings(settings, (read) => configure(read, id)),
-            (read) => makeStoreOf({ ...read, ...listeners }, id)
-          )
+          fromConfig({
+            caller: { policy: `${id}.layerConfig` },
+            settings,
+            given: listeners,
+            shapeOfGiven: givenShapes.store,
+            check: (read, caller) => configure("store", read, id, caller),
+            make: (both, caller) => makeStoreOf(both, id, caller)
+          })
         )
     }
     return Object.assign(tag, service)

@@ -17,10 +17,11 @@ import * as Stream from "effect/Stream"
 import type * as core from "./core/circuit.js"
 import type * as FailureCondition from "./FailureCondition.js"
 import * as internal from "./internal/circuitBreaker/breaker.js"
+import { check as checkCondition } from "./internal/condition.js"
 import type { CircuitOpen } from "./internal/circuitBreaker/circuitOpen.js"
-import { configure } from "./internal/circuitBreaker/options.js"
+import { configure, listeners as shapeOfGiven } from "./internal/circuitBreaker/options.js"
 import { beginIn, takingPart } from "./internal/frame.js"
-import { accessors, perInstance, readSettings } from "./internal/service.js"
+import { accessors, perInstance, fromConfig } from "./internal/service.js"
 import type { Checked, Configured } from "./internal/types.js"
 import * as Policy from "./Policy.js"
 import type * as Trip from "./Trip.js"
@@ -610,19 +611,25 @@ export const Tag =
 /** Adds what can be done with the service to its tag. */
 const service = <Self, T extends Context.Tag<Self, CircuitBreaker>>(
   tag: T,
-  name: string
+  name: string,
+  called = name
 ): T & Service<Self> => {
   const described: Policy.Described = { kind: internal.kind, name, settings: {} }
 
   const operations: Service<Self> = {
-    layer: (options: Options = {}) => Layer.effect(tag, internal.make(options, name)),
+    layer: (options: Options = {}) =>
+      Layer.effect(tag, internal.make(options, name, { policy: `${called}.layer` })),
     layerConfig: (settings: SettingsConfig | Config.Config<Settings>, listeners: Listeners = {}) =>
       Layer.effect(
         tag,
-        Effect.flatMap(
-          readSettings(settings, (read) => configure(read, name)),
-          (options) => internal.make({ ...options, ...listeners }, name)
-        )
+        fromConfig({
+          caller: { policy: `${called}.layerConfig` },
+          settings,
+          given: listeners,
+          shapeOfGiven,
+          check: (read, caller) => configure(read, name, caller),
+          make: (options, caller) => internal.make(options, name, caller)
+        })
       ),
     protect: takingPart(
       Policy.make(described, <A, E, R>(self: Effect.Effect<A, E, R>) =>
@@ -632,6 +639,7 @@ const service = <Self, T extends Context.Tag<Self, CircuitBreaker>>(
       beginIn(tag, (breaker: CircuitBreaker) => breaker.protect)
     ),
     protectWhen: <A, E>(condition: FailureCondition.FailureCondition<A, E>) => {
+      checkCondition("CircuitBreaker.protectWhen", "condition", condition)
       const policy = perInstance((breaker: CircuitBreaker) => breaker.protectWhen<A, E>(condition))
       return takingPart(
         Policy.make<A, E, CircuitOpen, Self>(
@@ -683,7 +691,8 @@ const service = <Self, T extends Context.Tag<Self, CircuitBreaker>>(
  */
 export const CircuitBreaker: Context.Tag<CircuitBreaker, CircuitBreaker> & Service<CircuitBreaker> = service(
   Context.GenericTag<CircuitBreaker>("effect-resilience/CircuitBreaker"),
-  internal.kind
+  internal.kind,
+  "CircuitBreaker"
 )
 
 /**

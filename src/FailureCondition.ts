@@ -246,9 +246,10 @@ export type FailureCondition<A, E> = Options<A, E> | Classifier<A, E> | Any<A, E
  * @since 0.1.0
  * @category constructors
  */
-export const any = <A, E>(...conditions: ReadonlyArray<FailureCondition<A, E>>): Any<A, E> => ({
-  any: conditions
-})
+export const any = <A, E>(...conditions: ReadonlyArray<FailureCondition<A, E>>): Any<A, E> => {
+  internal.checkAll("FailureCondition.any", "conditions", conditions)
+  return { any: conditions }
+}
 
 /**
  * What an exit means under a condition, as a circuit breaker sees it (a defect is a failure unless the condition says
@@ -267,5 +268,7 @@ export const any = <A, E>(...conditions: ReadonlyArray<FailureCondition<A, E>>):
  * @since 0.1.0
  * @category utils
  */
-export const classify = <A, E>(condition: FailureCondition<A, E> = {}): Classifier<A, E> =>
-  internal.compile(condition, { defect: true }).classify
+export const classify = <A, E>(condition: FailureCondition<A, E> = {}): Classifier<A, E> => {
+  internal.check("FailureCondition.classify", "condition", condition)
+  return internal.compile(condition, { defect: true }).classify
+}

@@ -9,13 +9,13 @@ import type * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
 import type * as Option from "effect/Option"
 import type * as Predicate from "effect/Predicate"
-import { InvalidOption } from "./core/options.js"
+import { callable, InvalidOption, object, type Shape, text } from "./core/options.js"
 import type * as FailureCondition from "./FailureCondition.js"
 import * as Condition from "./internal/condition.js"
 import { holding } from "./internal/disposal.js"
 import { takingPart } from "./internal/frame.js"
 import * as Listeners from "./internal/listeners.js"
-import { combinator, nameOf } from "./internal/policy.js"
+import { combinator } from "./internal/policy.js"
 import type { ContextOfEffect, ErrorOfEffect, Checked, SuccessOfEffect } from "./internal/types.js"
 import * as Policy from "./Policy.js"
 
@@ -221,6 +221,7 @@ export const sync: {
     options: Checked<O, Options<A, E>>
   ): Effect.Effect<A | A2, Unhandled<E, O> | Policy.ErrorOf<O>, R | Policy.ContextOf<O>>
 } = combinator((value: () => unknown, options?: AnyOptions) => {
+  callable("Fallback.sync", "value", value)
   const success = Effect.sync(value)
   return make("Fallback.sync", () => success, options)
 })
@@ -283,7 +284,10 @@ export const orElse: {
     use: (failure: FailureCondition.Failed<A, E>) => Effect.Effect<A2, E2, R2>,
     options: Checked<O, Options<A, E>>
   ): Effect.Effect<A | A2, Unhandled<E, O> | E2 | Policy.ErrorOf<O>, R | R2 | Policy.ContextOf<O>>
-} = combinator((use: Use, options?: AnyOptions) => make("Fallback.orElse", use, options))
+} = combinator((use: Use, options?: AnyOptions) => {
+  callable("Fallback.orElse", "use", use)
+  return make("Fallback.orElse", use, options)
+})
 
 /**
  * Fails with another error instead, made from the failure. Turns whatever can go wrong inside into what a caller should
@@ -327,9 +331,10 @@ export const fail: {
     error: (failure: FailureCondition.Failed<A, E>) => E2,
     options: Checked<O, Options<A, E>>
   ): Effect.Effect<A, Unhandled<E, O> | E2 | Policy.ErrorOf<O>, R | Policy.ContextOf<O>>
-} = combinator((error: (failure: Failure) => unknown, options?: AnyOptions) =>
-  make("Fallback.fail", (failure) => Effect.failSync(() => error(failure)), options)
-)
+} = combinator((error: (failure: Failure) => unknown, options?: AnyOptions) => {
+  callable("Fallback.fail", "error", error)
+  return make("Fallback.fail", (failure) => Effect.failSync(() => error(failure)), options)
+})
 
 /**
  * Tries several effects in order: the next one runs when the one before fails with a typed error. Each is given the
@@ -392,8 +397,11 @@ export const chain: {
     R | StepContext<S> | Policy.ContextOf<O>
   >
 } = combinator((steps: Steps<Failure>, options?: AnyOptions) => {
+  if (!Array.isArray(steps) || steps.length === 0) {
+    throw new InvalidOption("Fallback.chain", "steps", steps, "at least one effect")
+  }
+  steps.forEach((step, index) => callable("Fallback.chain", `steps[${index}]`, step))
   const [first, ...rest] = steps
-  if (first === undefined) throw new InvalidOption("Fallback.chain", "steps", steps, "at least one effect")
   const use: Use = (failure) =>
     rest.reduce(
       (tried, step) =>
@@ -431,8 +439,16 @@ type Body = Effect.Effect<unknown, unknown, unknown>
 type Use = (failure: Failure) => Body
 type AnyOptions = Options<unknown, unknown>
 
+const shape: Shape<AnyOptions> = {
+  name: text,
+  condition: Condition.check,
+  disposeResult: callable,
+  onFallback: callable
+}
+
 const make = (policy: string, use: Use, options: AnyOptions = {}): ((self: Body) => Body) => {
-  const name = nameOf(policy, "fallback", options.name)
+  object(policy, "", options, shape)
+  const { name = "fallback" } = options
   const { disposeResult, onFallback } = options
   const { classify, looksAtResults } = Condition.compile(options.condition, { defect: false })
   const failureIn = (exit: Exit.Exit<unknown, unknown>): Failure | undefined =>

@@ -10,14 +10,15 @@ import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
-import { integer, InvalidOption } from "./core/options.js"
+import { callable, flag, InvalidOption, object, type Shape, text, whereRead, whole } from "./core/options.js"
 import type * as FailureCondition from "./FailureCondition.js"
 import * as Condition from "./internal/condition.js"
-import { optionMillis } from "./internal/duration.js"
+import { duration, optionMillis } from "./internal/duration.js"
 import * as internal from "./internal/hedge.js"
 import * as internalDelay from "./internal/hedgeDelay.js"
 import * as Listeners from "./internal/listeners.js"
-import { combinator, nameOf } from "./internal/policy.js"
+import { combinator } from "./internal/policy.js"
+import { check as budgetCheck } from "./internal/retryBudget/source.js"
 import type { Checked, ErrorOfEffect, Flat } from "./internal/types.js"
 import * as Policy from "./Policy.js"
 import type * as RetryBudget from "./RetryBudget.js"
@@ -152,7 +153,8 @@ export interface PercentileOptions {
  */
 export const percentile = (percentile: number, options: PercentileOptions = {}): Percentile => {
   const policy = "Hedge.percentile"
-  if (!(percentile > 0 && percentile < 1)) {
+  object(policy, "", options, percentileShape)
+  if (typeof percentile !== "number" || !(percentile > 0 && percentile < 1)) {
     throw new InvalidOption(policy, "percentile", percentile, "greater than 0 and less than 1")
   }
   const min = optionMillis(policy, "min", options.min ?? 1, { zero: true })
@@ -170,9 +172,16 @@ export const percentile = (percentile: number, options: PercentileOptions = {}):
     percentile,
     min: Duration.millis(min),
     max: Duration.millis(max),
-    minimumSamples: integer(policy, "minimumSamples", options.minimumSamples ?? 100, 1),
+    minimumSamples: options.minimumSamples ?? 100,
     window: Duration.millis(optionMillis(policy, "window", options.window ?? Duration.seconds(30)))
   }
+}
+
+const percentileShape: Shape<PercentileOptions> = {
+  min: duration({ zero: true }),
+  max: duration({ zero: true, infinite: true }),
+  minimumSamples: whole(1),
+  window: duration()
 }
 
 /**
@@ -294,11 +303,22 @@ export const hedge: {
 
 type Body = Effect.Effect<unknown, unknown, unknown>
 
+const shape: Shape<Options<unknown, unknown>> = {
+  delay: whereRead,
+  maxHedges: whole(0),
+  budget: budgetCheck,
+  disconnect: flag,
+  name: text,
+  condition: Condition.check,
+  startsNext: callable,
+  disposeResult: callable,
+  onHedge: callable
+}
+
 function make(options: Options<unknown, unknown>): (self: Body) => Body {
   const policy = "Hedge.hedge"
-  const { budget, disconnect = false, onHedge } = options
-  const name = nameOf(policy, "hedge", options.name)
-  const maxHedges = integer(policy, "maxHedges", options.maxHedges ?? 1, 0)
+  object(policy, "", options, shape)
+  const { budget, disconnect = false, maxHedges = 1, name = "hedge", onHedge } = options
   const { delay, shown } = readDelay(policy, options.delay)
   const plan: internal.Plan = {
     condition: Condition.compile(options.condition, { defect: false }),

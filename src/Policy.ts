@@ -9,7 +9,7 @@ import type * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import type * as Schedule from "effect/Schedule"
-import { InvalidOption } from "./core/options.js"
+import { callable, InvalidOption } from "./core/options.js"
 import { type Apply, compose } from "./internal/pipeline.js"
 import type { ContextOfEffect, ErrorOfEffect, Flat, IsAny } from "./internal/types.js"
 import type { RetriesExceeded } from "./Retry.js"
@@ -423,6 +423,7 @@ export const pipeline: {
   if (policies.length === 0) {
     throw new InvalidOption("Policy.pipeline", "policies", policies, "at least one policy")
   }
+  policies.forEach((policy, index) => callable("Policy.pipeline", `policies[${index}]`, policy))
   const parts = policies.map(describedOf)
   const settings = { parts }
   const described: Described = { kind: "pipeline", name: "pipeline", settings }

@@ -10,13 +10,15 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
+import { object, type Shape, whereRead } from "./core/options.js"
 import * as core from "./core/rateLimit.js"
 import type * as FailureCondition from "./FailureCondition.js"
 import { optionMillis } from "./internal/duration.js"
+import { check as checkCondition } from "./internal/condition.js"
 import * as internal from "./internal/rateLimiter/limiter.js"
-import { checkCost, configure } from "./internal/rateLimiter/options.js"
+import { checkCost, configure, listeners as shapeOfGiven } from "./internal/rateLimiter/options.js"
 import type { RateLimitExceeded } from "./internal/rateLimiter/rateLimitExceeded.js"
-import { accessors, perInstance, readSettings } from "./internal/service.js"
+import { accessors, perInstance, fromConfig } from "./internal/service.js"
 import type { Checked, Configured } from "./internal/types.js"
 import * as Policy from "./Policy.js"
 
@@ -85,6 +87,7 @@ export interface Limit {
  */
 export const smooth = (options: Limit): Rate => {
   const name = "RateLimiter.smooth"
+  object(name, "", options, limit)
   return core.checked(name, { _tag: "smooth", limit: options.limit, per: perMillis(name, options) })
 }
 
@@ -113,6 +116,7 @@ export const smooth = (options: Limit): Rate => {
  */
 export const bursty = (options: Limit): Rate => {
   const name = "RateLimiter.bursty"
+  object(name, "", options, limit)
   return core.checked(name, { _tag: "bursty", limit: options.limit, per: perMillis(name, options) })
 }
 
@@ -142,13 +146,10 @@ export const bursty = (options: Limit): Rate => {
  */
 export const tokenBucket = (options: Limit & { readonly burst?: number | undefined }): Rate => {
   const name = "RateLimiter.tokenBucket"
-  const { burst, limit } = options
-  return core.checked(name, {
-    _tag: "tokenBucket",
-    limit,
-    per: perMillis(name, options),
-    burst: burst ?? limit
-  })
+  object(name, "", options, { ...limit, burst: whereRead })
+  const { burst = options.limit } = options
+  const per = perMillis(name, options)
+  return core.checked(name, { _tag: "tokenBucket", limit: options.limit, per, burst })
 }
 
 /**
@@ -178,11 +179,14 @@ export const tokenBucket = (options: Limit & { readonly burst?: number | undefin
  */
 export const slidingWindow = (options: Limit): Rate => {
   const name = "RateLimiter.slidingWindow"
+  object(name, "", options, limit)
   return core.checked(name, { _tag: "slidingWindow", limit: options.limit, per: perMillis(name, options) })
 }
 
+const limit: Shape<Limit> = { limit: whereRead, per: whereRead }
+
 const perMillis = (name: string, { per }: Limit): number =>
-  core.millis(core.micros(optionMillis(name, "per", per)))
+  core.millis(core.micros(optionMillis(name, "per", per, { bounds: core.perBounds })))
 
 /**
  * A rate in words.
@@ -606,23 +610,33 @@ export const Tag =
     service(Context.Tag(`RateLimiter/${id}`)<Self, RateLimiter>(), id)
 
 /** Adds what can be done with the service to its tag. */
-const service = <Self, T extends Context.Tag<Self, RateLimiter>>(tag: T, name: string): T & Service<Self> => {
+const service = <Self, T extends Context.Tag<Self, RateLimiter>>(
+  tag: T,
+  name: string,
+  called = name
+): T & Service<Self> => {
   const described: Policy.Described = { kind: internal.kind, name, settings: {} }
 
   const operations: Service<Self> = {
-    layer: (options: Options) => Layer.effect(tag, internal.make(options, name)),
+    layer: (options: Options) =>
+      Layer.effect(tag, internal.make(options, name, { policy: `${called}.layer` })),
     layerConfig: (settings: SettingsConfig | Config.Config<Settings>, listeners: Listeners = {}) =>
       Layer.effect(
         tag,
-        Effect.flatMap(
-          readSettings(settings, (read) => configure(read, name)),
-          (options) => internal.make({ ...options, ...listeners }, name)
-        )
+        fromConfig({
+          caller: { policy: `${called}.layerConfig` },
+          settings,
+          given: listeners,
+          shapeOfGiven,
+          check: (read, caller) => configure(read, name, caller),
+          make: (options, caller) => internal.make(options, name, caller)
+        })
       ),
     protect: Policy.make(described, <A, E, R>(self: Effect.Effect<A, E, R>) =>
       Effect.flatMap(tag, (limiter) => limiter.protect(self))
     ),
     protectWhen: <A, E>(condition: FailureCondition.FailureCondition<A, E>) => {
+      checkCondition("RateLimiter.protectWhen", "condition", condition)
       const policy = perInstance((limiter: RateLimiter) => limiter.protectWhen<A, E>(condition))
       return Policy.make<A, E, RateLimitExceeded, Self>(
         described,
@@ -666,7 +680,8 @@ const service = <Self, T extends Context.Tag<Self, RateLimiter>>(tag: T, name: s
  */
 export const RateLimiter: Context.Tag<RateLimiter, RateLimiter> & Service<RateLimiter> = service(
   Context.GenericTag<RateLimiter>("effect-resilience/RateLimiter"),
-  internal.kind
+  internal.kind,
+  "RateLimiter"
 )
 
 /**

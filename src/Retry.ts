@@ -14,19 +14,28 @@ import { identity } from "effect/Function"
 import * as Option from "effect/Option"
 import * as Random from "effect/Random"
 import type * as Schedule from "effect/Schedule"
-import { finite, integer, InvalidOption } from "./core/options.js"
+import {
+  among,
+  callable,
+  isObject,
+  number,
+  object,
+  type Shape,
+  text,
+  times as timesCheck
+} from "./core/options.js"
 import type * as FailureCondition from "./FailureCondition.js"
 import { toSchedule } from "./internal/backoff.js"
 import * as Condition from "./internal/condition.js"
 import { withService } from "./internal/context.js"
-import { optionMillis, runtimeMillis } from "./internal/duration.js"
+import { duration, optionMillis, runtimeMillis } from "./internal/duration.js"
 import { holding, type Restore } from "./internal/disposal.js"
 import { type AnyFiber, type Begun, takingPart } from "./internal/frame.js"
 import * as Listeners from "./internal/listeners.js"
-import { combinator, nameOf, withoutStack } from "./internal/policy.js"
+import { combinator, withoutStack } from "./internal/policy.js"
 import type { Call } from "./internal/retryBudget/call.js"
-import { withBudget } from "./internal/retryBudget/source.js"
-import { type ScheduleState, stepSchedule } from "./internal/schedule.js"
+import { check as budget, withBudget } from "./internal/retryBudget/source.js"
+import { check as schedule, type ScheduleState, stepSchedule } from "./internal/schedule.js"
 import * as Time from "./internal/time.js"
 import type { Flat, IsAny, Checked } from "./internal/types.js"
 import * as Policy from "./Policy.js"
@@ -376,19 +385,36 @@ interface Plan {
 type Failure = FailureCondition.Failed<unknown, unknown>
 type Body = Effect.Effect<unknown, unknown, unknown>
 
-function make(options: Options<unknown, unknown> = {}): (self: Body) => Body {
+const range = { zero: true, infinite: true }
+
+const shape: Shape<Options<unknown, unknown>> = {
+  schedule,
+  times: timesCheck,
+  maxDuration: duration(range),
+  maxHint: duration(range),
+  hintJitter: number(0, 1),
+  budget,
+  exceeded: among("last", "wrap"),
+  name: text,
+  condition: Condition.check,
+  abortWhen: callable,
+  delayFrom: (policy, option, value) => {
+    if (!(isObject(value) && NoHintTypeId in value)) callable(policy, option, value)
+  },
+  disposeResult: callable,
+  onRetryScheduled: callable,
+  onRetry: callable,
+  onExceeded: callable,
+  onAbort: callable
+}
+
+function make(options: Options<unknown, unknown>): (self: Body) => Body {
   const policy = "Retry.retry"
-  const name = nameOf(policy, "retry", options.name)
+  object(policy, "", options, shape)
+  const { hintJitter = 0, name = "retry" } = options
   const times = options.times ?? (options.schedule === undefined ? 2 : Infinity)
-  if (times !== Infinity) integer(policy, "times", times, 0)
-  const whenExceeded = options.exceeded ?? "last"
-  if (whenExceeded !== "last" && whenExceeded !== "wrap") {
-    throw new InvalidOption(policy, "exceeded", whenExceeded, '"last" or "wrap"')
-  }
-  const range = { zero: true, infinite: true }
   const maxDuration = optionMillis(policy, "maxDuration", options.maxDuration ?? Infinity, range)
   const maxHint = optionMillis(policy, "maxHint", options.maxHint ?? defaultMaxHintMillis, range)
-  const hintJitter = finite(policy, "hintJitter", options.hintJitter ?? 0, 0, 1)
   const plan: Plan = {
     name,
     condition: Condition.compile(options.condition, { defect: false }),

@@ -13,12 +13,11 @@ import * as Layer from "effect/Layer"
 import * as Predicate from "effect/Predicate"
 import * as Stream from "effect/Stream"
 import * as core from "./core/budget.js"
-import { InvalidOption } from "./core/options.js"
+import { callable, flag, InvalidOption, object, type Shape, whereRead } from "./core/options.js"
 import type * as FailureCondition from "./FailureCondition.js"
 import { optionMillis } from "./internal/duration.js"
-import { nameOf } from "./internal/policy.js"
 import * as internal from "./internal/retryBudget/budget.js"
-import { accessors, readSettings } from "./internal/service.js"
+import { accessors, fromConfig } from "./internal/service.js"
 import type { Checked, Configured } from "./internal/types.js"
 import type * as Policy from "./Policy.js"
 
@@ -204,16 +203,10 @@ export interface SuccessesOptions {
  * @category rules
  */
 export const successes = (options: SuccessesOptions = {}): Rule => {
+  object("RetryBudget.successes", "", options, shapes.successes)
   const { capacity = 100, cost = 1, minPerSecond = 0, ratio = 0.1, refund = false } = options
   const rule = core.successes({ ratio, capacity, perSecond: minPerSecond, refund })
-  if (typeof cost === "number" && !(cost > 0 && cost < Infinity)) {
-    throw new InvalidOption(
-      "RetryBudget.successes",
-      "cost",
-      cost,
-      "a finite number greater than 0, or a function"
-    )
-  }
+  internal.checkCost("RetryBudget.successes", "cost", cost)
   if (typeof cost === "number" && capacity > 0 && cost > capacity) {
     throw new InvalidOption("RetryBudget.successes", "cost", cost, `at most "capacity" (${capacity})`)
   }
@@ -253,6 +246,7 @@ export interface RequestsOptions {
  * @category rules
  */
 export const requests = (options: RequestsOptions = {}): Rule => {
+  object("RetryBudget.requests", "", options, shapes.requests)
   const { minPerSecond = 0, ratio = 0.2, window = Duration.seconds(10) } = options
   return {
     ...core.requests({
@@ -296,10 +290,11 @@ export interface ThrottlingOptions {
  * @since 0.1.0
  * @category rules
  */
-export const throttling = (options: ThrottlingOptions = {}): Rule => ({
-  ...core.throttling({ capacity: options.maxTokens ?? 10, ratio: options.tokenRatio ?? 0.1 }),
-  cost: 0
-})
+export const throttling = (options: ThrottlingOptions = {}): Rule => {
+  object("RetryBudget.throttling", "", options, shapes.throttling)
+  const { maxTokens = 10, tokenRatio = 0.1 } = options
+  return { ...core.throttling({ capacity: maxTokens, ratio: tokenRatio }), cost: 0 }
+}
 
 /**
  * The retry quota of the AWS SDKs in standard mode: 500 tokens, of which a retry takes 5, and 10 after a timeout. A success
@@ -323,13 +318,30 @@ export const awsStandard = (
     readonly isTimeout?: ((failure: FailureCondition.Failed<unknown, unknown>) => boolean) | undefined
   } = {}
 ): Rule => {
-  const isTimeout = options.isTimeout ?? timedOut
+  object("RetryBudget.awsStandard", "", options, { isTimeout: callable })
+  const { isTimeout = timedOut } = options
   return successes({
     ratio: 1,
     capacity: 500,
     cost: (failure) => (failure !== undefined && isTimeout(failure) ? 10 : 5),
     refund: true
   })
+}
+
+const shapes: {
+  readonly successes: Shape<SuccessesOptions>
+  readonly requests: Shape<RequestsOptions>
+  readonly throttling: Shape<ThrottlingOptions>
+} = {
+  successes: {
+    ratio: whereRead,
+    capacity: whereRead,
+    minPerSecond: whereRead,
+    cost: whereRead,
+    refund: flag
+  },
+  requests: { ratio: whereRead, window: whereRead, minPerSecond: whereRead },
+  throttling: { maxTokens: whereRead, tokenRatio: whereRead }
 }
 
 const timedOut = (failure: FailureCondition.Failed<unknown, unknown>): boolean =>
@@ -501,16 +513,25 @@ export const Tag =
     service(Context.Tag(`RetryBudget/${id}`)<Self, RetryBudget>(), id)
 
 /** Adds what can be done with the service to its tag. */
-const service = <Self, T extends Context.Tag<Self, RetryBudget>>(tag: T, name: string): T & Service<Self> => {
+const service = <Self, T extends Context.Tag<Self, RetryBudget>>(
+  tag: T,
+  name: string,
+  called = name
+): T & Service<Self> => {
   const operations: Service<Self> = {
-    layer: (options: Options = {}) => Layer.effect(tag, internal.make(options, name)),
+    layer: (options: Options = {}) =>
+      Layer.effect(tag, internal.make(options, name, { policy: `${called}.layer` })),
     layerConfig: (settings: SettingsConfig | Config.Config<Settings>, listeners: Listeners = {}) =>
       Layer.effect(
         tag,
-        Effect.flatMap(
-          readSettings(settings, (read) => nameOf("RetryBudget.make", name, read.name)),
-          (read) => internal.make({ ...read, ...listeners }, name)
-        )
+        fromConfig({
+          caller: { policy: `${called}.layerConfig` },
+          settings,
+          given: listeners,
+          shapeOfGiven: internal.listeners,
+          check: (read, caller) => internal.configure(read, name, caller),
+          make: (options, caller) => internal.make(options, name, caller)
+        })
       ),
     tryWithdraw: (failure) => Effect.flatMap(tag, (budget) => budget.tryWithdraw(failure)),
     changes: Stream.unwrap(Effect.map(tag, (budget) => budget.changes)),
@@ -538,7 +559,8 @@ const service = <Self, T extends Context.Tag<Self, RetryBudget>>(tag: T, name: s
  */
 export const RetryBudget: Context.Tag<RetryBudget, RetryBudget> & Service<RetryBudget> = service(
   Context.GenericTag<RetryBudget>("effect-resilience/RetryBudget"),
-  internal.kind
+  internal.kind,
+  "RetryBudget"
 )
 
 /**

@@ -6,11 +6,19 @@
 import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Predicate from "effect/Predicate"
-import { InvalidOption } from "./core/options.js"
+import {
+  callable,
+  flag,
+  InvalidOption,
+  isObject,
+  object,
+  type Shape,
+  text,
+  whereRead
+} from "./core/options.js"
 import { optionMillis, runtimeMillis } from "./internal/duration.js"
 import * as Listeners from "./internal/listeners.js"
-import { combinator, nameOf, withoutStack } from "./internal/policy.js"
+import { combinator, withoutStack } from "./internal/policy.js"
 import { respond, respondable } from "./internal/respondable.js"
 import { withLimit } from "./internal/timeout.js"
 import * as Policy from "./Policy.js"
@@ -117,8 +125,8 @@ function make<E1, R1, E2, R2>(
   input: Duration.DurationInput | Options<E1, R1, E2, R2>
 ): Policy.Policy<TimeoutExceeded | E1 | E2, R1 | R2> {
   const options = isOptions(input) ? input : { limit: input }
-  const { disconnect = false, limit, onTimeout } = options
-  const name = nameOf("Timeout.timeout", "timeout", options.name)
+  object(policyName, "", options, shape)
+  const { disconnect = false, limit, name = "timeout", onTimeout } = options
   const exceeded = (millis: number) => (elapsed: number, stalled?: number) => {
     const error = withoutStack(
       () =>
@@ -142,21 +150,26 @@ function make<E1, R1, E2, R2>(
       Effect.flatMap(limit, (computed) => withLimit(self, limitOf(computedMillis(computed))))
     )
   }
-  const millis = optionMillis("Timeout.timeout", "limit", limit, { zero: true, infinite: true })
+  const millis = optionMillis(policyName, "limit", limit, { zero: true, infinite: true })
   const fixed = limitOf(millis)
   return Policy.make(describe(Duration.millis(millis)), <A, E, R>(self: Effect.Effect<A, E, R>) =>
     withLimit(self, fixed)
   )
 }
 
+const policyName = "Timeout.timeout"
+
+const shape: Shape<Options> = { limit: whereRead, disconnect: flag, name: text, onTimeout: callable }
+
 const isOptions = <E1, R1, E2, R2>(
   input: Duration.DurationInput | Options<E1, R1, E2, R2>
-): input is Options<E1, R1, E2, R2> => Predicate.hasProperty(input, "limit")
+): input is Options<E1, R1, E2, R2> =>
+  isObject(input) && !Duration.isDuration(input) && !Effect.isEffect(input) && Object.keys(input).length > 0
 
 const computedMillis = (computed: Duration.DurationInput): number => {
   const millis = runtimeMillis(computed)
   if (millis === undefined) {
-    throw new InvalidOption("Timeout.timeout", "limit", computed, "an effect that computes a duration")
+    throw new InvalidOption(policyName, "limit", computed, "an effect that computes a duration")
   }
   return millis
 }

@@ -7,8 +7,9 @@
  * @since 0.1.0
  */
 import type * as Duration from "effect/Duration"
-import { InvalidOption } from "./core/options.js"
+import { InvalidOption, object, whereRead } from "./core/options.js"
 import * as core from "./core/trip.js"
+import { bucketsPerWindow } from "./core/window.js"
 import { optionMillis } from "./internal/duration.js"
 
 /**
@@ -73,8 +74,10 @@ export const consecutive = (count: number): Trip => core.consecutive(count)
  * @since 0.1.0
  * @category rules
  */
-export const failures = (options: { readonly count: number } & Window): Trip =>
-  core.failures(options.count, extent("Trip.failures", options))
+export const failures = (options: { readonly count: number } & Window): Trip => {
+  const window = extent("Trip.failures", options, "count")
+  return core.failures(options.count, window)
+}
 
 /**
  * Opens when at least the share `threshold` of the calls looked at failed, once there are `minimumCalls` of them. The share
@@ -99,12 +102,10 @@ export const failures = (options: { readonly count: number } & Window): Trip =>
  */
 export const failureRate = (
   options: { readonly threshold: number; readonly minimumCalls?: number | undefined } & Window
-): Trip =>
-  core.failureRate({
-    threshold: options.threshold,
-    minimumCalls: options.minimumCalls,
-    window: extent("Trip.failureRate", options)
-  })
+): Trip => {
+  const window = extent("Trip.failureRate", options, "threshold", "minimumCalls")
+  return core.failureRate({ threshold: options.threshold, minimumCalls: options.minimumCalls, window })
+}
 
 /**
  * Opens when at least the share `threshold` of the calls looked at took longer than `slowerThan`, whether they failed or
@@ -131,13 +132,16 @@ export const slowRate = (
     readonly threshold: number
     readonly minimumCalls?: number | undefined
   } & Window
-): Trip =>
-  core.slowRate({
-    slowerThan: optionMillis("Trip.slowRate", "slowerThan", options.slowerThan, { zero: true }),
+): Trip => {
+  const window = extent("Trip.slowRate", options, "slowerThan", "threshold", "minimumCalls")
+  const slowerThan = optionMillis("Trip.slowRate", "slowerThan", options.slowerThan, { zero: true })
+  return core.slowRate({
+    slowerThan,
     threshold: options.threshold,
     minimumCalls: options.minimumCalls,
-    window: extent("Trip.slowRate", options)
+    window
   })
+}
 
 /**
  * Opens when any of the rules says so.
@@ -173,9 +177,18 @@ export const any = (...rules: ReadonlyArray<Trip>): Trip => core.any(rules)
  */
 export const describe = (trip: Trip): string => core.describe(trip)
 
-const extent = (policy: string, window: Window): core.Extent => {
-  if (window.within === undefined) return { of: window.of }
-  const { of, within } = window
+/** How far back a rule looks, among its options, which are the given ones and no others. */
+const extent = (policy: string, options: Window, ...names: ReadonlyArray<string>): core.Extent => {
+  const known = [...names, "of", "within"].map((name) => [name, whereRead] as const)
+  object(policy, "", options, Object.fromEntries(known))
+  const { of, within } = options
+  if (within === undefined) return { of: of as number }
   if (of !== undefined) throw new InvalidOption(policy, "within", within, 'left out when "of" is given')
-  return { within: optionMillis(policy, "within", within) }
+  return { within: optionMillis(policy, "within", within, { bounds: withinBounds }) }
 }
+
+const withinBounds = [
+  bucketsPerWindow,
+  Infinity,
+  `a duration of at least ${bucketsPerWindow} millis`
+] as const

@@ -21,7 +21,7 @@ const refusal = (options: Partial<Options>): Effect.Effect<string> =>
   })
 
 describe("the options", () => {
-  const named = "Cache.make: option"
+  const named = "Cache.makeStore: option"
   const duration = "a duration of zero or more"
   const table: ReadonlyArray<readonly [options: Partial<Options>, message: string]> = [
     [{ name: "" }, `${named} "name" must be a string that is not empty, got ""`],

@@ -135,7 +135,7 @@ describe("a tag of a cache", () => {
           ["TTL", "1 hour"],
           ["MAX_AGE", "1 minute"]
         ]),
-        'Cache.make: option "timeToLive" must be at most "maxAge" (1m)'
+        'Rates.layerConfig: option "timeToLive" must be at most "maxAge" (1m)'
       )
     })
   )

@@ -230,12 +230,16 @@ describe("layerConfig", () => {
   > = [
     [{}, ConfigError.isMissingData, "FAILURES"],
     [{ FAILURES: "many" }, ConfigError.isInvalidData, "FAILURES"],
-    [{ FAILURES: "0" }, ConfigError.isInvalidData, '"count" must be a whole number of at least 1, got 0'],
+    [
+      { FAILURES: "0" },
+      ConfigError.isInvalidData,
+      'at FAILURES: "Partner.layerConfig: option "trip.count" must be a whole number of at least 1, got 0'
+    ],
     [{ FAILURES: "1", OPEN_FOR: "soon" }, ConfigError.isInvalidData, "OPEN_FOR"],
     [
-      { FAILURES: "1", OPEN_FOR: "0 seconds" },
+      { FAILURES: "1", OPEN_FOR: "-1 seconds" },
       ConfigError.isInvalidData,
-      '"openFor" must be a finite duration'
+      'at OPEN_FOR: "Partner.layerConfig: option "openFor" must be a finite duration greater than zero, got "-1 seconds"'
     ],
     [
       { FAILURES: "1", OPEN_FOR: "2 hours" },

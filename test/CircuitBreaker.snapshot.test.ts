@@ -355,7 +355,8 @@ describe("an initial that is no snapshot", () => {
         assert.strictEqual(defect._tag, "Die", option)
         const error = defect._tag === "Die" ? defect.defect : undefined
         assert.instanceOf(error, Policy.InvalidOption)
-        assert.strictEqual(error.option, option)
+        const isKeyed = error.policy === "CircuitBreaker.keyed"
+        assert.strictEqual(error.option, isKeyed ? `options.${option}` : option)
         const value: unknown = option === "initial" ? initial : Reflect.get(Object(initial), option.slice(8))
         assert.isTrue(Object.is(error.value, value))
       }

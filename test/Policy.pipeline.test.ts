@@ -375,9 +375,11 @@ describe("a pipeline with the breaker of a service", () => {
 
   it.effect("fails where a condition cannot be read, for those further out to see", () =>
     Effect.gen(function* () {
+      let reads = 0
       const unreadable = {
-        get error(): never {
-          throw new Error("unreadable")
+        get error() {
+          if (reads++ > 0) throw new Error("unreadable")
+          return () => true
         }
       }
       const seen = { condition: { defect: true } }

@@ -141,7 +141,7 @@ describe("settings from the configuration", () => {
     [
       "no rate",
       [["LIMIT", "0"]],
-      'RateLimiter.bursty: option "limit" must be a whole number from 1 to 10000000, got 0'
+      '(Invalid data at LIMIT: "Partner.layerConfig: option "rate.limit" must be a whole number from 1 to 10000000, got 0")'
     ],
     [
       "out of range",
@@ -149,7 +149,7 @@ describe("settings from the configuration", () => {
         ["LIMIT", "1"],
         ["MAX_QUEUED", "-1"]
       ],
-      'RateLimiter.make: option "maxQueued" must be a whole number of at least 0, got -1'
+      '(Invalid data at MAX_QUEUED: "Partner.layerConfig: option "maxQueued" must be a whole number of at least 0, got -1")'
     ]
   ]
   for (const [what, entries, message] of bad) {

@@ -52,7 +52,7 @@ it.effect("layerConfig reads the rule from the configuration", () =>
 it.effect("layerConfig fails with an error of the configuration for a rule that cannot be", () =>
   Effect.gen(function* () {
     const error = yield* Effect.flip(Effect.provide(PartnerBudget.balance, fromConfig({ RATIO: "-1" })))
-    assert.include(String(error), 'option "ratio" must be a finite number of at least 0, got -1')
+    assert.include(String(error), 'option "rule.ratio" must be a finite number of at least 0, got -1')
   })
 )
 

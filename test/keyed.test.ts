@@ -304,7 +304,7 @@ it.effect.each([
   ],
   [
     { options: { halfOpen: { permits: 0 } } },
-    'CircuitBreaker.make: option "halfOpen.permits" must be a whole number of at least 1, got 0'
+    'CircuitBreaker.keyed: option "options.halfOpen.permits" must be a whole number of at least 1, got 0'
   ]
 ] as ReadonlyArray<[CircuitBreaker.KeyedOptions, string]>)(
   "%o is refused when it is made",

@@ -5,7 +5,7 @@
  * Tokens are counted in floating point. What is short of a token by less than a millionth is a token, so that ten
  * successes at a ratio of 0.1 are one retry.
  */
-import { finite, integer, InvalidOption } from "./options.js"
+import { finite, integer, InvalidOption, isObject, onBehalfOf } from "./options.js"
 
 /**
  * A bucket of tokens, full at the beginning. A success puts `ratio` tokens in, a retry takes its cost out. With `refund`, a
@@ -88,6 +88,19 @@ export const throttling = (options: Omit<Throttling, "_tag">): Throttling => {
     throw new InvalidOption(policy, "tokenRatio", options.ratio, "a finite number of at least 0.001")
   }
   return { _tag: "throttling", ...options }
+}
+
+/** A rule that is given as a value, which anything may have made. */
+export const checked = (policy: string, option: string, rule: Rule): void => {
+  const make = isObject(rule) && Object.hasOwn(makers, rule._tag) ? makers[rule._tag] : undefined
+  if (make === undefined) throw new InvalidOption(policy, option, rule, "a rule made by RetryBudget")
+  onBehalfOf({ policy, path: option }, `RetryBudget.${rule._tag}`, () => make(rule as never))
+}
+
+const makers: { readonly [Tag in Rule["_tag"]]: (rule: Extract<Rule, { readonly _tag: Tag }>) => Rule } = {
+  successes,
+  requests,
+  throttling
 }
 
 /** A rule in one line. */

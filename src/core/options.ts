@@ -1,6 +1,9 @@
 /**
- * Checks of options at construction. A check returns the value it was given, or throws an `InvalidOption` that names
- * the policy, the option, the value and the allowed range. Nothing is ever clamped silently.
+ * Checks of options at construction. A check throws an `InvalidOption` that names the constructor, the option, the value and
+ * the allowed range. Nothing is ever clamped silently.
+ *
+ * A constructor states its options once, as a {@link Shape}: a check for each name. What is left out (`undefined`) is not
+ * checked; an option that is required is checked where it is read.
  */
 
 /** An option of a policy was outside its allowed range. Thrown, or died with, where the option is given. */
@@ -9,16 +12,18 @@ export class InvalidOption extends Error {
   constructor(
     /** The constructor that was called, such as `Trip.failureRate`. */
     readonly policy: string,
-    /** The option's path, such as `halfOpen.permits`. */
+    /** The option's path, such as `halfOpen.permits`; empty when it is about the options as a whole. */
     readonly option: string,
     readonly value: unknown,
     /** The allowed range in words. */
     readonly expected: string
   ) {
-    super(`${policy}: option "${option}" must be ${expected}, got ${show(value)}`)
+    super(`${policy}: ${option && "option "}${named(option)} must be ${expected}, got ${show(value)}`)
     this.name = "InvalidOption"
   }
 }
+
+const named = (option: string): string => (option === "" ? "the options" : `"${option}"`)
 
 const show = (value: unknown): string => {
   if (typeof value === "string") return JSON.stringify(value)
@@ -31,6 +36,107 @@ const show = (value: unknown): string => {
     return "an object"
   }
 }
+
+// ------------------------------------------------------------------------------------------------------------- objects
+
+/** Checks the value of one option, which is not `undefined`. */
+export type Check = (policy: string, option: string, value: unknown) => void
+
+/** All options of a constructor, each with its check. */
+export type Shape<O> = { readonly [Name in keyof O]-?: Check }
+
+/** Checks an object of options at a path: that it is one, that it has no other options, and what they are. */
+export const object = (
+  policy: string,
+  path: string,
+  options: unknown,
+  shape: { readonly [name: string]: Check }
+): void => {
+  if (!isObject(options)) throw new InvalidOption(policy, path, options, "an object")
+  for (const [name, value] of Object.entries(options)) {
+    if (value === undefined) continue
+    const option = join(path, name)
+    if (!Object.hasOwn(shape, name)) throw new InvalidOption(policy, option, value, unknown(name, shape))
+    shape[name](policy, option, value)
+  }
+}
+
+export const isObject = (u: unknown): u is Readonly<Record<string, unknown>> =>
+  typeof u === "object" && u !== null && !Array.isArray(u)
+
+/** The path of an option among the options at a path. */
+export const join = (path: string | undefined, name: string): string =>
+  path && name ? `${path}.${name}` : path || name
+
+const unknown = (name: string, shape: object): string => {
+  const names = Object.keys(shape)
+  const distances = names.map((known) => distance(name.toLowerCase(), known.toLowerCase()))
+  const least = Math.min(...distances)
+  return least <= name.length * 0.4
+    ? `left out, there is no such option (did you mean "${names[distances.indexOf(least)]}"?)`
+    : `one of "${names.join('", "')}"`
+}
+
+/** The edit distance of two words (Levenshtein). */
+const distance = (from: string, to: string): number => {
+  let row = Array.from({ length: to.length + 1 }, (_, index) => index)
+  for (const letter of from) {
+    const next = [row[0] + 1]
+    for (let at = 0; at < to.length; at++) {
+      const replaced = row[at] + (letter === to[at] ? 0 : 1)
+      next.push(Math.min(replaced, row[at + 1] + 1, next[at] + 1))
+    }
+    row = next
+  }
+  return row[to.length]
+}
+
+// -------------------------------------------------------------------------------------------------------------- checks
+
+/** The value is checked where it is read. */
+export const whereRead: Check = () => {}
+
+/** A listener, or anything else that is called. */
+export const callable: Check = (policy, option, value) => {
+  if (typeof value !== "function") throw new InvalidOption(policy, option, value, "a function")
+}
+
+export const flag: Check = (policy, option, value) => {
+  if (typeof value !== "boolean") throw new InvalidOption(policy, option, value, "true or false")
+}
+
+/** A name: a string that is not empty. */
+export const text = (policy: string, option: string, value: unknown): void => {
+  if (typeof value !== "string" || value === "") {
+    throw new InvalidOption(policy, option, value, "a string that is not empty")
+  }
+}
+
+/** {@link integer} as the check of an option. */
+export const whole =
+  (min: number, max?: number): Check =>
+  (policy, option, value) => {
+    integer(policy, option, value as number, min, max)
+  }
+
+/** How often something may be done: a whole number, or `Infinity` for no limit. */
+export const times: Check = (policy, option, value) => {
+  if (value !== Infinity) integer(policy, option, value as number, 0)
+}
+
+/** {@link finite} as the check of an option. */
+export const number =
+  (min: number, max?: number): Check =>
+  (policy, option, value) => {
+    finite(policy, option, value as number, min, max)
+  }
+
+/** {@link oneOf} as the check of an option. */
+export const among =
+  (...allowed: ReadonlyArray<string | number | boolean>): Check =>
+  (policy, option, value) => {
+    oneOf<unknown>(policy, option, value, ...allowed)
+  }
 
 /** A whole number of at least `min` and, when given, at most `max`. */
 export const integer = (policy: string, option: string, value: number, min: number, max?: number): number => {
@@ -56,5 +162,32 @@ export const fraction = (policy: string, option: string, value: number): number 
   return value
 }
 
+/** One of a few words or numbers. */
+export const oneOf = <A>(policy: string, option: string, value: A, ...allowed: ReadonlyArray<A>): A => {
+  if (allowed.includes(value)) return value
+  const words = allowed.map((each) => JSON.stringify(each))
+  const last = words.pop()
+  throw new InvalidOption(policy, option, value, `${words.join(", ")} or ${last}`)
+}
+
 const range = (min: number, max: number | undefined): string =>
   max === undefined ? `of at least ${min}` : `from ${min} to ${max}`
+
+// ------------------------------------------------------------------------------------------------------------- callers
+
+/** The constructor that the user called, and where in its options those of another one stand. */
+export interface Caller {
+  readonly policy: string
+  readonly path?: string
+}
+
+/** Runs a constructor for a caller. What it refuses is then refused by the caller, at the path that the user knows. */
+export const onBehalfOf = <A>(caller: Caller | undefined, policy: string, make: () => A): A => {
+  if (caller === undefined) return make()
+  try {
+    return make()
+  } catch (error) {
+    if (!(error instanceof InvalidOption && error.policy === policy)) throw error
+    throw new InvalidOption(caller.policy, join(caller.path, error.option), error.value, error.expected)
+  }
+}

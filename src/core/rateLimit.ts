@@ -6,7 +6,7 @@
  * k-th call of a busy stretch is due `k * per / limit` after its first, rounded up once and never added up from rounded
  * parts, so that a rate is exact for as long as it runs. A due time is at most a microsecond late and never early.
  */
-import { integer, InvalidOption } from "./options.js"
+import { integer, InvalidOption, isObject } from "./options.js"
 import * as Log from "./rateLog.js"
 
 /** Evenly paced: a call of cost n keeps the next one away for n times `per / limit`. */
@@ -44,16 +44,23 @@ export type Rate = Smooth | Bursty | TokenBucket | SlidingWindow
 /** The largest limit. Beyond it, products of two whole numbers would not be exact any more. */
 export const maxLimit = 10_000_000
 
-const minPer = 1
-const maxPer = 365 * 24 * 60 * 60 * 1000
+/** The shortest and the longest `per`, and the range in words. */
+export const perBounds = [1, 365 * 24 * 60 * 60 * 1000, "a duration from 1 millisecond to 365 days"] as const
 
 // -------------------------------------------------------------------------------------------- checked construction
 
+const tags: ReadonlySet<unknown> = new Set<Rate["_tag"]>(["smooth", "bursty", "tokenBucket", "slidingWindow"])
+
 /** The rate, or an `InvalidOption`. `prefix` is the path of the option that holds the rate. */
 export const checked = (policy: string, rate: Rate, prefix = ""): Rate => {
+  if (!isObject(rate) || !tags.has(rate._tag)) {
+    const expected = "a rate made by RateLimiter.smooth, bursty, tokenBucket or slidingWindow"
+    throw new InvalidOption(policy, "rate", rate, expected)
+  }
   integer(policy, `${prefix}limit`, rate.limit, 1, maxLimit)
-  if (!(rate.per >= minPer && rate.per <= maxPer)) {
-    throw new InvalidOption(policy, `${prefix}per`, rate.per, "a duration from 1 millisecond to 365 days")
+  const [min, max, expected] = perBounds
+  if (!(rate.per >= min && rate.per <= max)) {
+    throw new InvalidOption(policy, `${prefix}per`, rate.per, expected)
   }
   if (rate._tag === "tokenBucket") integer(policy, `${prefix}burst`, rate.burst, 1, maxLimit)
   return rate

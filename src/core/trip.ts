@@ -2,7 +2,7 @@
  * When a closed circuit opens. A trip rule is a plain value, what it has seen is another, and three functions connect
  * them: record a call, ask whether the rule is met, read the numbers behind the answer.
  */
-import { finite, fraction, integer, InvalidOption } from "./options.js"
+import { finite, fraction, integer, InvalidOption, isObject, onBehalfOf } from "./options.js"
 import * as Window from "./window.js"
 
 /** How far back a rule looks: a number of calls, or a number of milliseconds. */
@@ -83,8 +83,25 @@ export const slowRate = (options: RateOptions & { readonly slowerThan: number })
 })
 
 export const any = (rules: ReadonlyArray<Trip>): Any => {
-  if (rules.length === 0) throw new InvalidOption("Trip.any", "rules", rules, "at least one rule")
-  return { _tag: "any", rules: [...rules] }
+  if (!Array.isArray(rules) || rules.length === 0) {
+    throw new InvalidOption("Trip.any", "rules", rules, "at least one rule")
+  }
+  return { _tag: "any", rules: rules.map((rule, index) => checked("Trip.any", `rules[${index}]`, rule)) }
+}
+
+/** A rule that is given as a value, which anything may have made. */
+export const checked = (policy: string, option: string, rule: Trip): Trip => {
+  const make = isObject(rule) && Object.hasOwn(makers, rule._tag) ? makers[rule._tag] : undefined
+  if (make === undefined) throw new InvalidOption(policy, option, rule, "a rule made by Trip")
+  return onBehalfOf({ policy, path: option }, `Trip.${rule._tag}`, () => make(rule as never))
+}
+
+const makers: { readonly [Tag in Trip["_tag"]]: (rule: Extract<Trip, { readonly _tag: Tag }>) => Trip } = {
+  consecutive: (rule) => consecutive(rule.count),
+  failures: (rule) => failures(rule.count, rule.window),
+  failureRate: (rule) => failureRate(rule),
+  slowRate: (rule) => slowRate(rule),
+  any: (rule) => any(rule.rules)
 }
 
 /** The calls that a rate over time waits for when nothing else is said. */
@@ -93,7 +110,7 @@ export const defaultMinimumCalls = 20
 const checkRate = (policy: string, { minimumCalls, threshold, window }: RateOptions) => {
   fraction(policy, "threshold", threshold)
   checkExtent(policy, window)
-  const calls = minimumCalls ?? ("of" in window ? window.of : defaultMinimumCalls)
+  const calls = minimumCalls !== undefined ? minimumCalls : "of" in window ? window.of : defaultMinimumCalls
   integer(policy, "minimumCalls", calls, 1)
   if ("of" in window && calls > window.of) {
     throw new InvalidOption(policy, "minimumCalls", calls, `at most "of" (${window.of})`)
@@ -102,8 +119,10 @@ const checkRate = (policy: string, { minimumCalls, threshold, window }: RateOpti
 }
 
 const checkExtent = (policy: string, window: Extent): void => {
-  if ("of" in window) integer(policy, "of", window.of, 1, maxWindowCalls)
-  else finite(policy, "within", window.within, Window.bucketsPerWindow)
+  const { of, within }: { readonly of?: number; readonly within?: number } = isObject(window) ? window : {}
+  if (within !== undefined) finite(policy, "within", within, Window.bucketsPerWindow)
+  else if (of !== undefined) integer(policy, "of", of, 1, maxWindowCalls)
+  else throw new InvalidOption(policy, "of", of, 'a number of calls, or "within" a duration: one is needed')
 }
 
 // ------------------------------------------------------------------------------------------------------ what it has seen

@@ -507,12 +507,11 @@ export const layerRouter = <O>(
   | Etag.Generator
   | FileSystem.FileSystem
   | Path.Path
-> => {
-  const { prefix } = options
-  const served = prefix === undefined ? api : api.prefix(prefix)
-  return Layer.unwrapScoped(
-    Effect.map(internal.make("HttpAdmin.layerRouter", options), (admin) =>
-      Layer.provide(HttpLayerRouter.addHttpApi(served), internal.handlers(served, admin))
-    )
+> =>
+  Layer.unwrapScoped(
+    Effect.map(internal.make("HttpAdmin.layerRouter", options), (admin) => {
+      const { prefix } = options
+      const served = prefix === undefined ? api : api.prefix(prefix)
+      return Layer.provide(HttpLayerRouter.addHttpApi(served), internal.handlers(served, admin))
+    })
   )
-}

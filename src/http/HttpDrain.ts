@@ -12,14 +12,15 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { identity } from "effect/Function"
 import * as Layer from "effect/Layer"
+import * as Predicate from "effect/Predicate"
 import * as Record from "effect/Record"
 import * as Scope from "effect/Scope"
 import type * as Types from "effect/Types"
-import { optionMillis } from "../internal/duration.js"
-import { nameOf } from "../internal/policy.js"
+import { callable, InvalidOption, object, type Shape, text } from "../core/options.js"
+import { duration } from "../internal/duration.js"
 import * as Policy from "../Policy.js"
 import * as HttpProtection from "./HttpProtection.js"
-import { type Answering, answering } from "./internal/protection/answer.js"
+import { type Answering, answering, answeringShape } from "./internal/protection/answer.js"
 import * as internal from "./internal/protection/drain.js"
 
 /**
@@ -224,7 +225,7 @@ export const layer = <O extends Types.NoExcessProperties<Options, O>>(
       const server = yield* HttpServer.HttpServer
       const scope = yield* Effect.scope
       const { closeConnections, value } = yield* Effect.sync(() =>
-        construct("HttpDrain.layer", options ?? {})
+        construct("HttpDrain.layer", options === undefined ? {} : options)
       )
       yield* Effect.addFinalizer(() => closeConnections)
       const draining = HttpServer.make({
@@ -273,25 +274,37 @@ export const layer = <O extends Types.NoExcessProperties<Options, O>>(
  * @category constructors
  */
 export const make = <O extends Types.NoExcessProperties<Options, O>>(options?: O): Effect.Effect<Drain> =>
-  Effect.sync(() => construct("HttpDrain.make", options ?? {}).value)
+  Effect.sync(() => construct("HttpDrain.make", options === undefined ? {} : options).value)
+
+const aTime = duration({ zero: true })
+
+const shape: Shape<Options> = {
+  ...answeringShape,
+  delay: aTime,
+  within: aTime,
+  interruptWithin: aTime,
+  exempt: callable,
+  server: (policy, option, value) => {
+    if (!Predicate.hasProperty(value, "closeIdleConnections")) {
+      throw new InvalidOption(policy, option, value, "a server of Node.js")
+    }
+  },
+  name: text,
+  onDraining: callable,
+  onDrained: callable
+}
 
 const construct = (constructorName: string, options: Options) => {
-  const name = nameOf(constructorName, "drain", options.name)
+  object(constructorName, "", options, shape)
+  const { delay = 0, interruptWithin = "2 seconds", name = "drain", within = "20 seconds" } = options
   const times = {
-    delay: optionMillis(constructorName, "delay", options.delay ?? 0, { zero: true }),
-    within: optionMillis(constructorName, "within", options.within ?? "20 seconds", { zero: true }),
-    interruptWithin: optionMillis(
-      constructorName,
-      "interruptWithin",
-      options.interruptWithin ?? "2 seconds",
-      {
-        zero: true
-      }
-    )
+    delay: Duration.toMillis(delay),
+    within: Duration.toMillis(within),
+    interruptWithin: Duration.toMillis(interruptWithin)
   }
   const settings = Record.map(times, (time) => Duration.format(Duration.millis(time)))
   const { exempt, onDraining, onDrained, server } = options
-  const answer = answering(constructorName, options)
+  const answer = answering(options)
   const made = new internal.Drain({ name, ...times, exempt, server, onDraining, onDrained, answer })
   const { around, closeConnections, drain, snapshot, state } = made
   const protect: HttpProtection.Protection = Object.assign(

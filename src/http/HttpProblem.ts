@@ -17,8 +17,8 @@ import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import type { BulkheadFull } from "../Bulkhead.js"
 import type { CircuitOpen } from "../CircuitBreaker.js"
-import { InvalidOption } from "../core/options.js"
-import { optionMillis, runtimeMillis } from "../internal/duration.js"
+import { among, object, type Shape } from "../core/options.js"
+import { duration, runtimeMillis } from "../internal/duration.js"
 import { respondable, slot } from "../internal/respondable.js"
 import type { RateLimitExceeded } from "../RateLimiter.js"
 import type { TimeoutExceeded } from "../Timeout.js"
@@ -285,20 +285,13 @@ export class CurrentMapping extends Context.Reference<CurrentMapping>()(
  */
 export const layer = (options: Pick<Options, "retryAfter" | "timeoutStatus">): Layer.Layer<never> =>
   Layer.sync(CurrentMapping, () => {
-    const defaults = checked("HttpProblem.layer", options)
-    return (error, given) => toResponse(error, { ...defaults, ...defined(given) })
+    object("HttpProblem.layer", "", options, shape)
+    return (error, given) => toResponse(error, { ...options, ...defined(given) })
   })
 
-const checked = (policy: string, options: Pick<Options, "retryAfter" | "timeoutStatus">) => {
-  const { retryAfter, timeoutStatus } = options
-  if (timeoutStatus !== undefined && timeoutStatus !== 503 && timeoutStatus !== 504) {
-    throw new InvalidOption(policy, "timeoutStatus", timeoutStatus, "503 or 504")
-  }
-  return {
-    retryAfter:
-      retryAfter === undefined ? undefined : Duration.millis(optionMillis(policy, "retryAfter", retryAfter)),
-    timeoutStatus
-  }
+const shape: Shape<Pick<Options, "retryAfter" | "timeoutStatus">> = {
+  retryAfter: duration(),
+  timeoutStatus: among(503, 504)
 }
 
 /** An option that is there and `undefined` must not hide a default. */

@@ -17,23 +17,34 @@ import type * as Scope from "effect/Scope"
 import type * as Types from "effect/Types"
 import type * as Bulkhead from "../Bulkhead.js"
 import type * as CircuitBreaker from "../CircuitBreaker.js"
-import { InvalidOption } from "../core/options.js"
+import {
+  among,
+  callable,
+  type Caller,
+  flag,
+  InvalidOption,
+  isObject,
+  join,
+  object,
+  type Shape,
+  text,
+  whereRead
+} from "../core/options.js"
 import { make as makeBulkhead } from "../internal/bulkhead/bulkhead.js"
-import { configure as configureBulkhead } from "../internal/bulkhead/options.js"
+import { configure as configureBulkhead, shape as bulkheadShape } from "../internal/bulkhead/options.js"
 import { make as makeBreaker } from "../internal/circuitBreaker/breaker.js"
-import { configure as configureBreaker } from "../internal/circuitBreaker/options.js"
-import { optionMillis } from "../internal/duration.js"
-import { Keyed } from "../internal/keyed.js"
+import { configure as configureBreaker, shape as breakerShape } from "../internal/circuitBreaker/options.js"
+import { duration, optionMillis } from "../internal/duration.js"
+import { boundsShape, refuseBounds } from "../internal/keyed.js"
 import { notifyShared } from "../internal/listeners.js"
 import { keyed as makeLimiters, make as makeLimiter } from "../internal/rateLimiter/limiter.js"
-import { nameOf } from "../internal/policy.js"
-import { configure as configureLimiter } from "../internal/rateLimiter/options.js"
+import { configure as configureLimiter, shape as limiterShape } from "../internal/rateLimiter/options.js"
 import type { Flat, IsAny, NeededByGiven, Checked } from "../internal/types.js"
 import * as Policy from "../Policy.js"
 import type * as RateLimiter from "../RateLimiter.js"
 import * as Timeout from "../Timeout.js"
 import type { Answering } from "./internal/protection/answer.js"
-import { answering } from "./internal/protection/answer.js"
+import { answering, answeringShape } from "./internal/protection/answer.js"
 import * as Gates from "./internal/protection/gate.js"
 import { once } from "./internal/once.js"
 import type { RequestBodyTimeout } from "./internal/protection/errors.js"
@@ -246,20 +257,23 @@ export const bulkhead: {
   given: Bulkhead.Operations<unknown> | BulkheadOptions,
   options: Answering = {}
   // What it needs stands in the signatures above.
-): Gate => bulkheadGate(given, options) as Gate
+): Gate => bulkheadGate(given, options, { policy: "HttpProtection.bulkhead" }) as Gate
 
 const bulkheadGate = <Needed>(
   given: Bulkhead.Operations<Needed> | BulkheadOptions,
-  options: Answering
+  options: Answering,
+  caller: Caller
 ): Gate<Needed> => {
-  const { constructorName, kind } = names.bulkhead
   if (isInstance(given)) {
-    const answer = answering(constructorName, options)
-    return gate(given.protect, Gates.guarded(Gates.ofBulkhead(given), answer))
+    object(caller.policy, caller.path ?? "", options, answeringShape)
+    return gate(given.protect, Gates.guarded(Gates.ofBulkhead(given), answering(options)))
   }
-  const answer = answering(constructorName, given)
-  const { name, settings } = configureBulkhead(given, kind)
-  const made = once(makeBulkhead(given, kind))
+  object(caller.policy, caller.path ?? "", given, shapes.bulkhead)
+  const { respond, retryAfter, ...own } = given
+  const answer = answering({ respond, retryAfter })
+  const kind = "bulkhead"
+  const { name, settings } = configureBulkhead(own, kind, caller)
+  const made = once(makeBulkhead(own, kind))
   return gate({ kind, name, settings }, Gates.guarded(Gates.later(made, Gates.ofBulkhead), answer))
 }
 
@@ -306,20 +320,23 @@ export const circuitBreaker: {
   given: CircuitBreaker.Operations<unknown> | CircuitBreakerOptions = {},
   options: Answering = {}
   // What it needs stands in the signatures above.
-): Gate => breakerGate(given, options) as Gate
+): Gate => breakerGate(given, options, { policy: "HttpProtection.circuitBreaker" }) as Gate
 
 const breakerGate = <Needed>(
   given: CircuitBreaker.Operations<Needed> | CircuitBreakerOptions,
-  options: Answering
+  options: Answering,
+  caller: Caller
 ): Gate<Needed> => {
-  const { constructorName, kind } = names.circuitBreaker
   if (isInstance(given)) {
-    const answer = answering(constructorName, options)
-    return gate(given.protect, Gates.guarded(Gates.ofBreaker(given), answer))
+    object(caller.policy, caller.path ?? "", options, answeringShape)
+    return gate(given.protect, Gates.guarded(Gates.ofBreaker(given), answering(options)))
   }
-  const answer = answering(constructorName, given)
-  const { name, settings } = configureBreaker(given, kind)
-  const made = once(makeBreaker(given, kind))
+  object(caller.policy, caller.path ?? "", given, shapes.circuitBreaker)
+  const { respond, retryAfter, ...own } = given
+  const answer = answering({ respond, retryAfter })
+  const kind = "circuit-breaker"
+  const { name, settings } = configureBreaker(own, kind, caller)
+  const made = once(makeBreaker(own, kind))
   return gate({ kind, name, settings }, Gates.guarded(Gates.later(made, Gates.ofBreaker), answer))
 }
 
@@ -377,65 +394,54 @@ export const rateLimiter: {
 } = (
   given: RateLimiter.Operations<unknown> | RateLimiter.KeyedRateLimiter | RateLimiterOptions,
   options: RateLimiterAnswering & Partial<KeyedRateLimiterAnswering> = {}
-) => makeRateLimiter(given, options) as Gate
+) => makeRateLimiter(given, options, { policy: "HttpProtection.rateLimiter" }) as Gate
 
 const makeRateLimiter = (
   given: RateLimiter.Operations<unknown> | RateLimiter.KeyedRateLimiter | RateLimiterOptions,
-  options: RateLimiterAnswering & Partial<KeyedRateLimiterAnswering>
+  options: RateLimiterAnswering & Partial<KeyedRateLimiterAnswering>,
+  caller: Caller
 ): Gate<unknown> => {
-  const { constructorName, kind } = names.rateLimiter
+  const kind = "rate-limiter"
+  const { path = "", policy } = caller
   if (isKeyed(given)) {
-    const { key } = options
+    object(policy, path, options, shapes.keyedAnswering)
+    const { fields = "always", key, name = given.name } = options
     if (key === undefined) {
-      throw new InvalidOption(constructorName, "key", key, "a function of the request, for limiters by key")
+      throw new InvalidOption(
+        policy,
+        join(path, "key"),
+        key,
+        "a function of the request, for limiters by key"
+      )
     }
-    const name = nameOf(constructorName, given.name, options.name)
     const limits = Gates.ofLimiters(name, Effect.succeed(given), key)
     const described: Policy.Described = { kind, name, settings: { key: "of the request" } }
-    return gate(described, Gates.limited(limits, answering(constructorName, options), fieldsOf(options)))
+    return gate(described, Gates.limited(limits, answering(options), fields))
   }
   if (isInstance(given)) {
+    object(policy, path, options, shapes.limiterAnswering)
     const { name } = given.protect
     return gate(
       given.protect,
-      Gates.limited(Gates.ofLimiter(name, given), answering(constructorName, options), fieldsOf(options))
+      Gates.limited(Gates.ofLimiter(name, given), answering(options), options.fields ?? "always")
     )
   }
-  const answer = answering(constructorName, given)
-  const fields = fieldsOf(given)
-  const { name, settings } = configureLimiter(given, kind)
-  const { key } = given
+  object(policy, path, given, shapes.rateLimiter)
+  const { capacity, fields = "always", idleTimeToLive, key, respond, retryAfter, whenFull, ...own } = given
+  const answer = answering({ respond, retryAfter })
+  const { name, settings } = configureLimiter(own, kind, caller)
   if (key === undefined) {
-    for (const bound of ["capacity", "idleTimeToLive", "whenFull"] as const) {
-      if (given[bound] === undefined) continue
-      throw new InvalidOption(constructorName, bound, given[bound], 'left out without a "key"')
-    }
-    const made = once(makeLimiter(given, kind))
+    refuseBounds(caller, given)
+    const made = once(makeLimiter(own, kind))
     const limits = Gates.ofLimiter(name, {
       acquire: () => Effect.flatMap(made, (limiter) => limiter.acquire()),
       snapshot: Effect.flatMap(made, (limiter) => limiter.snapshot)
     })
     return gate({ kind, name, settings }, Gates.limited(limits, answer, fields))
   }
-  const { capacity, idleTimeToLive, whenFull } = given
-  const bounds: Policy.Bounds = { capacity, idleTimeToLive, whenFull }
-  // The bounds are checked where the limiters would be kept. These here are never used.
-  new Keyed(constructorName, bounds, () => Effect.never)
-  const made = once(makeLimiters({ ...bounds, options: given }))
+  const made = once(makeLimiters({ capacity, idleTimeToLive, whenFull, options: own }))
   const described: Policy.Described = { kind, name, settings: { ...settings, key: "of the request" } }
   return gate(described, Gates.limited(Gates.ofLimiters(name, made, key), answer, fields))
-}
-
-const fieldsOf = ({ fields = "always" }: RateLimiterAnswering): Gates.Fields => {
-  if (fields !== "always" && fields !== "rejections" && fields !== "never") {
-    throw new InvalidOption(
-      names.rateLimiter.constructorName,
-      "fields",
-      fields,
-      '"always", "rejections" or "never"'
-    )
-  }
-  return fields
 }
 
 // ------------------------------------------------------------------------------------------------------------ timeout
@@ -473,14 +479,14 @@ const fieldsOf = ({ fields = "always" }: RateLimiterAnswering): Gates.Fields => 
  * @since 0.1.0
  * @category constructors
  */
-export const timeout = <R = never>(options: Duration.DurationInput | TimeoutOptions<R>): Protection<R> => {
-  const { constructorName } = names.timeout
-  const given: TimeoutOptions<R> = isTimeoutOptions(options) ? options : { limit: options }
-  const { disconnect, limit, name = names.timeout.kind, onTimeout, status = 503 } = given
-  if (status !== 503 && status !== 504) {
-    throw new InvalidOption(constructorName, "status", status, "503 or 504")
-  }
-  const answer = answering(constructorName, given)
+export const timeout = <R = never>(options: Duration.DurationInput | TimeoutOptions<R>): Protection<R> =>
+  makeTimeout(isTimeoutOptions(options) ? options : { limit: options }, { policy: "HttpProtection.timeout" })
+
+const makeTimeout = <R>(given: TimeoutOptions<R>, caller: Caller): Protection<R> => {
+  object(caller.policy, caller.path ?? "", given, shapes.timeout)
+  const { disconnect, limit, name = "timeout", onTimeout, status = 503 } = given
+  if (!Effect.isEffect(limit)) optionMillis(caller.policy, join(caller.path, "limit"), limit, aLimit)
+  const answer = answering(given)
   const limited = Timeout.timeout<never, R, never, R>({
     limit,
     disconnect,
@@ -512,9 +518,12 @@ export const timeout = <R = never>(options: Duration.DurationInput | TimeoutOpti
   )
 }
 
+// A limit of zero would answer every request with an error.
+const aLimit = { infinite: true }
+
 const isTimeoutOptions = <R>(
   options: Duration.DurationInput | TimeoutOptions<R>
-): options is TimeoutOptions<R> => Predicate.hasProperty(options, "limit")
+): options is TimeoutOptions<R> => isObject(options) && !Duration.isDuration(options)
 
 // ------------------------------------------------------------------------------------------------------- request body
 
@@ -556,16 +565,19 @@ const isTimeoutOptions = <R>(
  * @since 0.1.0
  * @category constructors
  */
-export const requestBody = <R = never>(options: RequestBodyOptions<R> = {}): Protection<R> => {
-  const { constructorName, kind } = names.requestBody
-  const { onTimeout, stallTimeout = "30 seconds", totalTimeout = Infinity } = options
-  const name = nameOf(constructorName, kind, options.name)
+export const requestBody = <R = never>(options: RequestBodyOptions<R> = {}): Protection<R> =>
+  makeRequestBody(options, { policy: "HttpProtection.requestBody" })
+
+const makeRequestBody = <R>(options: RequestBodyOptions<R>, caller: Caller): Protection<R> => {
+  object(caller.policy, caller.path ?? "", options, shapes.requestBody)
+  const kind = "request-body"
+  const { name = kind, onTimeout, respond, stallTimeout = "30 seconds", totalTimeout = Infinity } = options
   const limits = {
-    stallTimeout: optionMillis(constructorName, "stallTimeout", stallTimeout, { infinite: true }),
-    totalTimeout: optionMillis(constructorName, "totalTimeout", totalTimeout, { infinite: true })
+    stallTimeout: Duration.toMillis(stallTimeout),
+    totalTimeout: Duration.toMillis(totalTimeout)
   }
   const settings = Record.map(limits, (limit) => Duration.format(Duration.millis(limit)))
-  const answer = answering(constructorName, { respond: options.respond })
+  const answer = answering({ respond })
   return protection(
     { kind, name, settings },
     received<R>({ name, ...limits, notify: (error) => notifyShared(name, onTimeout, error), answer })
@@ -646,45 +658,61 @@ type NeededByPart<V> =
  * @category constructors
  */
 export const standard = <O>(options: Checked<O, StandardOptions>): Protection<NeededBy<O>> => {
+  const policy = "HttpProtection.standard"
+  object(policy, "", options, shapes.standard)
   const given: StandardOptions = options
   const shared: Answering = { respond: given.respond, retryAfter: given.retryAfter }
   const part = <Options extends object, Instance extends { readonly protect: unknown }>(
+    option: keyof StandardOptions,
     value: Options | Instance | Protection<unknown> | false | undefined,
-    ofOptions: (options: Options) => Protection<unknown>,
-    ofInstance: (instance: Instance) => Protection<unknown>
+    make: (given: Options | Instance, options: Answering, caller: Caller) => Protection<unknown>
   ): ReadonlyArray<Protection<unknown>> => {
     if (value === undefined || value === false) return []
     if (isProtection(value)) return [value]
-    return [isInstance(value) ? ofInstance(value) : ofOptions({ ...shared, ...value })]
+    const caller = { policy, path: option }
+    if (isInstance(value)) return [make(value, shared, caller)]
+    if (!isObject(value)) {
+      throw new InvalidOption(policy, option, value, "options, an instance, a tag, a protection, or false")
+    }
+    return [make({ ...shared, ...value }, shared, caller)]
   }
   const limit = given.timeout
   const body = given.requestBody
+  if (limit !== undefined && limit !== false && !isProtection(limit) && !isTimeoutOptions(limit)) {
+    optionMillis(policy, "timeout", limit, aLimit)
+  }
   const parts = [
     ...part<RateLimiterOptions, RateLimiter.Operations<unknown>>(
+      "rateLimiter",
       given.rateLimiter,
-      (options) => rateLimiter(options),
-      (limiter) => rateLimiter(limiter, shared)
+      makeRateLimiter
     ),
-    ...part<BulkheadOptions, Bulkhead.Operations<unknown>>(
-      given.bulkhead,
-      (options) => bulkhead(options),
-      (instance) => bulkhead(instance, shared)
-    ),
+    ...part<BulkheadOptions, Bulkhead.Operations<unknown>>("bulkhead", given.bulkhead, bulkheadGate),
     ...part<CircuitBreakerOptions, CircuitBreaker.Operations<unknown>>(
+      "circuitBreaker",
       given.circuitBreaker,
-      (options) => circuitBreaker(options),
-      (breaker) => circuitBreaker(breaker, shared)
+      breakerGate
     ),
     ...(limit === undefined || limit === false
       ? []
       : isProtection(limit)
         ? [limit]
-        : [timeout({ ...shared, ...(isTimeoutOptions(limit) ? limit : { limit }) })]),
+        : [
+            makeTimeout(
+              { ...shared, ...(isTimeoutOptions(limit) ? limit : { limit }) },
+              { policy, path: "timeout" }
+            )
+          ]),
     ...(body === false
       ? []
       : isProtection(body)
         ? [body]
-        : [requestBody({ respond: given.respond, ...body })])
+        : [
+            makeRequestBody(
+              body === undefined || isObject(body) ? { respond: given.respond, ...body } : body,
+              { policy, path: "requestBody" }
+            )
+          ])
   ]
   const settings = Object.fromEntries(parts.map((part) => [part.kind, part.settings]))
   return protection(
@@ -700,19 +728,56 @@ export const standard = <O>(options: Checked<O, StandardOptions>): Protection<Ne
 
 // ----------------------------------------------------------------------------------------------------- implementation
 
-const names = {
-  bulkhead: { constructorName: "HttpProtection.bulkhead", kind: "bulkhead" },
-  circuitBreaker: { constructorName: "HttpProtection.circuitBreaker", kind: "circuit-breaker" },
-  rateLimiter: { constructorName: "HttpProtection.rateLimiter", kind: "rate-limiter" },
-  timeout: { constructorName: "HttpProtection.timeout", kind: "timeout" },
-  requestBody: { constructorName: "HttpProtection.requestBody", kind: "request-body" }
+const limiterAnswering: Shape<RateLimiterAnswering> = {
+  ...answeringShape,
+  fields: among("always", "rejections", "never")
+}
+
+const shapes: {
+  readonly bulkhead: Shape<BulkheadOptions>
+  readonly circuitBreaker: Shape<CircuitBreakerOptions>
+  readonly rateLimiter: Shape<RateLimiterOptions>
+  readonly limiterAnswering: Shape<RateLimiterAnswering>
+  readonly keyedAnswering: Shape<KeyedRateLimiterAnswering>
+  readonly timeout: Shape<TimeoutOptions>
+  readonly requestBody: Shape<RequestBodyOptions>
+  readonly standard: Shape<StandardOptions>
+} = {
+  bulkhead: { ...bulkheadShape, ...answeringShape },
+  circuitBreaker: { ...breakerShape, ...answeringShape },
+  rateLimiter: { ...limiterShape, ...boundsShape, ...limiterAnswering, key: callable },
+  limiterAnswering,
+  keyedAnswering: { ...limiterAnswering, key: callable, name: text },
+  timeout: {
+    ...answeringShape,
+    limit: whereRead,
+    status: among(503, 504),
+    disconnect: flag,
+    name: text,
+    onTimeout: callable
+  },
+  requestBody: {
+    respond: callable,
+    stallTimeout: duration(aLimit),
+    totalTimeout: duration(aLimit),
+    name: text,
+    onTimeout: callable
+  },
+  standard: {
+    ...answeringShape,
+    requestBody: whereRead,
+    rateLimiter: whereRead,
+    bulkhead: whereRead,
+    circuitBreaker: whereRead,
+    timeout: whereRead
+  }
 }
 
 const isInstance = <Instance extends { readonly protect: unknown }>(
   value: Instance | object
-): value is Instance => "protect" in value
+): value is Instance => Predicate.hasProperty(value, "protect")
 
-const isKeyed = (value: object): value is RateLimiter.KeyedRateLimiter => "find" in value
+const isKeyed = (value: object): value is RateLimiter.KeyedRateLimiter => Predicate.hasProperty(value, "find")
 
 const isProtection = (value: unknown): value is Protection<unknown> => Predicate.hasProperty(value, TypeId)
 

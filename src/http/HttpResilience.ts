@@ -15,6 +15,7 @@ import type * as Schedule from "effect/Schedule"
 import type * as Types from "effect/Types"
 import type * as Bulkhead from "../Bulkhead.js"
 import type * as CircuitBreaker from "../CircuitBreaker.js"
+import { callable } from "../core/options.js"
 import type * as FailureCondition from "../FailureCondition.js"
 import type * as Fallback from "../Fallback.js"
 import type * as Hedge from "../Hedge.js"
@@ -162,7 +163,10 @@ export const make = <Added = never, Needed = never>(
     attempt: Effect.Effect<Response, E, R>,
     request: ClientRequest
   ) => Effect.Effect<Response, E | Added, R | Needed>
-): Part<Added, Needed> => internalPart.exchanging(described, exchange)
+): Part<Added, Needed> => {
+  callable("HttpResilience.make", "exchange", exchange)
+  return internalPart.exchanging(described, exchange)
+}
 
 // -------------------------------------------------------------------------------------------------------------- marks
 
@@ -413,7 +417,7 @@ export const circuitBreaker: {
  * @category options
  */
 export interface TimeoutOptions {
-  /** How long a request may take, up to the headers of its response. Zero leaves no time; an infinite limit is none. */
+  /** How long a request may take, up to the headers of its response. Greater than zero; an infinite limit is none. */
   readonly limit: Duration.DurationInput
   /**
    * Whether the limit holds for reading the body too: `"buffered"` for what reads all of it (`json`, `text`, `arrayBuffer`,

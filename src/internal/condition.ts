@@ -5,6 +5,7 @@ import * as Duration from "effect/Duration"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
+import { callable, InvalidOption, isObject, object, type Shape } from "../core/options.js"
 import type * as FailureCondition from "../FailureCondition.js"
 import * as Policy from "../Policy.js"
 import { runtimeMillis } from "./duration.js"
@@ -64,7 +65,44 @@ export interface Compiled<in A, in E> {
   readonly looksAtResults: boolean
 }
 
-/** Compiles a condition. A classifier is not asked about exits without a failure in them: those are ignored. */
+const tags = (policy: string, option: string, value: unknown): void => {
+  if (!Array.isArray(value) || value.some((tag) => typeof tag !== "string")) {
+    throw new InvalidOption(policy, option, value, "a list of tags")
+  }
+}
+
+const matcher: Shape<FailureCondition.Matcher<unknown, unknown>> = {
+  error: callable,
+  result: callable,
+  tags
+}
+
+const shape: Shape<FailureCondition.Options<unknown, unknown>> = {
+  ...matcher,
+  defect: (policy, option, value) => {
+    if (typeof value !== "boolean" && typeof value !== "function") {
+      throw new InvalidOption(policy, option, value, "true, false or a function")
+    }
+  },
+  ignore: (policy, option, value) => object(policy, option, value, matcher),
+  retryAfter: callable
+}
+
+/** Checks a condition at the path of an option. */
+export const check = (policy: string, option: string, condition: unknown): void => {
+  if (typeof condition === "function") return
+  if (!isObject(condition)) throw new InvalidOption(policy, option, condition, "a condition")
+  if (!("any" in condition)) return object(policy, option, condition, shape)
+  object(policy, option, condition, { any: checkAll })
+}
+
+/** Checks a list of conditions. */
+export const checkAll = (policy: string, option: string, conditions: unknown): void => {
+  if (!Array.isArray(conditions)) throw new InvalidOption(policy, option, conditions, "a list of conditions")
+  conditions.forEach((condition, index) => check(policy, `${option}[${index}]`, condition))
+}
+
+/** Compiles a condition, which has been checked. A classifier is not asked about exits without a failure in them: those are ignored. */
 export const compile = <A, E>(
   condition: FailureCondition.FailureCondition<A, E> | undefined,
   defaults: Defaults

@@ -4,13 +4,15 @@
  */
 import * as Duration from "effect/Duration"
 import * as Option from "effect/Option"
-import { InvalidOption } from "../core/options.js"
+import { type Check, InvalidOption } from "../core/options.js"
 
 export interface DurationRange {
   /** Whether `0` is allowed. Default `false`. */
   readonly zero?: boolean
   /** Whether an infinite duration is allowed. Default `false`. */
   readonly infinite?: boolean
+  /** Further bounds in milliseconds, and the range in words. */
+  readonly bounds?: readonly [min: number, max: number, expected: string]
 }
 
 /** The milliseconds of a duration option, or an `InvalidOption`. */
@@ -30,8 +32,20 @@ export const optionMillis = (
   ) {
     throw new InvalidOption(policy, option, shown(input), describeRange(range))
   }
+  const [min, max, expected] = range.bounds ?? unbounded
+  if (millis.value < min || millis.value > max)
+    throw new InvalidOption(policy, option, shown(input), expected)
   return millis.value
 }
+
+const unbounded = [0, Infinity, ""] as const
+
+/** {@link optionMillis} as the check of an option. */
+export const duration =
+  (range?: DurationRange): Check =>
+  (policy, option, value) => {
+    optionMillis(policy, option, value as Duration.DurationInput, range)
+  }
 
 /**
  * The milliseconds of a duration that was computed while the program runs: there is nobody left to throw at, so a
@@ -56,5 +70,5 @@ const describeRange = (range: DurationRange): string =>
   `a ${range.infinite === true ? "" : "finite "}duration ${range.zero === true ? "of zero or more" : "greater than zero"}`
 
 /** A duration as it is shown in a message: as the user wrote it, or in words. */
-export const shown = (input: Duration.DurationInput): unknown =>
+export const shown = (input: unknown): unknown =>
   Duration.isDuration(input) ? Duration.format(input) : input

@@ -8,9 +8,19 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
-import { integer, InvalidOption } from "../core/options.js"
+import {
+  among,
+  type Caller,
+  InvalidOption,
+  isObject,
+  join,
+  object,
+  type Shape,
+  text,
+  whole
+} from "../core/options.js"
 import type * as Policy from "../Policy.js"
-import { optionMillis } from "./duration.js"
+import { duration, optionMillis } from "./duration.js"
 import { runningFiber } from "./inside.js"
 import { Linked, type Links } from "./linked.js"
 import * as Time from "./time.js"
@@ -27,6 +37,25 @@ export interface Bounds {
    * protecting.
    */
   readonly whenFull?: "share" | "bypass" | undefined
+}
+
+export const boundsShape: Shape<Bounds> = {
+  capacity: whole(1),
+  idleTimeToLive: duration({ infinite: true }),
+  whenFull: among("share", "bypass")
+}
+
+/** Where there is one instance for all calls, bounds of how many there are would mean nothing. */
+export const refuseBounds = (caller: Caller, options: Bounds): void => {
+  for (const bound of Object.keys(boundsShape) as ReadonlyArray<keyof Bounds>) {
+    if (options[bound] === undefined) continue
+    throw new InvalidOption(
+      caller.policy,
+      join(caller.path, bound),
+      options[bound],
+      'left out without a "key"'
+    )
+  }
 }
 
 /** What an instance must be able to do. */
@@ -79,14 +108,11 @@ export class Keyed<M extends Member<Snapshot>, Snapshot> {
     bounds: Bounds,
     private readonly make: (key: string | undefined) => Effect.Effect<M>
   ) {
-    this.capacity = integer(policy, "capacity", bounds.capacity ?? 1000, 1)
+    this.capacity = bounds.capacity ?? 1000
     this.idleMillis = optionMillis(policy, "idleTimeToLive", bounds.idleTimeToLive ?? "10 minutes", {
       infinite: true
     })
     this.whenFull = bounds.whenFull ?? "share"
-    if (this.whenFull !== "share" && this.whenFull !== "bypass") {
-      throw new InvalidOption(policy, "whenFull", this.whenFull, '"share" or "bypass"')
-    }
   }
 
   /** How many keys have an instance of their own. */
@@ -206,6 +232,15 @@ export class Keyed<M extends Member<Snapshot>, Snapshot> {
 /** The options of an instance: the same for every key, or a function of it. */
 type Each<O> = O | ((key: string) => O)
 
+const shape = {
+  ...boundsShape,
+  options: (policy: string, option: string, value: unknown): void => {
+    if (typeof value !== "function" && !isObject(value)) {
+      throw new InvalidOption(policy, option, value, "options, or a function to options")
+    }
+  }
+}
+
 /** What the policies of a key are made of. */
 export interface Instances<M extends Member<Snapshot>, Snapshot> {
   readonly members: Keyed<M, Snapshot>
@@ -221,18 +256,22 @@ export const instances = <
 >(
   policy: string,
   kind: string,
-  options: Bounds,
-  each: Each<O>,
-  check: (options: O, defaultName: string) => unknown,
-  make: (options: O, defaultName: string) => Effect.Effect<M>
+  options: Bounds & { readonly options?: Each<O> | undefined },
+  check: (options: O, defaultName: string, caller: Caller) => unknown,
+  make: (options: O, defaultName: string, caller: Caller) => Effect.Effect<M>,
+  byDefault?: O
 ): Effect.Effect<Instances<M, Snapshot>> =>
   Effect.map(Effect.context<never>(), (context) => {
+    object(policy, "", options, shape)
+    const { options: each = byDefault } = options
+    const at = { policy, path: "options" }
+    const of = (key: string | undefined) => optionsOf(policy, kind, each, key)
     // Options that are the same for every key are checked now, not at the first call.
-    if (typeof each !== "function") check(optionsOf(kind, each, undefined), kind)
+    if (typeof each !== "function") check(of(undefined), kind, at)
     return {
       members: new Keyed<M, Snapshot>(policy, options, (key) =>
         Effect.provide(
-          Effect.suspend(() => make(optionsOf(kind, each, key), kind)),
+          Effect.suspend(() => make(of(key), kind, at)),
           context
         )
       ),
@@ -243,11 +282,11 @@ export const instances = <
 /** The name of the instance of a key. A function of the key that throws is heard of by the call, which dies of it. */
 const describedName = <O extends { readonly name?: string | undefined }>(
   kind: string,
-  each: Each<O>,
+  each: Each<O> | undefined,
   key: string
 ): string => {
   try {
-    return nameFor(kind, typeof each === "function" ? each(key) : each, key)
+    return nameFor(kind, typeof each === "function" ? each(key) : (each ?? {}), key)
   } catch {
     return nameFor(kind, {}, key)
   }
@@ -258,10 +297,13 @@ const nameFor = (kind: string, { name }: { readonly name?: string | undefined },
 
 /** The options of the instance of a key, with the key in its name; those of the shared instance without one. */
 const optionsOf = <O extends { readonly name?: string | undefined }>(
+  policy: string,
   kind: string,
-  options: Each<O>,
+  options: Each<O> | undefined,
   key: string | undefined
 ): O & { readonly name: string } => {
   const given = typeof options === "function" ? options(key ?? "*") : options
+  if (!isObject(given)) throw new InvalidOption(policy, "options", given, "options, or a function to options")
+  if (given.name !== undefined) text(policy, "options.name", given.name)
   return { ...given, name: nameFor(kind, given, key ?? "*") }
 }

@@ -2,11 +2,11 @@
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
-import { InvalidOption } from "../core/options.js"
+import { text } from "../core/options.js"
 
 /** The name of a policy: what the user gave, else its kind. An empty name is a mistake. */
 export const nameOf = (policy: string, kind: string, name: string | undefined): string => {
-  if (name === "") throw new InvalidOption(policy, "name", name, "a string that is not empty")
+  if (name !== undefined) text(policy, "name", name)
   return name ?? kind
 }
 

@@ -1,10 +1,15 @@
 /** Schedules stepped by hand: the delay is wanted before it is slept, so that it can be checked and replaced first. */
 import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import type * as Schedule from "effect/Schedule"
+import * as Schedule from "effect/Schedule"
 import * as ScheduleDecision from "effect/ScheduleDecision"
 import * as ScheduleIntervals from "effect/ScheduleIntervals"
+import { type Check, InvalidOption } from "../core/options.js"
 import * as Time from "./time.js"
+
+export const check: Check = (policy, option, value) => {
+  if (!Schedule.isSchedule(value)) throw new InvalidOption(policy, option, value, "a Schedule")
+}
 
 /** The state of a schedule, which only the schedule itself understands. */
 export type ScheduleState = unknown

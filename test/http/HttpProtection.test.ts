@@ -76,14 +76,20 @@ describe("a middleware", () => {
   it("refuses bad options where it is made", () => {
     const rate = perSecond(1)
     const refused: ReadonlyArray<readonly [() => unknown, string]> = [
-      [() => HttpProtection.bulkhead({ permits: 0 }), `Bulkhead.make: option "permits"`],
-      [() => HttpProtection.bulkhead({ permits: 1, maxWait: 5 }), `Bulkhead.make: option "maxWait"`],
+      [() => HttpProtection.bulkhead({ permits: 0 }), `HttpProtection.bulkhead: option "permits"`],
+      [
+        () => HttpProtection.bulkhead({ permits: 1, maxWait: 5 }),
+        `HttpProtection.bulkhead: option "maxWait"`
+      ],
       [
         () => HttpProtection.bulkhead({ permits: 1, retryAfter: 0 }),
         `HttpProtection.bulkhead: option "retryAfter"`
       ],
-      [() => HttpProtection.circuitBreaker({ openFor: -1 }), `CircuitBreaker.make: option "openFor"`],
-      [() => HttpProtection.rateLimiter({ rate, cost: 2 }), `RateLimiter.make: option "cost"`],
+      [
+        () => HttpProtection.circuitBreaker({ openFor: -1 }),
+        `HttpProtection.circuitBreaker: option "openFor"`
+      ],
+      [() => HttpProtection.rateLimiter({ rate, cost: 2 }), `HttpProtection.rateLimiter: option "cost"`],
       [
         () => HttpProtection.rateLimiter({ rate, capacity: 5 }),
         `HttpProtection.rateLimiter: option "capacity" must be left out without a "key"`
@@ -96,20 +102,26 @@ describe("a middleware", () => {
         () => HttpProtection.rateLimiter({ rate, fields: "sometimes" as "always" }),
         `option "fields" must be "always", "rejections" or "never"`
       ],
-      [() => HttpProtection.timeout(-1), `Timeout.timeout: option "limit"`],
+      [() => HttpProtection.timeout(-1), `HttpProtection.timeout: option "limit"`],
       [
         () => HttpProtection.timeout({ limit: 1, status: 500 as 503 }),
         `HttpProtection.timeout: option "status" must be 503 or 504, got 500`
       ],
-      [() => HttpProtection.standard({ timeout: "1 second", bulkhead: { permits: 0 } }), `option "permits"`],
-      [() => HttpProtection.standard({ timeout: -1 }), `option "limit"`],
+      [
+        () => HttpProtection.standard({ timeout: "1 second", bulkhead: { permits: 0 } }),
+        `HttpProtection.standard: option "bulkhead.permits"`
+      ],
+      [() => HttpProtection.standard({ timeout: 0 }), `HttpProtection.standard: option "timeout"`],
       [
         () => HttpProtection.requestBody({ stallTimeout: 0 }),
         `HttpProtection.requestBody: option "stallTimeout" must be a duration greater than zero, got 0`
       ],
       [() => HttpProtection.requestBody({ totalTimeout: -1 }), `option "totalTimeout"`],
       [() => HttpProtection.requestBody({ name: "" }), `option "name"`],
-      [() => HttpProtection.standard({ requestBody: { stallTimeout: -1 } }), `option "stallTimeout"`]
+      [
+        () => HttpProtection.standard({ requestBody: { stallTimeout: -1 } }),
+        `HttpProtection.standard: option "requestBody.stallTimeout"`
+      ]
     ]
     for (const [make, message] of refused) {
       assert.throws(make, Policy.InvalidOption, message)
@@ -223,7 +235,7 @@ describe("a middleware", () => {
       const respond: HttpProblem.Mapping = (error, options) =>
         HttpServerResponse.setStatus(HttpProblem.toResponse(error, options), 529)
       const never = (mapping?: HttpProblem.Mapping) =>
-        HttpProtection.timeout({ limit: 0, respond: mapping })(Effect.never)
+        HttpProtection.timeout({ limit: Effect.succeed(0), respond: mapping })(Effect.never)
       assert.strictEqual(yield* statusOf(never()), 503)
       assert.strictEqual(yield* statusOf(never(respond)), 529)
       const program = Effect.provideService(HttpProblem.CurrentMapping, () =>
@@ -231,7 +243,11 @@ describe("a middleware", () => {
       )
       assert.strictEqual(yield* program(statusOf(never())), 418)
       assert.strictEqual(yield* program(statusOf(never(respond))), 529)
-      const standard = HttpProtection.standard({ timeout: 0, respond, retryAfter: "9 seconds" })
+      const standard = HttpProtection.standard({
+        timeout: { limit: Effect.succeed(0) },
+        respond,
+        retryAfter: "9 seconds"
+      })
       const response = yield* program(answered(standard(Effect.never)))
       assert.deepStrictEqual([response.status, response.headers["retry-after"]], [529, "9"])
     })
@@ -341,8 +357,8 @@ describe("a circuit breaker", () => {
   it.effect("counts a timeout further inside", () =>
     Effect.gen(function* () {
       const counted = yield* after([
-        HttpProtection.timeout(0)(ok),
-        HttpProtection.timeout({ limit: 0, status: 504 })(ok)
+        HttpProtection.timeout({ limit: Effect.succeed(0) })(ok),
+        HttpProtection.timeout({ limit: Effect.succeed(0), status: 504 })(ok)
       ])
       assert.strictEqual(counted.state, "open")
     })
@@ -609,7 +625,7 @@ describe("a timeout", () => {
 
   it.effect("leaves the timeout of the app to the app", () =>
     Effect.gen(function* () {
-      const inner = HttpProtection.timeout({ limit: 0, status: 504 })(ok)
+      const inner = HttpProtection.timeout({ limit: Effect.succeed(0), status: 504 })(ok)
       assert.strictEqual(yield* statusOf(HttpProtection.timeout("1 second")(inner)), 504)
     })
   )

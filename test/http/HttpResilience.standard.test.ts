@@ -175,7 +175,9 @@ describe("HttpResilience.standard", () => {
       `${name}: option "attemptTimeout" must be at most "totalTimeout" (30s), got "1 minute"`
     )
     expect(() => HttpResilience.standard({ totalTimeout: { limit: -5 } })).toThrow(Policy.InvalidOption)
-    expect(() => HttpResilience.standard({ retry: { times: -1 } })).toThrow(/"times"/)
+    expect(() => HttpResilience.standard({ retry: { times: -1 } })).toThrow(
+      `${name}: option "retry.times" must be a whole number of at least 0, got -1`
+    )
     expect(() =>
       HttpResilience.standard({ totalTimeout: "5 seconds", attemptTimeout: "5 seconds" })
     ).not.toThrow()

@@ -14,7 +14,7 @@ import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import type * as Bulkhead from "../../Bulkhead.js"
 import * as Held from "../../core/held.js"
-import { integer } from "../../core/options.js"
+import { type Caller, integer } from "../../core/options.js"
 import type * as FailureCondition from "../../FailureCondition.js"
 import * as Policy from "../../Policy.js"
 import * as Beside from "../beside.js"
@@ -50,9 +50,9 @@ export const checkRequest = (permits: number): number =>
  * Makes a bulkhead. What its listeners require is taken from the context, and stands in the types of the public
  * constructors.
  */
-export const make = (options: Bulkhead.Options, defaultName: string): Effect.Effect<Limit> =>
+export const make = (options: Bulkhead.Options, defaultName: string, caller?: Caller): Effect.Effect<Limit> =>
   Effect.gen(function* () {
-    const configured = configure(options, defaultName)
+    const configured = configure(options, defaultName, caller)
     const context = withoutSpan(yield* Effect.context<never>())
     return new Limit({ ...configured, listeners: options, context })
   })
@@ -64,7 +64,6 @@ export const keyed = (options: Bulkhead.KeyedOptions): Effect.Effect<Bulkhead.Ke
       "Bulkhead.keyed",
       kind,
       options,
-      options.options,
       configure,
       make
     )
@@ -82,6 +81,7 @@ export const keyed = (options: Bulkhead.KeyedOptions): Effect.Effect<Bulkhead.Ke
       protectWhen:
         (key: string) =>
         <A, E>(condition: FailureCondition.FailureCondition<A, E>): Bulkhead.ProtectFor<A, E> => {
+          Condition.check("Bulkhead.protectWhen", "condition", condition)
           // The condition is compiled once, and not for every call.
           const policy = perInstance((bulkhead: Limit) => bulkhead.protectWhen<A, E>(condition))
           return Policy.make<A, E, BulkheadFull>(
@@ -163,6 +163,7 @@ export class Limit implements Bulkhead.Bulkhead, Member<Bulkhead.Snapshot> {
   readonly protectWhen = <A, E>(
     condition: FailureCondition.FailureCondition<A, E>
   ): Bulkhead.ProtectFor<A, E> => {
+    Condition.check("Bulkhead.protectWhen", "condition", condition)
     const { classify } = Condition.compile(condition, { defect: true })
     return Policy.make<A, E, BulkheadFull>(
       this,

@@ -1,9 +1,20 @@
 /** The options of a bulkhead: checked, and completed with defaults. */
 import * as Duration from "effect/Duration"
 import type * as Bulkhead from "../../Bulkhead.js"
-import { finite, integer, InvalidOption } from "../../core/options.js"
+import {
+  callable,
+  type Caller,
+  integer,
+  InvalidOption,
+  number,
+  object,
+  onBehalfOf,
+  type Shape,
+  text,
+  whole
+} from "../../core/options.js"
 import type * as Policy from "../../Policy.js"
-import { optionMillis } from "../duration.js"
+import { duration, optionMillis } from "../duration.js"
 import { nameOf } from "../policy.js"
 
 const constructorName = "Bulkhead.make"
@@ -20,8 +31,30 @@ export interface Configured {
   readonly settings: Policy.Settings
 }
 
+export const listeners: Shape<Bulkhead.Listeners> = {
+  onQueued: callable,
+  onAdmitted: callable,
+  onRejected: callable,
+  onSuccess: callable,
+  onFailure: callable,
+  onResized: callable
+}
+
+export const shape: Shape<Bulkhead.Options> = {
+  name: text,
+  permits: whole(1),
+  maxQueued: whole(0),
+  maxWait: duration({ infinite: true }),
+  retryAfterJitter: number(0, 10),
+  ...listeners
+}
+
 /** Checks the options. Throws an `InvalidOption` for the first bad one. */
-export const configure = (options: Bulkhead.Settings, defaultName: string): Configured => {
+export const configure = (options: Bulkhead.Options, defaultName: string, caller?: Caller): Configured =>
+  onBehalfOf(caller, constructorName, () => read(options, defaultName))
+
+const read = (options: Bulkhead.Options, defaultName: string): Configured => {
+  object(constructorName, "", options, shape)
   const name = nameOf(constructorName, defaultName, options.name)
   const permits = integer(constructorName, "permits", options.permits, 1)
   const maxQueued = integer(constructorName, "maxQueued", options.maxQueued ?? 0, 0)
@@ -37,7 +70,7 @@ export const configure = (options: Bulkhead.Settings, defaultName: string): Conf
       'left out when nobody may wait ("maxQueued" is 0)'
     )
   }
-  const retryAfterJitter = finite(constructorName, "retryAfterJitter", options.retryAfterJitter ?? 0.5, 0, 10)
+  const { retryAfterJitter = 0.5 } = options
   const shown = maxWait === Infinity ? undefined : Duration.millis(maxWait)
   return {
     name,

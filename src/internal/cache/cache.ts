@@ -15,6 +15,7 @@ import * as Random from "effect/Random"
 import type * as Scope from "effect/Scope"
 import type * as Cache from "../../Cache.js"
 import * as Core from "../../core/cache.js"
+import type { Caller } from "../../core/options.js"
 import type * as Policy from "../../Policy.js"
 import { withoutSpan } from "../context.js"
 import * as Condition from "../condition.js"
@@ -62,23 +63,30 @@ interface Ask {
 /** Makes a store. What its listeners require is taken from the context, and stands in the types of the constructors. */
 export const makeStore = (
   options: Cache.StoreOptions<unknown, unknown, unknown>,
-  defaultName: string
+  defaultName: string,
+  caller: Caller
 ): Effect.Effect<Cache.Store<unknown, unknown, unknown>, never, Scope.Scope> =>
-  Effect.map(prepare(options, defaultName), (parts) => new StoreImpl(parts)).pipe(closing)
+  Effect.map(prepare("store", options, defaultName, caller), (parts) => new StoreImpl(parts)).pipe(closing)
 
 /** Makes a cache. What its lookup and its listeners require is taken from the context, likewise. */
 export const make = (
   options: Cache.Options<unknown, unknown, unknown>,
-  defaultName: string
+  defaultName: string,
+  caller: Caller
 ): Effect.Effect<Cache.Cache<unknown, unknown, unknown>, never, Scope.Scope> =>
-  Effect.map(prepare(options, defaultName), (parts) => new CacheImpl(parts, options.lookup)).pipe(closing)
+  Effect.map(
+    prepare("cache", options, defaultName, caller),
+    (parts) => new CacheImpl(parts, options.lookup)
+  ).pipe(closing)
 
 const prepare = (
+  kind: "store" | "cache",
   options: Cache.StoreOptions<unknown, unknown, unknown>,
-  defaultName: string
+  defaultName: string,
+  caller: Caller
 ): Effect.Effect<Parts> =>
   Effect.map(Effect.context<never>(), (context) => ({
-    ...configure(options, defaultName),
+    ...configure(kind, options, defaultName, caller),
     listeners: options,
     context: withoutSpan(context)
   }))

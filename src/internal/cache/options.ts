@@ -3,9 +3,22 @@ import * as Duration from "effect/Duration"
 import type * as Exit from "effect/Exit"
 import type * as Cache from "../../Cache.js"
 import type * as Core from "../../core/cache.js"
-import { finite, integer, InvalidOption } from "../../core/options.js"
+import {
+  callable,
+  type Caller,
+  type Check,
+  finite,
+  integer,
+  InvalidOption,
+  number,
+  object,
+  onBehalfOf,
+  type Shape,
+  text,
+  whole
+} from "../../core/options.js"
 import type * as Policy from "../../Policy.js"
-import { optionMillis, shown } from "../duration.js"
+import { duration, optionMillis, shown } from "../duration.js"
 import { nameOf } from "../policy.js"
 
 const constructorName = "Cache.make"
@@ -49,8 +62,52 @@ const forErrors =
   (failed: Cache.Failed<unknown>): number =>
     failed._tag === "Error" ? millis : 0
 
+const computed: Check = (policy, option, value) => {
+  if (typeof value !== "function") duration(range)(policy, option, value)
+}
+
+const listeners: Shape<Cache.Listeners<unknown, unknown, unknown>> = {
+  onHit: callable,
+  onMiss: callable,
+  onStale: callable,
+  onRefresh: callable,
+  onEvict: callable
+}
+
+const shape: Shape<Options> = {
+  name: text,
+  capacity: whole(1),
+  timeToLive: computed,
+  staleWhileRevalidate: duration(range),
+  staleIfError: computed,
+  negativeTimeToLive: computed,
+  softTimeout: duration(range),
+  maxAge: duration({ infinite: true }),
+  earlyRefresh: number(0),
+  ...listeners
+}
+
+/** What is known of a store, and of a cache, which looks values up itself. */
+const shapes = { store: shape, cache: { ...shape, lookup: callable } }
+
+/** The same for what is given besides settings from the configuration. */
+export const givenShapes = { store: listeners, cache: { ...listeners, lookup: callable } }
+
 /** Checks the options. Throws an `InvalidOption` for the first bad one. */
-export const configure = (options: Options, defaultName: string): Configured => {
+export const configure = (
+  kind: "store" | "cache",
+  options: Options,
+  defaultName: string,
+  caller: Caller
+): Configured =>
+  onBehalfOf(caller, constructorName, () => {
+    object(constructorName, "", options, shapes[kind])
+    if (kind === "cache")
+      callable(constructorName, "lookup", (options as Cache.Options<unknown, unknown, unknown>).lookup)
+    return read(options, defaultName)
+  })
+
+const read = (options: Options, defaultName: string): Configured => {
   const { negativeTimeToLive, staleIfError, timeToLive } = options
   const name = nameOf(constructorName, defaultName, options.name)
   const capacity = integer(constructorName, "capacity", options.capacity ?? 1000, 1)

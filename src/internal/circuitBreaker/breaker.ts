@@ -12,7 +12,7 @@ import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import type * as CircuitBreaker from "../../CircuitBreaker.js"
 import * as Circuit from "../../core/circuit.js"
-import { InvalidOption } from "../../core/options.js"
+import { type Caller, InvalidOption } from "../../core/options.js"
 import * as Trip from "../../core/trip.js"
 import type * as FailureCondition from "../../FailureCondition.js"
 import * as Policy from "../../Policy.js"
@@ -131,9 +131,13 @@ type Restore = <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
  * Makes a breaker. What its schedule and its listeners require is taken from the context, and stands in the types of the
  * public constructors.
  */
-export const make = (options: CircuitBreaker.Options, defaultName: string): Effect.Effect<Breaker> => {
+export const make = (
+  options: CircuitBreaker.Options,
+  defaultName: string,
+  caller?: Caller
+): Effect.Effect<Breaker> => {
   const made: Effect.Effect<Breaker, never, unknown> = Effect.gen(function* () {
-    const configured = configure(options, defaultName)
+    const configured = configure(options, defaultName, caller)
     const clock = yield* Effect.clock
     const context = withoutSpan(yield* Effect.context<never>())
     yield* configured.openFor.prepare(configured.name, clock)
@@ -158,7 +162,7 @@ export const keyed = (
       CircuitBreaker.Options,
       Breaker,
       CircuitBreaker.Snapshot
-    >("CircuitBreaker.keyed", kind, options, options.options ?? {}, configure, make)
+    >("CircuitBreaker.keyed", kind, options, configure, make, {})
     return {
       find: breakers.find,
       size: breakers.size,
@@ -170,6 +174,7 @@ export const keyed = (
       protectWhen:
         (key: string) =>
         <A, E>(condition: FailureCondition.FailureCondition<A, E>): CircuitBreaker.ProtectFor<A, E> => {
+          Condition.check("CircuitBreaker.protectWhen", "condition", condition)
           const { classify } = Condition.compile(condition, silence)
           return Policy.make<A, E, CircuitOpen>(
             described(key),
@@ -233,6 +238,7 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
   readonly protectWhen = <A, E>(
     condition: FailureCondition.FailureCondition<A, E>
   ): CircuitBreaker.ProtectFor<A, E> => {
+    Condition.check("CircuitBreaker.protectWhen", "condition", condition)
     const { classify } = Condition.compile(condition, silence)
     return takingPart(
       Policy.make<A, E, CircuitOpen>(this, <A1 extends A, E1 extends E, R>(self: Effect.Effect<A1, E1, R>) =>

@@ -2,10 +2,22 @@
 import * as Duration from "effect/Duration"
 import type * as CircuitBreaker from "../../CircuitBreaker.js"
 import type * as Circuit from "../../core/circuit.js"
-import { integer, InvalidOption } from "../../core/options.js"
+import {
+  callable,
+  type Caller,
+  flag,
+  integer,
+  InvalidOption,
+  object,
+  onBehalfOf,
+  type Shape,
+  text,
+  whereRead,
+  whole
+} from "../../core/options.js"
 import * as Trip from "../../core/trip.js"
 import type * as Policy from "../../Policy.js"
-import { optionMillis } from "../duration.js"
+import { duration, optionMillis } from "../duration.js"
 import { nameOf } from "../policy.js"
 import * as OpenFor from "./openFor.js"
 import { checkSnapshot } from "./snapshot.js"
@@ -30,8 +42,45 @@ const defaultTrip = Trip.any([
 
 const defaultMaxWait = Duration.seconds(30)
 
+export const listeners: Shape<CircuitBreaker.Listeners> = {
+  onSuccess: callable,
+  onFailure: callable,
+  onOpen: callable,
+  onHalfOpen: callable,
+  onClose: callable,
+  onStateChange: callable,
+  onRejected: callable
+}
+
+const halfOpenShape: Shape<CircuitBreaker.HalfOpenOptions> = {
+  permits: whole(1),
+  successes: (policy, option, value) => {
+    if (typeof value === "number") integer(policy, option, value, 1)
+    else object(policy, option, value, { count: whole(1), of: whole(1) })
+  },
+  maxWait: duration({ infinite: true }),
+  uninterruptible: flag
+}
+
+export const shape: Shape<CircuitBreaker.Options> = {
+  name: text,
+  trip: (policy, option, value) => void Trip.checked(policy, option, value as Trip.Trip),
+  openFor: whereRead,
+  maxOpenFor: duration(),
+  halfOpen: (policy, option, value) => object(policy, option, value, halfOpenShape),
+  initial: whereRead,
+  ...listeners
+}
+
 /** Checks the options. Throws an `InvalidOption` for the first bad one. */
-export const configure = (options: CircuitBreaker.Options, defaultName: string): Configured => {
+export const configure = (
+  options: CircuitBreaker.Options,
+  defaultName: string,
+  caller?: Caller
+): Configured => onBehalfOf(caller, constructorName, () => read(options, defaultName))
+
+const read = (options: CircuitBreaker.Options, defaultName: string): Configured => {
+  object(constructorName, "", options, shape)
   const name = nameOf(constructorName, defaultName, options.name)
   if (options.initial !== undefined) checkSnapshot(constructorName, options.initial)
   const openFor = OpenFor.make(constructorName, options)

@@ -10,6 +10,7 @@ import * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
 import type * as FiberStatus from "effect/FiberStatus"
 import type * as Stream from "effect/Stream"
+import type { Caller } from "../../core/options.js"
 import * as Rate from "../../core/rateLimit.js"
 import type * as FailureCondition from "../../FailureCondition.js"
 import * as Policy from "../../Policy.js"
@@ -51,9 +52,13 @@ interface Call<A, E, R> {
  * Makes a limiter. What its listeners require is taken from the context, and stands in the types of the public
  * constructors.
  */
-export const make = (options: RateLimiter.Options, defaultName: string): Effect.Effect<Limiter> =>
+export const make = (
+  options: RateLimiter.Options,
+  defaultName: string,
+  caller?: Caller
+): Effect.Effect<Limiter> =>
   Effect.gen(function* () {
-    const configured = configure(options, defaultName)
+    const configured = configure(options, defaultName, caller)
     const clock = yield* Effect.clock
     const context = withoutSpan(yield* Effect.context<never>())
     const madeAt = Time.monotonicMillis(clock)
@@ -67,7 +72,7 @@ export const keyed = (options: RateLimiter.KeyedOptions): Effect.Effect<RateLimi
       RateLimiter.Options,
       Limiter,
       RateLimiter.Snapshot
-    >("RateLimiter.keyed", kind, options, options.options, configure, make)
+    >("RateLimiter.keyed", kind, options, configure, make)
     const policy = (key: string, apply: (limiter: Limiter) => Policy.Policy<RateLimitExceeded>) =>
       Policy.make(described(key), <A, E, R>(self: Effect.Effect<A, E, R>) =>
         limiters.use<A, E | RateLimitExceeded, R>(key, (limiter) =>
@@ -84,6 +89,7 @@ export const keyed = (options: RateLimiter.KeyedOptions): Effect.Effect<RateLimi
       protectWhen:
         (key: string) =>
         <A, E>(condition: FailureCondition.FailureCondition<A, E>): RateLimiter.ProtectFor<A, E> => {
+          Condition.check("RateLimiter.protectWhen", "condition", condition)
           // The condition is compiled once, and not for every call.
           const policy = perInstance((limiter: Limiter) => limiter.protectWhen<A, E>(condition))
           return Policy.make<A, E, RateLimitExceeded>(
@@ -153,6 +159,7 @@ export class Limiter implements RateLimiter.RateLimiter, Member<RateLimiter.Snap
   readonly protectWhen = <A, E>(
     condition: FailureCondition.FailureCondition<A, E>
   ): RateLimiter.ProtectFor<A, E> => {
+    Condition.check("RateLimiter.protectWhen", "condition", condition)
     const { classify } = Condition.compile(condition, { defect: true })
     return Policy.make<A, E, RateLimitExceeded>(
       this,

@@ -1,10 +1,21 @@
 /** The options of a rate limiter: checked, and completed with defaults. */
 import * as Duration from "effect/Duration"
-import { integer, InvalidOption } from "../../core/options.js"
+import {
+  callable,
+  type Caller,
+  integer,
+  InvalidOption,
+  object,
+  onBehalfOf,
+  type Shape,
+  text,
+  whereRead,
+  whole
+} from "../../core/options.js"
 import * as Rate from "../../core/rateLimit.js"
 import type * as Policy from "../../Policy.js"
 import type * as RateLimiter from "../../RateLimiter.js"
-import { optionMillis } from "../duration.js"
+import { duration, optionMillis } from "../duration.js"
 import { nameOf } from "../policy.js"
 
 const constructorName = "RateLimiter.make"
@@ -22,8 +33,28 @@ export interface Configured {
 
 const defaultMaxQueued = 1000
 
+export const listeners: Shape<RateLimiter.Listeners> = {
+  onQueued: callable,
+  onAdmitted: callable,
+  onRejected: callable,
+  onRateChanged: callable
+}
+
+export const shape: Shape<RateLimiter.Options> = {
+  name: text,
+  rate: whereRead,
+  maxWait: duration({ zero: true, infinite: true }),
+  maxQueued: whole(0),
+  cost: whole(1),
+  ...listeners
+}
+
 /** Checks the options. Throws an `InvalidOption` for the first bad one. */
-export const configure = (options: RateLimiter.Settings, defaultName: string): Configured => {
+export const configure = (options: RateLimiter.Options, defaultName: string, caller?: Caller): Configured =>
+  onBehalfOf(caller, constructorName, () => read(options, defaultName))
+
+const read = (options: RateLimiter.Options, defaultName: string): Configured => {
+  object(constructorName, "", options, shape)
   const name = nameOf(constructorName, defaultName, options.name)
   const rate = Rate.checked(constructorName, options.rate, "rate.")
   const maxWait = optionMillis(constructorName, "maxWait", options.maxWait ?? 0, {

@@ -4,7 +4,15 @@ import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import type * as Stream from "effect/Stream"
 import * as Rule from "../../core/budget.js"
-import { InvalidOption } from "../../core/options.js"
+import {
+  callable,
+  type Caller,
+  InvalidOption,
+  object,
+  onBehalfOf,
+  type Shape,
+  text
+} from "../../core/options.js"
 import type * as FailureCondition from "../../FailureCondition.js"
 import type * as Policy from "../../Policy.js"
 import type * as RetryBudget from "../../RetryBudget.js"
@@ -12,11 +20,9 @@ import { Broadcast } from "../broadcast.js"
 import { Cell } from "../cell.js"
 import { withoutSpan } from "../context.js"
 import * as Listeners from "../listeners.js"
-import { nameOf } from "../policy.js"
 import * as Time from "../time.js"
 import { type Call, withCall } from "./call.js"
-
-export const TypeId: RetryBudget.TypeId = Symbol.for("effect-resilience/RetryBudget") as RetryBudget.TypeId
+import { TypeId } from "./source.js"
 
 export const kind = "retry-budget"
 
@@ -42,13 +48,62 @@ const defaultRule: RetryBudget.Rule = {
   cost: 1
 }
 
+/** What a retry costs: a number, or a function that is asked for each. */
+export const checkCost = (policy: string, option: string, cost: RetryBudget.Cost): void => {
+  if (typeof cost !== "function" && !(typeof cost === "number" && cost > 0 && cost < Infinity)) {
+    throw new InvalidOption(policy, option, cost, "a finite number greater than 0, or a function")
+  }
+}
+
+export const listeners: Shape<RetryBudget.Listeners> = {
+  onExhausted: callable,
+  onRecovered: callable,
+  onRefused: callable
+}
+
+/** Options of a rule, which are easily taken for those of the budget. */
+const ofRule = new Set([
+  "ratio",
+  "capacity",
+  "minPerSecond",
+  "cost",
+  "refund",
+  "window",
+  "maxTokens",
+  "tokenRatio"
+])
+
+const shape: Shape<RetryBudget.Options> = {
+  name: text,
+  rule: (policy, option, value) => {
+    const rule = value as RetryBudget.Rule
+    Rule.checked(policy, option, rule)
+    if (rule._tag !== "throttling") checkCost(policy, `${option}.cost`, rule.cost)
+  },
+  ...listeners
+}
+
+/** Checks the options, and says what the budget is called. Throws an `InvalidOption` for the first bad one. */
+export const configure = (options: RetryBudget.Options, defaultName: string, caller?: Caller): string =>
+  onBehalfOf(caller, constructorName, () => {
+    const misplaced = Object.entries(options ?? {}).find(([name]) => ofRule.has(name))
+    if (misplaced !== undefined) {
+      const [name, value] = misplaced
+      const expected = `given to the rule, such as { rule: RetryBudget.successes({ capacity: 100 }) }`
+      throw new InvalidOption(constructorName, name, value, expected)
+    }
+    object(constructorName, "", options, shape)
+    return options.name ?? defaultName
+  })
+
 /** Makes a budget. What its listeners require is taken from the context, and stands in the types of the constructors. */
 export const make = (
   options: RetryBudget.Options,
-  defaultName: string
+  defaultName: string,
+  caller?: Caller
 ): Effect.Effect<RetryBudget.RetryBudget> => {
   const made: Effect.Effect<RetryBudget.RetryBudget, never, unknown> = Effect.gen(function* () {
-    const name = nameOf(constructorName, defaultName, options.name)
+    const name = configure(options, defaultName, caller)
     const clock = yield* Effect.clock
     const context = withoutSpan(yield* Effect.context<never>())
     return new Budget(name, options, context, Time.monotonicMillis(clock))

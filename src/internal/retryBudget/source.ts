@@ -4,12 +4,21 @@
  */
 import * as Effect from "effect/Effect"
 import { identity } from "effect/Function"
+import * as Predicate from "effect/Predicate"
+import { type Check, InvalidOption } from "../../core/options.js"
 import type * as RetryBudget from "../../RetryBudget.js"
 import type { Restore } from "../disposal.js"
 import type { Budget } from "./budget.js"
 import type { Call } from "./call.js"
 
 type Body = Effect.Effect<unknown, unknown, unknown>
+
+export const TypeId: RetryBudget.TypeId = Symbol.for("effect-resilience/RetryBudget") as RetryBudget.TypeId
+
+export const check: Check = (policy, option, value) => {
+  if (Effect.isEffect(value) || Predicate.hasProperty(value, TypeId)) return
+  throw new InvalidOption(policy, option, value, "a RetryBudget or its tag")
+}
 
 /** Runs a call that uses a budget: an instance, or the effect that finds one, which is the caller's also within a mask. */
 export const withBudget = (

@@ -8,7 +8,7 @@ import type * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { InvalidOption } from "../../../core/options.js"
+import { among, callable, InvalidOption, object, type Shape } from "../../../core/options.js"
 import { quoted } from "../../../internal/quoted.js"
 import type * as HttpAdmin from "../../HttpAdmin.js"
 import {
@@ -41,13 +41,35 @@ export interface Admin {
   ) => Effect.Effect<HttpAdmin.Entry, SteeringDenied | PolicyNotFound | PolicyAmbiguous | ActionNotSupported>
 }
 
+const steeringShape: Shape<HttpAdmin.Steering> = { authorize: callable }
+const readingShape: Shape<HttpAdmin.Reading> = { authorize: callable }
+
+const shape: Shape<HttpAdmin.Options> = {
+  policies: (policy, option, value) => {
+    if (!Array.isArray(value)) throw new InvalidOption(policy, option, value, "a list of policies")
+  },
+  reading: (policy, option, value) => {
+    object(policy, option, value, readingShape)
+    callable(policy, `${option}.authorize`, Reflect.get(Object(value), "authorize"))
+  },
+  keys: among("plain", "hashed"),
+  steering: (policy, option, value) => object(policy, option, value, steeringShape)
+}
+
+const layerRouterShape: Shape<HttpAdmin.LayerRouterOptions> = {
+  ...shape,
+  prefix: (policy, option, value) => {
+    if (typeof value !== "string" || !value.startsWith("/")) {
+      throw new InvalidOption(policy, option, value, 'a path that begins with "/"')
+    }
+  }
+}
+
 /** Finds the policies. What they and the hook require is taken from the context, and stands in the public types. */
 export const make = (policy: string, options: HttpAdmin.Options): Effect.Effect<Admin> => {
   const made: Effect.Effect<Admin, never, unknown> = Effect.gen(function* () {
+    object(policy, "", options, policy === "HttpAdmin.layerRouter" ? layerRouterShape : shape)
     const { keys = "plain", policies, reading, steering } = options
-    if (keys !== "plain" && keys !== "hashed") {
-      throw new InvalidOption(policy, "keys", keys, '"plain" or "hashed"')
-    }
     const known = yield* places(policy, policies, keys === "hashed" ? yield* hashing : undefined)
     const readable = (asked: HttpAdmin.AskedToRead): Effect.Effect<void, ReadingDenied> =>
       reading === undefined

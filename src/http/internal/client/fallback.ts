@@ -3,8 +3,9 @@ import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import type * as Effect from "effect/Effect"
 import type * as FailureCondition from "../../../FailureCondition.js"
+import { callable, object, type Shape, text } from "../../../core/options.js"
 import * as Fallback from "../../../Fallback.js"
-import { nameOf } from "../../../internal/policy.js"
+import * as Condition from "../../../internal/condition.js"
 import type * as HttpResilience from "../../HttpResilience.js"
 import { Attempts, transform } from "./attempt.js"
 import * as Meaning from "./meaning.js"
@@ -13,6 +14,14 @@ import * as Part from "./part.js"
 type Response = HttpClientResponse.HttpClientResponse
 type Failure = FailureCondition.Failed<Response, unknown>
 
+const constructor = "HttpResilience.fallback"
+
+const shape: Shape<HttpResilience.FallbackOptions> = {
+  condition: Condition.check,
+  name: text,
+  onFallback: callable
+}
+
 export const make = <P extends Part.Any>(
   use: (
     failure: Failure,
@@ -20,8 +29,9 @@ export const make = <P extends Part.Any>(
   ) => Effect.Effect<Response, unknown, unknown>,
   options: HttpResilience.FallbackOptions
 ): P => {
-  const { condition, onFallback } = options
-  const name = nameOf("HttpResilience.fallback", "fallback", options.name)
+  callable(constructor, "use", use)
+  object(constructor, "", options, shape)
+  const { condition, name = "fallback", onFallback } = options
   const policy = { name, condition: Meaning.ofUsefulness(condition), onFallback }
   const makePart = condition === undefined ? Part.makeFallback<P> : Part.make<P>
   return makePart({ kind: "fallback", name, settings: {} }, (client) =>

@@ -3,6 +3,7 @@ import type * as HttpBody from "@effect/platform/HttpBody"
 import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import * as Context from "effect/Context"
 import { isIdempotent } from "../../../core/httpSemantics.js"
+import { callable, type Shape } from "../../../core/options.js"
 
 type Request = HttpClientRequest.HttpClientRequest
 
@@ -23,6 +24,8 @@ export interface Rules {
   readonly idempotent?: ((request: Request) => boolean) | undefined
   readonly replayable?: ((request: Request) => boolean) | undefined
 }
+
+export const requestShape: Shape<Rules> = { idempotent: callable, replayable: callable }
 
 export const idempotencyKey = "idempotency-key"
 

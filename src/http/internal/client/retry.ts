@@ -6,27 +6,45 @@ import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Backoff from "../../../Backoff.js"
-import { finite } from "../../../core/options.js"
 import type * as FailureCondition from "../../../FailureCondition.js"
-import { optionMillis } from "../../../internal/duration.js"
+import { callable, type Caller, number, object, type Shape, text, times } from "../../../core/options.js"
+import * as Condition from "../../../internal/condition.js"
+import { duration } from "../../../internal/duration.js"
+import { check as budget } from "../../../internal/retryBudget/source.js"
+import { check as schedule } from "../../../internal/schedule.js"
 import * as Retry from "../../../Retry.js"
 import type * as HttpResilience from "../../HttpResilience.js"
 import { Attempts, isResponseError, transform } from "./attempt.js"
 import { Sent } from "./sent.js"
 import * as Meaning from "./meaning.js"
 import * as Part from "./part.js"
-import { permissions } from "./request.js"
+import { permissions, requestShape } from "./request.js"
 import { discard } from "./response.js"
 
 type Response = HttpClientResponse.HttpClientResponse
 
-export const make = <P extends Part.Any>(options: HttpResilience.RetryOptions): P => {
-  if (options.maxRetryAfter !== undefined) {
-    optionMillis("HttpResilience.retry", "maxRetryAfter", options.maxRetryAfter, {
-      zero: true,
-      infinite: true
-    })
-  }
+const range = { zero: true, infinite: true }
+
+const shape: Shape<HttpResilience.RetryOptions> = {
+  ...requestShape,
+  times,
+  schedule,
+  maxDuration: duration(range),
+  maxRetryAfter: duration(range),
+  retryAfterJitter: number(0, 1),
+  budget,
+  condition: Condition.check,
+  name: text,
+  onRetryScheduled: callable,
+  onRetry: callable,
+  onExceeded: callable
+}
+
+export const make = <P extends Part.Any>(
+  options: HttpResilience.RetryOptions,
+  { path = "", policy }: Caller = { policy: "HttpResilience.retry" }
+): P => {
+  object(policy, path, options, shape)
   const classify = Meaning.ofTransience(options.condition)
   const repeatable = withCondition(options, classify)
   const onlyNeverSent = withCondition(options, Meaning.unlessSent(classify))
@@ -72,20 +90,13 @@ const repeated = <E, R, R2>(
 
 const withCondition = (options: HttpResilience.RetryOptions, classify: Meaning.Classifier) => {
   const { onExceeded, onRetry, onRetryScheduled } = options
-  const hintJitter = finite(
-    "HttpResilience.retry",
-    "retryAfterJitter",
-    options.retryAfterJitter ?? defaultRetryAfterJitter,
-    0,
-    1
-  )
   return Retry.retry<Answer, unknown, Retry.Options<Answer, unknown>>({
     name: options.name,
     times: options.times ?? (options.schedule === undefined ? 3 : undefined),
     schedule: options.schedule ?? defaultSchedule,
     maxDuration: options.maxDuration,
     maxHint: options.maxRetryAfter,
-    hintJitter,
+    hintJitter: options.retryAfterJitter ?? defaultRetryAfterJitter,
     budget: options.budget,
     condition: (exit) => classify(asItWas(exit)),
     disposeResult: (answer) => discard(answer instanceof Refused ? answer.error.response : answer),

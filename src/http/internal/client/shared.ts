@@ -4,10 +4,18 @@ import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
 import * as Bulkhead from "../../../Bulkhead.js"
 import * as CircuitBreaker from "../../../CircuitBreaker.js"
-import { InvalidOption } from "../../../core/options.js"
-import { configure as configureBulkhead } from "../../../internal/bulkhead/options.js"
-import { configure as configureBreaker } from "../../../internal/circuitBreaker/options.js"
-import { configure as configureLimiter } from "../../../internal/rateLimiter/options.js"
+import { callable, type Caller, object, type Shape } from "../../../core/options.js"
+import { configure as configureBulkhead, shape as bulkheadShape } from "../../../internal/bulkhead/options.js"
+import {
+  configure as configureBreaker,
+  shape as breakerShape
+} from "../../../internal/circuitBreaker/options.js"
+import * as Condition from "../../../internal/condition.js"
+import { boundsShape, refuseBounds } from "../../../internal/keyed.js"
+import {
+  configure as configureLimiter,
+  shape as limiterShape
+} from "../../../internal/rateLimiter/options.js"
 import type * as Policy from "../../../Policy.js"
 import * as RateLimiter from "../../../RateLimiter.js"
 import type * as HttpResilience from "../../HttpResilience.js"
@@ -34,17 +42,39 @@ const isKeyed = <Single, Keyed extends { readonly find: unknown }>(found: Single
 
 type Breakers = CircuitBreaker.KeyedCircuitBreaker | CircuitBreaker.Operations<unknown>
 
-export const circuitBreaker = <P extends Part.Any>(options: HttpResilience.CircuitBreakerOptions): P => {
+const keyShape: Shape<HttpResilience.KeyOptions> = { key: callable }
+const useShape: Shape<HttpResilience.CircuitBreakerUse> = { ...keyShape, condition: Condition.check }
+
+const { initial: _, ...breakerOptions } = breakerShape
+
+const shapes: {
+  readonly circuitBreaker: Shape<HttpResilience.CircuitBreakerOptions>
+  readonly bulkhead: Shape<HttpResilience.BulkheadOptions>
+  readonly rateLimiter: Shape<HttpResilience.RateLimiterOptions>
+} = {
+  circuitBreaker: { ...breakerOptions, ...boundsShape, ...useShape },
+  bulkhead: { ...bulkheadShape, ...boundsShape, ...keyShape },
+  rateLimiter: { ...limiterShape, ...boundsShape, ...keyShape }
+}
+
+export const circuitBreaker = <P extends Part.Any>(
+  options: HttpResilience.CircuitBreakerOptions,
+  caller: Caller = { policy: "HttpResilience.circuitBreaker" }
+): P => {
+  object(caller.policy, caller.path ?? "", options, shapes.circuitBreaker)
   const { capacity, condition, idleTimeToLive, key, whenFull, ...own } = options
-  const { name, settings } = configureBreaker(own, kinds.breaker)
+  const { name, settings } = configureBreaker(own, kinds.breaker, caller)
   const breakers = onceChecked(CircuitBreaker.keyed({ options: own, capacity, idleTimeToLive, whenFull }))
   return breaking({ kind: kinds.breaker, name, settings }, breakers, condition, key)
 }
 
 export const circuitBreakerOf = <P extends Part.Any>(
   breakers: Breakers,
-  { condition, key }: HttpResilience.CircuitBreakerUse
-): P => breaking(describedBy(kinds.breaker, breakers), Effect.succeed(breakers), condition, key)
+  use: HttpResilience.CircuitBreakerUse
+): P => {
+  object("HttpResilience.circuitBreaker", "", use, useShape)
+  return breaking(describedBy(kinds.breaker, breakers), Effect.succeed(breakers), use.condition, use.key)
+}
 
 const breaking = <P extends Part.Any>(
   described: Policy.Described,
@@ -77,25 +107,33 @@ interface ByKey {
   readonly protect: (key: string) => Policy.Policy<unknown, unknown>
 }
 
-export const bulkhead = <P extends Part.Any>(options: HttpResilience.BulkheadOptions): P => {
+export const bulkhead = <P extends Part.Any>(
+  options: HttpResilience.BulkheadOptions,
+  caller: Caller = { policy: "HttpResilience.bulkhead" }
+): P => {
+  object(caller.policy, caller.path ?? "", options, shapes.bulkhead)
   const { capacity, idleTimeToLive, key, whenFull, ...own } = options
-  if (key === undefined) refuseBounds("HttpResilience.bulkhead", options)
+  if (key === undefined) refuseBounds(caller, options)
+  const { name, settings } = configureBulkhead(own, kinds.bulkhead, caller)
   const bulkheads =
     key === undefined
       ? onceChecked(Bulkhead.make(own))
       : onceChecked(Bulkhead.keyed({ options: own, capacity, idleTimeToLive, whenFull }))
-  const { name, settings } = configureBulkhead(own, kinds.bulkhead)
   return limiting({ kind: kinds.bulkhead, name, settings }, bulkheads, key)
 }
 
-export const rateLimiter = <P extends Part.Any>(options: HttpResilience.RateLimiterOptions): P => {
+export const rateLimiter = <P extends Part.Any>(
+  options: HttpResilience.RateLimiterOptions,
+  caller: Caller = { policy: "HttpResilience.rateLimiter" }
+): P => {
+  object(caller.policy, caller.path ?? "", options, shapes.rateLimiter)
   const { capacity, idleTimeToLive, key, whenFull, ...own } = options
-  if (key === undefined) refuseBounds("HttpResilience.rateLimiter", options)
+  if (key === undefined) refuseBounds(caller, options)
+  const { name, settings } = configureLimiter(own, kinds.limiter, caller)
   const limiters =
     key === undefined
       ? onceChecked(RateLimiter.make(own))
       : onceChecked(RateLimiter.keyed({ options: own, capacity, idleTimeToLive, whenFull }))
-  const { name, settings } = configureLimiter(own, kinds.limiter)
   return limiting({ kind: kinds.limiter, name, settings }, limiters, key)
 }
 
@@ -103,8 +141,16 @@ export const rateLimiter = <P extends Part.Any>(options: HttpResilience.RateLimi
 export const limitsOf = <P extends Part.Any>(
   kind: string,
   limits: Single | ByKey,
-  { key }: HttpResilience.KeyOptions
-): P => limiting(describedBy(kind, limits), Effect.succeed(limits), key)
+  use: HttpResilience.KeyOptions
+): P => {
+  object(
+    kind === kinds.bulkhead ? "HttpResilience.bulkhead" : "HttpResilience.rateLimiter",
+    "",
+    use,
+    keyShape
+  )
+  return limiting(describedBy(kind, limits), Effect.succeed(limits), use.key)
+}
 
 const limiting = <P extends Part.Any>(
   described: Policy.Described,
@@ -122,14 +168,6 @@ const limiting = <P extends Part.Any>(
       })
     )
   )
-
-/** Where there is one for all requests, the bounds of how many there are would be read by nobody. */
-const refuseBounds = (constructor: string, options: Policy.Bounds): void => {
-  for (const bound of ["capacity", "idleTimeToLive", "whenFull"] as const) {
-    if (options[bound] === undefined) continue
-    throw new InvalidOption(constructor, bound, options[bound], 'left out without a "key"')
-  }
-}
 
 /** What a part says about instances that are made elsewhere. A keyed policy has as many names as instances. */
 const describedBy = (kind: string, source: Single | ByKey): Policy.Described =>

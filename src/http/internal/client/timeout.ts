@@ -3,8 +3,17 @@ import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import type * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Predicate from "effect/Predicate"
-import { InvalidOption } from "../../../core/options.js"
+import {
+  callable,
+  type Caller,
+  isObject,
+  join,
+  object,
+  oneOf,
+  type Shape,
+  text,
+  whereRead
+} from "../../../core/options.js"
 import { optionMillis } from "../../../internal/duration.js"
 import * as Listeners from "../../../internal/listeners.js"
 import { withoutStack } from "../../../internal/policy.js"
@@ -18,7 +27,12 @@ import { type Coverage, type Deadline, TimedResponse } from "./timedResponse.js"
 type Response = HttpClientResponse.HttpClientResponse
 type Input = Duration.DurationInput | HttpResilience.TimeoutOptions
 
-const constructor = "HttpResilience.timeout"
+const shape: Shape<HttpResilience.TimeoutOptions> = {
+  limit: whereRead,
+  body: (policy, option, value) => void oneOf<unknown>(policy, option, value, true, false, "buffered"),
+  name: text,
+  onTimeout: callable
+}
 
 /** What an input that says nothing about it means where it stands. */
 interface Defaults {
@@ -27,9 +41,25 @@ interface Defaults {
 }
 
 export const isOptions = (input: Input): input is HttpResilience.TimeoutOptions =>
-  Predicate.hasProperty(input, "limit")
+  isObject(input) && !Duration.isDuration(input)
 
-export const make = <P extends Part.Any>(input: Input, defaults: Defaults = {}): P => {
+/** Checks what stands where a limit can stand, and gives the limit in milliseconds. */
+export const check = ({ path, policy }: Caller, input: Input): number => {
+  if (!isOptions(input)) return limitMillis(policy, path ?? "limit", input)
+  object(policy, path ?? "", input, shape)
+  return limitMillis(policy, join(path, "limit"), input.limit)
+}
+
+// Zero would let no request be answered.
+const limitMillis = (policy: string, option: string, limit: Duration.DurationInput): number =>
+  optionMillis(policy, option, limit, { infinite: true })
+
+export const make = <P extends Part.Any>(
+  input: Input,
+  defaults: Defaults = {},
+  caller: Caller = { policy: "HttpResilience.timeout" }
+): P => {
+  const millis = check(caller, input)
   const {
     body = defaults.body,
     limit,
@@ -37,7 +67,6 @@ export const make = <P extends Part.Any>(input: Input, defaults: Defaults = {}):
     onTimeout
   } = isOptions(input) ? input : { limit: input }
   const coverage = coverageOf(body)
-  const millis = optionMillis(constructor, "limit", limit, { zero: true, infinite: true })
   const policy = Timeout.timeout({ limit, name, onTimeout })
 
   const exceeded = (elapsed: number, stalled?: number) =>
@@ -80,16 +109,5 @@ export const make = <P extends Part.Any>(input: Input, defaults: Defaults = {}):
   )
 }
 
-const coverageOf = (body: HttpResilience.TimeoutOptions["body"]): Coverage | undefined => {
-  switch (body) {
-    case undefined:
-    case false:
-      return undefined
-    case true:
-      return "all"
-    case "buffered":
-      return "buffered"
-    default:
-      throw new InvalidOption(constructor, "body", body, 'true, false or "buffered"')
-  }
-}
+const coverageOf = (body: HttpResilience.TimeoutOptions["body"]): Coverage | undefined =>
+  body === true ? "all" : body === "buffered" ? body : undefined

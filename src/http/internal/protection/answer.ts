@@ -4,7 +4,8 @@ import type * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
-import { optionMillis } from "../../../internal/duration.js"
+import { callable, type Shape } from "../../../core/options.js"
+import { duration } from "../../../internal/duration.js"
 import * as HttpProblem from "../../HttpProblem.js"
 import { spread } from "./spread.js"
 import { closeAfter, isStarved, withoutBody } from "./incoming.js"
@@ -16,6 +17,8 @@ export interface Answering {
   /** What `Retry-After` says where the policy does not know. Default: 1 second. */
   readonly retryAfter?: Duration.DurationInput | undefined
 }
+
+export const answeringShape: Shape<Answering> = { respond: callable, retryAfter: duration() }
 
 /** The answer to an error of a policy. */
 export type Answer = (
@@ -39,11 +42,10 @@ export const isTurnedAway = (request: HttpServerRequest.HttpServerRequest, statu
 const endsConnection = ({ _tag }: HttpProblem.PolicyError): boolean =>
   _tag === "ServerDraining" || _tag === "RequestBodyTimeout"
 
-/** Checks how a middleware answers. Throws an `InvalidOption` for a bad option. */
-export const answering = (constructorName: string, { respond, retryAfter }: Answering): Answer => {
-  const millis =
-    retryAfter === undefined ? undefined : optionMillis(constructorName, "retryAfter", retryAfter)
-  const always: HttpProblem.Options = millis === undefined ? {} : { retryAfter: Duration.millis(millis) }
+/** How a middleware answers, by options that have been checked. */
+export const answering = ({ respond, retryAfter }: Answering): Answer => {
+  const always: HttpProblem.Options =
+    retryAfter === undefined ? {} : { retryAfter: Duration.decode(retryAfter) }
   const mapping = respond ?? HttpProblem.respond
   return (error, options) =>
     Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>
