@@ -18,7 +18,7 @@
 import * as Duration from "effect/Duration"
 import type * as Schedule from "effect/Schedule"
 import type * as core from "./core/backoff.js"
-import { finite, fraction, InvalidOption, object, type Shape, whereRead } from "./core/options.js"
+import { finite, fraction, InvalidOption, isList, object, type Shape, whereRead } from "./core/options.js"
 import { toSchedule } from "./internal/backoff.js"
 import { type DurationRange, optionMillis } from "./internal/duration.js"
 import { maxTimerMillis } from "./internal/time.js"
@@ -272,7 +272,7 @@ export const list = (
 ): Schedule.Schedule<Duration.Duration> => {
   const policy = "Backoff.list"
   object(policy, "", options, shapes.list)
-  if (!Array.isArray(delays) || delays.length === 0)
+  if (!isList(delays) || delays.length === 0)
     throw new InvalidOption(policy, "delays", delays, "a list of at least one delay")
   const millis = delays.map((delay, index) => delayMillis(policy, `delays[${index}]`, delay, { zero: true }))
   return make(policy, "delays[0]", millis[0], { _tag: "list", delays: millis }, options)

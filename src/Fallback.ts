@@ -9,7 +9,7 @@ import type * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
 import type * as Option from "effect/Option"
 import type * as Predicate from "effect/Predicate"
-import { callable, InvalidOption, object, type Shape, text } from "./core/options.js"
+import { callable, InvalidOption, isList, object, type Shape, text } from "./core/options.js"
 import type * as FailureCondition from "./FailureCondition.js"
 import * as Condition from "./internal/condition.js"
 import { holding } from "./internal/disposal.js"
@@ -397,7 +397,7 @@ export const chain: {
     R | StepContext<S> | Policy.ContextOf<O>
   >
 } = combinator((steps: Steps<Failure>, options?: AnyOptions) => {
-  if (!Array.isArray(steps) || steps.length === 0) {
+  if (!isList(steps) || steps.length === 0) {
     throw new InvalidOption("Fallback.chain", "steps", steps, "at least one effect")
   }
   steps.forEach((step, index) => callable("Fallback.chain", `steps[${index}]`, step))

@@ -182,7 +182,7 @@ const extent = (policy: string, options: Window, ...names: ReadonlyArray<string>
   const known = [...names, "of", "within"].map((name) => [name, whereRead] as const)
   object(policy, "", options, Object.fromEntries(known))
   const { of, within } = options
-  if (within === undefined) return { of: of as number }
+  if (within === undefined) return { of: of }
   if (of !== undefined) throw new InvalidOption(policy, "within", within, 'left out when "of" is given')
   return { within: optionMillis(policy, "within", within, { bounds: withinBounds }) }
 }

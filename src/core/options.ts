@@ -61,6 +61,8 @@ export const object = (
   }
 }
 
+export const isList = (u: unknown): u is ReadonlyArray<unknown> => Array.isArray(u)
+
 export const isObject = (u: unknown): u is Readonly<Record<string, unknown>> =>
   typeof u === "object" && u !== null && !Array.isArray(u)
 

@@ -2,7 +2,7 @@
  * When a closed circuit opens. A trip rule is a plain value, what it has seen is another, and three functions connect
  * them: record a call, ask whether the rule is met, read the numbers behind the answer.
  */
-import { finite, fraction, integer, InvalidOption, isObject, onBehalfOf } from "./options.js"
+import { finite, fraction, integer, InvalidOption, isList, isObject, onBehalfOf } from "./options.js"
 import * as Window from "./window.js"
 
 /** How far back a rule looks: a number of calls, or a number of milliseconds. */
@@ -83,7 +83,7 @@ export const slowRate = (options: RateOptions & { readonly slowerThan: number })
 })
 
 export const any = (rules: ReadonlyArray<Trip>): Any => {
-  if (!Array.isArray(rules) || rules.length === 0) {
+  if (!isList(rules) || rules.length === 0) {
     throw new InvalidOption("Trip.any", "rules", rules, "at least one rule")
   }
   return { _tag: "any", rules: rules.map((rule, index) => checked("Trip.any", `rules[${index}]`, rule)) }

@@ -86,7 +86,7 @@ const shape: Shape<RetryBudget.Options> = {
 /** Checks the options, and says what the budget is called. Throws an `InvalidOption` for the first bad one. */
 export const configure = (options: RetryBudget.Options, defaultName: string, caller?: Caller): string =>
   onBehalfOf(caller, constructorName, () => {
-    const misplaced = Object.entries(options ?? {}).find(([name]) => ofRule.has(name))
+    const misplaced = Object.entries<unknown>({ ...options }).find(([name]) => ofRule.has(name))
     if (misplaced !== undefined) {
       const [name, value] = misplaced
       const expected = `given to the rule, such as { rule: RetryBudget.successes({ capacity: 100 }) }`
