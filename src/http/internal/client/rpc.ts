@@ -3,20 +3,22 @@ import * as HttpClient from "@effect/platform/HttpClient"
 import { ResponseError } from "@effect/platform/HttpClientError"
 import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import * as Effect from "effect/Effect"
+import { callable } from "../../../core/options.js"
 import type * as HttpResilience from "../../HttpResilience.js"
 import { discard } from "./response.js"
 import { sealed } from "./sealed.js"
 
 type Response = HttpClientResponse.HttpClientResponse
 
-export const rpc =
-  (part: HttpResilience.Part<unknown> | HttpResilience.FallbackPart<unknown>) =>
-  <E, R>(client: HttpClient.HttpClient.With<E, R>): HttpClient.HttpClient.With<E, R> => {
+export const rpc = (part: HttpResilience.Part<unknown> | HttpResilience.FallbackPart<unknown>) => {
+  callable("HttpResilience.rpc", "part", part)
+  return <E, R>(client: HttpClient.HttpClient.With<E, R>): HttpClient.HttpClient.With<E, R> => {
     const resilient = (part as HttpResilience.Part<unknown>)(client)
     const answering = HttpClient.transformResponse(resilient, Effect.flatMap(answerOf))
     // The client that RPC transforms is one whose errors are those of any client.
     return sealed(answering) as HttpClient.HttpClient.With<E, R>
   }
+}
 
 /** An answer of the RPC server, which has the media type of the request. Any other is let go. */
 const answerOf = (response: Response): Effect.Effect<Response, ResponseError> => {
