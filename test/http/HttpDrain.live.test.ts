@@ -7,6 +7,7 @@ import {
   HttpLayerRouter,
   HttpRouter,
   HttpServer,
+  HttpServerRequest,
   HttpServerResponse
 } from "@effect/platform"
 import { NodeHttpServer } from "@effect/platform-node"
@@ -55,6 +56,13 @@ const routesFor = Effect.gen(function* () {
     HttpRouter.get("/ok", HttpServerResponse.text("ok")),
     HttpRouter.get("/ready", HttpDrain.readiness),
     HttpRouter.post("/ok", HttpServerResponse.text("ok")),
+    HttpRouter.post(
+      "/read",
+      Effect.map(
+        Effect.flatMap(HttpServerRequest.HttpServerRequest, ({ text }) => text),
+        (text) => HttpServerResponse.text(text)
+      )
+    ),
     HttpRouter.get(
       "/wait",
       wait.pipe(
@@ -173,6 +181,50 @@ for (const [name, serve] of Object.entries(servers)) {
         assert.match(answer, /^connection: close\r$/im)
         assert.include(answer, "temporary-reduced-capacity")
         assert.strictEqual((yield* drain.snapshot).interrupted, 1)
+      })
+    )
+
+    it.scopedLive("answers requests in a row on one connection, and then closes it", () =>
+      Effect.gen(function* () {
+        const { entered, gate, routes } = yield* routesFor
+        const { drain, url } = yield* started(serve(routes))
+        const client = yield* connect(url)
+        yield* client.send(get("/wait").repeat(2) + get("/ok"))
+        yield* Deferred.await(entered)
+        yield* until(drain.snapshot, ({ running }) => running === 3)
+        const draining = yield* Effect.fork(drain.drain)
+        yield* isDraining(drain)
+        yield* Deferred.succeed(gate, undefined)
+        assert.deepStrictEqual(statuses(yield* client.closed), [200, 200, 200])
+        const expected = { name: "drain", ended: 3, interrupted: 0, abandoned: 0, rejected: 0 }
+        assert.deepStrictEqual(yield* Fiber.join(draining), expected)
+      })
+    )
+
+    it.scopedLive("does not wait for a client that has left with requests in a row", () =>
+      Effect.gen(function* () {
+        const { entered, routes } = yield* routesFor
+        const { drain, url } = yield* started(serve(routes))
+        const client = yield* connect(url)
+        yield* client.send(get("/wait").repeat(3))
+        yield* Deferred.await(entered)
+        yield* until(drain.snapshot, ({ running }) => running === 3)
+        const draining = yield* Effect.fork(drain.drain)
+        yield* isDraining(drain)
+        yield* client.leave
+        assert.strictEqual((yield* Fiber.join(draining)).ended, 3)
+      })
+    )
+
+    it.scopedLive("interrupts an upload that does not end in time, and answers for it", () =>
+      Effect.gen(function* () {
+        const { routes } = yield* routesFor
+        const { drain, url } = yield* started(serve(routes), { within: 0, interruptWithin: "1 hour" })
+        const client = yield* connect(url)
+        yield* client.send(post("/read", 10) + "half")
+        yield* until(drain.snapshot, ({ running }) => running === 1)
+        assert.strictEqual((yield* drain.drain).interrupted, 1)
+        assert.deepStrictEqual(statuses(yield* client.closed), [503])
       })
     )
 

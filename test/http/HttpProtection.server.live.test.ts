@@ -1,5 +1,5 @@
-import type { HttpServerRequest } from "@effect/platform"
 import {
+  type HttpApp,
   HttpApi,
   HttpApiBuilder,
   HttpApiEndpoint,
@@ -7,6 +7,7 @@ import {
   HttpLayerRouter,
   HttpRouter,
   HttpServer,
+  HttpServerRequest,
   HttpServerResponse
 } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
@@ -14,7 +15,9 @@ import { Deferred, Effect, Fiber, Layer, type Scope, Stream, TestClock } from "e
 import { Bulkhead, CircuitBreaker, RateLimiter, Trip } from "effect-resilience"
 import { HttpProblem, HttpProtection } from "effect-resilience/http"
 import { address, listening, request, serving, told, tried, until } from "./support/protectionServer.js"
+import { connect, get, post } from "./support/rawClient.js"
 import { runs } from "../support/runs.js"
+import type { IncomingMessage } from "node:http"
 
 type Middleware = HttpProtection.Protection
 type Routes = HttpRouter.HttpRouter<unknown, never>
@@ -123,6 +126,19 @@ for (const [name, position] of Object.entries(positions)) {
         assert.strictEqual((yield* request(`${url}/ok`)).status, 200)
         const { failures, rejected } = yield* places.snapshot
         assert.deepStrictEqual({ failures, rejected }, { failures: 0, rejected: 1 })
+      })
+    )
+
+    it.scoped("a client that leaves with requests in a row frees the places of all of them", () =>
+      Effect.gen(function* () {
+        const places = yield* Bulkhead.make({ permits: 3 })
+        const { routes } = yield* routesFor
+        const url = yield* position(routes, HttpProtection.bulkhead(places))
+        const client = yield* connect(url)
+        yield* client.send(get("/wait").repeat(3))
+        yield* until(places.snapshot, ({ inUse }) => inUse === 3)
+        yield* client.leave
+        yield* until(places.snapshot, ({ inUse }) => inUse === 0)
       })
     )
 
@@ -342,6 +358,55 @@ describe("a bulkhead around a server", () => {
       yield* until(places.snapshot, ({ inUse }) => inUse === 0)
     })
   )
+})
+
+/** Ways to hold a place until the response has been sent. */
+const heldUntilSent = {
+  "around a server": (app: HttpApp.Default, gate: HttpProtection.Gate) => serving(app, gate),
+  "entered by a handler": (app: HttpApp.Default, { enter }: HttpProtection.Gate) =>
+    serving(Effect.zipRight(enter, app))
+}
+
+describe("a place that is held until the response has been sent", () => {
+  const text = HttpServerResponse.text("too late")
+  const responses = {
+    "a text": text,
+    "no body": HttpServerResponse.empty(),
+    "a stream": HttpServerResponse.stream(Stream.encodeText(Stream.make("too ", "late")))
+  }
+  for (const [way, served] of Object.entries(heldUntilSent)) {
+    for (const [what, response] of Object.entries(responses)) {
+      for (const [how, sent, count] of [
+        ["a GET", get("/"), 1],
+        ["a HEAD", get("/").replace("GET", "HEAD"), 1],
+        ["an upload", post("/", 10), 1],
+        ["requests in a row", get("/").repeat(3), 3]
+      ] as const) {
+        it.scoped(`${way} is free again when ${what} comes too late for the client of ${how}`, () =>
+          Effect.gen(function* () {
+            const places = yield* Bulkhead.make({ permits: 3 })
+            const gate = yield* Deferred.make<void>()
+            const gone = yield* Deferred.make<void>()
+            // Not a route, so that it goes on without its client.
+            const app = Effect.gen(function* () {
+              const { source } = yield* HttpServerRequest.HttpServerRequest
+              const done = () => Effect.runSync(Deferred.succeed(gone, undefined))
+              ;(source as IncomingMessage).socket.once("close", done)
+              yield* Deferred.await(gate)
+              return response
+            })
+            const client = yield* connect(yield* served(app, HttpProtection.bulkhead(places)))
+            yield* client.send(sent)
+            yield* until(places.snapshot, ({ inUse }) => inUse === count)
+            yield* client.leave
+            yield* Deferred.await(gone)
+            yield* Deferred.succeed(gate, undefined)
+            yield* until(places.snapshot, ({ inUse }) => inUse === 0)
+          })
+        )
+      }
+    }
+  }
 })
 
 describe("a keyed limiter over a socket", () => {

@@ -11,8 +11,8 @@ import { clockOf, monotonicMillis } from "../../../internal/time.js"
 import type * as HttpDrain from "../../HttpDrain.js"
 import type { Answer } from "./answer.js"
 import { ServerDraining } from "./errors.js"
-import { connectionOf } from "./incoming.js"
-import { cutOff, isSending } from "./sending.js"
+import { type Connection, connectionOf, holdConnection } from "./incoming.js"
+import { cutOff, endWithConnection, isSending } from "./sending.js"
 
 type Request = HttpServerRequest.HttpServerRequest
 type Response = HttpServerResponse.HttpServerResponse
@@ -43,6 +43,8 @@ export class Drain {
   private ended = 0
   private interrupted = 0
   private readonly running = new Set<Running>()
+  /** The request that each connection brought last. */
+  private readonly latest = new WeakMap<Connection, Running>()
   private readonly waiting = new Set<() => void>()
   private server: HttpDrain.ClosableServer | undefined
 
@@ -74,6 +76,8 @@ export class Drain {
             return this.reject
           }
           this.running.add(call)
+          const connection = connectionOf(request)
+          if (connection !== undefined) this.latest.set(connection, call)
           return this.run(call, app)
         }
       )
@@ -90,16 +94,26 @@ export class Drain {
 
   private run<E, R>(call: Running, app: Effect.Effect<Response, E, R>): Effect.Effect<Response, E, R> {
     const last = (response: Response): Response =>
-      this.phase === "serving" ? response : HttpServerResponse.setHeader(response, "connection", "close")
+      this.phase === "serving" || this.isFollowed(call)
+        ? response
+        : HttpServerResponse.setHeader(response, "connection", "close")
     const sent = HttpApp.appendPreResponseHandler((request, response) =>
       call.interrupted && response.status === 503 && response.body._tag === "Empty"
         ? Effect.provideService(this.reject, HttpServerRequest.HttpServerRequest, request)
         : Effect.sync(() => last(response))
     )
+    const prepared = Effect.all([endWithConnection(call.request), holdConnection(call.request), sent])
     return Effect.ensuring(
-      Effect.zipRight(sent, Effect.map(app, last)),
+      Effect.zipRight(prepared, Effect.map(app, last)),
       Effect.sync(() => this.leave(call))
     )
+  }
+
+  /** Whether the connection still has to bring the answer to a later request. */
+  private isFollowed(call: Running): boolean {
+    const connection = connectionOf(call.request)
+    const latest = connection && this.latest.get(connection)
+    return latest !== undefined && latest !== call && this.running.has(latest)
   }
 
   private leave(call: Running): void {

@@ -18,6 +18,7 @@ import type * as HttpProblem from "../../HttpProblem.js"
 import { type Answer, isTurnedAway } from "./answer.js"
 import { type Answered, byOutcome, observed, outcomeOf } from "./observe.js"
 import * as Quota from "./quota.js"
+import { endWithConnection } from "./sending.js"
 
 type Response = HttpServerResponse.HttpServerResponse
 type Request = HttpServerRequest.HttpServerRequest
@@ -85,13 +86,22 @@ export const later = <Instance, Needed>(
 
 export const guarded = <Needed>({ enter, protect }: Guard<Needed>, answer: Answer): Gate<Needed> => ({
   around: <E, R>(app: Effect.Effect<Response, E, R>) =>
-    Effect.matchEffect(protect(observed(app)), {
-      onFailure: (error) => answer(error),
-      // The one place where the types of an app are left behind: what went in comes out.
-      onSuccess: ({ exit }) => exit as Exit.Exit<Response, E>
-    }),
-  enter: Effect.catchAll(enter, (error) => instead(answer(error)))
+    Effect.zipRight(
+      endsWithConnection,
+      Effect.matchEffect(protect(observed(app)), {
+        onFailure: (error) => answer(error),
+        // The one place where the types of an app are left behind: what went in comes out.
+        onSuccess: ({ exit }) => exit as Exit.Exit<Response, E>
+      })
+    ),
+  enter: Effect.zipRight(
+    endsWithConnection,
+    Effect.catchAll(enter, (error) => instead(answer(error)))
+  )
 })
+
+/** What a request holds comes back also where it cannot be answered any more. */
+const endsWithConnection = Effect.flatMap(HttpServerRequest.HttpServerRequest, endWithConnection)
 
 // ---------------------------------------------------------------------------------------------------------- rate limiter
 

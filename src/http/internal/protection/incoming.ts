@@ -16,6 +16,7 @@ type Response = HttpServerResponse.HttpServerResponse
 
 /** The part of a `net.Socket` that is used here. */
 export interface Connection {
+  readonly destroyed: boolean
   readonly bytesRead: number
   readonly end: () => unknown
   readonly destroy: () => unknown
