@@ -21,6 +21,8 @@ export type Fault =
   | "untrusted"
   /** The other side did answer, with what cannot be followed or held: a redirect loop, headers that are too large. */
   | "unusable"
+  /** Whoever answered redirected it to where there was no connection. */
+  | "led-away"
   /** There was no connection, so that the request was certainly not sent. */
   | "not-sent"
   /** The connection ended first. The request may have arrived. */
@@ -56,6 +58,7 @@ export const consequences: Readonly<Record<Fault, Consequence>> = {
   "own-stall": consequence("process", true),
   untrusted: consequence("nobody", false),
   unusable: consequence("nobody", false),
+  "led-away": consequence("nobody", true),
   "not-sent": consequence("other side", true),
   lost: consequence("other side", true),
   "timed-out": consequence("other side", true)

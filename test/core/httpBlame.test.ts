@@ -15,6 +15,7 @@ describe("blame", () => {
       "body-stalled",
       "exhausted",
       "own-stall",
+      "led-away",
       "not-sent",
       "lost",
       "timed-out"

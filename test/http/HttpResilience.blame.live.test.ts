@@ -34,6 +34,8 @@ const consequences = {
   untrusted: { repeated: false, counted: false },
   /** The answer is one that the client cannot take. */
   unusable: { repeated: false, counted: false },
+  /** The server redirected to a place that cannot be reached. */
+  "led away": { repeated: true, counted: false },
   /** The request was certainly not sent. */
   "not sent": { repeated: true, counted: true },
   /** The request may have arrived. */
@@ -94,6 +96,14 @@ const withStream = (stream: Stream.Stream<Uint8Array, unknown>, contentLength?: 
 
 const broken = (error: unknown) => withStream(Stream.concat(lines, Stream.fail(error)))
 
+const interrupted = Stream.concat(lines, Stream.fromEffect(Effect.interrupt))
+
+const withLocked = mistake((client, url) => {
+  const body = new ReadableStream()
+  body.getReader()
+  return HttpResilience.replayable(client.put(url, { body: HttpBody.raw(body) }))
+})
+
 const reset = Object.assign(new Error("a connection of the source was reset"), { code: "ECONNRESET" })
 
 const rows: ReadonlyArray<Row> = [
@@ -131,6 +141,9 @@ const rows: ReadonlyArray<Row> = [
   ["a body whose source fails", "own body", broken(new Error("the browser hung up"))],
   ["a body whose source fails with a string", "own body", broken("no more")],
   ["a body whose source lost its own connection", "own body", broken(reset)],
+  // Over node:http the call itself is interrupted.
+  ["a body whose source is interrupted", ["own body", "own body"], withStream(interrupted)],
+  ["a body that somebody else reads", ["never valid", "never valid"], withLocked],
   ["a body that is longer than it says", ["answered", "own body", "answered"], withStream(lines, 3)],
   ["a body that is shorter than it says", ["answered", "own body"], withStream(lines, 30)],
   // certificates
@@ -148,6 +161,16 @@ const rows: ReadonlyArray<Row> = [
   ["a redirect loop", ["unusable", "answered", "answered"], redirect("/")],
   ["a redirect to another scheme", ["unusable", "answered", "answered"], redirect("ftp://127.0.0.1/")],
   ["a redirect to no URL", ["unusable", "answered", "answered"], redirect("http://")],
+  [
+    "a redirect to another origin with credentials",
+    ["unusable", "answered", "answered"],
+    redirect("http://user:secret@127.0.0.1:40000/")
+  ],
+  [
+    "a redirect to where nobody listens",
+    ["led away", "answered", "answered"],
+    Effect.flatMap(Servers.refused, ({ url }) => redirect(url))
+  ],
   [
     "a redirect of a stream",
     ["unusable", "answered", "answered"],
@@ -240,6 +263,31 @@ describe.each(clients.map((client, index) => ({ ...client, index })))("over $nam
         assert.deepStrictEqual(yield* judged(layer, yield* make), expected(what))
       })
     )
+  )
+})
+
+describe.each(clients)("over $name that follows redirects inside", ({ layer }) => {
+  const following = Layer.effect(
+    HttpClient.HttpClient,
+    Effect.map(HttpClient.HttpClient, (client) => HttpClient.followRedirects(client, 3))
+  ).pipe(
+    Layer.provide(layer),
+    Layer.provide(Layer.succeed(FetchHttpClient.RequestInit, { redirect: "manual" }))
+  )
+
+  it.live("a redirect to where nobody listens is led away", () =>
+    Effect.gen(function* () {
+      const { url } = yield* Servers.refused
+      const call = yield* redirect(url)
+      assert.deepStrictEqual(yield* judged(following, call), expected("led away"))
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("a refused connection is not sent", () =>
+    Effect.gen(function* () {
+      const { url } = yield* Servers.refused
+      assert.deepStrictEqual(yield* judged(following, (client) => client.get(url)), expected("not sent"))
+    }).pipe(Effect.scoped)
   )
 })
 

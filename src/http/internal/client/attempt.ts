@@ -24,7 +24,7 @@ import * as Time from "../../../internal/time.js"
 import { TimeoutExceeded } from "../../../Timeout.js"
 import * as Faults from "./faults.js"
 import * as Hints from "./hints.js"
-import { canHaveArrived } from "./sent.js"
+import { canHaveArrived, isLedAway } from "./sent.js"
 import { abort, closeWith, forget, holdIn } from "./response.js"
 import { Upload } from "./upload.js"
 
@@ -275,6 +275,7 @@ export class Attempts<E, R> implements Owner {
   /** What a client throws instead of failing is made the error that other clients fail with. */
   private failed(exit: Exit.Failure<Response, E>, request: Request): Effect.Effect<never, E> {
     const failed = this.noteFault(exit.cause)
+    if (failed?._tag === "Error" && isLedAway(failed.error, request)) Faults.note(failed.error, "led-away")
     const refusal = failed?._tag === "Defect" ? Faults.refusalIn(failed.defect, request) : undefined
     return refusal === undefined ? Effect.failCause(exit.cause) : Effect.fail(refusal as E)
   }

@@ -2,6 +2,7 @@
 import type * as HttpBody from "@effect/platform/HttpBody"
 import * as HttpClientError from "@effect/platform/HttpClientError"
 import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
+import * as Cause from "effect/Cause"
 import * as Predicate from "effect/Predicate"
 import type { Fault } from "../../../core/httpBlame.js"
 import { isExhausted, isUntrusted, says, wasNeverSent } from "../../../core/httpSemantics.js"
@@ -30,6 +31,7 @@ const invalid: ReadonlySet<string> = new Set([
   "ERR_INVALID_CHAR",
   "ERR_INVALID_HTTP_TOKEN",
   "ERR_INVALID_PROTOCOL",
+  "ERR_INVALID_STATE",
   "ERR_INVALID_URL",
   "ERR_HTTP_CONTENT_LENGTH_MISMATCH",
   "ERR_HTTP_INVALID_HEADER_VALUE",
@@ -74,7 +76,8 @@ const unusableToFetch: ReadonlySet<string> = new Set([
   "max redirects",
   "unexpected redirect",
   "URL scheme must be a HTTP(S) scheme",
-  'URL cannot contain credentials for request mode "cors"'
+  'URL cannot contain credentials for request mode "cors"',
+  'cross origin not allowed for request mode "cors"'
 ])
 
 const aborted: ReadonlySet<string> = new Set(["AbortError", "TimeoutError"])
@@ -82,6 +85,10 @@ const aborted: ReadonlySet<string> = new Set(["AbortError", "TimeoutError"])
 /** Signals end requests with an error of the DOM, which is known by its name. */
 const isAborted = (error: unknown): boolean =>
   Predicate.hasProperty(error, "name") && typeof error.name === "string" && aborted.has(error.name)
+
+/** An interruption as an error is that of a source of ours: of a body that ran in a fiber of its own. */
+const isInterrupted = (error: unknown): boolean =>
+  Cause.isInterruptedException(error) || (error instanceof Error && Cause.isInterruptedException(error.cause))
 
 const hasCode = (error: unknown, codes: ReadonlySet<string>): boolean =>
   says(error, ({ code }) => codes.has(code))
@@ -92,6 +99,7 @@ export const faultOf = (error: HttpClientError.RequestError): Fault => {
   const known = noted.get(error)
   if (known !== undefined) return known
   if (isAborted(cause)) return "cancelled"
+  if (isInterrupted(cause)) return "body-failed"
   if (hasCode(cause, invalid)) return isAfterRedirect(cause) ? "unusable" : "invalid"
   if (hasCode(cause, unusable)) return "unusable"
   if (isUntrusted(cause)) return "untrusted"

@@ -3,6 +3,7 @@ import * as HttpClientError from "@effect/platform/HttpClientError"
 import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import { wasNeverSent } from "../../../core/httpSemantics.js"
 import * as Policy from "../../../Policy.js"
+import { originOf } from "./request.js"
 
 /** The error of a request that may have arrived, on its way through a retry that repeats no such request. */
 export class Sent {
@@ -25,6 +26,13 @@ export const canHaveArrived = (
   if (Policy.isRejection(error.cause)) return handedOver
   return error.request.url !== request.url || !wasNeverSent(error.cause, targetOf(request.url))
 }
+
+/** Whether there was no connection to another place than the one that the request was to go to. */
+export const isLedAway = (error: unknown, request: HttpClientRequest.HttpClientRequest): boolean =>
+  HttpClientError.isHttpClientError(error) &&
+  error.reason === "Transport" &&
+  wasNeverSent(error.cause) &&
+  (originOf(error.request) !== originOf(request) || !wasNeverSent(error.cause, targetOf(request.url)))
 
 const targetOf = (url: string): { readonly hostname: string; readonly port: number } | undefined => {
   if (!URL.canParse(url)) return undefined
