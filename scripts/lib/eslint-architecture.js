@@ -1,6 +1,8 @@
 // The architecture of src/ as lint rules: which folder may import what, and that time and randomness have one
 // source. Every rule has an offending and an allowed snippet in test/tooling/architecture.test.ts.
+import * as path from "node:path"
 import { createNodeResolver, importX } from "eslint-plugin-import-x"
+import { rooms } from "./rooms.js"
 
 /** Import paths are matched as they are written, so a rule says in its regex where the importing file is. */
 const forbidImports = (...patterns) => ({ "no-restricted-imports": ["error", { patterns }] })
@@ -19,33 +21,32 @@ const hiddenTime = {
 }
 const nodeBuiltin = { regex: "^node:", message: "Policies run wherever Effect runs, browsers included." }
 const platform = { regex: "^@effect/", message: "Policies need effect alone. Only integrations need more." }
-const integrationMessage = "Policies do not know their integrations: the dependency goes the other way."
-const outsideCore = {
-  regex: "^(?!\\./[^/]+$)",
-  message: "src/core is pure: it imports its sibling modules and nothing else."
+const packages = { regex: "^[^.]", message: "src/core is pure: it imports no package." }
+
+/** Imports of anything but the files of a room and of the rooms that it may see. */
+const elsewhere = (room) => {
+  const seen = [".", ...rooms[room].map((other) => path.posix.relative(`/${room}`, `/${other}`))]
+  const allowed = seen.map((folder) => `${folder.replaceAll(".", "\\.")}/[^/]+`)
+  return {
+    regex: `^(?=\\.)(?!(${allowed.join("|")})$)`,
+    message: `src/${room} sees its own files and ${rooms[room].map((other) => `src/${other}`).join(", ") || "nothing else"} (scripts/lib/rooms.js).`
+  }
 }
 
-/** Everything in src that is not core or internal and has a folder of its own is an integration. */
-const integrationSeenFromRoot = {
-  regex: "^\\./(?!(core|internal)/)[^/]+/",
-  message: integrationMessage
-}
-const integrationSeenFromInternal = {
-  regex: "^(\\.\\./)+(?!(core|internal)/)[^./][^/]*/",
-  message: integrationMessage
-}
+const isIntegration = (room) => room.includes("/") && !room.startsWith("core/")
 
 const dependencies = [
-  { files: ["src/*/**/*.ts"], rules: forbidImports(barrel, effectRoot, hiddenTime) },
-  {
-    files: ["src/*.ts"],
-    rules: forbidImports(barrel, effectRoot, hiddenTime, nodeBuiltin, platform, integrationSeenFromRoot)
-  },
-  {
-    files: ["src/internal/**/*.ts"],
-    rules: forbidImports(barrel, effectRoot, hiddenTime, nodeBuiltin, platform, integrationSeenFromInternal)
-  },
-  { files: ["src/core/**/*.ts"], rules: forbidImports(barrel, outsideCore) }
+  { files: ["src/**/*.ts"], rules: forbidImports(barrel, effectRoot, hiddenTime) },
+  ...Object.keys(rooms).map((room) => ({
+    files: [`src/${room}/*.ts`],
+    // An entry gathers public modules of several rooms.
+    ignores: ["**/index.ts"],
+    rules: room.startsWith("core")
+      ? forbidImports(barrel, elsewhere(room), packages)
+      : isIntegration(room)
+        ? forbidImports(barrel, effectRoot, hiddenTime, elsewhere(room))
+        : forbidImports(barrel, effectRoot, hiddenTime, nodeBuiltin, platform, elsewhere(room))
+  }))
 ]
 
 const timeMessage =

@@ -4,7 +4,8 @@ import * as Fiber from "effect/Fiber"
 import type * as RuntimeFlags from "effect/RuntimeFlags"
 import { inherited } from "./inside.js"
 import type { Told } from "./listeners.js"
-import { type AnyFiber, startFiber } from "./timeout/fiber.js"
+import { startFiber } from "./fiber.js"
+import type { AnyFiber } from "./erased.js"
 
 /** What a listener has not done at once, while the call goes on. */
 export type Rest = Fiber.RuntimeFiber<void>

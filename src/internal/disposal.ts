@@ -8,16 +8,12 @@
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
-import type * as Fiber from "effect/Fiber"
 import type * as FiberId from "effect/FiberId"
 import * as FiberRef from "effect/FiberRef"
 import * as RuntimeFlags from "effect/RuntimeFlags"
 import type * as Scheduler from "effect/Scheduler"
 import { hasMessages } from "./messages.js"
-
-type Body = Effect.Effect<unknown, unknown, unknown>
-type AnyFiber = Fiber.RuntimeFiber<unknown, unknown>
-export type Restore = <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+import type { AnyFiber, Body, Restore } from "./erased.js"
 
 type Dispose = Effect.Effect<unknown, never, unknown>
 

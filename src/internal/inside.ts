@@ -9,7 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as FiberRef from "effect/FiberRef"
 import * as Option from "effect/Option"
-import type { AnyFiber } from "./frame.js"
+import type { AnyFiber } from "./erased.js"
 
 const innermost = new WeakMap<AnyFiber, Inside>()
 

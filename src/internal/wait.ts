@@ -10,8 +10,7 @@ import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Scheduler from "effect/Scheduler"
 import * as Time from "./time.js"
-
-type AnyFiber = Fiber.RuntimeFiber<unknown, unknown>
+import type { AnyFiber } from "./erased.js"
 
 /** `Effect.async`, for a fiber that others resume. */
 export const forOthers = <A, E = never>(

@@ -2,8 +2,8 @@
 import { HttpApiClient, HttpClient, type HttpClientRequest, HttpServer } from "@effect/platform"
 import { NodeHttpServer } from "@effect/platform-node"
 import { Effect } from "effect"
-import * as HttpAdmin from "../../../src/http/HttpAdmin.js"
-import type * as Policy from "../../../src/Policy.js"
+import * as HttpAdmin from "../../../src/http/admin/HttpAdmin.js"
+import type * as Policy from "../../../src/policy/Policy.js"
 
 /** Runs with a server on a free port, and with an `HttpClient` whose requests go there. */
 export const onServer = <A, E, R>(effect: Effect.Effect<A, E, R>) =>

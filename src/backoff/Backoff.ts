@@ -1,0 +1,350 @@
+/**
+ * How long to wait between attempts: schedules whose delays grow, stop growing at a maximum, and are spread by chance.
+ * They are plain `Schedule`s, for `Retry.retry`, `Effect.retry`, `Effect.repeat` and everything else that takes one.
+ *
+ * Each schedule outputs the delay it chose and, except for `list`, never ends: bound it with
+ * `Schedule.intersect(Schedule.recurs(n))` or with the `times` of what runs it.
+ *
+ * - `max` holds before and after jitter: no delay is ever longer. Without it, growth stops at 2^31 - 1 milliseconds
+ *   (24.8 days), the longest that a JavaScript timer waits, and nothing longer is accepted as an option.
+ * - Delays are whole milliseconds, rounded down. Only a backoff of a millisecond or less keeps its fractions.
+ * - Chance comes from the `Random` service: one number per delay, none without jitter. A seed replays a run.
+ * - Every execution starts with the first delay again. A schedule value can be shared.
+ *
+ * A constructor throws an `InvalidOption` when an option is outside its range.
+ *
+ * @since 0.1.0
+ */
+import * as Duration from "effect/Duration"
+import type * as Schedule from "effect/Schedule"
+import type * as core from "../core/backoff.js"
+import { finite, fraction, InvalidOption, isList, object, type Shape, whereRead } from "../core/options.js"
+import { toSchedule } from "./schedule.js"
+import { type DurationRange, optionMillis } from "../internal/duration.js"
+import { maxTimerMillis } from "../internal/time.js"
+
+// ------------------------------------------------------------------------------------------------------------ options
+
+/**
+ * How a delay `d` is spread, so that callers who failed together do not come back together.
+ *
+ * - `"none"`: `d` itself.
+ * - `"full"`: anything from 0 up to `d`. Spreads the most and waits half as long on average.
+ * - `"equal"`: anything from `d / 2` up to `d`. Keeps a minimum wait.
+ * - `"decorrelated"`: anything from the first delay up to three times the delay before, where the first delay counts as
+ *   the one before the first. It replaces the growth: of the schedule it keeps the first delay, `max` and, for a list,
+ *   the length.
+ * - `{ factor }`: anything from `d * (1 - factor)` up to `d * (1 + factor)`, with a factor greater than 0 and at most 1.
+ * - `{ plusMinus }`: anything from `d - plusMinus` up to `d + plusMinus`, never below 0.
+ *
+ * Every choice is uniform, and `max` bounds the result. `"full"`, `"equal"` and `"decorrelated"` are the three of
+ * [Exponential Backoff And Jitter](https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/) by Marc
+ * Brooker.
+ *
+ * @example
+ * ```ts
+ * import { Backoff } from "effect-resilience"
+ *
+ * const tenth: Backoff.Jitter = { factor: 0.1 }
+ *
+ * const schedule = Backoff.linear({ base: "1 second", jitter: tenth }) // 0.9 s to 1.1 s, 1.8 s to 2.2 s, ...
+ * ```
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export type Jitter =
+  | "none"
+  | "full"
+  | "equal"
+  | "decorrelated"
+  | { readonly factor: number }
+  | { readonly plusMinus: Duration.DurationInput }
+
+/**
+ * What every backoff can be given.
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export interface Options {
+  /**
+   * No delay is longer than this, before and after jitter. At least the first delay and at most 2^31 - 1 milliseconds,
+   * which is also the default.
+   */
+  readonly max?: Duration.DurationInput | undefined
+  /** How a delay is spread. Default `"none"`. */
+  readonly jitter?: Jitter | undefined
+}
+
+/**
+ * @since 0.1.0
+ * @category options
+ */
+export interface ConstantOptions extends Options {
+  /** Every delay. Zero retries at once. */
+  readonly delay: Duration.DurationInput
+}
+
+/**
+ * @since 0.1.0
+ * @category options
+ */
+export interface LinearOptions extends Options {
+  /** The first delay, greater than zero. */
+  readonly base: Duration.DurationInput
+  /** What each further delay adds, zero or more. Default `base`. */
+  readonly step?: Duration.DurationInput | undefined
+}
+
+/**
+ * @since 0.1.0
+ * @category options
+ */
+export interface ExponentialOptions extends Options {
+  /** The first delay, greater than zero. */
+  readonly base: Duration.DurationInput
+  /** What each further delay is multiplied by, at least 1. Default 2. */
+  readonly factor?: number | undefined
+}
+
+/**
+ * @since 0.1.0
+ * @category options
+ */
+export interface FibonacciOptions extends Options {
+  /** The first delay and the second, greater than zero. */
+  readonly base: Duration.DurationInput
+}
+
+// ------------------------------------------------------------------------------------------------------- constructors
+
+/**
+ * The same delay every time: `delay`, `delay`, `delay`, ...
+ *
+ * For a resource that is known to come back after about that time, or, with jitter, for polling.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Schedule } from "effect"
+ * import { Backoff } from "effect-resilience"
+ *
+ * declare const connect: Effect.Effect<void, Error>
+ *
+ * // Up to 5 more attempts, 900 to 1100 milliseconds apart.
+ * const connected = connect.pipe(
+ *   Effect.retry(
+ *     Backoff.constant({ delay: "1 second", jitter: { plusMinus: "100 millis" } }).pipe(
+ *       Schedule.intersect(Schedule.recurs(5))
+ *     )
+ *   )
+ * )
+ * ```
+ *
+ * @throws InvalidOption
+ * @since 0.1.0
+ * @category constructors
+ */
+export const constant = (options: ConstantOptions): Schedule.Schedule<Duration.Duration> => {
+  const policy = "Backoff.constant"
+  object(policy, "", options, shapes.constant)
+  const delay = delayMillis(policy, "delay", options.delay, { zero: true })
+  return make(policy, "delay", delay, { _tag: "constant", delay }, options)
+}
+
+/**
+ * Delays that grow by the same amount: `base`, `base + step`, `base + 2 * step`, ...
+ *
+ * For waits that should grow, though not as fast as exponential ones.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Backoff } from "effect-resilience"
+ *
+ * declare const report: Effect.Effect<void, Error>
+ *
+ * // 1 s, 1.5 s, 2 s, 2 s
+ * const reported = report.pipe(
+ *   Effect.retry({ schedule: Backoff.linear({ base: "1 second", step: "500 millis", max: "2 seconds" }), times: 4 })
+ * )
+ * ```
+ *
+ * @throws InvalidOption
+ * @since 0.1.0
+ * @category constructors
+ */
+export const linear = (options: LinearOptions): Schedule.Schedule<Duration.Duration> => {
+  const policy = "Backoff.linear"
+  object(policy, "", options, shapes.linear)
+  const base = delayMillis(policy, "base", options.base)
+  const step = options.step === undefined ? base : optionMillis(policy, "step", options.step, { zero: true })
+  return make(policy, "base", base, { _tag: "linear", base, step }, options)
+}
+
+/**
+ * Delays that are multiplied: `base`, `base * factor`, `base * factor^2`, ...
+ *
+ * The usual choice towards a service that may be overloaded: it takes load away quickly. Give it a `max`, and jitter
+ * when more than one client may fail at the same time.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Backoff } from "effect-resilience"
+ *
+ * declare const fetchOffer: Effect.Effect<string, Error>
+ *
+ * // Up to 200 ms, 400 ms, 800 ms and 1 s
+ * const offer = fetchOffer.pipe(
+ *   Effect.retry({
+ *     schedule: Backoff.exponential({ base: "200 millis", max: "1 second", jitter: "full" }),
+ *     times: 4
+ *   })
+ * )
+ * ```
+ *
+ * @throws InvalidOption
+ * @since 0.1.0
+ * @category constructors
+ */
+export const exponential = (options: ExponentialOptions): Schedule.Schedule<Duration.Duration> => {
+  const policy = "Backoff.exponential"
+  object(policy, "", options, shapes.exponential)
+  const base = delayMillis(policy, "base", options.base)
+  const factor = options.factor === undefined ? 2 : finite(policy, "factor", options.factor, 1)
+  return make(policy, "base", base, { _tag: "exponential", base, factor }, options)
+}
+
+/**
+ * Delays that are each the sum of the two before: `base`, `base`, `2 * base`, `3 * base`, `5 * base`, ...
+ *
+ * Between linear and exponential: it starts slowly and ends up growing by a factor of about 1.6.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Backoff } from "effect-resilience"
+ *
+ * declare const publish: Effect.Effect<void, Error>
+ *
+ * // 100 ms, 100 ms, 200 ms, 300 ms, 500 ms
+ * const published = publish.pipe(
+ *   Effect.retry({ schedule: Backoff.fibonacci({ base: "100 millis", max: "10 seconds" }), times: 5 })
+ * )
+ * ```
+ *
+ * @throws InvalidOption
+ * @since 0.1.0
+ * @category constructors
+ */
+export const fibonacci = (options: FibonacciOptions): Schedule.Schedule<Duration.Duration> => {
+  const policy = "Backoff.fibonacci"
+  object(policy, "", options, shapes.fibonacci)
+  const base = delayMillis(policy, "base", options.base)
+  return make(policy, "base", base, { _tag: "fibonacci", base }, options)
+}
+
+/**
+ * The delays given, one after the other; the schedule ends after the last, with an output of zero like
+ * `Schedule.fromDelays`. A delay of zero retries at once.
+ *
+ * For delays that follow no rule, or that come from a configuration. A `max` shorter than a later delay cuts that delay.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Backoff } from "effect-resilience"
+ *
+ * declare const sendMail: Effect.Effect<void, Error>
+ *
+ * // Three more attempts, then the last error.
+ * const sent = sendMail.pipe(Effect.retry(Backoff.list(["1 second", "10 seconds", "1 minute"])))
+ * ```
+ *
+ * @throws InvalidOption
+ * @since 0.1.0
+ * @category constructors
+ */
+export const list = (
+  delays: ReadonlyArray<Duration.DurationInput>,
+  options: Options = {}
+): Schedule.Schedule<Duration.Duration> => {
+  const policy = "Backoff.list"
+  object(policy, "", options, shapes.list)
+  if (!isList(delays) || delays.length === 0)
+    throw new InvalidOption(policy, "delays", delays, "a list of at least one delay")
+  const millis = delays.map((delay, index) => delayMillis(policy, `delays[${index}]`, delay, { zero: true }))
+  return make(policy, "delays[0]", millis[0], { _tag: "list", delays: millis }, options)
+}
+
+// ----------------------------------------------------------------------------------------------------------- schedule
+
+const common: Shape<Options> = { max: whereRead, jitter: whereRead }
+
+const shapes: {
+  readonly constant: Shape<ConstantOptions>
+  readonly linear: Shape<LinearOptions>
+  readonly exponential: Shape<ExponentialOptions>
+  readonly fibonacci: Shape<FibonacciOptions>
+  readonly list: Shape<Options>
+} = {
+  constant: { ...common, delay: whereRead },
+  linear: { ...common, base: whereRead, step: whereRead },
+  exponential: { ...common, base: whereRead, factor: whereRead },
+  fibonacci: { ...common, base: whereRead },
+  list: common
+}
+
+const make = (
+  policy: string,
+  firstOption: string,
+  first: number,
+  growth: core.Growth,
+  options: Options
+): Schedule.Schedule<Duration.Duration> => {
+  const max = options.max === undefined ? maxTimerMillis : delayMillis(policy, "max", options.max)
+  if (max < first) {
+    const atLeast = `at least "${firstOption}" (${Duration.format(Duration.millis(first))})`
+    throw new InvalidOption(policy, "max", options.max, atLeast)
+  }
+  const jitter = decodeJitter(policy, options.jitter)
+  if (jitter._tag === "decorrelated" && first === 0) {
+    // Three times zero is zero: it would never wait, whatever else the options say.
+    const expected = `other than "decorrelated" when "${firstOption}" is zero`
+    throw new InvalidOption(policy, "jitter", options.jitter, expected)
+  }
+  return toSchedule({ growth, jitter, max })
+}
+
+// ------------------------------------------------------------------------------------------------------------- checks
+
+/** A delay that a timer can wait: the clock never fires a longer one. */
+const delayMillis = (
+  policy: string,
+  option: string,
+  input: Duration.DurationInput,
+  range?: DurationRange
+): number => {
+  const longest = "a duration of at most 2147483647 millis, the longest that a timer waits"
+  return optionMillis(policy, option, input, { ...range, bounds: [0, maxTimerMillis, longest] })
+}
+
+const jitterNames = ["none", "full", "equal", "decorrelated"] as const
+
+const decodeJitter = (policy: string, jitter: Jitter = "none"): core.Jitter => {
+  const name = jitterNames.find((name) => name === jitter)
+  if (name !== undefined) return { _tag: name }
+  if (typeof jitter === "object" && jitter !== null && "factor" in jitter !== "plusMinus" in jitter) {
+    object(policy, "jitter", jitter, { factor: whereRead, plusMinus: whereRead })
+    return "factor" in jitter
+      ? { _tag: "factor", factor: fraction(policy, "jitter.factor", jitter.factor) }
+      : { _tag: "plusMinus", millis: optionMillis(policy, "jitter.plusMinus", jitter.plusMinus) }
+  }
+  throw new InvalidOption(
+    policy,
+    "jitter",
+    jitter,
+    `"none", "full", "equal", "decorrelated", { factor } or { plusMinus }`
+  )
+}

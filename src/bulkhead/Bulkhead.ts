@@ -1,0 +1,559 @@
+/**
+ * A bulkhead: only so many calls at a time, and only so many more that wait for their turn, so that one slow dependency
+ * cannot take all there is of memory, connections and patience.
+ *
+ * @since 0.1.0
+ */
+import type * as Config from "effect/Config"
+import type * as ConfigError from "effect/ConfigError"
+import * as Context from "effect/Context"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import type * as FailureCondition from "../policy/FailureCondition.js"
+import * as internal from "./limit.js"
+import { check as checkCondition } from "../policy/condition.js"
+import type { BulkheadFull } from "./bulkheadFull.js"
+import { configure, listeners as shapeOfGiven } from "./options.js"
+import { accessors, perInstance, fromConfig } from "../policy/service.js"
+import type { Checked, Configured } from "../policy/types.js"
+import * as Policy from "../policy/Policy.js"
+
+/**
+ * @since 0.1.0
+ * @category symbols
+ */
+export const TypeId: unique symbol = Symbol.for("effect-resilience/Bulkhead")
+
+/**
+ * @since 0.1.0
+ * @category symbols
+ */
+export type TypeId = typeof TypeId
+
+// ------------------------------------------------------------------------------------------------------------- models
+
+/**
+ * @since 0.1.0
+ * @category errors
+ */
+export { BulkheadFull } from "./bulkheadFull.js"
+
+/**
+ * A call that found no free place and waits in line.
+ *
+ * @since 0.1.0
+ * @category events
+ */
+export interface CallQueued {
+  readonly name: string
+  /** How many permits the call takes. */
+  readonly permits: number
+  /** How many calls wait in line, this one included. */
+  readonly queued: number
+}
+
+/**
+ * A call that got its permits and is about to run.
+ *
+ * @since 0.1.0
+ * @category events
+ */
+export interface CallAdmitted {
+  readonly name: string
+  /** How many permits the call takes. */
+  readonly permits: number
+  /** How long it waited in line; zero when there was a free place. */
+  readonly waited: Duration.Duration
+}
+
+/**
+ * A call that was counted as a success.
+ *
+ * @since 0.1.0
+ * @category events
+ */
+export interface CallSucceeded {
+  readonly name: string
+  /** How long the call held its permits. */
+  readonly duration: Duration.Duration
+}
+
+/**
+ * A call that was counted as a failure.
+ *
+ * @since 0.1.0
+ * @category events
+ */
+export interface CallFailed {
+  readonly name: string
+  /** How long the call held its permits. */
+  readonly duration: Duration.Duration
+  readonly failure: FailureCondition.Failed<unknown, unknown>
+}
+
+/**
+ * A change of how many permits there are.
+ *
+ * @since 0.1.0
+ * @category events
+ */
+export interface Resized {
+  readonly name: string
+  readonly from: number
+  readonly to: number
+}
+
+/**
+ * A bulkhead's state as plain data.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Snapshot {
+  readonly name: string
+  /** How many permits there are. */
+  readonly permits: number
+  /** How many permits are taken. After shrinking, for a while more than there are. */
+  readonly inUse: number
+  /** How many calls hold permits. */
+  readonly running: number
+  /** How many calls wait in line. */
+  readonly queued: number
+  /** Calls turned away since the bulkhead was made. */
+  readonly rejected: number
+  /** Calls counted as successes since the bulkhead was made. */
+  readonly successes: number
+  /** Calls counted as failures since the bulkhead was made. */
+  readonly failures: number
+}
+
+/**
+ * A bulkhead's policy with a condition, for effects that succeed with an `A` and fail with an `E`, or with less than these.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type ProtectFor<A, E, Needed = never> = Policy.PolicyFor<A, E, BulkheadFull, Needed>
+
+/**
+ * Makes a policy of a condition.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface ProtectWhen<Needed = never> {
+  <A, E>(condition: FailureCondition.FailureCondition<A, E>): Policy.PolicyFor<A, E, BulkheadFull, Needed>
+}
+
+/**
+ * What can be done with a bulkhead, given that `Needed` is there: an instance needs nothing, a tag needs the service.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Operations<Needed = never> {
+  /**
+   * Runs an effect with one permit. A typed failure or a defect is counted as a failure, a success as a success, an
+   * interruption as neither.
+   */
+  readonly protect: Policy.Policy<BulkheadFull, Needed>
+  /**
+   * Runs effects of one type with one permit each. The condition says how their exits are counted; who is let in does not
+   * depend on it.
+   */
+  readonly protectWhen: ProtectWhen<Needed>
+  /**
+   * `protect` for calls that weigh more: each takes so many permits, all or none. The number is a whole number of at least
+   * 1. A call that takes more permits than there are is turned away at once.
+   */
+  readonly withPermits: (permits: number) => Policy.Policy<BulkheadFull, Needed>
+  /**
+   * Takes one permit, waiting as a call would, and gives it back when the scope closes. The exit with which it closes is
+   * counted.
+   */
+  readonly acquire: Effect.Effect<void, BulkheadFull, Needed | Scope.Scope>
+  /**
+   * Changes how many permits there are: a whole number of at least 1, anything else is a defect of type `InvalidOption`.
+   * More permits go to those who wait, at once. With fewer, running calls finish and nobody is let in until enough of them
+   * have; those who wait for more permits than there now are, are turned away.
+   */
+  readonly resize: (permits: number) => Effect.Effect<void, never, Needed>
+  readonly snapshot: Effect.Effect<Snapshot, never, Needed>
+  /**
+   * The changes of size from now on. A subscriber that falls more than 64 changes behind loses the oldest. That all permits
+   * are taken is no change but comes and goes with every call: listen to `onQueued` and `onRejected` for it.
+   */
+  readonly changes: Stream.Stream<Resized, never, Needed>
+}
+
+/**
+ * A bulkhead. Make one for each thing that can be overloaded by itself, and share it between all calls to that thing.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Bulkhead extends Operations, Policy.Described {
+  readonly [TypeId]: TypeId
+}
+
+// ------------------------------------------------------------------------------------------------------------ options
+
+/**
+ * The options that are plain data.
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export interface Settings {
+  /** The name in errors, events and snapshots. Default: the tag's identifier, or `"bulkhead"`. */
+  readonly name?: string | undefined
+  /** How many calls may run at a time: a whole number of at least 1. There is no default, it depends on what is called. */
+  readonly permits: number
+  /**
+   * How many calls may wait in line for a place: a whole number. Default: 0, nobody waits. A line hides an overload until
+   * it is long, and then everybody in it is late; so it has an end, and has to be asked for.
+   */
+  readonly maxQueued?: number | undefined
+  /** How long a call may wait in line. Only with `maxQueued`. Default: as long as it takes. */
+  readonly maxWait?: Duration.DurationInput | undefined
+  /**
+   * By which share `retryAfter` of a rejection is longer at the most than what is estimated, at random, so that not all come
+   * back at the same time: from 0 to 10. Default: 0.5. With 0 it is the estimate.
+   */
+  readonly retryAfterJitter?: number | undefined
+}
+
+/**
+ * Settings for `layerConfig`, each a `Config` or an object of them.
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export interface SettingsConfig extends Configured<Settings> {}
+
+/**
+ * The call (or the `resize`) waits for its listeners, and no other call does. A listener that fails or dies is reported in the
+ * log and changes nothing.
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export interface Listeners {
+  /**
+   * Called when a call has entered the line. Its time is part of the wait, and covered by `maxWait`; until it has ended,
+   * permits go to those behind.
+   */
+  readonly onQueued?: ((event: CallQueued) => Effect.Effect<unknown, unknown, unknown>) | undefined
+  /** Called before a call runs, with its permits taken. What it does not do at once, it does while the call runs. */
+  readonly onAdmitted?: ((event: CallAdmitted) => Effect.Effect<unknown, unknown, unknown>) | undefined
+  /** Called before a call that was turned away fails. */
+  readonly onRejected?: ((event: BulkheadFull) => Effect.Effect<unknown, unknown, unknown>) | undefined
+  /** Called after a call has given its permits back and was counted as a success. */
+  readonly onSuccess?: ((event: CallSucceeded) => Effect.Effect<unknown, unknown, unknown>) | undefined
+  /** Called after a call has given its permits back and was counted as a failure. */
+  readonly onFailure?: ((event: CallFailed) => Effect.Effect<unknown, unknown, unknown>) | undefined
+  readonly onResized?: ((event: Resized) => Effect.Effect<unknown, unknown, unknown>) | undefined
+}
+
+/**
+ * @since 0.1.0
+ * @category options
+ */
+export interface Options extends Settings, Listeners {}
+
+// ------------------------------------------------------------------------------------------------------- constructors
+
+/**
+ * Makes a bulkhead. Bad options are a defect of type `InvalidOption`.
+ *
+ * **When to use**
+ *
+ * For a bulkhead that belongs to a value rather than to the program, such as one of many that are made at run time. For
+ * anything that the program has one of, {@link Tag} makes a service of it.
+ *
+ * Make it once and share it: a bulkhead made for each call lets every call in.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Bulkhead } from "effect-resilience"
+ *
+ * const program = Effect.gen(function* () {
+ *   const bulkhead = yield* Bulkhead.make({ name: "reports", permits: 1 })
+ *   const report = Effect.sleep("1 second").pipe(bulkhead.protect, Effect.either)
+ *   return yield* Effect.all([report, report], { concurrency: 2 }) // the second is a Left with BulkheadFull
+ * })
+ * ```
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = <O>(options: Checked<O, Options>): Effect.Effect<Bulkhead, never, Policy.ContextOf<O>> =>
+  internal.make(options, internal.kind)
+
+/**
+ * The options of {@link keyed}.
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export interface KeyedOptions extends Policy.Bounds {
+  /** The options of each bulkhead, or a function of its key (`"*"` for the shared one). The key is added to the name. */
+  readonly options: Options | ((key: string) => Options)
+}
+
+/**
+ * A bulkhead for each key.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface KeyedBulkhead extends Policy.Keyed<Bulkhead, Snapshot> {
+  /** {@link Operations.protect} of the bulkhead of a key. */
+  readonly protect: (key: string) => Policy.Policy<BulkheadFull>
+  /** {@link Operations.protectWhen} of the bulkhead of a key. */
+  readonly protectWhen: (key: string) => ProtectWhen
+  /** {@link Operations.withPermits} of the bulkhead of a key. */
+  readonly withPermits: (key: string, permits: number) => Policy.Policy<BulkheadFull>
+}
+
+/**
+ * Makes a bulkhead for each key: a tenant, a host, a route. Each has its places and its line for itself, so that one key
+ * with a great many calls takes nothing from the others.
+ *
+ * There are at most `capacity` of them (1000), and one that is not called for `idleTimeToLive` (10 minutes) is forgotten,
+ * but never one in which somebody runs or waits. A new key for which there is no room shares one bulkhead with all other
+ * such keys, or has none with `whenFull: "bypass"`.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Bulkhead } from "effect-resilience"
+ *
+ * declare const report: (tenant: string) => Effect.Effect<string>
+ *
+ * const program = Effect.gen(function* () {
+ *   const tenants = yield* Bulkhead.keyed({ options: { permits: 4, maxQueued: 16, maxWait: "1 second" } })
+ *   return yield* report("acme").pipe(tenants.protect("acme"))
+ * })
+ * ```
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const keyed = <O>(
+  options: Checked<O, KeyedOptions>
+): Effect.Effect<
+  KeyedBulkhead,
+  never,
+  Policy.ContextOf<O extends { readonly options: infer Each } ? Each : never>
+> => internal.keyed(options)
+
+// ----------------------------------------------------------------------------------------------------------- services
+
+/**
+ * What a bulkhead's tag has beside being a tag: its layers, and everything that can be done with the bulkhead behind it.
+ *
+ * @since 0.1.0
+ * @category services
+ */
+export interface Service<Self> extends Operations<Self> {
+  /** A layer with a bulkhead of these options. Bad options are a defect of type `InvalidOption`. */
+  readonly layer: <O>(options: Checked<O, Options>) => Layer.Layer<Self, never, Policy.ContextOf<O>>
+  /**
+   * A layer whose settings come from the configuration; listeners are given beside it. Bad settings are a `ConfigError`
+   * that says which and why.
+   */
+  readonly layerConfig: {
+    (settings: SettingsConfig | Config.Config<Settings>): Layer.Layer<Self, ConfigError.ConfigError>
+    <L>(
+      settings: SettingsConfig | Config.Config<Settings>,
+      listeners: Checked<L, Listeners>
+    ): Layer.Layer<Self, ConfigError.ConfigError, Policy.ContextOf<L>>
+  }
+}
+
+/**
+ * The class that a bulkhead's tag extends.
+ *
+ * @since 0.1.0
+ * @category services
+ */
+export interface TagClass<Self, Id extends string>
+  extends Context.TagClass<Self, `Bulkhead/${Id}`, Bulkhead>, Service<Self> {}
+
+/**
+ * A bulkhead as a service of its own. Extend it once for each thing that can be overloaded by itself.
+ *
+ * **When to use**
+ *
+ * Around calls to something that can only do so much at a time (a database, a partner, a CPU-bound task), and around any
+ * dependency that must not be able to occupy the whole program when it becomes slow.
+ *
+ * **Time line**
+ *
+ * - *A permit is free and nobody waits*: the call runs at once.
+ * - *No permit is free*: the call enters the line if that has fewer than `maxQueued` in it; otherwise it is turned away with
+ *   {@link BulkheadFull}.
+ * - *In line*: first come, first served. Permits that are given back go to the head of the line, never to a newcomer. A
+ *   call that waited for `maxWait` is turned away. The wait can be interrupted even where the caller cannot, and leaves no
+ *   trace.
+ * - *The call ends*, however it does: its permits go to the head of the line, and then the outcome is counted.
+ *
+ * **Adds** `BulkheadFull`, and requires the service.
+ *
+ * The pattern is from Michael T. Nygard, _Release It!_; the direct hand-over of permits is how a fair semaphore works.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Bulkhead } from "effect-resilience"
+ *
+ * class Database extends Bulkhead.Tag("Database")<Database>() {}
+ *
+ * // Effect<string, "down" | BulkheadFull, Database>
+ * const user = Effect.fail("down" as const).pipe(Effect.as("a user"), Database.protect)
+ *
+ * const DatabaseLive = Database.layer({
+ *   permits: 10,
+ *   maxQueued: 50,
+ *   maxWait: "1 second",
+ *   onRejected: ({ name, reason }) => Effect.logWarning(`${name} turned a call away: ${reason}`)
+ * })
+ *
+ * const program = user.pipe(Effect.provide(DatabaseLive))
+ * ```
+ *
+ * @since 0.1.0
+ * @category services
+ */
+export const Tag =
+  <const Id extends string>(id: Id) =>
+  <Self>(): TagClass<Self, Id> =>
+    service(Context.Tag(`Bulkhead/${id}`)<Self, Bulkhead>(), id)
+
+/** Adds what can be done with the service to its tag. */
+const service = <Self, T extends Context.Tag<Self, Bulkhead>>(
+  tag: T,
+  name: string,
+  called = name
+): T & Service<Self> => {
+  const described: Policy.Described = { kind: internal.kind, name, settings: {} }
+
+  const operations: Service<Self> = {
+    layer: (options: Options) =>
+      Layer.effect(tag, internal.make(options, name, { policy: `${called}.layer` })),
+    layerConfig: (settings: SettingsConfig | Config.Config<Settings>, listeners: Listeners = {}) =>
+      Layer.effect(
+        tag,
+        fromConfig({
+          caller: { policy: `${called}.layerConfig` },
+          settings,
+          given: listeners,
+          shapeOfGiven,
+          check: (read, caller) => configure(read, name, caller),
+          make: (options, caller) => internal.make(options, name, caller)
+        })
+      ),
+    protect: Policy.make(described, <A, E, R>(self: Effect.Effect<A, E, R>) =>
+      Effect.flatMap(tag, (bulkhead) => bulkhead.protect(self))
+    ),
+    protectWhen: <A, E>(condition: FailureCondition.FailureCondition<A, E>) => {
+      checkCondition("Bulkhead.protectWhen", "condition", condition)
+      const policy = perInstance((bulkhead: Bulkhead) => bulkhead.protectWhen(condition))
+      return Policy.make<A, E, BulkheadFull, Self>(
+        described,
+        <A1 extends A, E1 extends E, R>(self: Effect.Effect<A1, E1, R>) =>
+          Effect.flatMap(tag, (bulkhead) => policy(bulkhead)(self))
+      )
+    },
+    withPermits: (permits) => {
+      const takes = internal.checkRequest(permits)
+      const policy = perInstance((bulkhead: Bulkhead) => bulkhead.withPermits(takes))
+      return Policy.make({ ...described, settings: { takes } }, <A, E, R>(self: Effect.Effect<A, E, R>) =>
+        Effect.flatMap(tag, (bulkhead) => policy(bulkhead)(self))
+      )
+    },
+    resize: (permits) => Effect.flatMap(tag, (bulkhead) => bulkhead.resize(permits)),
+    changes: Stream.unwrap(Effect.map(tag, (bulkhead) => bulkhead.changes)),
+    ...accessors(tag, ["acquire", "snapshot"])
+  }
+  return Object.assign(tag, operations)
+}
+
+/**
+ * The bulkhead of a program that has just one. A program with several makes a {@link Tag} for each.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Bulkhead } from "effect-resilience"
+ *
+ * const program = Effect.succeed("hot offer").pipe(
+ *   Bulkhead.protect,
+ *   Effect.provide(Bulkhead.layer({ permits: 10 }))
+ * )
+ * ```
+ *
+ * @since 0.1.0
+ * @category services
+ */
+export const Bulkhead: Context.Tag<Bulkhead, Bulkhead> & Service<Bulkhead> = service(
+  Context.GenericTag<Bulkhead>("effect-resilience/Bulkhead"),
+  internal.kind,
+  "Bulkhead"
+)
+
+/**
+ * The layer of {@link Bulkhead}.
+ *
+ * @since 0.1.0
+ * @category services
+ */
+export const layer = Bulkhead.layer
+
+/**
+ * The layer of {@link Bulkhead} whose settings come from the configuration.
+ *
+ * @example
+ * ```ts
+ * import { Config } from "effect"
+ * import { Bulkhead } from "effect-resilience"
+ *
+ * export const live = Bulkhead.layerConfig({
+ *   permits: Config.integer("PARTNER_MAX_CALLS").pipe(Config.withDefault(10)),
+ *   maxQueued: Config.integer("PARTNER_MAX_QUEUED").pipe(Config.withDefault(0))
+ * })
+ * ```
+ *
+ * @since 0.1.0
+ * @category services
+ */
+export const layerConfig = Bulkhead.layerConfig
+
+/**
+ * `protect` of {@link Bulkhead}.
+ *
+ * @since 0.1.0
+ * @category services
+ */
+export const protect = Bulkhead.protect
+
+/**
+ * `protectWhen` of {@link Bulkhead}.
+ *
+ * @since 0.1.0
+ * @category services
+ */
+export const protectWhen = Bulkhead.protectWhen
+
+/**
+ * `withPermits` of {@link Bulkhead}.
+ *
+ * @since 0.1.0
+ * @category services
+ */
+export const withPermits = Bulkhead.withPermits

@@ -1,0 +1,55 @@
+/** The rejection of a bulkhead, apart so that the bulkhead can make it and the public module can show it. */
+import * as Data from "effect/Data"
+import type * as Duration from "effect/Duration"
+import type * as Effect from "effect/Effect"
+import * as Policy from "../policy/Policy.js"
+import { respond, respondable } from "../internal/respondable.js"
+
+/**
+ * The bulkhead turned the call away without running it. Made without a stack trace, because there may be very many.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class BulkheadFull extends Data.TaggedError("BulkheadFull")<{
+  /** The name of the bulkhead. */
+  readonly name: string
+  /**
+   * `full` when no permits were free and the line was as long as it may be, or when more permits were asked for than there
+   * are; `expired` when the call waited in line for `maxWait`.
+   */
+  readonly reason: "full" | "expired"
+  /** How many permits there are. */
+  readonly permits: number
+  /** How many permits the call asked for. */
+  readonly requested: number
+  /** How many calls are waiting in line. */
+  readonly queued: number
+  /**
+   * About how long until there are permits for this call: an estimate from how long permits were held lately and from who
+   * is in line, made longer at random by `retryAfterJitter`. `undefined` before a call has ended, and when more permits were
+   * asked for than there are.
+   */
+  readonly retryAfter: Duration.Duration | undefined
+  /** The `retryAfterJitter` of the bulkhead. None when it is missing. */
+  readonly jitter?: number | undefined
+}> {
+  /** @since 0.1.0 */
+  get [Policy.RejectionTypeId](): Policy.RejectionTypeId {
+    return Policy.RejectionTypeId
+  }
+
+  /** @internal */
+  [respondable](): Effect.Effect<unknown, unknown> {
+    return respond(this)
+  }
+
+  override get message(): string {
+    if (this.reason === "expired")
+      return `the wait for a permit took too long, ${this.queued} more are waiting`
+    if (this.requested > this.permits) {
+      return `a call that takes ${this.requested} permits can never run, there are only ${this.permits}`
+    }
+    return `the permits are taken (${this.permits}) and the line is full (${this.queued})`
+  }
+}

@@ -1,0 +1,412 @@
+/**
+ * The bulkhead bound to Effect: permits are taken from the queue in one step, the effect runs outside of that step, and its
+ * exit gives them back.
+ */
+import type * as Clock from "effect/Clock"
+import type * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Random from "effect/Random"
+import type * as RuntimeFlags from "effect/RuntimeFlags"
+import type * as Scope from "effect/Scope"
+import type * as Stream from "effect/Stream"
+import type * as Bulkhead from "./Bulkhead.js"
+import * as Held from "../core/held.js"
+import { type Caller, integer } from "../core/options.js"
+import type * as FailureCondition from "../policy/FailureCondition.js"
+import * as Policy from "../policy/Policy.js"
+import * as Beside from "../internal/beside.js"
+import { Broadcast } from "../internal/broadcast.js"
+import * as Condition from "../policy/condition.js"
+import { withoutSpan } from "../internal/context.js"
+import { Inside, insideOf, runningFiber } from "../internal/inside.js"
+import { instances, type Member } from "../policy/keyed.js"
+import * as Listeners from "../internal/listeners.js"
+import { after, both, type Told } from "../internal/listeners.js"
+import { PermitQueue } from "./queue.js"
+import { withoutStack } from "../policy/define.js"
+import { isOwnRejection, rejectedBy } from "../policy/rejectedBy.js"
+import { perInstance } from "../policy/service.js"
+import * as Time from "../internal/time.js"
+import { BulkheadFull } from "./bulkheadFull.js"
+import { type Configured, configure } from "./options.js"
+import type { AnyFiber, Body, Restore } from "../internal/erased.js"
+
+export const TypeId: Bulkhead.TypeId = Symbol.for("effect-resilience/Bulkhead") as Bulkhead.TypeId
+
+export const kind = "bulkhead"
+
+type Classify = FailureCondition.Classifier<unknown, unknown>
+
+/** How many permits a call of a weighted policy takes. */
+export const checkRequest = (permits: number): number =>
+  integer("Bulkhead.withPermits", "permits", permits, 1)
+
+/**
+ * Makes a bulkhead. What its listeners require is taken from the context, and stands in the types of the public
+ * constructors.
+ */
+export const make = (options: Bulkhead.Options, defaultName: string, caller?: Caller): Effect.Effect<Limit> =>
+  Effect.gen(function* () {
+    const configured = configure(options, defaultName, caller)
+    const context = withoutSpan(yield* Effect.context<never>())
+    return new Limit({ ...configured, listeners: options, context })
+  })
+
+/** Makes a bulkhead for each key, within bounds. */
+export const keyed = (options: Bulkhead.KeyedOptions): Effect.Effect<Bulkhead.KeyedBulkhead> =>
+  Effect.gen(function* () {
+    const { described, members: bulkheads } = yield* instances<Bulkhead.Options, Limit, Bulkhead.Snapshot>(
+      "Bulkhead.keyed",
+      kind,
+      options,
+      configure,
+      make
+    )
+    const policy = (key: string, apply: (bulkhead: Limit) => Policy.Policy<BulkheadFull>) =>
+      Policy.make(described(key), <A, E, R>(self: Effect.Effect<A, E, R>) =>
+        bulkheads.use<A, E | BulkheadFull, R>(key, (bulkhead) =>
+          bulkhead === undefined ? self : apply(bulkhead)(self)
+        )
+      )
+    return {
+      find: bulkheads.find,
+      size: bulkheads.size,
+      snapshots: bulkheads.snapshots,
+      protect: (key: string) => policy(key, (bulkhead) => bulkhead.protect),
+      protectWhen:
+        (key: string) =>
+        <A, E>(condition: FailureCondition.FailureCondition<A, E>): Bulkhead.ProtectFor<A, E> => {
+          Condition.check("Bulkhead.protectWhen", "condition", condition)
+          // The condition is compiled once, and not for every call.
+          const policy = perInstance((bulkhead: Limit) => bulkhead.protectWhen<A, E>(condition))
+          return Policy.make<A, E, BulkheadFull>(
+            described(key),
+            <A1 extends A, E1 extends E, R>(self: Effect.Effect<A1, E1, R>) =>
+              bulkheads.use<A1, E1 | BulkheadFull, R>(key, (bulkhead) =>
+                bulkhead === undefined ? self : policy(bulkhead)(self)
+              )
+          )
+        },
+      withPermits: (key: string, permits: number) => {
+        checkRequest(permits)
+        return policy(key, (bulkhead) => bulkhead.withPermits(permits))
+      }
+    }
+  })
+
+/** What a bulkhead is made of, fixed for its life. */
+interface Parts extends Configured {
+  readonly listeners: Bulkhead.Listeners
+  readonly context: Context.Context<unknown>
+}
+
+/** What a call looks like from where its permits are given back. */
+interface Call {
+  readonly permits: number
+  readonly classify: Classify
+  readonly restore: Restore
+  /** Only there when somebody listens. */
+  readonly listening: Listening | undefined
+  /** Only there when somebody wants to know how long the call takes. */
+  clock: Clock.Clock | undefined
+  readonly fiber: AnyFiber | undefined
+  /** The call while it runs, for calls of the same bulkhead that it makes. */
+  inside: Inside | undefined
+}
+
+/** What listeners are started from. */
+interface Listening {
+  readonly fiber: AnyFiber
+  readonly flags: RuntimeFlags.RuntimeFlags
+}
+
+const now = ({ clock }: Call): number => (clock === undefined ? 0 : Time.monotonicMillis(clock))
+
+const begin = ({ listening }: Call, told: Told): Beside.Rest | undefined =>
+  listening && Beside.begin(listening.fiber, listening.flags, told)
+
+const since = (call: Call, startedAt: number): Duration.Duration => Duration.millis(now(call) - startedAt)
+
+export class Limit implements Bulkhead.Bulkhead, Member<Bulkhead.Snapshot> {
+  readonly [TypeId]: Bulkhead.TypeId = TypeId
+  readonly kind = kind
+  readonly name: string
+  readonly settings: Policy.Settings
+  readonly protect: Policy.Policy<BulkheadFull>
+  readonly changes: Stream.Stream<Bulkhead.Resized>
+  private readonly queue: PermitQueue
+  private readonly published = new Broadcast<Bulkhead.Resized>(64)
+  private readonly listening: boolean
+  private rejected = 0
+  private lastRejection: BulkheadFull | undefined
+  /** How long calls hold their permits, and after how many more calls that is measured again. */
+  private held: number | undefined
+  private unmeasured = 0
+  private successes = 0
+  private failures = 0
+
+  constructor(private readonly parts: Parts) {
+    this.name = parts.name
+    this.settings = parts.settings
+    this.queue = new PermitQueue(parts.permits, parts.maxQueued)
+    const { onAdmitted, onFailure, onQueued, onSuccess } = parts.listeners
+    this.listening = [onAdmitted, onFailure, onQueued, onSuccess].some((listener) => listener !== undefined)
+    this.changes = this.published.stream
+    this.protect = this.policy(1, this.settings)
+  }
+
+  readonly protectWhen = <A, E>(
+    condition: FailureCondition.FailureCondition<A, E>
+  ): Bulkhead.ProtectFor<A, E> => {
+    Condition.check("Bulkhead.protectWhen", "condition", condition)
+    const { classify } = Condition.compile(condition, { defect: true })
+    return Policy.make<A, E, BulkheadFull>(
+      this,
+      <A1 extends A, E1 extends E, R>(self: Effect.Effect<A1, E1, R>) => this.guard(1, classify, self)
+    )
+  }
+
+  readonly withPermits = (permits: number): Policy.Policy<BulkheadFull> =>
+    this.policy(checkRequest(permits), { ...this.settings, takes: permits })
+
+  private policy(permits: number, settings: Policy.Settings): Policy.Policy<BulkheadFull> {
+    const described: Policy.Described = { kind, name: this.name, settings }
+    return Policy.make(described, <A, E, R>(self: Effect.Effect<A, E, R>) =>
+      this.guard(permits, byDefault, self)
+    )
+  }
+
+  /** The one place where the types of a call are left behind: what goes in comes out, but for a rejection. */
+  private guard<A, E, R>(
+    permits: number,
+    classify: FailureCondition.Classifier<A, E>,
+    self: Effect.Effect<A, E, R>
+  ): Effect.Effect<A, E | BulkheadFull, R> {
+    return this.run(permits, classify as Classify, self) as Effect.Effect<A, E | BulkheadFull, R>
+  }
+
+  // ---------------------------------------------------------------------------------------------------------- a call
+
+  private run(permits: number, classify: Classify, self: Body): Body {
+    return this.masked(permits, classify, (call) => {
+      // It has its permits already: waiting for others while it holds these could last for ever.
+      if (this.isInside(call)) return call.restore(self)
+      return this.admit(call, (waited, startedAt) => {
+        call.inside = call.fiber && new Inside(this, call.fiber)
+        const rest = this.admitted(call, waited)
+        return Effect.matchCauseEffect(call.restore(self), {
+          onFailure: (cause) => this.ended(call, Exit.failCause(cause), startedAt, rest),
+          onSuccess: (value) => this.ended(call, Exit.succeed(value), startedAt, rest)
+        })
+      })
+    })
+  }
+
+  private isInside({ fiber }: Call): boolean {
+    return fiber !== undefined && insideOf(fiber)?.find(this) !== undefined
+  }
+
+  private ended(
+    call: Call,
+    exit: Exit.Exit<unknown, unknown>,
+    startedAt: number,
+    rest: Beside.Rest | undefined
+  ): Body {
+    if (call.inside !== undefined) call.inside.over = true
+    const settled = this.settle(call, exit, startedAt)
+    const told = both(Beside.finish(rest, call.restore), settled && call.restore(settled))
+    return told === undefined ? exit : after(told, exit)
+  }
+
+  /** From the moment at which permits are taken until they are back nothing can come between. */
+  private masked<A, E, R>(
+    permits: number,
+    classify: Classify,
+    use: (call: Call) => Effect.Effect<A, E, R>
+  ): Effect.Effect<A, E, R> {
+    return Effect.uninterruptibleMask((restore) => {
+      const call = (fiber: AnyFiber | undefined, listening: Listening | undefined): Call => ({
+        permits,
+        classify,
+        restore,
+        listening,
+        clock: listening && Time.clockOf(listening.fiber),
+        fiber,
+        inside: undefined
+      })
+      return this.listening
+        ? Effect.withFiberRuntime((fiber, { runtimeFlags }) =>
+            use(call(fiber, { fiber, flags: runtimeFlags }))
+          )
+        : use(call(runningFiber(), undefined))
+    })
+  }
+
+  /**
+   * When a call begins, as far as somebody wants to know. One in so many is measured, so that the others do not read the
+   * clock, and the next one after a rejection.
+   */
+  private begins(call: Call): number {
+    if (this.unmeasured-- <= 0) {
+      this.unmeasured = measuredOneIn - 1
+      call.clock ??= call.fiber && Time.clockOf(call.fiber)
+    }
+    return now(call)
+  }
+
+  /** Takes the permits for a call, at once or from the line, or turns it away. */
+  private admit<A, E, R>(
+    call: Call,
+    use: (waited: number, startedAt: number) => Effect.Effect<A, E, R>
+  ): Effect.Effect<A, E | BulkheadFull, R> {
+    const { permits } = call
+    const calledAt = now(call)
+    if (this.queue.tryTake(permits)) return use(0, this.begins(call))
+    const { onQueued } = this.parts.listeners
+    const waiter = this.queue.enter(permits, onQueued === undefined)
+    if (waiter === undefined) return this.reject(call, "full")
+    const told = onQueued && this.tell(onQueued, { name: this.name, permits, queued: this.queue.queued })
+    const rest = begin(call, told)
+    if (rest === undefined) this.queue.ready(waiter)
+    return Effect.flatMap(
+      this.queue.wait(waiter, this.parts.maxWait, rest),
+      (waited): Effect.Effect<A, E | BulkheadFull, R> => {
+        if (waited !== "granted") return this.reject(call, waited)
+        const startedAt = this.begins(call)
+        return use(startedAt - calledAt, startedAt)
+      }
+    )
+  }
+
+  /** Tells that a call is about to run. What takes its time is done while it runs: a permit is not held for it. */
+  private admitted(call: Call, waited: number): Beside.Rest | undefined {
+    const { onAdmitted } = this.parts.listeners
+    if (onAdmitted === undefined) return undefined
+    const event = { name: this.name, permits: call.permits, waited: Duration.millis(waited) }
+    return begin(call, this.tell(onAdmitted, event))
+  }
+
+  private reject(call: Call, reason: BulkheadFull["reason"]): Effect.Effect<never, BulkheadFull> {
+    this.rejected += 1
+    this.unmeasured = 0
+    return this.held === undefined || this.parts.retryAfterJitter === 0
+      ? this.rejectAfter(call, reason, 0)
+      : Effect.flatMap(Random.next, (draw) => this.rejectAfter(call, reason, draw))
+  }
+
+  private rejectAfter(
+    { permits, restore }: Call,
+    reason: BulkheadFull["reason"],
+    draw: number
+  ): Effect.Effect<never, BulkheadFull> {
+    const error = this.rejection(reason, permits, this.retryAfter(permits, draw))
+    const { onRejected } = this.parts.listeners
+    return after(onRejected && restore(this.tell(onRejected, error)), Exit.fail(error))
+  }
+
+  /** In milliseconds. */
+  private retryAfter(requested: number, draw: number): number | undefined {
+    const { permits, wanted } = this.queue
+    if (this.held === undefined || requested > permits) return undefined
+    return Held.wait(this.held, wanted + requested, permits, this.parts.retryAfterJitter, draw)
+  }
+
+  /** Making the error is most of what turning a call away costs, so calls that are turned away alike get the same one. */
+  private rejection(
+    reason: BulkheadFull["reason"],
+    requested: number,
+    millis: number | undefined
+  ): BulkheadFull {
+    const { permits, queued } = this.queue
+    const last = this.lastRejection
+    if (
+      last !== undefined &&
+      last.reason === reason &&
+      last.requested === requested &&
+      last.permits === permits &&
+      last.queued === queued &&
+      (last.retryAfter && Duration.toMillis(last.retryAfter)) === millis
+    ) {
+      return last
+    }
+    const { name, retryAfterJitter: jitter } = this.parts
+    const retryAfter = millis === undefined ? undefined : Duration.millis(millis)
+    return (this.lastRejection = rejectedBy(
+      this,
+      withoutStack(() => new BulkheadFull({ name, reason, permits, requested, queued, retryAfter, jitter }))
+    ))
+  }
+
+  /** Takes the permits of a call back, before anybody is told and whatever the condition does, and counts its outcome. */
+  private settle(call: Call, exit: Exit.Exit<unknown, unknown>, startedAt: number): Told {
+    if (call.clock !== undefined) this.held = Held.mean(this.held, now(call) - startedAt)
+    this.queue.give(call.permits)
+    const outcome = call.classify(exit)
+    const { onFailure, onSuccess } = this.parts.listeners
+    if (outcome._tag === "Success") {
+      this.successes += 1
+      return onSuccess && this.tell(onSuccess, { name: this.name, duration: since(call, startedAt) })
+    }
+    const failure = outcome._tag === "Failure" ? Condition.failed(exit) : undefined
+    if (failure === undefined || isOwnRejection(this, exit)) return undefined
+    this.failures += 1
+    return onFailure && this.tell(onFailure, { name: this.name, duration: since(call, startedAt), failure })
+  }
+
+  private tell<Event>(
+    listener: (event: Event) => Effect.Effect<unknown, unknown, unknown>,
+    event: Event
+  ): Effect.Effect<void> {
+    return Effect.provide(Listeners.notifyShared(this.name, listener, event), this.parts.context)
+  }
+
+  // ------------------------------------------------------------------------------------------------------ without a call
+
+  readonly acquire: Effect.Effect<void, BulkheadFull, Scope.Scope> = this.masked(1, byDefault, (call) =>
+    this.isInside(call)
+      ? Effect.void
+      : this.admit(call, (waited, startedAt) => {
+          const rest = this.admitted(call, waited)
+          return Effect.addFinalizer((exit) => {
+            const told = this.settle(call, exit, startedAt)
+            return both(rest && Effect.asVoid(Fiber.interrupt(rest)), told) ?? Effect.void
+          })
+        })
+  )
+
+  readonly resize = (permits: number): Effect.Effect<void> =>
+    Effect.suspend(() => {
+      integer("Bulkhead.resize", "permits", permits, 1)
+      const from = this.queue.permits
+      if (permits === from) return Effect.void
+      this.queue.resize(permits)
+      const event: Bulkhead.Resized = { name: this.name, from, to: permits }
+      this.published.publish(event)
+      const { onResized } = this.parts.listeners
+      return onResized === undefined ? Effect.void : this.tell(onResized, event)
+    })
+
+  /** Somebody holds a permit, or waits for one. */
+  isProtecting(): boolean {
+    return this.queue.inUse > 0 || this.queue.queued > 0
+  }
+
+  readonly snapshot: Effect.Effect<Bulkhead.Snapshot> = Effect.sync(() => ({
+    name: this.name,
+    permits: this.queue.permits,
+    inUse: this.queue.inUse,
+    running: this.queue.holders,
+    queued: this.queue.queued,
+    rejected: this.rejected,
+    successes: this.successes,
+    failures: this.failures
+  }))
+}
+
+/** How many calls there are for each one that is measured when nobody is turned away. */
+const measuredOneIn = 64
+
+const byDefault: Classify = Condition.compile<unknown, unknown>(undefined, { defect: true }).classify

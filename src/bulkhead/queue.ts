@@ -1,0 +1,210 @@
+/**
+ * Permits, and the line of those who wait for them. First come, first served: whoever gives permits back hands them to the
+ * head of the line, nobody overtakes, and a large request at the head is not starved by small ones behind it. Entering,
+ * leaving and handing over cost the same however long the line is.
+ *
+ * Who has entered and is not ready yet, because a listener still runs, keeps its place and is passed over: permits are not
+ * for those who could not use them.
+ *
+ * Every step is synchronous. Only {@link PermitQueue.wait} is an effect.
+ */
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as FiberId from "effect/FiberId"
+import * as Time from "../internal/time.js"
+import * as Wait from "../internal/wait.js"
+
+/** How a wait ended: with the permits, with more asked for than there are any more, or with the time over. */
+export type Waited = "granted" | "full" | "expired"
+
+/** A place in the line. */
+export interface Waiter {
+  readonly permits: number
+  /** In which order the line was entered. */
+  readonly number: number
+  previous: Waiter | undefined
+  next: Waiter | undefined
+  /** How the wait ended. `granted` means that the permits are the waiter's, also before its fiber has noticed. */
+  ended: Waited | undefined
+  resume: ((waited: Waited) => void) | undefined
+}
+
+export class PermitQueue {
+  private head: Waiter | undefined
+  private tail: Waiter | undefined
+  private taken = 0
+  private grants = 0
+  private length = 0
+  private asked = 0
+  private entered = 0
+  /** Those who have a place and are not ready yet. The others are in the list. */
+  private readonly preparing = new Set<Waiter>()
+
+  constructor(
+    private total: number,
+    private readonly maxQueued: number
+  ) {}
+
+  /** How many permits there are. */
+  get permits(): number {
+    return this.total
+  }
+
+  /** How many permits are taken. After shrinking, for a while more than there are. */
+  get inUse(): number {
+    return this.taken
+  }
+
+  /** How many hold permits. */
+  get holders(): number {
+    return this.grants
+  }
+
+  /** How many wait in line. */
+  get queued(): number {
+    return this.length
+  }
+
+  /** How many permits those who wait in line ask for. */
+  get wanted(): number {
+    return this.asked
+  }
+
+  /** Takes permits at once, or not at all when too few are free or somebody who is ready is waiting already. */
+  tryTake(permits: number): boolean {
+    if (this.head !== undefined || this.taken + permits > this.total) return false
+    this.taken += permits
+    this.grants += 1
+    return true
+  }
+
+  /**
+   * Enters the line, after {@link tryTake} in the same step has found that there is nothing to take at once. `undefined`
+   * when the line is as long as it may be, or when more is asked for than there is. Who is not ready says so later.
+   */
+  enter(permits: number, isReady = true): Waiter | undefined {
+    if (permits > this.total || this.length >= this.maxQueued) return undefined
+    const waiter: Waiter = {
+      permits,
+      number: this.entered++,
+      previous: undefined,
+      next: undefined,
+      ended: undefined,
+      resume: undefined
+    }
+    this.length += 1
+    this.asked += permits
+    if (isReady) this.link(waiter)
+    else this.preparing.add(waiter)
+    return waiter
+  }
+
+  /** Permits may come from now on. */
+  ready(waiter: Waiter): void {
+    if (!this.preparing.delete(waiter)) return
+    this.link(waiter)
+    this.handOver()
+  }
+
+  /** Puts a waiter where it entered: nearly always at the end. */
+  private link(waiter: Waiter): void {
+    let previous = this.tail
+    while (previous !== undefined && previous.number > waiter.number) previous = previous.previous
+    const next = previous === undefined ? this.head : previous.next
+    waiter.previous = previous
+    waiter.next = next
+    if (previous === undefined) this.head = waiter
+    else previous.next = waiter
+    if (next === undefined) this.tail = waiter
+    else next.previous = waiter
+  }
+
+  /**
+   * Waits for at most so many milliseconds. To be run where interruption is masked, together with the step that entered
+   * and with what uses the permits, so that none are lost in between. The wait itself can be interrupted even where the
+   * caller cannot, and then leaves no trace. One who is not ready is when `before` has ended, which ends with the wait.
+   */
+  wait(waiter: Waiter, maxWait: number, before?: Fiber.RuntimeFiber<unknown>): Effect.Effect<Waited> {
+    const settled = Wait.forOthers<Waited>((resume) => {
+      waiter.resume = (waited) => resume(Exit.succeed(waited))
+      before?.addObserver(() => this.ready(waiter))
+      // The grant may have come before the fiber has begun to wait.
+      if (waiter.ended !== undefined) waiter.resume(waiter.ended)
+    })
+    // So may the interruption, which is why what undoes the wait stands outside of it.
+    const wait = Effect.catchAllCause(Effect.interruptible(settled), (cause) => {
+      this.abandon(waiter)
+      return Effect.failCause(cause)
+    })
+    const alone = before === undefined ? wait : Effect.ensuring(wait, Fiber.interrupt(before))
+    if (maxWait === Infinity) return alone
+    const expiry = Effect.map(Time.sleep(maxWait), () => this.leave(waiter, "expired"))
+    return Effect.flatMap(Effect.forkDaemon(Effect.interruptible(expiry)), (timer) =>
+      Effect.flatMap(Effect.exit(alone), (exit) => {
+        timer.unsafeInterruptAsFork(FiberId.none)
+        return exit
+      })
+    )
+  }
+
+  /** Gives the permits of one grant back, to the head of the line if they are enough for it. */
+  give(permits: number): void {
+    this.taken -= permits
+    this.grants -= 1
+    this.handOver()
+  }
+
+  /** Ends a wait from the waiter's side: permits that it was granted and has not noticed yet are handed on. */
+  abandon(waiter: Waiter): void {
+    if (waiter.ended === "granted") this.give(waiter.permits)
+    else this.leave(waiter, "expired")
+  }
+
+  /**
+   * Changes how many permits there are. More of them wake those who wait; fewer let those who have one finish. A request
+   * for more than there are could wait for ever, and ends as if the line had been full.
+   */
+  resize(total: number): void {
+    const shrinks = total < this.total
+    this.total = total
+    for (let waiter = shrinks ? this.head : undefined; waiter !== undefined;) {
+      const { next } = waiter
+      if (waiter.permits > total) this.unlink(waiter, "full")
+      waiter = next
+    }
+    for (const waiter of this.preparing) if (waiter.permits > total) this.unlink(waiter, "full")
+    this.handOver()
+  }
+
+  private handOver(): void {
+    while (this.head !== undefined && this.taken + this.head.permits <= this.total) {
+      this.taken += this.head.permits
+      this.grants += 1
+      this.unlink(this.head, "granted")
+    }
+  }
+
+  /** Takes a waiter out of the line, if it is still in it. Those behind it may now be served. */
+  private leave(waiter: Waiter, ended: Waited): void {
+    if (waiter.ended !== undefined) return
+    this.unlink(waiter, ended)
+    this.handOver()
+  }
+
+  private unlink(waiter: Waiter, ended: Waited): void {
+    if (this.preparing.size === 0 || !this.preparing.delete(waiter)) {
+      const { next, previous } = waiter
+      if (previous === undefined) this.head = next
+      else previous.next = next
+      if (next === undefined) this.tail = previous
+      else next.previous = previous
+      // Whoever still holds the waiter does not hold the line.
+      waiter.previous = waiter.next = undefined
+    }
+    this.length -= 1
+    this.asked -= waiter.permits
+    waiter.ended = ended
+    waiter.resume?.(ended)
+  }
+}

@@ -1,0 +1,716 @@
+/**
+ * A cache that keeps callers from a resource that is slow or down: one lookup for all who ask at the same time, values that
+ * are served stale while they are looked up again or while the lookup fails, and failures that are remembered for a while.
+ *
+ * @since 0.1.0
+ */
+import type * as Config from "effect/Config"
+import type * as ConfigError from "effect/ConfigError"
+import * as Context from "effect/Context"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import type * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
+import type * as FailureCondition from "../policy/FailureCondition.js"
+import type { Caller } from "../core/options.js"
+import * as internal from "./store.js"
+import { configure, givenShapes } from "./options.js"
+import { fromConfig } from "../policy/service.js"
+import type { Checked, Configured } from "../policy/types.js"
+import type * as Policy from "../policy/Policy.js"
+
+/**
+ * @since 0.1.0
+ * @category symbols
+ */
+export const TypeId: unique symbol = Symbol.for("effect-resilience/Cache")
+
+/**
+ * @since 0.1.0
+ * @category symbols
+ */
+export type TypeId = typeof TypeId
+
+// ------------------------------------------------------------------------------------------------------------- models
+
+/**
+ * How a value was served that is past its time to live. `revalidating`: it is being looked up again. `stale`: it is not,
+ * because the last attempt failed and that failure is still remembered. `error-stale`: it stands in for a failed lookup.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type StaleState = "revalidating" | "stale" | "error-stale"
+
+/**
+ * How a value was served: within its time to live, or as a {@link StaleState}.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type State = "fresh" | StaleState
+
+/**
+ * A value, and how it was served.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Served<out A> {
+  readonly value: A
+  readonly state: State
+  /** The time since the value was stored; zero for one that was just looked up. */
+  readonly age: Duration.Duration
+}
+
+/**
+ * A lookup that failed or died.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Failed<E> = FailureCondition.ErrorFailed<E> | FailureCondition.DefectFailed<E>
+
+/**
+ * @since 0.1.0
+ * @category errors
+ */
+export { CircularLookup } from "./circularLookup.js"
+
+/**
+ * @since 0.1.0
+ * @category errors
+ */
+export { CacheClosed } from "./cacheClosed.js"
+
+/**
+ * A value, or a remembered failure, was served within its time to live.
+ *
+ * @since 0.1.0
+ * @category events
+ */
+export interface Hit<out K> {
+  readonly name: string
+  readonly key: K
+  /** The time since what was served was stored. */
+  readonly age: Duration.Duration
+}
+
+/**
+ * A call has to wait for a lookup: it starts one, or joins the one that is under way.
+ *
+ * @since 0.1.0
+ * @category events
+ */
+export interface Miss<out K> {
+  readonly name: string
+  readonly key: K
+}
+
+/**
+ * A value was served past its time to live.
+ *
+ * @since 0.1.0
+ * @category events
+ */
+export interface Stale<out K> {
+  readonly name: string
+  readonly key: K
+  readonly state: StaleState
+  /** The time since the value was stored. */
+  readonly age: Duration.Duration
+}
+
+/**
+ * A refresh ended: a lookup in the background, or one that was asked for by `refresh`.
+ *
+ * @since 0.1.0
+ * @category events
+ */
+export interface Refreshed<out K, out A, out E> {
+  readonly name: string
+  readonly key: K
+  /** How the lookup ended. */
+  readonly exit: Exit.Exit<A, E>
+  readonly duration: Duration.Duration
+}
+
+/**
+ * The key that was not used for the longest time made room for another.
+ *
+ * @since 0.1.0
+ * @category events
+ */
+export interface Evicted<out K> {
+  readonly name: string
+  readonly key: K
+}
+
+/**
+ * What a cache holds and has done, as plain data. The counts are since it was made.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Snapshot {
+  readonly name: string
+  /** How many keys have a value or a remembered failure, those past their time included. */
+  readonly size: number
+  /** Lookups under way. */
+  readonly inFlight: number
+  /** Calls that wait for a lookup. */
+  readonly waiting: number
+  /** Calls that were served a value or a remembered failure within its time to live. */
+  readonly hits: number
+  /** Calls that had to wait for a lookup. */
+  readonly misses: number
+  /** Calls that were served a value past its time to live. One that waited in vain before is among the misses too. */
+  readonly stale: number
+  /** Lookups started. Less than the misses by what single flight has saved. */
+  readonly lookups: number
+  /** How many of the lookups were refreshes: in the background, or asked for. */
+  readonly refreshes: number
+  /** Lookups that failed or died. */
+  readonly failures: number
+  /** Keys that made room for others. */
+  readonly evictions: number
+}
+
+/**
+ * A cache's policy for effects of its type.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface CachedFor<A, in out E, B = A, Needed = never> {
+  <R>(self: Effect.Effect<A, E, R>): Effect.Effect<B, E, R | Needed>
+}
+
+/**
+ * What can be done with a store, given that `Needed` is there: an instance needs nothing, a tag needs the service.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface StoreOperations<in K, in out A, in out E, out Needed = never> {
+  /**
+   * The value of a key, for which the piped effect is run when there is none. It runs in a fiber of the cache, with the
+   * services and the `FiberRef`s of the call that started it, and for all who ask meanwhile.
+   */
+  readonly cached: (key: K) => CachedFor<A, E, A, Needed>
+  /** Like {@link cached}, and says how the value was served. */
+  readonly served: (key: K) => CachedFor<A, E, Served<A>, Needed>
+  /**
+   * The value of a key, if one is kept, without a lookup: within its time to live, or past it for as long as a stale window
+   * lasts. Counts nowhere, and keeps nothing from being evicted.
+   */
+  readonly getOption: (key: K) => Effect.Effect<Option.Option<A>, never, Needed>
+  /** Stores a value as if it had just been looked up. A lookup that is under way does not replace it. */
+  readonly set: (key: K, value: A) => Effect.Effect<void, never, Needed>
+  /**
+   * Forgets what is known about a key. The next call looks it up; a lookup that is under way is for those who already wait
+   * for it, and is not stored.
+   */
+  readonly invalidate: (key: K) => Effect.Effect<void, never, Needed>
+  /** {@link invalidate} for all keys. */
+  readonly invalidateAll: Effect.Effect<void, never, Needed>
+  readonly snapshot: Effect.Effect<Snapshot, never, Needed>
+}
+
+/**
+ * What can be done with a cache, given that `Needed` is there.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Operations<in K, in out A, in out E, out Needed = never> extends StoreOperations<
+  K,
+  A,
+  E,
+  Needed
+> {
+  /** The value of a key. */
+  readonly get: (key: K) => Effect.Effect<A, E, Needed>
+  /** The value of a key, and how it was served. */
+  readonly serve: (key: K) => Effect.Effect<Served<A>, E, Needed>
+  /**
+   * Looks a key up, whatever is stored, and waits for the outcome; meanwhile others are served what is stored. A failure
+   * comes back as it is, and what was stored stays. Joins a lookup that is under way.
+   */
+  readonly refresh: (key: K) => Effect.Effect<A, E, Needed>
+}
+
+/**
+ * A cache without a lookup of its own: what fills it is the effect that is piped through {@link StoreOperations.cached}.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Store<in K, in out A, in out E = never> extends StoreOperations<K, A, E>, Policy.Described {
+  readonly [TypeId]: TypeId
+}
+
+/**
+ * A cache with a lookup.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Cache<in K, in out A, in out E = never> extends Operations<K, A, E>, Policy.Described {
+  readonly [TypeId]: TypeId
+}
+
+// ------------------------------------------------------------------------------------------------------------ options
+
+/**
+ * The options that are plain data.
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export interface Settings {
+  /** The name in events and snapshots. Default: the tag's identifier, or `"cache"`. */
+  readonly name?: string | undefined
+  /** How many keys are kept. The one that was not used for the longest time makes room. Default: 1000. */
+  readonly capacity?: number | undefined
+  /**
+   * How long a value is fresh, from the end of its lookup. Zero keeps nothing, so that only calls at the same time share a
+   * lookup; an infinite duration keeps it until it is evicted.
+   */
+  readonly timeToLive: Duration.DurationInput
+  /**
+   * How long after that a value is still served at once, while it is looked up again in the background
+   * (`stale-while-revalidate` of RFC 5861). A refresh that fails leaves it. Default: none.
+   */
+  readonly staleWhileRevalidate?: Duration.DurationInput | undefined
+  /**
+   * How long after its time to live a value stands in for a lookup that failed (`stale-if-error` of RFC 5861). A fixed
+   * duration holds for typed failures, not for defects. Default: none.
+   */
+  readonly staleIfError?: Duration.DurationInput | undefined
+  /**
+   * How long a failure is remembered: until then calls get it, or a stale value, without another lookup. A fixed duration
+   * holds for typed failures, not for defects. Default: failures are not remembered.
+   */
+  readonly negativeTimeToLive?: Duration.DurationInput | undefined
+  /**
+   * How long a caller waits for a lookup while a value is there that `staleIfError` keeps, counted from the beginning of the
+   * lookup. Then it gets that value, and the lookup goes on in the background and is stored. Zero or more; not without
+   * `staleIfError`. Default: callers wait for the end of the lookup.
+   */
+  readonly softTimeout?: Duration.DurationInput | undefined
+  /** The age that nothing that is served ever reaches, whatever the other options say. Default: no limit. */
+  readonly maxAge?: Duration.DurationInput | undefined
+  /**
+   * Refreshes fresh values before their time, by chance, the likelier the nearer their end and the longer the lookup takes
+   * (XFetch, VLDB'15): a key that is asked for often never expires. The value is the paper's `beta`: `1` is its optimum,
+   * more refreshes earlier. Default: never.
+   */
+  readonly earlyRefresh?: number | undefined
+}
+
+/**
+ * Settings for `layerConfig`, each a `Config` or an object of them.
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export interface SettingsConfig extends Configured<Settings> {}
+
+/**
+ * `onHit`, `onMiss` and `onStale` are called in the fiber of the call that made it happen; `onRefresh` in that of the
+ * lookup; `onEvict` in the one that stored something new. A listener that fails or dies is reported in the log and changes
+ * nothing.
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export interface Listeners<K, A, E> {
+  readonly onHit?: ((event: Hit<K>) => Effect.Effect<unknown, unknown, unknown>) | undefined
+  readonly onMiss?: ((event: Miss<K>) => Effect.Effect<unknown, unknown, unknown>) | undefined
+  readonly onStale?: ((event: Stale<K>) => Effect.Effect<unknown, unknown, unknown>) | undefined
+  readonly onRefresh?: ((event: Refreshed<K, A, E>) => Effect.Effect<unknown, unknown, unknown>) | undefined
+  readonly onEvict?: ((event: Evicted<K>) => Effect.Effect<unknown, unknown, unknown>) | undefined
+}
+
+/**
+ * The options of a store.
+ *
+ * A function among them is asked in the middle of a step, so it should be quick and pure. One that throws or returns no
+ * duration counts as zero, with a warning in the log.
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export interface StoreOptions<K, A, E>
+  extends Omit<Settings, "timeToLive" | "staleIfError" | "negativeTimeToLive">, Listeners<K, A, E> {
+  /**
+   * How long what a lookup brought is kept as fresh, from the end of the lookup. A duration holds for values. A function
+   * decides for each outcome, failures and defects included. Zero keeps nothing, so that only calls at the same time share
+   * a lookup; an infinite duration keeps it until it is evicted.
+   */
+  readonly timeToLive: Duration.DurationInput | ((exit: Exit.Exit<A, E>, key: K) => Duration.DurationInput)
+  /**
+   * How long after its time to live a value stands in for a lookup that failed (`stale-if-error` of RFC 5861). A duration
+   * holds for typed failures, a function decides for each failure and defect. Default: none.
+   */
+  readonly staleIfError?:
+    Duration.DurationInput | ((failed: Failed<E>, key: K) => Duration.DurationInput) | undefined
+  /**
+   * How long a failure is remembered: until then calls get it, or a stale value, without another lookup. A duration holds
+   * for typed failures, a function decides for each failure and defect. Not beside a function as `timeToLive`, which is
+   * asked about failures too. Default: failures are not remembered.
+   */
+  readonly negativeTimeToLive?:
+    Duration.DurationInput | ((failed: Failed<E>, key: K) => Duration.DurationInput) | undefined
+}
+
+/**
+ * The options of a cache.
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export interface Options<K, A, E> extends StoreOptions<K, A, E> {
+  /** Finds the value of a key. It runs with the services of whoever made the cache, once for all who wait for it. */
+  readonly lookup: (key: K) => Effect.Effect<A, E, unknown>
+}
+
+// ------------------------------------------------------------------------------------------------------- constructors
+
+/**
+ * Makes a cache that lives as long as the scope. Bad options are a defect of type `InvalidOption`.
+ *
+ * **When to use**
+ *
+ * For a cache that belongs to a value rather than to the program. For anything that the program has one of, {@link Tag}
+ * makes a service of it. Make it once and share it: a cache made for each call holds nothing.
+ *
+ * When the scope closes, lookups are interrupted, and whoever still waits or calls dies with {@link CacheClosed}.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Cache } from "effect-resilience"
+ *
+ * declare const fetchOffer: (id: string) => Effect.Effect<{ readonly price: number }, "unavailable">
+ *
+ * const program = Effect.gen(function* () {
+ *   const offers = yield* Cache.make({
+ *     lookup: fetchOffer,
+ *     timeToLive: "1 minute",
+ *     staleWhileRevalidate: "5 minutes",
+ *     staleIfError: "1 hour"
+ *   })
+ *   const { state, value } = yield* offers.serve("4711")
+ *   yield* Effect.logInfo(`${state}: ${value.price}`)
+ * })
+ *
+ * Effect.scoped(program)
+ * ```
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = <K, A, E, O>(
+  options: Checked<O, Options<K, A, E>>
+): Effect.Effect<Cache<K, A, E>, never, Scope.Scope | Policy.ContextOf<O>> =>
+  makeCache<K, A, E>(options, internal.kind, { policy: "Cache.make" })
+
+/**
+ * Makes a store for values of one type, that lives as long as the scope: a cache that is filled by the effects that are piped
+ * through it. Bad options are a defect of type `InvalidOption`.
+ *
+ * **When to use**
+ *
+ * Where the effect of a call depends on more than its key, or as one policy among others in a pipe. {@link StoreTag} makes a
+ * service of it.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Cache } from "effect-resilience"
+ *
+ * declare const fetchRate: (currency: string) => Effect.Effect<number, "unavailable">
+ *
+ * const program = Effect.gen(function* () {
+ *   const rates = yield* Cache.makeStore<string, number, "unavailable">()({ timeToLive: "10 seconds" })
+ *   return yield* fetchRate("EUR").pipe(rates.cached("EUR"))
+ * })
+ *
+ * Effect.scoped(program)
+ * ```
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const makeStore =
+  <K, A, E = never>() =>
+  <O>(
+    options: Checked<O, StoreOptions<K, A, E>>
+  ): Effect.Effect<Store<K, A, E>, never, Scope.Scope | Policy.ContextOf<O>> =>
+    makeStoreOf<K, A, E>(options, internal.kind, { policy: "Cache.makeStore" })
+
+/** Inside, keys, values and errors are unknown: what comes out is what went in. */
+const makeCache = <K, A, E>(
+  options: Options<K, A, E>,
+  name: string,
+  caller: Caller
+): Effect.Effect<Cache<K, A, E>, never, Scope.Scope> =>
+  internal.make(options as Options<unknown, unknown, unknown>, name, caller) as Effect.Effect<
+    Cache<K, A, E>,
+    never,
+    Scope.Scope
+  >
+
+const makeStoreOf = <K, A, E>(
+  options: StoreOptions<K, A, E>,
+  name: string,
+  caller: Caller
+): Effect.Effect<Store<K, A, E>, never, Scope.Scope> =>
+  internal.makeStore(options as StoreOptions<unknown, unknown, unknown>, name, caller) as Effect.Effect<
+    Store<K, A, E>,
+    never,
+    Scope.Scope
+  >
+
+// ----------------------------------------------------------------------------------------------------------- services
+
+/**
+ * What a store's tag has beside being a tag: its layers, and everything that can be done with the store behind it.
+ *
+ * @since 0.1.0
+ * @category services
+ */
+export interface StoreService<Self, K, A, E> extends StoreOperations<K, A, E, Self> {
+  /** A layer with a store of these options. Bad options are a defect of type `InvalidOption`. */
+  readonly layer: <O>(
+    options: Checked<O, StoreOptions<K, A, E>>
+  ) => Layer.Layer<Self, never, Exclude<Policy.ContextOf<O>, Scope.Scope>>
+  /**
+   * A layer whose settings come from the configuration; listeners are given beside it. Bad settings are a `ConfigError`
+   * that says which and why.
+   */
+  readonly layerConfig: {
+    (settings: SettingsConfig | Config.Config<Settings>): Layer.Layer<Self, ConfigError.ConfigError>
+    <L>(
+      settings: SettingsConfig | Config.Config<Settings>,
+      listeners: Checked<L, Listeners<K, A, E>>
+    ): Layer.Layer<Self, ConfigError.ConfigError, Exclude<Policy.ContextOf<L>, Scope.Scope>>
+  }
+}
+
+/**
+ * The class that a store's tag extends.
+ *
+ * @since 0.1.0
+ * @category services
+ */
+export interface StoreTagClass<Self, Id extends string, K, A, E>
+  extends Context.TagClass<Self, `CacheStore/${Id}`, Store<K, A, E>>, StoreService<Self, K, A, E> {}
+
+/**
+ * What a lookup and listeners come to when the settings are from the configuration.
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export interface LookupOptions<K, A, E> extends Listeners<K, A, E> {
+  /** Finds the value of a key. It runs with the services of whoever made the cache, once for all who wait for it. */
+  readonly lookup: (key: K) => Effect.Effect<A, E, unknown>
+}
+
+/**
+ * What a cache's tag has beside being a tag: its layers, and everything that can be done with the cache behind it.
+ *
+ * @since 0.1.0
+ * @category services
+ */
+export interface Service<Self, K, A, E> extends Operations<K, A, E, Self> {
+  /** A layer with a cache of these options. Bad options are a defect of type `InvalidOption`. */
+  readonly layer: <O>(
+    options: Checked<O, Options<K, A, E>>
+  ) => Layer.Layer<Self, never, Exclude<Policy.ContextOf<O>, Scope.Scope>>
+  /**
+   * A layer whose settings come from the configuration; the lookup and the listeners are given beside it. Bad settings are
+   * a `ConfigError` that says which and why.
+   */
+  readonly layerConfig: <L>(
+    settings: SettingsConfig | Config.Config<Settings>,
+    options: Checked<L, LookupOptions<K, A, E>>
+  ) => Layer.Layer<Self, ConfigError.ConfigError, Exclude<Policy.ContextOf<L>, Scope.Scope>>
+}
+
+/**
+ * The class that a cache's tag extends.
+ *
+ * @since 0.1.0
+ * @category services
+ */
+export interface TagClass<Self, Id extends string, K, A, E>
+  extends Context.TagClass<Self, `Cache/${Id}`, Cache<K, A, E>>, Service<Self, K, A, E> {}
+
+/**
+ * The types of a cache: those of its lookup, or keys, values and errors in words.
+ *
+ * @since 0.1.0
+ * @category services
+ */
+export interface MakeTag<Id extends string> {
+  <Self, Lookup extends (key: never) => Effect.Effect<unknown, unknown, unknown>>(): TagClass<
+    Self,
+    Id,
+    Parameters<Lookup>[0],
+    Effect.Effect.Success<ReturnType<Lookup>>,
+    Effect.Effect.Error<ReturnType<Lookup>>
+  >
+  <Self, K, A, E = never>(): TagClass<Self, Id, K, A, E>
+}
+
+/**
+ * A cache as a service of its own. Extend it once for each kind of value.
+ *
+ * **When to use**
+ *
+ * In front of a lookup that is slow, costly or sometimes down, whose values may be a little old. Policies that protect the
+ * resource (timeout, breaker, retry) belong into the lookup, so that they count lookups and not calls.
+ *
+ * **Time line**
+ *
+ * - *Fresh*, for `timeToLive`: the value is served. With `earlyRefresh`, near the end of it, somebody's call starts a lookup in
+ *   the background.
+ * - *Stale*, for `staleWhileRevalidate` after that: the value is served, and looked up again in the background.
+ * - *Expired*, for `staleIfError` after its freshness: calls wait for a lookup, and get the value if that fails, or takes longer
+ *   than `softTimeout`.
+ * - *Gone*: calls wait for a lookup and get what it brings. From `maxAge` on everything is gone.
+ *
+ * Calls for one key share one lookup (Nishtala et al., NSDI'13, call the right to it a lease). It belongs to the cache:
+ * callers may leave, and when the last one has, it is interrupted. A refresh in the background goes on until it ends or the
+ * scope of the cache does. What began before `invalidate` or `set` is not stored. With `negativeTimeToLive`, a failure keeps
+ * everybody from another lookup for that long.
+ *
+ * **Adds** nothing to the errors, and requires the service.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Cache, Timeout } from "effect-resilience"
+ *
+ * interface Offer {
+ *   readonly price: number
+ * }
+ * declare const fetchOffer: (id: string) => Effect.Effect<Offer, "unavailable">
+ *
+ * const lookup = (id: string) => fetchOffer(id).pipe(Timeout.timeout("2 seconds"))
+ *
+ * class Offers extends Cache.Tag("Offers")<Offers, typeof lookup>() {}
+ *
+ * // Effect<Offer, "unavailable" | TimeoutExceeded, Offers>
+ * const offer = Offers.get("4711")
+ *
+ * const OffersLive = Offers.layer({
+ *   lookup,
+ *   timeToLive: "1 minute",
+ *   staleWhileRevalidate: "5 minutes",
+ *   staleIfError: "1 hour",
+ *   negativeTimeToLive: "5 seconds"
+ * })
+ *
+ * const program = offer.pipe(Effect.provide(OffersLive))
+ * ```
+ *
+ * @since 0.1.0
+ * @category services
+ */
+export const Tag =
+  <const Id extends string>(id: Id): MakeTag<Id> =>
+  <Self, K, A, E = never>(): TagClass<Self, Id, K, A, E> => {
+    const tag = Context.Tag(`Cache/${id}`)<Self, Cache<K, A, E>>()
+    const service: Service<Self, K, A, E> = {
+      ...storeOperations(tag),
+      layer: (options: Options<K, A, E>) =>
+        Layer.scoped(tag, makeCache(options, id, { policy: `${id}.layer` })),
+      layerConfig: (settings: SettingsConfig | Config.Config<Settings>, options: LookupOptions<K, A, E>) =>
+        Layer.scoped(
+          tag,
+          fromConfig({
+            caller: { policy: `${id}.layerConfig` },
+            settings,
+            given: options,
+            shapeOfGiven: givenShapes.cache,
+            check: (read, caller) => configure("store", read, id, caller),
+            make: (both, caller) => makeCache(both, id, caller)
+          })
+        ),
+      get: (key) => Effect.flatMap(tag, (cache) => cache.get(key)),
+      serve: (key) => Effect.flatMap(tag, (cache) => cache.serve(key)),
+      refresh: (key) => Effect.flatMap(tag, (cache) => cache.refresh(key))
+    }
+    return Object.assign(tag, service)
+  }
+
+/**
+ * A store as a service of its own: a cache that is filled by the effects that are piped through it. See {@link Tag} for when
+ * and how values are served.
+ *
+ * **Adds** nothing to the errors, and requires the service.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Cache } from "effect-resilience"
+ *
+ * declare const fetchRate: (currency: string) => Effect.Effect<number, "unavailable">
+ *
+ * class Rates extends Cache.StoreTag("Rates")<Rates, string, number, "unavailable">() {}
+ *
+ * // Effect<number, "unavailable", Rates>
+ * const rate = (currency: string) => fetchRate(currency).pipe(Rates.cached(currency))
+ *
+ * const program = rate("EUR").pipe(Effect.provide(Rates.layer({ timeToLive: "10 seconds" })))
+ * ```
+ *
+ * @since 0.1.0
+ * @category services
+ */
+export const StoreTag =
+  <const Id extends string>(id: Id) =>
+  <Self, K, A, E = never>(): StoreTagClass<Self, Id, K, A, E> => {
+    const tag = Context.Tag(`CacheStore/${id}`)<Self, Store<K, A, E>>()
+    const service: StoreService<Self, K, A, E> = {
+      ...storeOperations(tag),
+      layer: (options: StoreOptions<K, A, E>) =>
+        Layer.scoped(tag, makeStoreOf(options, id, { policy: `${id}.layer` })),
+      layerConfig: (settings: SettingsConfig | Config.Config<Settings>, listeners: Listeners<K, A, E> = {}) =>
+        Layer.scoped(
+          tag,
+          fromConfig({
+            caller: { policy: `${id}.layerConfig` },
+            settings,
+            given: listeners,
+            shapeOfGiven: givenShapes.store,
+            check: (read, caller) => configure("store", read, id, caller),
+            make: (both, caller) => makeStoreOf(both, id, caller)
+          })
+        )
+    }
+    return Object.assign(tag, service)
+  }
+
+/** What can be done with the store or the cache behind a tag. */
+const storeOperations = <Self, K, A, E>(
+  tag: Context.Tag<Self, Store<K, A, E>> | Context.Tag<Self, Cache<K, A, E>>
+): StoreOperations<K, A, E, Self> => {
+  const store: Effect.Effect<StoreOperations<K, A, E>, never, Self> = tag
+  return {
+    cached: (key) => (self) => Effect.flatMap(store, (instance) => instance.cached(key)(self)),
+    served: (key) => (self) => Effect.flatMap(store, (instance) => instance.served(key)(self)),
+    getOption: (key) => Effect.flatMap(store, (instance) => instance.getOption(key)),
+    set: (key, value) => Effect.flatMap(store, (instance) => instance.set(key, value)),
+    invalidate: (key) => Effect.flatMap(store, (instance) => instance.invalidate(key)),
+    invalidateAll: Effect.flatMap(store, (instance) => instance.invalidateAll),
+    snapshot: Effect.flatMap(store, (instance) => instance.snapshot)
+  }
+}

@@ -1,0 +1,187 @@
+/** The options of a cache: checked, completed with defaults, and brought into the shape of the rule. */
+import * as Duration from "effect/Duration"
+import type * as Exit from "effect/Exit"
+import type * as Cache from "./Cache.js"
+import type * as Core from "../core/cache.js"
+import {
+  callable,
+  type Caller,
+  type Check,
+  finite,
+  integer,
+  InvalidOption,
+  number,
+  object,
+  onBehalfOf,
+  type Shape,
+  text,
+  whole
+} from "../core/options.js"
+import type * as Policy from "../policy/Policy.js"
+import { duration, optionMillis, shown } from "../internal/duration.js"
+import { nameOf } from "../policy/define.js"
+
+const constructorName = "Cache.make"
+
+/** A duration that may depend on what a lookup brought. */
+export type Computed<Input> = (input: Input, key: unknown) => Duration.DurationInput
+
+/** What the options of a cache come to. Durations that are fixed are in milliseconds. */
+export interface Configured {
+  readonly name: string
+  readonly capacity: number
+  readonly bounds: Core.Bounds
+  /** How long a value is fresh. */
+  readonly timeToLive: Computed<Exit.Exit<unknown, unknown>>
+  /** How long a failure is remembered. */
+  readonly negativeTimeToLive: (
+    failed: Cache.Failed<unknown>,
+    exit: Exit.Exit<unknown, unknown>,
+    key: unknown
+  ) => Duration.DurationInput
+  /** How long a value stands in for a failure. */
+  readonly staleIfError: Computed<Cache.Failed<unknown>>
+  /** How long a caller waits for a lookup when there is a value to be had instead; infinite when to its end. */
+  readonly softTimeout: number
+  /** XFetch's beta; 0 when nothing is refreshed early. */
+  readonly earlyRefresh: number
+  /** The settings as a policy shows them. */
+  readonly settings: Policy.Settings
+}
+
+export type Options = Cache.StoreOptions<unknown, unknown, unknown>
+
+const range = { zero: true, infinite: true }
+
+const millisOf = (option: string, input: Duration.DurationInput): number =>
+  optionMillis(constructorName, option, input, range)
+
+/** A fixed duration holds for typed failures. What a defect says about the next lookup, only a function can know. */
+const forErrors =
+  (millis: number) =>
+  (failed: Cache.Failed<unknown>): number =>
+    failed._tag === "Error" ? millis : 0
+
+const computed: Check = (policy, option, value) => {
+  if (typeof value !== "function") duration(range)(policy, option, value)
+}
+
+const listeners: Shape<Cache.Listeners<unknown, unknown, unknown>> = {
+  onHit: callable,
+  onMiss: callable,
+  onStale: callable,
+  onRefresh: callable,
+  onEvict: callable
+}
+
+const shape: Shape<Options> = {
+  name: text,
+  capacity: whole(1),
+  timeToLive: computed,
+  staleWhileRevalidate: duration(range),
+  staleIfError: computed,
+  negativeTimeToLive: computed,
+  softTimeout: duration(range),
+  maxAge: duration({ infinite: true }),
+  earlyRefresh: number(0),
+  ...listeners
+}
+
+/** What is known of a store, and of a cache, which looks values up itself. */
+const shapes = { store: shape, cache: { ...shape, lookup: callable } }
+
+/** The same for what is given besides settings from the configuration. */
+export const givenShapes = { store: listeners, cache: { ...listeners, lookup: callable } }
+
+/** Checks the options. Throws an `InvalidOption` for the first bad one. */
+export const configure = (
+  kind: "store" | "cache",
+  options: Options,
+  defaultName: string,
+  caller: Caller
+): Configured =>
+  onBehalfOf(caller, constructorName, () => {
+    object(constructorName, "", options, shapes[kind])
+    if (kind === "cache")
+      callable(constructorName, "lookup", (options as Cache.Options<unknown, unknown, unknown>).lookup)
+    return read(options, defaultName)
+  })
+
+const read = (options: Options, defaultName: string): Configured => {
+  const { negativeTimeToLive, staleIfError, timeToLive } = options
+  const name = nameOf(constructorName, defaultName, options.name)
+  const capacity = integer(constructorName, "capacity", options.capacity ?? 1000, 1)
+  const maxAge = optionMillis(constructorName, "maxAge", options.maxAge ?? Infinity, { infinite: true })
+  const staleWhileRevalidate = millisOf("staleWhileRevalidate", options.staleWhileRevalidate ?? 0)
+  const softTimeout = millisOf("softTimeout", options.softTimeout ?? Infinity)
+  const earlyRefresh = finite(constructorName, "earlyRefresh", options.earlyRefresh ?? 0, 0)
+  const fresh = typeof timeToLive === "function" ? undefined : millisOf("timeToLive", timeToLive)
+  const negative =
+    typeof negativeTimeToLive === "function"
+      ? undefined
+      : millisOf("negativeTimeToLive", negativeTimeToLive ?? 0)
+  const standIn = typeof staleIfError === "function" ? undefined : millisOf("staleIfError", staleIfError ?? 0)
+
+  if (typeof timeToLive === "function" && negativeTimeToLive !== undefined) {
+    const expected = 'left out when "timeToLive" is a function, which is asked about failures too'
+    throw new InvalidOption(constructorName, "negativeTimeToLive", show(negativeTimeToLive), expected)
+  }
+  if (softTimeout !== Infinity && standIn === 0) {
+    const expected = 'left out without "staleIfError", which keeps the value that is served instead'
+    throw new InvalidOption(constructorName, "softTimeout", show(options.softTimeout), expected)
+  }
+  if (fresh !== undefined && fresh > maxAge) {
+    throw new InvalidOption(constructorName, "timeToLive", show(timeToLive), atMostMaxAge(maxAge))
+  }
+  if (negative !== undefined && negative > maxAge) {
+    throw new InvalidOption(
+      constructorName,
+      "negativeTimeToLive",
+      show(negativeTimeToLive),
+      atMostMaxAge(maxAge)
+    )
+  }
+  for (const [option, given] of [
+    ["staleWhileRevalidate", staleWhileRevalidate],
+    ["staleIfError", standIn ?? Infinity]
+  ] as const) {
+    if (fresh === undefined || fresh < maxAge || given === 0) continue
+    const expected = `left out when nothing is ever stale ("timeToLive" is ${format(fresh)}, "maxAge" ${format(maxAge)})`
+    throw new InvalidOption(constructorName, option, show(options[option]), expected)
+  }
+
+  return {
+    name,
+    capacity,
+    bounds: { staleWhileRevalidate, staleIfError: standIn ?? Infinity, maxAge },
+    timeToLive: typeof timeToLive === "function" ? timeToLive : () => fresh ?? 0,
+    negativeTimeToLive:
+      typeof timeToLive === "function"
+        ? (_, exit, key) => timeToLive(exit, key)
+        : typeof negativeTimeToLive === "function"
+          ? (failed, _, key) => negativeTimeToLive(failed, key)
+          : forErrors(negative ?? 0),
+    staleIfError: typeof staleIfError === "function" ? staleIfError : forErrors(standIn ?? 0),
+    softTimeout,
+    earlyRefresh,
+    settings: {
+      capacity,
+      timeToLive: setting(fresh),
+      staleWhileRevalidate: staleWhileRevalidate === 0 ? undefined : setting(staleWhileRevalidate),
+      staleIfError: standIn === 0 ? undefined : setting(standIn),
+      negativeTimeToLive: negativeTimeToLive === undefined ? undefined : setting(negative),
+      maxAge: maxAge === Infinity ? undefined : setting(maxAge),
+      softTimeout: softTimeout === Infinity ? undefined : setting(softTimeout),
+      earlyRefresh: earlyRefresh === 0 ? undefined : earlyRefresh
+    }
+  }
+}
+
+const setting = (millis: number | undefined): unknown =>
+  millis === undefined ? "computed" : Duration.millis(millis)
+
+const format = (millis: number): string => Duration.format(Duration.millis(millis))
+
+const atMostMaxAge = (maxAge: number): string => `at most "maxAge" (${format(maxAge)})`
+
+const show = (input: unknown): unknown => (Duration.isDuration(input) ? shown(input) : input)

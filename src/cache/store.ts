@@ -1,0 +1,622 @@
+/**
+ * The cache bound to Effect: the clock is read, one synchronous step decides by the rule in `core/cache` what a call gets,
+ * and a lookup that has to be made runs in a fiber of the cache, with the context of the call that started it.
+ */
+import type * as Clock from "effect/Clock"
+import type * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as FiberId from "effect/FiberId"
+import type * as Option from "effect/Option"
+import * as FiberRef from "effect/FiberRef"
+import * as Random from "effect/Random"
+import type * as Scope from "effect/Scope"
+import type * as Cache from "./Cache.js"
+import * as Core from "../core/cache.js"
+import type { Caller } from "../core/options.js"
+import type * as Policy from "../policy/Policy.js"
+import { withoutSpan } from "../internal/context.js"
+import * as Condition from "../policy/condition.js"
+import { runtimeMillis } from "../internal/duration.js"
+import { inherited } from "../internal/inside.js"
+import * as Listeners from "../internal/listeners.js"
+import { after, both, type Told } from "../internal/listeners.js"
+import * as Time from "../internal/time.js"
+import { quoted } from "../internal/quoted.js"
+import { CacheClosed } from "./cacheClosed.js"
+import { CircularLookup } from "./circularLookup.js"
+import { Entries, type Entry, type Remembered, type Stored } from "./entries.js"
+import { currentFlight, type Ending, Flight, type Reason, type Waiter } from "./flight.js"
+import { KeyMap } from "./keyMap.js"
+import { type Configured, configure } from "./options.js"
+import type { Body, Restore } from "../internal/erased.js"
+
+export const TypeId: Cache.TypeId = Symbol.for("effect-resilience/Cache") as Cache.TypeId
+
+export const kind = "cache"
+
+/** How a value is given to a caller. */
+type Render<B> = (
+  exit: Exit.Success<unknown, unknown>,
+  state: Cache.State,
+  age: number
+) => Exit.Exit<B, unknown>
+
+const asValue: Render<unknown> = (exit) => exit
+
+const asServed: Render<Cache.Served<unknown>> = (exit, state, age) =>
+  Exit.succeed({ value: exit.value, state, age: Duration.millis(age) })
+
+/** What a caller wants. */
+interface Ask {
+  readonly key: unknown
+  readonly lookup: (key: unknown) => Body
+  readonly render: Render<unknown>
+  /** Nothing but the outcome of a lookup will do. */
+  readonly forced: boolean
+}
+
+/** Makes a store. What its listeners require is taken from the context, and stands in the types of the constructors. */
+export const makeStore = (
+  options: Cache.StoreOptions<unknown, unknown, unknown>,
+  defaultName: string,
+  caller: Caller
+): Effect.Effect<Cache.Store<unknown, unknown, unknown>, never, Scope.Scope> =>
+  Effect.map(prepare("store", options, defaultName, caller), (parts) => new StoreImpl(parts)).pipe(closing)
+
+/** Makes a cache. What its lookup and its listeners require is taken from the context, likewise. */
+export const make = (
+  options: Cache.Options<unknown, unknown, unknown>,
+  defaultName: string,
+  caller: Caller
+): Effect.Effect<Cache.Cache<unknown, unknown, unknown>, never, Scope.Scope> =>
+  Effect.map(
+    prepare("cache", options, defaultName, caller),
+    (parts) => new CacheImpl(parts, options.lookup)
+  ).pipe(closing)
+
+const prepare = (
+  kind: "store" | "cache",
+  options: Cache.StoreOptions<unknown, unknown, unknown>,
+  defaultName: string,
+  caller: Caller
+): Effect.Effect<Parts> =>
+  Effect.map(Effect.context<never>(), (context) => ({
+    ...configure(kind, options, defaultName, caller),
+    listeners: options,
+    context: withoutSpan(context)
+  }))
+
+/** Ends the cache with the scope in which it was made. */
+const closing = <S extends StoreImpl>(made: Effect.Effect<S>): Effect.Effect<S, never, Scope.Scope> =>
+  Effect.acquireRelease(made, (store) => store.close)
+
+/** What a cache is made of, fixed for its life. */
+interface Parts extends Configured {
+  readonly listeners: Cache.Listeners<unknown, unknown, unknown>
+  readonly context: Context.Context<unknown>
+}
+
+class StoreImpl implements Cache.Store<unknown, unknown, unknown> {
+  readonly [TypeId]: Cache.TypeId = TypeId
+  readonly kind = kind
+  readonly name: string
+  readonly settings: Policy.Settings
+  private readonly entries: Entries
+  /** The lookup whose outcome will be stored, by key. One that was overtaken by a change is not among them any more. */
+  private readonly flights = new KeyMap<unknown, Flight>()
+  /** All lookups whose fibers have not ended, overtaken ones too. */
+  private readonly running = new Set<Flight>()
+  private closed = false
+  private waiting = 0
+  private inFlight = 0
+  private hits = 0
+  private misses = 0
+  private stale = 0
+  private lookups = 0
+  private refreshes = 0
+  private failures = 0
+  private evictions = 0
+
+  constructor(protected readonly parts: Parts) {
+    this.name = parts.name
+    this.settings = parts.settings
+    this.entries = new Entries(parts.capacity)
+  }
+
+  readonly cached = (key: unknown) => this.policy(key, asValue)
+
+  readonly served = (key: unknown) => this.policy(key, asServed)
+
+  /** The one place where the types of a piped effect are left behind: what it gives, or what was stored of it before. */
+  private policy<B>(key: unknown, render: Render<B>): Cache.CachedFor<unknown, unknown, B> {
+    return <R>(self: Effect.Effect<unknown, unknown, R>) => {
+      const ask: Ask = { key, lookup: () => self, render, forced: false }
+      const call: Body = Effect.withFiberRuntime((fiber) => this.ask(ask, Time.clockOf(fiber)))
+      return call as Effect.Effect<B, unknown, R>
+    }
+  }
+
+  // ---------------------------------------------------------------------------------------------------------- a call
+
+  /** What is there is served without further ado; everything else takes the masked way. */
+  protected ask(ask: Ask, clock: Clock.Clock): Body {
+    const entry = this.entries.get(ask.key)
+    if (entry === undefined) return this.askMasked(ask, clock)
+    const now = Time.monotonicMillis(clock)
+    const { stored } = entry
+    if (stored === undefined || !this.mayRefreshEarly(entry, stored, now)) {
+      return this.answer(ask, entry, now) ?? this.askMasked(ask, clock)
+    }
+    return Effect.flatMap(Random.next, (draw) => {
+      if (Core.refreshesEarly(stored.life, this.parts.earlyRefresh, draw, now)) {
+        return this.askMasked(ask, clock, true)
+      }
+      // Drawing was an operation of its own, and the entry may have been removed meanwhile.
+      const answer = this.entries.get(ask.key) === entry ? this.answer(ask, entry, now) : undefined
+      return answer ?? this.askMasked(ask, clock)
+    })
+  }
+
+  private mayRefreshEarly(entry: Entry, { life }: Stored, now: number): boolean {
+    const { earlyRefresh } = this.parts
+    return (
+      earlyRefresh > 0 &&
+      now < life.freshUntil &&
+      Core.mayRefreshEarly(life, earlyRefresh, now) &&
+      this.flights.get(entry.key) === undefined
+    )
+  }
+
+  /** What can be given to a caller at once, if there is anything. */
+  private answer(ask: Ask, entry: Entry, now: number): Body | undefined {
+    const { remembered, stored } = entry
+    const failing = isFailing(entry, now)
+    if (stored !== undefined) {
+      const { exit, life } = stored
+      const freshness = Core.freshness(life, now)
+      if (freshness === "fresh") {
+        return after(this.hit(entry, life.storedAt, now), ask.render(exit, "fresh", now - life.storedAt))
+      }
+      if (freshness === "stale") {
+        const flight = this.flights.get(entry.key)
+        if (flight === undefined && !failing) return undefined
+        return this.serveStale(ask, entry, stored, flight === undefined ? "stale" : "revalidating", now)
+      }
+      if (remembered !== undefined && failing && Core.standsIn(life, remembered.standIn, now)) {
+        return this.serveStale(ask, entry, stored, "error-stale", now)
+      }
+    }
+    return remembered !== undefined && failing
+      ? after(this.hit(entry, remembered.at, now), remembered.exit)
+      : undefined
+  }
+
+  /**
+   * A call that starts a lookup or waits for one: from the moment it has begun to count on the lookup until it has left
+   * again nothing can come between.
+   */
+  protected askMasked(ask: Ask, clock: Clock.Clock, early = false, again = false): Body {
+    return Effect.uninterruptibleMask((restore) =>
+      Effect.withFiberRuntime((fiber) => {
+        if (this.closed) return Effect.die(new CacheClosed({ name: this.name }))
+        const now = Time.monotonicMillis(clock)
+        const entry = ask.forced ? undefined : this.entries.get(ask.key)
+        if (entry !== undefined) {
+          const flight = this.needsRefresh(entry, early, now)
+            ? this.begin(ask.key, "background", now)
+            : undefined
+          const answer = this.answer(ask, entry, now)
+          if (answer !== undefined) {
+            return flight === undefined
+              ? restore(answer)
+              : Effect.zipRight(this.launch(flight, ask, clock, fiber), restore(answer))
+          }
+        }
+        const joined = this.flights.get(ask.key)
+        const patience = this.patience(entry, joined?.startedAt ?? now, now)
+        if (joined !== undefined && patience <= 0 && entry?.stored !== undefined) {
+          this.goesOn(joined)
+          return restore(this.serveStale(ask, entry, entry.stored, "revalidating", now))
+        }
+        const around = fiber.getFiberRef(currentFlight)
+        const within = around?.ended === true ? undefined : around
+        if (joined !== undefined && within !== undefined && joined.waitsFor(within)) {
+          return Effect.die(new CircularLookup({ name: this.name, key: ask.key }))
+        }
+        const flight = joined ?? this.begin(ask.key, ask.forced ? "asked" : "miss", now)
+        const waiter = flight.join(joined === undefined, within)
+        this.waiting += 1
+        const told = again || ask.forced ? undefined : this.miss(ask.key)
+        const waited = Effect.exit(restore(after(told, flight.wait(waiter))))
+        const settled = patience === Infinity ? waited : this.tiring(flight, waiter, patience, waited)
+        const outcome = Effect.flatMap(settled, (exit) => {
+          if (Exit.isFailure(exit)) return Effect.zipRight(this.leave(flight, waiter), exit)
+          return exit.value === undefined
+            ? this.instead(ask, clock, restore)
+            : this.deliver(ask, waiter, exit.value, clock, restore)
+        })
+        return joined === undefined
+          ? Effect.zipRight(this.launch(flight, ask, clock, fiber), outcome)
+          : outcome
+      })
+    )
+  }
+
+  private needsRefresh(entry: Entry, early: boolean, now: number): boolean {
+    const { stored } = entry
+    if (stored === undefined || isFailing(entry, now) || this.flights.get(entry.key) !== undefined)
+      return false
+    const freshness = Core.freshness(stored.life, now)
+    return freshness === "stale" || (early && freshness === "fresh")
+  }
+
+  /** Hands the outcome of a lookup to somebody who waited for it. */
+  private deliver(ask: Ask, waiter: Waiter, ending: Ending, clock: Clock.Clock, restore: Restore): Body {
+    const { exit, instead, interrupted } = ending
+    // Nobody interrupted this caller, and its own lookup never ran: it asks again. The one whose lookup it was gets what
+    // it would have got without a cache, so that everybody starts one lookup at the most.
+    if (interrupted && !waiter.started) return restore(this.askMasked(ask, clock, false, true))
+    if (Exit.isSuccess(exit)) return ask.render(exit, "fresh", 0)
+    if (instead === undefined || ask.forced) return exit
+    const { age, stored } = instead
+    return restore(
+      after(this.countStale(ask.key, "error-stale", age), ask.render(stored.exit, "error-stale", age))
+    )
+  }
+
+  /** How much longer a caller waits for a lookup, given what there is instead. */
+  private patience(entry: Entry | undefined, startedAt: number, now: number): number {
+    const { softTimeout } = this.parts
+    return softTimeout === Infinity ||
+      entry?.stored === undefined ||
+      Core.freshness(entry.stored.life, now) === "gone"
+      ? Infinity
+      : startedAt + softTimeout - now
+  }
+
+  /** A wait that ends after a while. The lookup goes on, for the cache. */
+  private tiring<A>(
+    flight: Flight,
+    waiter: Waiter,
+    patience: number,
+    wait: Effect.Effect<A>
+  ): Effect.Effect<A> {
+    const tire = () => {
+      if (flight.ended || !flight.leave(waiter)) return
+      this.waiting -= 1
+      this.goesOn(flight)
+      waiter.tired = true
+      waiter.resume?.(undefined)
+    }
+    const alarm = Effect.map(Time.sleep(Math.max(0, patience)), tire)
+    return Effect.flatMap(Effect.forkDaemon(Effect.interruptible(alarm)), (timer) =>
+      Effect.map(wait, (waited) => {
+        timer.unsafeInterruptAsFork(FiberId.none)
+        return waited
+      })
+    )
+  }
+
+  private goesOn(flight: Flight): void {
+    flight.kept = true
+    if (flight.reason !== "miss") return
+    flight.reason = "background"
+    this.refreshes += 1
+  }
+
+  /** What a caller gets that has waited long enough. */
+  private instead(ask: Ask, clock: Clock.Clock, restore: Restore): Body {
+    const now = Time.monotonicMillis(clock)
+    const entry = this.entries.get(ask.key)
+    const stored = entry?.stored
+    const freshness = stored === undefined ? "gone" : Core.freshness(stored.life, now)
+    return entry !== undefined && stored !== undefined && freshness !== "gone" && freshness !== "fresh"
+      ? restore(this.serveStale(ask, entry, stored, "revalidating", now))
+      : // Meanwhile it was replaced or forgotten.
+        restore(this.askMasked(ask, clock, false, true))
+  }
+
+  /** Takes back what a caller that was interrupted counted on. When it was the last, the lookup has no reason to go on. */
+  private leave(flight: Flight, waiter: Waiter): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      if (flight.ended || !flight.leave(waiter)) return Effect.void
+      this.waiting -= 1
+      if (!this.isUnwanted(flight)) return Effect.void
+      this.cancel(flight)
+      // Like any interruption, it is over when what was interrupted has ended.
+      return flight.fiber === undefined ? Effect.void : Effect.asVoid(Fiber.await(flight.fiber))
+    })
+  }
+
+  /** Nobody waits, and the outcome is not for the cache either. */
+  private isUnwanted(flight: Flight): boolean {
+    const kept = flight.kept && this.flights.get(flight.key) === flight
+    return flight.waiting === 0 && !kept
+  }
+
+  // --------------------------------------------------------------------------------------------------------- a lookup
+
+  /** Counts on a lookup from now on. It is to be launched in the same masked region. */
+  private begin(key: unknown, reason: Reason, now: number): Flight {
+    const flight = new Flight(key, reason, now)
+    this.flights.set(key, flight)
+    this.running.add(flight)
+    this.inFlight += 1
+    this.lookups += 1
+    if (reason !== "miss") this.refreshes += 1
+    return flight
+  }
+
+  /** Runs a lookup in a fiber of its own, that has what the caller has, and that the scope of the cache can end. */
+  private launch(
+    flight: Flight,
+    { key, lookup }: Ask,
+    clock: Clock.Clock,
+    caller: Fiber.RuntimeFiber<unknown, unknown>
+  ): Effect.Effect<void> {
+    const body = Effect.suspend(() =>
+      flight.cancelled || this.closed ? Effect.interrupt : Effect.interruptible(lookup(key))
+    )
+    const noted = Effect.zipRight(FiberRef.set(currentFlight, flight), Effect.exit(inherited(caller, body)))
+    const program = Effect.flatMap(noted, (exit) =>
+      Effect.suspend(() => {
+        const told = this.settle(flight, exit, Time.monotonicMillis(clock))
+        return told === undefined ? Effect.void : Effect.interruptible(told)
+      })
+    )
+    const ended = Effect.sync(() => void this.running.delete(flight))
+    return Effect.map(Effect.forkDaemon(Effect.ensuring(program, ended)), (fiber) => {
+      flight.fiber = fiber
+    }) as Effect.Effect<void>
+  }
+
+  /** Takes the outcome of a lookup: keeps it, unless it was overtaken, and wakes everybody who waits. */
+  private settle(flight: Flight, exit: Exit.Exit<unknown, unknown>, now: number): Told {
+    const { key } = flight
+    const current = this.flights.get(key) === flight
+    if (current) this.flights.delete(key)
+    this.inFlight -= 1
+    this.waiting -= flight.waiting
+    const abandoned = flight.waiting === 0
+    const { ending, told } = this.conclude(flight, exit, current, now)
+    flight.end(ending)
+    const { onRefresh } = this.parts.listeners
+    if (ending.interrupted || flight.reason === "miss") return told
+    const duration = Duration.millis(now - flight.startedAt)
+    const refreshed = this.tell(onRefresh, onRefresh && { name: this.name, key, exit, duration })
+    return both(told, both(abandoned ? this.reportDefect(exit) : undefined, refreshed))
+  }
+
+  private conclude(
+    flight: Flight,
+    exit: Exit.Exit<unknown, unknown>,
+    current: boolean,
+    now: number
+  ): { readonly ending: Ending; readonly told: Told } {
+    if (Exit.isSuccess(exit)) {
+      const took = now - flight.startedAt
+      const told = current ? this.keep(flight.key, exit, now, took) : undefined
+      return { ending: { exit, interrupted: false, instead: undefined }, told }
+    }
+    const failed = Condition.failedCause(exit.cause)
+    if (failed === undefined) {
+      const ending = this.closed
+        ? { exit: Exit.die(new CacheClosed({ name: this.name })), interrupted: false, instead: undefined }
+        : { exit, interrupted: true, instead: undefined }
+      return { ending, told: undefined }
+    }
+    this.failures += 1
+    if (!current) return { ending: { exit, interrupted: false, instead: undefined }, told: undefined }
+    const { instead, told } = this.remember(flight.key, exit, failed, now)
+    return { ending: { exit, interrupted: false, instead }, told }
+  }
+
+  /** Stores a value in place of whatever was known about the key. */
+  private keep(key: unknown, exit: Exit.Success<unknown, unknown>, now: number, took?: number): Told {
+    const { bounds, timeToLive } = this.parts
+    const computed = this.compute("timeToLive", () => timeToLive(exit, key))
+    const found = this.entries.get(key)
+    const life = Core.lifetime(bounds, computed.millis, took ?? found?.stored?.life.took ?? 0, now)
+    if (Core.freshness(life, now) === "gone") {
+      if (found !== undefined) this.entries.remove(found)
+      return computed.told
+    }
+    const { entry, told } = this.entryOf(key, found)
+    entry.stored = { exit, life }
+    entry.remembered = undefined
+    return both(computed.told, told)
+  }
+
+  /** Remembers a failure for as long as the options say, and finds the value that stands in for it. */
+  private remember(
+    key: unknown,
+    exit: Exit.Failure<unknown, unknown>,
+    failed: Cache.Failed<unknown>,
+    now: number
+  ): { readonly instead: Ending["instead"]; readonly told: Told } {
+    const { bounds, negativeTimeToLive, staleIfError } = this.parts
+    const negative = this.compute("negativeTimeToLive", () => negativeTimeToLive(failed, exit, key))
+    const standIn = this.compute("staleIfError", () => staleIfError(failed, key))
+    const problems = both(negative.told, standIn.told)
+    const found = this.entries.get(key)
+    const stored = found?.stored
+    const instead =
+      stored !== undefined && Core.standsIn(stored.life, standIn.millis, now)
+        ? { stored, age: now - stored.life.storedAt }
+        : undefined
+    if (negative.millis === 0) return { instead, told: problems }
+    const { entry, told } = this.entryOf(key, found)
+    const until = now + Math.min(negative.millis, bounds.maxAge)
+    entry.remembered = { exit, at: now, until, standIn: standIn.millis } satisfies Remembered
+    return { instead, told: both(problems, told) }
+  }
+
+  private entryOf(key: unknown, found: Entry | undefined): { readonly entry: Entry; readonly told: Told } {
+    if (found !== undefined) {
+      this.entries.use(found)
+      return { entry: found, told: undefined }
+    }
+    const { entry, evicted } = this.entries.add(key)
+    if (evicted === undefined) return { entry, told: undefined }
+    this.evictions += 1
+    const { onEvict } = this.parts.listeners
+    return { entry, told: this.tell(onEvict, onEvict && { name: this.name, key: evicted.key }) }
+  }
+
+  /** Asks a function of the options. What throws or is no duration is a zero, and a warning in the log. */
+  private compute(
+    option: string,
+    ask: () => Duration.DurationInput
+  ): { readonly millis: number; readonly told: Told } {
+    let problem: unknown = "no duration"
+    try {
+      const millis = runtimeMillis(ask())
+      if (millis !== undefined) return { millis, told: undefined }
+    } catch (thrown) {
+      problem = thrown
+    }
+    const message = `"${option}" of ${quoted(this.name)} gave no duration, so it counts as zero`
+    return { millis: 0, told: Effect.logWarning(message, problem) }
+  }
+
+  /** Nobody waits for a refresh in the background, so that nobody would ever see its defect. */
+  private reportDefect(exit: Exit.Exit<unknown, unknown>): Told {
+    return Exit.isFailure(exit) && Condition.failedCause(exit.cause)?._tag === "Defect"
+      ? Effect.logWarning(`a refresh of ${quoted(this.name)} died`, exit.cause)
+      : undefined
+  }
+
+  // ------------------------------------------------------------------------------------------------- counting, telling
+
+  private hit(entry: Entry, at: number, now: number): Told {
+    this.entries.use(entry)
+    this.hits += 1
+    const { onHit } = this.parts.listeners
+    return onHit && this.tell(onHit, { name: this.name, key: entry.key, age: Duration.millis(now - at) })
+  }
+
+  private miss(key: unknown): Told {
+    this.misses += 1
+    const { onMiss } = this.parts.listeners
+    return onMiss && this.tell(onMiss, { name: this.name, key })
+  }
+
+  private serveStale(ask: Ask, entry: Entry, stored: Stored, state: Cache.StaleState, now: number): Body {
+    this.entries.use(entry)
+    const age = now - stored.life.storedAt
+    return after(this.countStale(entry.key, state, age), ask.render(stored.exit, state, age))
+  }
+
+  private countStale(key: unknown, state: Cache.StaleState, age: number): Told {
+    this.stale += 1
+    const { onStale } = this.parts.listeners
+    return onStale && this.tell(onStale, { name: this.name, key, state, age: Duration.millis(age) })
+  }
+
+  private tell<Event>(
+    listener: ((event: Event) => Effect.Effect<unknown, unknown, unknown>) | undefined,
+    event: Event | undefined
+  ): Told {
+    if (listener === undefined || event === undefined) return undefined
+    return Effect.provide(Listeners.notifyShared(this.name, listener, event), this.parts.context)
+  }
+
+  // ---------------------------------------------------------------------------------------------------------- by hand
+
+  readonly getOption = (key: unknown): Effect.Effect<Option.Option<unknown>> =>
+    Effect.clockWith((clock) => {
+      const stored = this.entries.get(key)?.stored
+      return stored === undefined || Core.freshness(stored.life, Time.monotonicMillis(clock)) === "gone"
+        ? Effect.succeedNone
+        : Effect.succeedSome(stored.exit.value)
+    })
+
+  readonly set = (key: unknown, value: unknown): Effect.Effect<void> =>
+    Effect.clockWith((clock) => {
+      if (this.closed) return Effect.die(new CacheClosed({ name: this.name }))
+      this.overtake(key)
+      const exit = Exit.succeed(value) as Exit.Success<unknown, never>
+      return this.keep(key, exit, Time.monotonicMillis(clock)) ?? Effect.void
+    })
+
+  readonly invalidate = (key: unknown): Effect.Effect<void> =>
+    Effect.sync(() => {
+      this.overtake(key)
+      const entry = this.entries.get(key)
+      if (entry !== undefined) this.entries.remove(entry)
+    })
+
+  readonly invalidateAll: Effect.Effect<void> = Effect.sync(() => {
+    for (const flight of this.running) this.overtake(flight.key)
+    this.entries.clear()
+  })
+
+  /** The lookup that is under way began before the change: what it brings is for those who wait, not for the cache. */
+  private overtake(key: unknown): void {
+    const flight = this.flights.get(key)
+    if (flight === undefined) return
+    this.flights.delete(key)
+    if (this.isUnwanted(flight)) this.cancel(flight)
+  }
+
+  private cancel(flight: Flight): void {
+    flight.cancelled = true
+    if (this.flights.get(flight.key) === flight) this.flights.delete(flight.key)
+    if (flight.fiber !== undefined) flight.fiber.unsafeInterruptAsFork(flight.fiber.id())
+  }
+
+  readonly snapshot: Effect.Effect<Cache.Snapshot> = Effect.sync(() => ({
+    name: this.name,
+    size: this.entries.size,
+    inFlight: this.inFlight,
+    waiting: this.waiting,
+    hits: this.hits,
+    misses: this.misses,
+    stale: this.stale,
+    lookups: this.lookups,
+    refreshes: this.refreshes,
+    failures: this.failures,
+    evictions: this.evictions
+  }))
+
+  /** Ends all lookups, and waits for them. */
+  readonly close: Effect.Effect<void> = Effect.withFiberRuntime((self) => {
+    this.closed = true
+    this.entries.clear()
+    this.flights.clear()
+    // Whoever closes the cache from within a lookup does not wait for itself.
+    const others = Array.from(this.running).filter(({ fiber }) => fiber !== self)
+    return Fiber.interruptAll(others.flatMap(({ fiber }) => fiber ?? []))
+  })
+}
+
+class CacheImpl extends StoreImpl implements Cache.Cache<unknown, unknown, unknown> {
+  private readonly lookup: (key: unknown) => Body
+
+  constructor(parts: Parts, lookup: (key: unknown) => Body) {
+    super(parts)
+    this.lookup = (key) => Effect.provide(lookup(key), parts.context)
+  }
+
+  readonly get = (key: unknown) => this.lookUp(key, asValue, false)
+
+  readonly serve = (key: unknown) => this.lookUp(key, asServed, false)
+
+  readonly refresh = (key: unknown) => this.lookUp(key, asValue, true)
+
+  private lookUp<B>(key: unknown, render: Render<B>, forced: boolean): Effect.Effect<B, unknown> {
+    const call: Body = Effect.withFiberRuntime((fiber) => {
+      const ask: Ask = { key, lookup: this.lookup, render, forced }
+      const clock = Time.clockOf(fiber)
+      return forced ? this.askMasked(ask, clock) : this.ask(ask, clock)
+    })
+    return call as Effect.Effect<B, unknown>
+  }
+}
+
+/** Whether a failure is remembered, so that it is too early for another lookup. */
+const isFailing = ({ remembered }: Entry, now: number): boolean =>
+  remembered !== undefined && now < remembered.until

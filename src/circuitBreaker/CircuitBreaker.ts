@@ -1,0 +1,739 @@
+/**
+ * A circuit breaker: when too many calls fail it stops making them, gives the other side time to recover, and lets a few
+ * probes through to find out whether it has.
+ *
+ * @since 0.1.0
+ */
+import type * as Config from "effect/Config"
+import type * as ConfigError from "effect/ConfigError"
+import * as Context from "effect/Context"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import type * as Schedule from "effect/Schedule"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import type * as core from "../core/circuit.js"
+import type * as FailureCondition from "../policy/FailureCondition.js"
+import * as internal from "./breaker.js"
+import { check as checkCondition } from "../policy/condition.js"
+import type { CircuitOpen } from "./circuitOpen.js"
+import { configure, listeners as shapeOfGiven } from "./options.js"
+import { beginIn, takingPart } from "../policy/frame.js"
+import { accessors, perInstance, fromConfig } from "../policy/service.js"
+import type { Checked, Configured } from "../policy/types.js"
+import * as Policy from "../policy/Policy.js"
+import type * as Trip from "./Trip.js"
+
+/**
+ * @since 0.1.0
+ * @category symbols
+ */
+export const TypeId: unique symbol = Symbol.for("effect-resilience/CircuitBreaker")
+
+/**
+ * @since 0.1.0
+ * @category symbols
+ */
+export type TypeId = typeof TypeId
+
+// ------------------------------------------------------------------------------------------------------------- models
+
+/**
+ * What a call meets: `closed` runs it and counts it, `open` turns it away, `half-open` runs it as a probe or turns it away.
+ * `isolated` turns everything away, `disabled` runs everything uncounted and `metrics-only` runs and counts everything
+ * without ever opening; these three begin and end only by hand.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type State = core.StateName
+
+/**
+ * @since 0.1.0
+ * @category errors
+ */
+export { CircuitOpen } from "./circuitOpen.js"
+
+/**
+ * The calls counted in one state, and what the trip rules made of them.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Metrics {
+  readonly successes: number
+  readonly failures: number
+  /** The share of failures among the calls counted, from 0 to 1. */
+  readonly failureRate: number
+  /** Calls turned away. */
+  readonly rejected: number
+  /** One reading for each trip rule; none in states without rules. */
+  readonly rules: ReadonlyArray<Trip.Reading>
+}
+
+/**
+ * A change of state.
+ *
+ * @since 0.1.0
+ * @category events
+ */
+export interface StateChange {
+  readonly name: string
+  readonly from: State
+  readonly to: State
+  /** The metrics of the state that was left. */
+  readonly metrics: Metrics
+  /** How long the circuit stays open, when it opened. */
+  readonly openFor: Duration.Duration | undefined
+}
+
+/**
+ * A call that was counted as a success.
+ *
+ * @since 0.1.0
+ * @category events
+ */
+export interface CallSucceeded {
+  readonly name: string
+  readonly duration: Duration.Duration
+}
+
+/**
+ * A call that was counted as a failure.
+ *
+ * @since 0.1.0
+ * @category events
+ */
+export interface CallFailed {
+  readonly name: string
+  readonly duration: Duration.Duration
+  /** What failed; `undefined` when the outcome was recorded by hand. */
+  readonly failure: FailureCondition.Failed<unknown, unknown> | undefined
+}
+
+/**
+ * What opens the circuit, for an `openFor` that is computed.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Opening {
+  /**
+   * What failed; `undefined` when it was no failing call: opened by hand, a probe that never answered, an outcome recorded
+   * by hand, or a success that was slow or that completed the calls a rate was waiting for.
+   */
+  readonly failure: FailureCondition.Failed<unknown, unknown> | undefined
+  /** When to come back, where the failure says so: by the condition's `retryAfter`, or as the rejection of a policy. */
+  readonly retryAfter: Duration.Duration | undefined
+  /** How often the circuit opened before without having stayed closed afterwards for as long as it had been open. */
+  readonly reopenings: number
+}
+
+/**
+ * A breaker's state as plain data. Times are milliseconds, instants milliseconds since the epoch.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Snapshot {
+  readonly name: string
+  /** What a call would have met. */
+  readonly state: State
+  /** When the state began. */
+  readonly since: number
+  /** When the snapshot was taken. */
+  readonly takenAt: number
+  /** How much longer the circuit stays open; 0 in every other state. */
+  readonly remainingDelay: number
+  /** Goes up by one with every change of state. */
+  readonly generation: number
+  /** Calls counted as successes in this state. */
+  readonly successes: number
+  /** Calls counted as failures in this state. */
+  readonly failures: number
+  /** The share of failures among the calls counted in this state. */
+  readonly failureRate: number
+  /** Failures in a row, over all states, until a success ends the row. */
+  readonly consecutiveFailures: number
+  /** Calls turned away since the breaker was made or reset. */
+  readonly rejected: number
+  /** How often the circuit opened without having stayed closed afterwards for as long as it had been open. */
+  readonly reopenings: number
+  /** How long the circuit was or is open, the last time it opened. */
+  readonly openedFor: number
+  /** One reading for each trip rule; none in states without rules. */
+  readonly rules: ReadonlyArray<Trip.Reading>
+  /** What the trip rules have seen, so that a breaker can go on from here. */
+  readonly memory: ReadonlyArray<{
+    readonly rule: string
+    readonly run?: number | undefined
+    readonly calls?: string | undefined
+    readonly buckets?: ReadonlyArray<readonly [calls: number, hits: number]> | undefined
+  }>
+}
+
+/**
+ * Snapshots to and from JSON, checked on the way in.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Schema } from "effect"
+ * import { CircuitBreaker } from "effect-resilience"
+ *
+ * const Json = Schema.parseJson(CircuitBreaker.Snapshot)
+ *
+ * const save = (breaker: CircuitBreaker.CircuitBreaker) =>
+ *   breaker.snapshot.pipe(Effect.flatMap(Schema.encode(Json)))
+ *
+ * const restore = (json: string) =>
+ *   Schema.decode(Json)(json).pipe(Effect.flatMap((initial) => CircuitBreaker.make({ name: "partner", initial })))
+ * ```
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const Snapshot: Schema.Schema<Snapshot> = /*#__PURE__*/ (() => {
+  const Count = Schema.NonNegativeInt
+  const Millis = Schema.Finite.pipe(Schema.nonNegative())
+  const Rate = Schema.Number.pipe(Schema.between(0, 1))
+  return Schema.Struct({
+    name: Schema.String,
+    state: Schema.Literal("closed", "open", "half-open", "isolated", "disabled", "metrics-only"),
+    since: Schema.Finite,
+    takenAt: Schema.Finite,
+    remainingDelay: Millis,
+    generation: Count,
+    successes: Count,
+    failures: Count,
+    failureRate: Rate,
+    consecutiveFailures: Count,
+    rejected: Count,
+    reopenings: Count,
+    openedFor: Millis,
+    rules: Schema.Array(
+      Schema.Struct({
+        rule: Schema.Literal("consecutive", "failures", "failureRate", "slowRate"),
+        calls: Count,
+        hits: Count,
+        rate: Rate,
+        threshold: Schema.Finite,
+        met: Schema.Boolean
+      })
+    ),
+    memory: Schema.Array(
+      Schema.Struct({
+        rule: Schema.String,
+        run: Schema.optional(Count),
+        calls: Schema.optional(Schema.String.pipe(Schema.pattern(/^[01]*$/))),
+        buckets: Schema.optional(Schema.Array(Schema.Tuple(Count, Count)))
+      })
+    )
+  })
+})()
+
+/**
+ * Leave to make one call, taken from a breaker by {@link CircuitBreaker.acquire}.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Permit {
+  readonly name: string
+  /** Whether the call is a probe of a half-open circuit. */
+  readonly probe: boolean
+}
+
+/**
+ * A breaker's policy with a condition, for effects that succeed with an `A` and fail with an `E`, or with less than these.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type ProtectFor<A, E, Needed = never> = Policy.PolicyFor<A, E, CircuitOpen, Needed>
+
+/**
+ * Makes a policy of a condition.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface ProtectWhen<Needed = never> {
+  <A, E>(condition: FailureCondition.FailureCondition<A, E>): Policy.PolicyFor<A, E, CircuitOpen, Needed>
+}
+
+/**
+ * What can be done with a breaker, given that `Needed` is there: an instance needs nothing, a tag needs the service.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Operations<Needed = never> {
+  /**
+   * Runs an effect through the breaker. A typed failure or a defect is a failure, a success is a success, an interruption
+   * is neither.
+   */
+  readonly protect: Policy.Policy<CircuitOpen, Needed>
+  /** Runs effects of one type through the breaker, with a condition that says what their exits mean. */
+  readonly protectWhen: ProtectWhen<Needed>
+  /** What a call would meet now: an open circuit whose time has passed reads `half-open`. */
+  readonly state: Effect.Effect<State, never, Needed>
+  /** How much longer the circuit stays open; zero in every other state. */
+  readonly remainingDelay: Effect.Effect<Duration.Duration, never, Needed>
+  readonly snapshot: Effect.Effect<Snapshot, never, Needed>
+  /**
+   * The changes of state from now on. A subscriber that falls more than 64 changes behind loses the oldest. A change
+   * happens when a call or a person makes it happen: an open circuit whose time has passed turns half-open with the next
+   * call.
+   */
+  readonly changes: Stream.Stream<StateChange, never, Needed>
+  /**
+   * Takes a permit for one call, to be given back by {@link record}, and given back without being counted when the scope
+   * closes before that.
+   */
+  readonly acquire: Effect.Effect<Permit, CircuitOpen, Needed | Scope.Scope>
+  /** Records what became of the call of a permit. Only the first record of a permit counts. */
+  readonly record: (permit: Permit, outcome: FailureCondition.Outcome) => Effect.Effect<void, never, Needed>
+  /** Opens the circuit for as long as `openFor` says. */
+  readonly open: Effect.Effect<void, never, Needed>
+  /** Closes the circuit, with nothing counted. */
+  readonly close: Effect.Effect<void, never, Needed>
+  /** Lets probes through from now on. */
+  readonly halfOpen: Effect.Effect<void, never, Needed>
+  /** Turns everything away until {@link release}. */
+  readonly isolate: Effect.Effect<void, never, Needed>
+  /** Ends an isolation: closed, with nothing counted. Does nothing in any other state. */
+  readonly release: Effect.Effect<void, never, Needed>
+  /** Lets everything through, uncounted, until {@link enable}. */
+  readonly disable: Effect.Effect<void, never, Needed>
+  /** Lets everything through and counts it, without ever opening, until {@link enable}. */
+  readonly metricsOnly: Effect.Effect<void, never, Needed>
+  /** Ends `disabled` and `metrics-only`: closed, with nothing counted. Does nothing in any other state. */
+  readonly enable: Effect.Effect<void, never, Needed>
+  /** As if the breaker had just been made. */
+  readonly reset: Effect.Effect<void, never, Needed>
+}
+
+/**
+ * A circuit breaker. Make one for each thing that can fail by itself, and share it between all calls to that thing.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface CircuitBreaker extends Operations, Policy.Described {
+  readonly [TypeId]: TypeId
+}
+
+// ------------------------------------------------------------------------------------------------------------ options
+
+/**
+ * How a half-open circuit finds out.
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export interface HalfOpenOptions {
+  /** How many probes may run at a time; other calls are turned away. Default: 1, the least load on what recovers. */
+  readonly permits?: number | undefined
+  /**
+   * How many probes must succeed for the circuit to close: `2` means two of two, `{ count: 3, of: 5 }` three of five. It
+   * opens again as soon as that many cannot succeed any more. Default: 1.
+   */
+  readonly successes?: number | { readonly count: number; readonly of: number } | undefined
+  /**
+   * After how long a probe that has not answered counts as failed, so that a probe that hangs cannot keep the circuit
+   * half-open. An infinite duration waits for ever. Default: 30 seconds.
+   */
+  readonly maxWait?: Duration.DurationInput | undefined
+  /**
+   * Whether a probe, once begun, cannot be interrupted, so that callers with short timeouts cannot keep the circuit from
+   * ever finding out. Such a caller then waits for the probe. Default: `false`.
+   */
+  readonly uninterruptible?: boolean | undefined
+}
+
+/**
+ * The options that are plain data.
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export interface Settings {
+  /** The name in errors, events and snapshots. Default: the tag's identifier, or `"circuit-breaker"`. */
+  readonly name?: string | undefined
+  /**
+   * When the circuit opens. Default: 10 failures in a row, or half of at least 20 calls within 30 seconds. The rate serves
+   * a busy service, the row a quiet one, and neither opens on one failure or on a few that come by chance.
+   */
+  readonly trip?: Trip.Trip | undefined
+  /** How long the circuit stays open. Default: 10 seconds. */
+  readonly openFor?: Duration.DurationInput | undefined
+  /**
+   * The longest that the circuit stays open. Default: none for a duration or a schedule, 5 minutes for what a hint or a
+   * function asks for.
+   */
+  readonly maxOpenFor?: Duration.DurationInput | undefined
+  readonly halfOpen?: HalfOpenOptions | undefined
+}
+
+/**
+ * Settings for `layerConfig`, each a `Config` or an object of them.
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export interface SettingsConfig extends Configured<Settings> {}
+
+/**
+ * Called in the fiber of the call that made it happen, in the order of the fields. A listener that fails or dies is
+ * reported in the log and changes nothing.
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export interface Listeners {
+  readonly onSuccess?: ((event: CallSucceeded) => Effect.Effect<unknown, unknown, unknown>) | undefined
+  readonly onFailure?: ((event: CallFailed) => Effect.Effect<unknown, unknown, unknown>) | undefined
+  readonly onOpen?: ((event: StateChange) => Effect.Effect<unknown, unknown, unknown>) | undefined
+  readonly onHalfOpen?: ((event: StateChange) => Effect.Effect<unknown, unknown, unknown>) | undefined
+  readonly onClose?: ((event: StateChange) => Effect.Effect<unknown, unknown, unknown>) | undefined
+  /** Called after the three above, and for every other change of state. */
+  readonly onStateChange?: ((event: StateChange) => Effect.Effect<unknown, unknown, unknown>) | undefined
+  readonly onRejected?: ((event: CircuitOpen) => Effect.Effect<unknown, unknown, unknown>) | undefined
+}
+
+/**
+ * @since 0.1.0
+ * @category options
+ */
+export interface Options extends Omit<Settings, "openFor">, Listeners {
+  /**
+   * How long the circuit stays open: a duration; a schedule, whose delays are taken one after the other with every
+   * reopening and from the start once the circuit has stayed closed for as long as it had been open; or a function of what
+   * opened it. Default: 10 seconds.
+   *
+   * When what failed says when to come back (a condition's `retryAfter`, the rejection of a policy inside), a duration or a schedule
+   * is the least: the circuit stays open until then, but no longer than `maxOpenFor`. A function decides alone.
+   *
+   * A function is asked whenever an opening is due, also when a breaker is only looked at, so it should answer the same
+   * each time. One that throws or returns no duration leaves the default, and a warning in the log.
+   */
+  readonly openFor?:
+    | Duration.DurationInput
+    | Schedule.Schedule<unknown, unknown, unknown>
+    | ((opening: Opening) => Duration.DurationInput)
+    | undefined
+  /** Where to begin, such as the snapshot taken before a restart. Default: closed, with nothing counted. */
+  readonly initial?: Snapshot | undefined
+}
+
+// ------------------------------------------------------------------------------------------------------- constructors
+
+/**
+ * Makes a breaker. Bad options are a defect of type `InvalidOption`.
+ *
+ * **When to use**
+ *
+ * For a breaker that belongs to a value rather than to the program, such as one of many that are made at run time. For
+ * anything that the program has one of, {@link Tag} makes a service of it.
+ *
+ * Make it once and share it: a breaker made for each call remembers nothing.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { CircuitBreaker, Trip } from "effect-resilience"
+ *
+ * const program = Effect.gen(function* () {
+ *   const breaker = yield* CircuitBreaker.make({ name: "partner", trip: Trip.consecutive(3), openFor: "15 seconds" })
+ *   const call = Effect.fail("down").pipe(breaker.protect, Effect.either)
+ *   yield* Effect.repeatN(call, 3)
+ *   return yield* breaker.state // "open"
+ * })
+ * ```
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make: {
+  (): Effect.Effect<CircuitBreaker>
+  <O>(options: Checked<O, Options>): Effect.Effect<CircuitBreaker, never, Policy.ContextOf<O>>
+} = (options: Options = {}) => internal.make(options, internal.kind)
+
+/**
+ * The options of {@link keyed}.
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export interface KeyedOptions extends Policy.Bounds {
+  /** The options of each breaker, or a function of its key (`"*"` for the shared one). The key is added to the name. */
+  readonly options?: Options | ((key: string) => Options) | undefined
+}
+
+/**
+ * A circuit breaker for each key.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface KeyedCircuitBreaker extends Policy.Keyed<CircuitBreaker, Snapshot> {
+  /** {@link Operations.protect} of the breaker of a key. */
+  readonly protect: (key: string) => Policy.Policy<CircuitOpen>
+  /** {@link Operations.protectWhen} of the breaker of a key. */
+  readonly protectWhen: (key: string) => ProtectWhen
+}
+
+/**
+ * Makes a breaker for each key: a host, a tenant, a route. When one of them is down, the others are still called.
+ *
+ * There are at most `capacity` of them (1000), and one that is not called for `idleTimeToLive` (10 minutes) is forgotten,
+ * but never one that is open, half-open, steered or in use. One with failures that count does not make room for others while it is
+ * called. A new key for which there is no room shares one breaker with all other such keys, or has none with `whenFull: "bypass"`;
+ * when callers make up keys, that is every new key.
+ *
+ * What the listeners of the options require is taken from whoever makes it; a function of the key gives options whose
+ * listeners require nothing.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { CircuitBreaker, Trip } from "effect-resilience"
+ *
+ * declare const fetchFrom: (host: string) => Effect.Effect<string, "down">
+ *
+ * const program = Effect.gen(function* () {
+ *   const hosts = yield* CircuitBreaker.keyed({ options: { name: "hosts", trip: Trip.consecutive(3) }, capacity: 100 })
+ *   const fetch = (host: string) => fetchFrom(host).pipe(hosts.protect(host))
+ *   return yield* Effect.all([fetch("a.example"), fetch("b.example")])
+ * })
+ * ```
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const keyed: {
+  (): Effect.Effect<KeyedCircuitBreaker>
+  <O>(
+    options: Checked<O, KeyedOptions>
+  ): Effect.Effect<
+    KeyedCircuitBreaker,
+    never,
+    Policy.ContextOf<O extends { readonly options: infer Each } ? Each : never>
+  >
+} = (options: KeyedOptions = {}) => internal.keyed(options)
+
+// ----------------------------------------------------------------------------------------------------------- services
+
+/**
+ * What a breaker's tag has beside being a tag: its layers, and everything that can be done with the breaker behind it.
+ *
+ * @since 0.1.0
+ * @category services
+ */
+export interface Service<Self> extends Operations<Self> {
+  /** A layer with a breaker of these options. Bad options are a defect of type `InvalidOption`. */
+  readonly layer: {
+    (): Layer.Layer<Self>
+    <O>(options: Checked<O, Options>): Layer.Layer<Self, never, Policy.ContextOf<O>>
+  }
+  /**
+   * A layer whose settings come from the configuration; listeners are given beside it. Bad settings are a `ConfigError`
+   * that says which and why.
+   */
+  readonly layerConfig: {
+    (settings: SettingsConfig | Config.Config<Settings>): Layer.Layer<Self, ConfigError.ConfigError>
+    <L>(
+      settings: SettingsConfig | Config.Config<Settings>,
+      listeners: Checked<L, Listeners>
+    ): Layer.Layer<Self, ConfigError.ConfigError, Policy.ContextOf<L>>
+  }
+}
+
+/**
+ * The class that a breaker's tag extends.
+ *
+ * @since 0.1.0
+ * @category services
+ */
+export interface TagClass<Self, Id extends string>
+  extends Context.TagClass<Self, `CircuitBreaker/${Id}`, CircuitBreaker>, Service<Self> {}
+
+/**
+ * A circuit breaker as a service of its own. Extend it once for each thing that can fail by itself.
+ *
+ * **When to use**
+ *
+ * For every dependency of a program: the breaker is then made once, by its layer, wherever the program is put together,
+ * and the compiler sees to it that it is.
+ *
+ * **Time line**
+ *
+ * - *Closed*: calls run, and their outcomes are counted until a trip rule is met. Then the circuit opens.
+ * - *Open*: calls are turned away with {@link CircuitOpen}, which says for how much longer. When `openFor` has passed, the
+ *   next call finds the circuit half-open; no timer is involved.
+ * - *Half-open*: up to `permits` calls at a time run as probes, others are turned away. Enough successes close the
+ *   circuit; when those are out of reach, it opens again. A probe that takes longer than `maxWait` counts as failed.
+ *
+ * An outcome counts in the state in which its call began, and for nothing when that is over: a late success does not close
+ * a circuit, and a late failure does not open one. An interrupted call gives its place back and counts for nothing.
+ *
+ * **Adds** `CircuitOpen`, and requires the service.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { CircuitBreaker, Trip } from "effect-resilience"
+ *
+ * class Partner extends CircuitBreaker.Tag("Partner")<Partner>() {}
+ *
+ * // Effect<string, "down" | CircuitOpen, Partner>
+ * const offer = Effect.fail("down" as const).pipe(Effect.as("hot offer"), Partner.protect)
+ *
+ * const PartnerLive = Partner.layer({
+ *   trip: Trip.consecutive(3),
+ *   openFor: "15 seconds",
+ *   onStateChange: ({ from, name, to }) => Effect.logInfo(`${name} changed from ${from} to ${to}`)
+ * })
+ *
+ * const program = offer.pipe(Effect.provide(PartnerLive))
+ * ```
+ *
+ * @since 0.1.0
+ * @category services
+ */
+export const Tag =
+  <const Id extends string>(id: Id) =>
+  <Self>(): TagClass<Self, Id> =>
+    service(Context.Tag(`CircuitBreaker/${id}`)<Self, CircuitBreaker>(), id)
+
+/** Adds what can be done with the service to its tag. */
+const service = <Self, T extends Context.Tag<Self, CircuitBreaker>>(
+  tag: T,
+  name: string,
+  called = name
+): T & Service<Self> => {
+  const described: Policy.Described = { kind: internal.kind, name, settings: {} }
+
+  const operations: Service<Self> = {
+    layer: (options: Options = {}) =>
+      Layer.effect(tag, internal.make(options, name, { policy: `${called}.layer` })),
+    layerConfig: (settings: SettingsConfig | Config.Config<Settings>, listeners: Listeners = {}) =>
+      Layer.effect(
+        tag,
+        fromConfig({
+          caller: { policy: `${called}.layerConfig` },
+          settings,
+          given: listeners,
+          shapeOfGiven,
+          check: (read, caller) => configure(read, name, caller),
+          make: (options, caller) => internal.make(options, name, caller)
+        })
+      ),
+    protect: takingPart(
+      Policy.make(described, <A, E, R>(self: Effect.Effect<A, E, R>) =>
+        Effect.flatMap(tag, (breaker) => breaker.protect(self))
+      ),
+      true,
+      beginIn(tag, (breaker: CircuitBreaker) => breaker.protect)
+    ),
+    protectWhen: <A, E>(condition: FailureCondition.FailureCondition<A, E>) => {
+      checkCondition("CircuitBreaker.protectWhen", "condition", condition)
+      const policy = perInstance((breaker: CircuitBreaker) => breaker.protectWhen<A, E>(condition))
+      return takingPart(
+        Policy.make<A, E, CircuitOpen, Self>(
+          described,
+          <A1 extends A, E1 extends E, R>(self: Effect.Effect<A1, E1, R>) =>
+            Effect.flatMap(tag, (breaker) => policy(breaker)(self))
+        ),
+        true,
+        beginIn(tag, policy)
+      )
+    },
+    record: (permit, outcome) => Effect.flatMap(tag, (breaker) => breaker.record(permit, outcome)),
+    changes: Stream.unwrap(Effect.map(tag, (breaker) => breaker.changes)),
+    ...accessors(tag, [
+      "acquire",
+      "close",
+      "disable",
+      "enable",
+      "halfOpen",
+      "isolate",
+      "metricsOnly",
+      "open",
+      "release",
+      "remainingDelay",
+      "reset",
+      "snapshot",
+      "state"
+    ])
+  }
+  return Object.assign(tag, operations)
+}
+
+/**
+ * The breaker of a program that has just one. A program with several makes a {@link Tag} for each.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { CircuitBreaker } from "effect-resilience"
+ *
+ * const program = Effect.succeed("hot offer").pipe(
+ *   CircuitBreaker.protect,
+ *   Effect.provide(CircuitBreaker.layer({ openFor: "15 seconds" }))
+ * )
+ * ```
+ *
+ * @since 0.1.0
+ * @category services
+ */
+export const CircuitBreaker: Context.Tag<CircuitBreaker, CircuitBreaker> & Service<CircuitBreaker> = service(
+  Context.GenericTag<CircuitBreaker>("effect-resilience/CircuitBreaker"),
+  internal.kind,
+  "CircuitBreaker"
+)
+
+/**
+ * The layer of {@link CircuitBreaker}.
+ *
+ * @since 0.1.0
+ * @category services
+ */
+export const layer = CircuitBreaker.layer
+
+/**
+ * The layer of {@link CircuitBreaker} whose settings come from the configuration.
+ *
+ * @example
+ * ```ts
+ * import { Config } from "effect"
+ * import { CircuitBreaker, Trip } from "effect-resilience"
+ *
+ * export const live = CircuitBreaker.layerConfig({
+ *   trip: Config.map(Config.integer("PARTNER_MAX_FAILURES"), Trip.consecutive),
+ *   openFor: Config.duration("PARTNER_OPEN_FOR").pipe(Config.withDefault("15 seconds"))
+ * })
+ * ```
+ *
+ * @since 0.1.0
+ * @category services
+ */
+export const layerConfig = CircuitBreaker.layerConfig
+
+/**
+ * `protect` of {@link CircuitBreaker}.
+ *
+ * @since 0.1.0
+ * @category services
+ */
+export const protect = CircuitBreaker.protect
+
+/**
+ * `protectWhen` of {@link CircuitBreaker}.
+ *
+ * @since 0.1.0
+ * @category services
+ */
+export const protectWhen = CircuitBreaker.protectWhen

@@ -1,0 +1,621 @@
+/**
+ * The circuit breaker bound to Effect: the clock is read, the rule in `core/circuit` is stepped once, the effect runs
+ * outside of that step, and its exit becomes the next step.
+ */
+import type * as Clock from "effect/Clock"
+import type * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as FiberRef from "effect/FiberRef"
+import type * as Scope from "effect/Scope"
+import type * as Stream from "effect/Stream"
+import type * as CircuitBreaker from "./CircuitBreaker.js"
+import * as Circuit from "../core/circuit.js"
+import { type Caller, InvalidOption } from "../core/options.js"
+import * as Trip from "../core/trip.js"
+import type * as FailureCondition from "../policy/FailureCondition.js"
+import * as Policy from "../policy/Policy.js"
+import { Broadcast } from "../internal/broadcast.js"
+import { Cell } from "../internal/cell.js"
+import { withoutSpan } from "../internal/context.js"
+import * as Condition from "../policy/condition.js"
+import { runtimeMillis } from "../internal/duration.js"
+import { type Begin, type Begun, passing, takingPart } from "../policy/frame.js"
+import { Inside, insideOf } from "../internal/inside.js"
+import { instances, type Member } from "../policy/keyed.js"
+import * as Listeners from "../internal/listeners.js"
+import { after, both, type Told } from "../internal/listeners.js"
+import { withoutStack } from "../policy/define.js"
+import { isOwnRejection, rejectedBy } from "../policy/rejectedBy.js"
+import * as Time from "../internal/time.js"
+import { quoted } from "../internal/quoted.js"
+import { CircuitOpen } from "./circuitOpen.js"
+import { type Configured, configure } from "./options.js"
+import { fromSnapshot, metricsOf, toSnapshot } from "./snapshot.js"
+import type { AnyFiber, Body, Restore } from "../internal/erased.js"
+
+export const TypeId: CircuitBreaker.TypeId = Symbol.for(
+  "effect-resilience/CircuitBreaker"
+) as CircuitBreaker.TypeId
+
+export const kind = "circuit-breaker"
+
+/** A permit as the breaker knows it. */
+class HeldPermit implements CircuitBreaker.Permit {
+  /** A permit is given back once: what comes second counts for nothing. */
+  constructor(
+    readonly owner: Breaker,
+    readonly permit: Circuit.Permit,
+    public returned = false
+  ) {}
+
+  get name(): string {
+    return this.owner.name
+  }
+
+  get probe(): boolean {
+    return this.permit.probe !== undefined
+  }
+}
+
+/** A call that is only counted, and that gives nothing back. */
+class Counted extends Inside implements Begun, Circuit.Permit {
+  constructor(
+    private readonly breaker: Breaker,
+    private readonly classify: Classify,
+    fiber: AnyFiber,
+    private readonly clock: Clock.Clock,
+    readonly generation: number,
+    readonly startedAt: number
+  ) {
+    super(breaker, fiber)
+  }
+
+  get probe(): undefined {
+    return undefined
+  }
+
+  ended(exit: Exit.Exit<unknown, unknown>): Body {
+    this.over = true
+    return this.breaker.settleCounted(this.classify, this, exit, this.clock)
+  }
+}
+
+/** A call that may be a probe, for calls of the same breaker that it makes. */
+interface Probing {
+  readonly owner: Breaker
+  readonly permit: Circuit.Permit
+  readonly outer: Probing | undefined
+  over: boolean
+}
+
+/**
+ * The probes that a fiber is inside of. The fibers that a probe forks are inside of it too, or a probe that makes its calls at
+ * the same time would reject them all, and the circuit would never close.
+ */
+const probing: FiberRef.FiberRef<Probing | undefined> = /*#__PURE__*/ FiberRef.unsafeMake<
+  Probing | undefined
+>(undefined, { join: (parent) => parent })
+
+/** The outcome of a call with what a listener or `openFor` may want to know about it. */
+interface Observed {
+  readonly failed: boolean
+  readonly failure: FailureCondition.Failed<unknown, unknown> | undefined
+  readonly retryAfter: number | undefined
+}
+
+const succeeded: Observed = { failed: false, failure: undefined, retryAfter: undefined }
+
+/** What an exit means to a breaker: `undefined` when it is to be ignored, as what the breaker did itself always is. */
+const observe = (
+  breaker: Breaker,
+  classify: Classify,
+  exit: Exit.Exit<unknown, unknown>
+): Observed | undefined => {
+  const outcome = classify(exit)
+  if (outcome._tag === "Success") return succeeded
+  const failure = outcome._tag === "Failure" ? Condition.failed(exit) : undefined
+  if (outcome._tag !== "Failure" || failure === undefined || isOwnRejection(breaker, exit)) return undefined
+  return { failed: true, failure, retryAfter: hintMillis(Condition.retryAfter(outcome, failure)) }
+}
+
+/** A hint may come from a classifier, which may say anything: what is no duration is no hint. */
+const hintMillis = (hint: Duration.Duration | undefined): number | undefined =>
+  hint === undefined ? undefined : runtimeMillis(hint)
+
+type Classify = FailureCondition.Classifier<unknown, unknown>
+
+/**
+ * Makes a breaker. What its schedule and its listeners require is taken from the context, and stands in the types of the
+ * public constructors.
+ */
+export const make = (
+  options: CircuitBreaker.Options,
+  defaultName: string,
+  caller?: Caller
+): Effect.Effect<Breaker> => {
+  const made: Effect.Effect<Breaker, never, unknown> = Effect.gen(function* () {
+    const configured = configure(options, defaultName, caller)
+    const clock = yield* Effect.clock
+    const context = withoutSpan(yield* Effect.context<never>())
+    yield* configured.openFor.prepare(configured.name, clock)
+    const now = Time.monotonicMillis(clock)
+    const { initial } = options
+    const circuit =
+      initial === undefined
+        ? Circuit.initial(configured.config, now)
+        : fromSnapshot(configured.config, initial, now, Time.wallMillis(clock))
+    const parts: Parts = { ...configured, listeners: options, context }
+    return new Breaker(parts, circuit, initial?.rejected ?? 0)
+  })
+  return made as Effect.Effect<Breaker>
+}
+
+/** Makes a breaker for each key, within bounds. */
+export const keyed = (
+  options: CircuitBreaker.KeyedOptions
+): Effect.Effect<CircuitBreaker.KeyedCircuitBreaker> =>
+  Effect.gen(function* () {
+    const { described, members: breakers } = yield* instances<
+      CircuitBreaker.Options,
+      Breaker,
+      CircuitBreaker.Snapshot
+    >("CircuitBreaker.keyed", kind, options, configure, make, {})
+    return {
+      find: breakers.find,
+      size: breakers.size,
+      snapshots: breakers.snapshots,
+      protect: (key: string) =>
+        Policy.make(described(key), <A, E, R>(self: Effect.Effect<A, E, R>) =>
+          breakers.use<A, E | CircuitOpen, R>(key, (breaker) => breaker?.protect(self) ?? self)
+        ),
+      protectWhen:
+        (key: string) =>
+        <A, E>(condition: FailureCondition.FailureCondition<A, E>): CircuitBreaker.ProtectFor<A, E> => {
+          Condition.check("CircuitBreaker.protectWhen", "condition", condition)
+          const { classify } = Condition.compile(condition, silence)
+          return Policy.make<A, E, CircuitOpen>(
+            described(key),
+            <A1 extends A, E1 extends E, R>(self: Effect.Effect<A1, E1, R>) =>
+              breakers.use<A1, E1 | CircuitOpen, R>(key, (breaker) => breaker?.guard(classify, self) ?? self)
+          )
+        }
+    }
+  })
+
+/** What a breaker is made of, fixed for its life. */
+interface Parts extends Configured {
+  readonly listeners: CircuitBreaker.Listeners
+  readonly context: Context.Context<unknown>
+}
+
+/** The error of a call that was turned away, and what it depends on. */
+interface Rejected {
+  readonly state: CircuitOpen["state"]
+  readonly millis: number | undefined
+  readonly error: CircuitOpen
+  readonly failure: Effect.Effect<never, CircuitOpen>
+}
+
+export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBreaker.Snapshot> {
+  readonly [TypeId]: CircuitBreaker.TypeId = TypeId
+  readonly kind = kind
+  readonly name: string
+  readonly settings: Policy.Settings
+  readonly protect: Policy.Policy<CircuitOpen>
+  readonly changes: Stream.Stream<CircuitBreaker.StateChange>
+  private readonly cell: Cell<Circuit.Circuit>
+  private readonly published = new Broadcast<CircuitBreaker.StateChange>(64)
+  /** How many had been turned away when the state began. */
+  private rejectedBefore: number
+  private lastRejection: Rejected | undefined
+  /** Whether anybody wants to know how long a call took. */
+  private readonly timed: boolean
+
+  constructor(
+    private readonly parts: Parts,
+    circuit: Circuit.Circuit,
+    /** Calls turned away. Not part of the state, so that turning a call away changes nothing that decides. */
+    private rejected: number
+  ) {
+    this.name = parts.name
+    this.settings = parts.settings
+    this.cell = new Cell(circuit)
+    this.rejectedBefore = rejected
+    this.changes = this.published.stream
+    const { onFailure, onSuccess } = parts.listeners
+    const endless = { failed: false, duration: Infinity }
+    this.timed = onFailure !== undefined || onSuccess !== undefined || Trip.isSlow(parts.config.trip, endless)
+    this.protect = takingPart(
+      Policy.make(this, <A, E, R>(self: Effect.Effect<A, E, R>) => this.guard(byDefault, self)),
+      true,
+      this.begin(byDefault)
+    )
+  }
+
+  readonly protectWhen = <A, E>(
+    condition: FailureCondition.FailureCondition<A, E>
+  ): CircuitBreaker.ProtectFor<A, E> => {
+    Condition.check("CircuitBreaker.protectWhen", "condition", condition)
+    const { classify } = Condition.compile(condition, silence)
+    return takingPart(
+      Policy.make<A, E, CircuitOpen>(this, <A1 extends A, E1 extends E, R>(self: Effect.Effect<A1, E1, R>) =>
+        this.guard(classify, self)
+      ),
+      true,
+      this.begin(classify as Classify)
+    )
+  }
+
+  /** The one place where the types of a call are left behind: what goes in comes out, but for a rejection. */
+  guard<A, E, R>(
+    classify: FailureCondition.Classifier<A, E>,
+    self: Effect.Effect<A, E, R>
+  ): Effect.Effect<A, E | CircuitOpen, R> {
+    return this.run(classify as Classify, self) as Effect.Effect<A, E | CircuitOpen, R>
+  }
+
+  // ---------------------------------------------------------------------------------------------------------- a call
+
+  private run(classify: Classify, self: Body): Body {
+    return this.prepared((clock, fiber) => {
+      switch (this.cell.current.state) {
+        case "disabled":
+          return self
+        case "closed":
+        case "metrics-only":
+          return this.isCounting(fiber) ? self : this.runCounted(classify, self, clock, fiber)
+        default: {
+          if (this.isProbing(fiber)) return self
+          const now = Time.monotonicMillis(clock)
+          return this.isShut(now) ? this.reject(now) : this.runMasked(classify, self, clock, fiber)
+        }
+      }
+    })
+  }
+
+  /**
+   * Whether a fiber makes a call of this breaker that will be counted: what it calls meanwhile is part of that call. When the
+   * state has changed since, the call counts for nothing, and a call inside of it is one of its own.
+   */
+  private isCounting(fiber: AnyFiber): boolean {
+    const call = insideOf(fiber)?.find(this)
+    return call instanceof Counted && call.generation === this.cell.current.generation && !call.isLost
+  }
+
+  /** The same while the circuit is half-open. */
+  private isProbing(fiber: AnyFiber): boolean {
+    for (let probe = fiber.getFiberRef(probing); probe !== undefined; probe = probe.outer) {
+      if (probe.owner === this && !probe.over) return Circuit.holds(this.cell.current, probe.permit)
+    }
+    return false
+  }
+
+  /** Whether a call is turned away by a state that stays as it is: then there is nothing to give back and nothing to mask. */
+  private isShut(now: number): boolean {
+    const circuit = this.cell.current
+    return circuit.state === "isolated" || (circuit.state === "open" && now < circuit.until)
+  }
+
+  /** A circuit that lets everything in does not change by it, and the call holds nothing that it would have to give back. */
+  private runCounted(classify: Classify, self: Body, clock: Clock.Clock, fiber: AnyFiber): Body {
+    const call = this.counted(classify, clock, fiber)
+    // Neither handler runs for an interruption from outside, and neither needs to.
+    return Effect.matchCauseEffect(self, {
+      onFailure: (cause) => call.ended(Exit.failCause(cause)),
+      onSuccess: (value) => call.ended(Exit.succeed(value))
+    })
+  }
+
+  private counted(classify: Classify, clock: Clock.Clock, fiber: AnyFiber): Counted {
+    const startedAt = this.timed ? Time.monotonicMillis(clock) : 0
+    return new Counted(this, classify, fiber, clock, this.cell.current.generation, startedAt)
+  }
+
+  /** The same in the frame of a pipeline, which is only for a circuit that lets everything in. */
+  private begin(classify: Classify): Begin {
+    return (fiber, clock) => {
+      const { state } = this.cell.current
+      if (this.parts.openFor.stale || (state !== "closed" && state !== "metrics-only")) return undefined
+      return this.isCounting(fiber) ? passing : this.counted(classify, clock, fiber)
+    }
+  }
+
+  settleCounted(
+    classify: Classify,
+    permit: Circuit.Permit,
+    exit: Exit.Exit<unknown, unknown>,
+    clock: Clock.Clock
+  ): Body {
+    const observed = observe(this, classify, exit)
+    return observed === undefined ? exit : after(this.count(permit, observed, clock), exit)
+  }
+
+  /** A call that may be a probe: from the moment it is let in until its permit is back nothing can come between. */
+  private runMasked(classify: Classify, self: Body, clock: Clock.Clock, fiber: AnyFiber): Body {
+    return Effect.uninterruptibleMask((restore) =>
+      this.admit(clock, restore, (permit): Body => {
+        if (permit === undefined) return restore(this.reject(Time.monotonicMillis(clock)))
+        const uninterruptible = permit.probe !== undefined && this.parts.uninterruptible
+        const outer = fiber.getFiberRef(probing)
+        const probe: Probing = { owner: this, permit, outer, over: false }
+        const body = Effect.zipRight(
+          FiberRef.set(probing, probe),
+          Effect.exit(uninterruptible ? self : restore(self))
+        )
+        return Effect.flatMap(body, (exit) => {
+          probe.over = true
+          return Effect.zipRight(
+            FiberRef.set(probing, outer),
+            this.settle(classify, permit, exit, clock, restore)
+          )
+        })
+      })
+    )
+  }
+
+  private settle(
+    classify: Classify,
+    permit: Circuit.Permit,
+    exit: Exit.Exit<unknown, unknown>,
+    clock: Clock.Clock,
+    restore: Restore
+  ): Body {
+    let observed: Observed | undefined
+    try {
+      observed = observe(this, classify, exit)
+    } catch (defect) {
+      // A condition that throws is a bug to show, but not a reason to keep the permit.
+      const told = this.giveBack(permit, clock)
+      return after(told && restore(told), Effect.die(defect))
+    }
+    const told = observed === undefined ? this.giveBack(permit, clock) : this.count(permit, observed, clock)
+    return after(told && restore(told), exit)
+  }
+
+  /** Turns a call away. To be called in the step that decided so, for the reason is the state of that moment. */
+  private reject(now: number): Effect.Effect<never, CircuitOpen> {
+    this.rejected += 1
+    const { error, failure } = this.rejection(this.cell.current, now)
+    return after(this.tell(this.parts.listeners.onRejected, error), failure)
+  }
+
+  /**
+   * Making the error is most of what turning a call away costs, and within a millisecond all of them are the same. So while
+   * a circuit is open there are no more of them than milliseconds, however many calls there are.
+   */
+  private rejection(circuit: Circuit.Circuit, now: number): Rejected {
+    const state = circuit.state === "half-open" || circuit.state === "isolated" ? circuit.state : "open"
+    const remaining = Circuit.retryAfter(circuit, now)
+    // In whole milliseconds, up: whoever waits for just as long is not too early by the fraction of one.
+    const millis = remaining === undefined ? undefined : Math.ceil(remaining)
+    if (this.lastRejection?.state !== state || this.lastRejection.millis !== millis) {
+      const retryAfter = millis === undefined ? undefined : Duration.millis(millis)
+      const error = rejectedBy(
+        this,
+        withoutStack(() => new CircuitOpen({ name: this.name, state, retryAfter }))
+      )
+      this.lastRejection = { state, millis, error, failure: Effect.fail(error) }
+    }
+    return this.lastRejection
+  }
+
+  // --------------------------------------------------------------------------------------------------------- one step
+
+  /**
+   * Lets a call in, or turns it away. Whoever listens is told first of what has become due, so that the time this takes is
+   * not the probe's.
+   */
+  private admit<A, E, R>(
+    clock: Clock.Clock,
+    restore: Restore,
+    then: (permit: Circuit.Permit | undefined) => Effect.Effect<A, E, R>
+  ): Effect.Effect<A, E, R> {
+    return Effect.suspend(() => {
+      const { config } = this.parts
+      const now = Time.monotonicMillis(clock)
+      const told = this.commit(Circuit.settle(config, this.cell.current, now))
+      if (told !== undefined) return Effect.zipRight(restore(told), this.admit(clock, restore, then))
+      const { circuit, permit } = Circuit.acquire(config, this.cell.current, now)
+      this.cell.current = circuit
+      return then(permit)
+    })
+  }
+
+  /** Counts the outcome of a call, and takes its permit back. */
+  private count(permit: Circuit.Permit, { failed, failure, retryAfter }: Observed, clock: Clock.Clock): Told {
+    const now = Time.monotonicMillis(clock)
+    const duration = this.timed ? now - permit.startedAt : 0
+    const result = { failed, duration, failure, retryAfter }
+    const step = Circuit.record(this.parts.config, this.cell.current, permit, result, now)
+    const changed = this.commit(step)
+    if (!step.counted) return changed
+    const { onFailure, onSuccess } = this.parts.listeners
+    if (failed ? onFailure === undefined : onSuccess === undefined) return changed
+    const event = { name: this.name, duration: Duration.millis(duration) }
+    return both(failed ? this.tell(onFailure, { ...event, failure }) : this.tell(onSuccess, event), changed)
+  }
+
+  /** Takes a permit back from a call that says nothing. */
+  private giveBack(permit: Circuit.Permit, clock: Clock.Clock): Told {
+    return this.commit(
+      Circuit.release(this.parts.config, this.cell.current, permit, Time.monotonicMillis(clock))
+    )
+  }
+
+  /** Makes a step the state of the breaker, and publishes the changes of state in it. */
+  private commit({ circuit, transitions }: Circuit.Step): Told {
+    this.cell.current = circuit
+    let told: Told
+    for (const transition of transitions) told = both(told, this.changed(transition))
+    const problem = this.parts.openFor.takeProblem()
+    return problem === undefined
+      ? told
+      : both(
+          Effect.logWarning(
+            `"openFor" of ${quoted(this.name)} gave no duration, so the default is used`,
+            problem
+          ),
+          told
+        )
+  }
+
+  private changed({ from, to }: Circuit.Transition): Told {
+    const rejected = this.rejected - this.rejectedBefore
+    this.rejectedBefore = this.rejected
+    if (to.state === "open") this.parts.openFor.used(to.reopenings - 1)
+    if (from.state === to.state) return undefined
+    const change: CircuitBreaker.StateChange = {
+      name: this.name,
+      from: from.state,
+      to: to.state,
+      metrics: metricsOf(this.parts.config, from, to.since, rejected),
+      openFor: to.state === "open" ? Duration.millis(to.openedFor) : undefined
+    }
+    this.published.publish(change)
+    const { onClose, onHalfOpen, onOpen, onStateChange } = this.parts.listeners
+    const listener = { open: onOpen, "half-open": onHalfOpen, closed: onClose }
+    const particular = to.state in listener ? listener[to.state as keyof typeof listener] : undefined
+    return both(this.tell(particular, change), this.tell(onStateChange, change))
+  }
+
+  private tell<Event>(
+    listener: ((event: Event) => Effect.Effect<unknown, unknown, unknown>) | undefined,
+    event: Event
+  ): Told {
+    return listener && Effect.provide(Listeners.notifyShared(this.name, listener, event), this.parts.context)
+  }
+
+  /** Runs a step with the clock of the fiber, after the open times have been worked out where an opening used one. */
+  private prepared<A, E, R>(
+    step: (clock: Clock.Clock, fiber: AnyFiber) => Effect.Effect<A, E, R>
+  ): Effect.Effect<A, E, R> {
+    return Effect.withFiberRuntime((fiber) => {
+      const clock = Time.clockOf(fiber)
+      const { context, openFor } = this.parts
+      if (!openFor.stale) return step(clock, fiber)
+      const prepare = Effect.provide(openFor.prepare(this.name, clock), context)
+      return Effect.flatMap(prepare, () => step(clock, fiber))
+    })
+  }
+
+  // ------------------------------------------------------------------------------------------------------ without a call
+
+  readonly acquire: Effect.Effect<CircuitBreaker.Permit, CircuitOpen, Scope.Scope> = Effect.suspend(() =>
+    this.prepared((clock, fiber) => {
+      if (this.isCounting(fiber) || this.isProbing(fiber)) {
+        const { generation } = this.cell.current
+        return Effect.succeed(new HeldPermit(this, { generation, probe: undefined, startedAt: 0 }, true))
+      }
+      return Effect.uninterruptibleMask((restore) =>
+        this.admit(
+          clock,
+          restore,
+          (permit): Effect.Effect<CircuitBreaker.Permit, CircuitOpen, Scope.Scope> => {
+            if (permit === undefined) return restore(this.reject(Time.monotonicMillis(clock)))
+            const held = new HeldPermit(this, permit)
+            return Effect.as(
+              Effect.addFinalizer(() => this.record(held, Condition.ignored)),
+              held
+            )
+          }
+        )
+      )
+    })
+  )
+
+  readonly record = (held: CircuitBreaker.Permit, outcome: FailureCondition.Outcome): Effect.Effect<void> =>
+    this.prepared((clock) => {
+      if (!(held instanceof HeldPermit) || held.owner !== this) {
+        return Effect.die(
+          new InvalidOption("CircuitBreaker.record", "permit", held.name, `a permit of "${this.name}"`)
+        )
+      }
+      if (held.returned) return Effect.void
+      held.returned = true
+      if (outcome._tag === "Ignored") return this.giveBack(held.permit, clock) ?? Effect.void
+      const observed =
+        outcome._tag === "Success"
+          ? succeeded
+          : { failed: true, failure: undefined, retryAfter: hintMillis(outcome.retryAfter) }
+      return this.count(held.permit, observed, clock) ?? Effect.void
+    })
+
+  // ----------------------------------------------------------------------------------------------------------- reading
+
+  /** The circuit as it is now. Looking changes nothing: what has become due is stepped by the next call. */
+  private readonly now = Effect.map(Effect.clock, (clock) => {
+    const now = Time.monotonicMillis(clock)
+    return { now, clock, circuit: Circuit.settle(this.parts.config, this.cell.current, now).circuit }
+  })
+
+  readonly state: Effect.Effect<CircuitBreaker.State> = Effect.map(this.now, ({ circuit }) => circuit.state)
+
+  readonly remainingDelay: Effect.Effect<Duration.Duration> = Effect.map(this.now, ({ circuit, now }) =>
+    Duration.millis(Math.ceil(Circuit.retryAfter(circuit, now) ?? 0))
+  )
+
+  readonly snapshot: Effect.Effect<CircuitBreaker.Snapshot> = Effect.map(
+    this.now,
+    ({ circuit, clock, now }) =>
+      toSnapshot(this.name, this.parts.config, circuit, this.rejected, now, Time.wallMillis(clock))
+  )
+
+  /** Anything but a closed circuit holds something back, or was steered to where it is. */
+  isProtecting(now: number): boolean {
+    return Circuit.settle(this.parts.config, this.cell.current, now).circuit.state !== "closed"
+  }
+
+  /** A failure among the calls that its rules look at. */
+  hasEvidence(now: number): boolean {
+    return Circuit.hasEvidence(this.parts.config, this.cell.current, now)
+  }
+
+  // ---------------------------------------------------------------------------------------------------------- steering
+
+  /** A step asked for by hand, from the states in which it means something. What has become due comes before it. */
+  private steer(
+    step: (config: Circuit.Config, circuit: Circuit.Circuit, now: number) => Circuit.Step,
+    from?: ReadonlyArray<CircuitBreaker.State>
+  ): Effect.Effect<void> {
+    return Effect.suspend(() =>
+      this.prepared((clock): Effect.Effect<void> => {
+        const { config, openFor } = this.parts
+        const now = Time.monotonicMillis(clock)
+        const told = this.commit(Circuit.settle(config, this.cell.current, now))
+        // Settling may have used up an open time, and the step may need the next one.
+        if (told !== undefined || openFor.stale)
+          return Effect.zipRight(told ?? Effect.void, this.steer(step, from))
+        if (from !== undefined && !from.includes(this.cell.current.state)) return Effect.void
+        return this.commit(step(config, this.cell.current, now)) ?? Effect.void
+      })
+    )
+  }
+
+  private to(state: CircuitBreaker.State, from?: ReadonlyArray<CircuitBreaker.State>): Effect.Effect<void> {
+    return this.steer((config, circuit, now) => Circuit.steer(config, circuit, state, now), from)
+  }
+
+  readonly open: Effect.Effect<void> = this.to("open")
+  readonly close: Effect.Effect<void> = this.to("closed")
+  readonly halfOpen: Effect.Effect<void> = this.to("half-open")
+  readonly isolate: Effect.Effect<void> = this.to("isolated")
+  readonly release: Effect.Effect<void> = this.to("closed", ["isolated"])
+  readonly disable: Effect.Effect<void> = this.to("disabled")
+  readonly metricsOnly: Effect.Effect<void> = this.to("metrics-only")
+  readonly enable: Effect.Effect<void> = this.to("closed", ["disabled", "metrics-only"])
+  readonly reset: Effect.Effect<void> = this.steer((config, circuit, now) => {
+    this.rejected = 0
+    this.rejectedBefore = 0
+    return Circuit.reset(config, circuit, now)
+  })
+}
+
+/** What a breaker makes of that on which its condition is silent. */
+const silence: Condition.Defaults = { defect: true, ignore: Condition.isOwnStall }
+
+const byDefault: FailureCondition.Classifier<unknown, unknown> = Condition.compile<unknown, unknown>(
+  undefined,
+  silence
+).classify

@@ -1,0 +1,36 @@
+/** The rejection of a circuit breaker, apart so that the breaker can make it and the public module can show it. */
+import * as Data from "effect/Data"
+import * as Duration from "effect/Duration"
+import type * as Effect from "effect/Effect"
+import * as Policy from "../policy/Policy.js"
+import { respond, respondable } from "../internal/respondable.js"
+
+/**
+ * The breaker turned the call away without running it. Made without a stack trace, because there may be very many.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class CircuitOpen extends Data.TaggedError("CircuitOpen")<{
+  /** The name of the breaker. */
+  readonly name: string
+  /** `half-open` when all places for probes were taken. */
+  readonly state: "open" | "half-open" | "isolated"
+  /** How long the circuit stays open. Unknown when half-open, where it depends on the probes, and when isolated. */
+  readonly retryAfter: Duration.Duration | undefined
+}> {
+  /** @since 0.1.0 */
+  get [Policy.RejectionTypeId](): Policy.RejectionTypeId {
+    return Policy.RejectionTypeId
+  }
+
+  /** @internal */
+  [respondable](): Effect.Effect<unknown, unknown> {
+    return respond(this)
+  }
+
+  override get message(): string {
+    const hint = this.retryAfter === undefined ? "" : `, try again in ${Duration.format(this.retryAfter)}`
+    return `the circuit is ${this.state}${hint}`
+  }
+}

@@ -1,0 +1,124 @@
+/** The options of a circuit breaker: checked, completed with defaults, and brought into the shape of the rule. */
+import * as Duration from "effect/Duration"
+import type * as CircuitBreaker from "./CircuitBreaker.js"
+import type * as Circuit from "../core/circuit.js"
+import {
+  callable,
+  type Caller,
+  flag,
+  integer,
+  InvalidOption,
+  object,
+  onBehalfOf,
+  type Shape,
+  text,
+  whereRead,
+  whole
+} from "../core/options.js"
+import * as Trip from "../core/trip.js"
+import type * as Policy from "../policy/Policy.js"
+import { duration, optionMillis } from "../internal/duration.js"
+import { nameOf } from "../policy/define.js"
+import * as OpenFor from "./openFor.js"
+import { checkSnapshot } from "./snapshot.js"
+
+export const constructorName = "CircuitBreaker.make"
+
+/** What the options of a breaker come to. */
+export interface Configured {
+  readonly name: string
+  readonly config: Circuit.Config
+  readonly openFor: OpenFor.OpenFor
+  /** The settings as a policy shows them. */
+  readonly settings: Policy.Settings
+  readonly uninterruptible: boolean
+}
+
+/** The trip rule when none is given: a rate for a busy service, a row for a quiet one. */
+const defaultTrip = Trip.any([
+  Trip.consecutive(10),
+  Trip.failureRate({ threshold: 0.5, minimumCalls: 20, window: { within: 30_000 } })
+])
+
+const defaultMaxWait = Duration.seconds(30)
+
+export const listeners: Shape<CircuitBreaker.Listeners> = {
+  onSuccess: callable,
+  onFailure: callable,
+  onOpen: callable,
+  onHalfOpen: callable,
+  onClose: callable,
+  onStateChange: callable,
+  onRejected: callable
+}
+
+const halfOpenShape: Shape<CircuitBreaker.HalfOpenOptions> = {
+  permits: whole(1),
+  successes: (policy, option, value) => {
+    if (typeof value === "number") integer(policy, option, value, 1)
+    else object(policy, option, value, { count: whole(1), of: whole(1) })
+  },
+  maxWait: duration({ infinite: true }),
+  uninterruptible: flag
+}
+
+export const shape: Shape<CircuitBreaker.Options> = {
+  name: text,
+  trip: (policy, option, value) => void Trip.checked(policy, option, value as Trip.Trip),
+  openFor: whereRead,
+  maxOpenFor: duration(),
+  halfOpen: (policy, option, value) => object(policy, option, value, halfOpenShape),
+  initial: whereRead,
+  ...listeners
+}
+
+/** Checks the options. Throws an `InvalidOption` for the first bad one. */
+export const configure = (
+  options: CircuitBreaker.Options,
+  defaultName: string,
+  caller?: Caller
+): Configured => onBehalfOf(caller, constructorName, () => read(options, defaultName))
+
+const read = (options: CircuitBreaker.Options, defaultName: string): Configured => {
+  object(constructorName, "", options, shape)
+  const name = nameOf(constructorName, defaultName, options.name)
+  if (options.initial !== undefined) checkSnapshot(constructorName, options.initial)
+  const openFor = OpenFor.make(constructorName, options)
+  const halfOpen = options.halfOpen ?? {}
+  const successes = halfOpen.successes ?? 1
+  const { count, of } = typeof successes === "number" ? { count: successes, of: successes } : successes
+  const inParts = typeof successes !== "number"
+  integer(constructorName, inParts ? "halfOpen.successes.count" : "halfOpen.successes", count, 1)
+  integer(constructorName, "halfOpen.successes.of", of, 1)
+  if (count > of) {
+    throw new InvalidOption(
+      constructorName,
+      "halfOpen.successes.count",
+      count,
+      `at most "halfOpen.successes.of" (${of})`
+    )
+  }
+  const config: Circuit.Config = {
+    trip: options.trip ?? defaultTrip,
+    openFor: openFor.millis,
+    halfOpen: {
+      permits: integer(constructorName, "halfOpen.permits", halfOpen.permits ?? 1, 1),
+      successes: count,
+      of,
+      maxWait: optionMillis(constructorName, "halfOpen.maxWait", halfOpen.maxWait ?? defaultMaxWait, {
+        infinite: true
+      })
+    }
+  }
+  const settings: Policy.Settings = {
+    trip: Trip.describe(config.trip),
+    openFor: openFor.setting,
+    halfOpen: {
+      permits: config.halfOpen.permits,
+      successes: count === of ? count : `${count} of ${of}`,
+      maxWait: Duration.millis(config.halfOpen.maxWait),
+      uninterruptible: halfOpen.uninterruptible
+    }
+  }
+  return { name, config, openFor, settings, uninterruptible: halfOpen.uninterruptible ?? false }
+}

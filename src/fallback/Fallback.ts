@@ -1,0 +1,503 @@
+/**
+ * Something else instead of a failure.
+ *
+ * @since 0.1.0
+ */
+import type * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import type * as Either from "effect/Either"
+import * as Exit from "effect/Exit"
+import type * as Option from "effect/Option"
+import type * as Predicate from "effect/Predicate"
+import { callable, InvalidOption, isList, object, type Shape, text } from "../core/options.js"
+import type * as FailureCondition from "../policy/FailureCondition.js"
+import * as Condition from "../policy/condition.js"
+import { holding } from "../internal/disposal.js"
+import { takingPart } from "../policy/frame.js"
+import * as Listeners from "../internal/listeners.js"
+import { combinator } from "../policy/define.js"
+import type { ContextOfEffect, ErrorOfEffect, Checked, SuccessOfEffect } from "../policy/types.js"
+import * as Policy from "../policy/Policy.js"
+import type { Body } from "../internal/erased.js"
+
+// ------------------------------------------------------------------------------------------------------------- models
+
+/**
+ * A fallback is about to be used, for this failure.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface FallbackUsed<out A, out E> {
+  /** The name of the fallback. */
+  readonly name: string
+  readonly failure: FailureCondition.Failed<A, E>
+}
+
+/**
+ * The options of a fallback, for effects that succeed with an `A` and fail with an `E`.
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export interface Options<A, E> {
+  /** The name in events. Default: `"fallback"`. */
+  readonly name?: string | undefined
+  /** Which errors and results it is used for. Default: every typed error. Defects only when the condition says so. */
+  readonly condition?: FailureCondition.FailureCondition<A, E> | undefined
+  /** Called before the fallback runs. */
+  readonly onFallback?: ((event: FallbackUsed<A, E>) => Effect.Effect<unknown, unknown, unknown>) | undefined
+  /**
+   * Gives back what a failed result holds, when the fallback that took its place has ended; and what any result holds when
+   * the caller is interrupted before it gets it. Runs once for each, not interruptibly.
+   */
+  readonly disposeResult?: ((result: A) => Effect.Effect<unknown, never, unknown>) | undefined
+}
+
+/**
+ * The errors that stay in the error channel under a condition: those it certainly does not handle, and those of which the
+ * compiler cannot tell. Without a condition on errors, none.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Unhandled<E, O> = UnhandledBy<E, ConditionOf<O>>
+
+type ConditionOf<O> = "condition" extends keyof O ? O["condition"] : undefined
+
+type UnhandledBy<E, C> = C extends undefined
+  ? never
+  : C extends ((...args: never) => unknown) | { readonly any: unknown }
+    ? E
+    : IgnoresErrors<C> extends true
+      ? E
+      : MaySay<C, "error" | "tags"> extends true
+        ? Exclude<E, RefinedBy<E, C> | TaggedBy<E, C>>
+        : never
+
+/** Whether one of these parts may be given, as far as the type says. */
+type MaySay<C, Part extends string> = [Extract<keyof C, Part>] extends [never] ? false : true
+
+type IgnoresErrors<C> = C extends { readonly ignore?: infer Ignore }
+  ? MaySay<NonNullable<Ignore>, "error" | "tags">
+  : false
+
+// A part handles errors only when it is certainly given.
+type RefinedBy<E, C> = C extends { readonly error: Predicate.Refinement<E, infer E2> } ? E2 : never
+
+type TaggedBy<E, C> = C extends { readonly tags: ReadonlyArray<infer Tag> }
+  ? Extract<E, { readonly _tag: Tag }>
+  : never
+
+/**
+ * A fallback that fits every effect: typed errors are replaced by what the fallback brings.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Fallback<out A2, out E2 = never, out R2 = never> extends Policy.Described {
+  <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A | A2, E2, R | R2>
+}
+
+/**
+ * A fallback that reads the error, and so fits every effect with such errors.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface FallbackFrom<in E, out A2, out E2, out R2> extends Policy.Described {
+  <A, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A | A2, E2, R | R2>
+}
+
+/**
+ * A fallback with options, for effects that succeed with an `A` and fail with an `E`, or with less than these. The `Condition`
+ * says which errors stay.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface FallbackFor<in A, in E, Condition, out A2, out E2 = never, out R2 = never>
+  extends Policy.Described {
+  <A1 extends A, E1 extends E, R>(
+    self: Policy.SelfOf<A, E, A1, E1, R>
+  ): Effect.Effect<A1 | A2, UnhandledBy<E1, Condition> | E2, R | R2>
+}
+
+type Returned<F> = F extends (...args: never) => infer Result ? Result : never
+
+/**
+ * What stands second: the fallback where the effect stands first, else the options. Two overloads would say the same, but a
+ * misspelt option would be lost in the report on both of them. Options and eithers are effects too, but where they stand
+ * first they are the value that is meant.
+ */
+type Second<First, Fallback, Options> = First extends Option.Option<unknown> | Either.Either<unknown, unknown>
+  ? Options
+  : First extends Body
+    ? Fallback
+    : Options
+
+// -------------------------------------------------------------------------------------------------------- combinators
+
+/**
+ * Succeeds with a value instead of failing.
+ *
+ * **When to use**
+ *
+ * Outermost, when there is an answer that is better than none: a default, the last known value, an empty list.
+ *
+ * **Time line**
+ *
+ * The effect runs. When its exit is a failure by the `condition` (a typed error, if nothing else is said), the value takes
+ * its place. A defect stays a defect unless the condition says so, an interruption stays an interruption.
+ *
+ * **Removes** what it handles from the error channel: everything without a condition on errors, the `tags` of a condition,
+ * what its `error` refines to. What the compiler cannot tell stays.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Fallback } from "effect-resilience"
+ *
+ * declare const fetchOffer: Effect.Effect<string, { readonly _tag: "Refused" } | { readonly _tag: "Forbidden" }>
+ *
+ * // Effect<string, never>
+ * const always = fetchOffer.pipe(Fallback.succeed("cold offer"))
+ *
+ * // Effect<string, { readonly _tag: "Forbidden" }>
+ * const sometimes = fetchOffer.pipe(Fallback.succeed("cold offer", { condition: { tags: ["Refused"] } }))
+ * ```
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const succeed: {
+  <A2>(value: A2): Fallback<A2>
+  <First, A, E, A2, const O>(
+    first: First,
+    second: Second<First, A2, Checked<O, Options<A, E>>>
+  ): Second<
+    First,
+    Effect.Effect<SuccessOfEffect<First> | A2, never, ContextOfEffect<First>>,
+    FallbackFor<A, E, ConditionOf<O>, First, Policy.ErrorOf<O>, Policy.ContextOf<O>>
+  >
+  <A, E, R, A2, const O>(
+    self: Effect.Effect<A, E, R>,
+    value: A2,
+    options: Checked<O, Options<A, E>>
+  ): Effect.Effect<A | A2, Unhandled<E, O> | Policy.ErrorOf<O>, R | Policy.ContextOf<O>>
+} = combinator((value: unknown, options?: AnyOptions) => {
+  const success = Effect.succeed(value)
+  return make("Fallback.succeed", () => success, options)
+})
+
+/**
+ * Succeeds with a value that is computed when it is needed.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Fallback } from "effect-resilience"
+ *
+ * const program = Effect.fail("down").pipe(Fallback.sync(() => `cold offer of ${new Date().toISOString()}`))
+ * ```
+ *
+ * @see {@link succeed} for the time line, the condition and the types.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const sync: {
+  <A2>(value: () => A2): Fallback<A2>
+  <First extends Body | (() => unknown), A, E, A2, const O>(
+    first: First,
+    second: Second<First, () => A2, Checked<O, Options<A, E>>>
+  ): Second<
+    First,
+    Effect.Effect<SuccessOfEffect<First> | A2, never, ContextOfEffect<First>>,
+    FallbackFor<A, E, ConditionOf<O>, Returned<First>, Policy.ErrorOf<O>, Policy.ContextOf<O>>
+  >
+  <A, E, R, A2, const O>(
+    self: Effect.Effect<A, E, R>,
+    value: () => A2,
+    options: Checked<O, Options<A, E>>
+  ): Effect.Effect<A | A2, Unhandled<E, O> | Policy.ErrorOf<O>, R | Policy.ContextOf<O>>
+} = combinator((value: () => unknown, options?: AnyOptions) => {
+  callable("Fallback.sync", "value", value)
+  const success = Effect.sync(value)
+  return make("Fallback.sync", () => success, options)
+})
+
+/**
+ * Runs another effect instead, which is given the failure.
+ *
+ * Its errors are the errors of the whole: nothing falls back from a fallback. For that, see {@link chain}.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Fallback } from "effect-resilience"
+ *
+ * interface Response { readonly status: number; readonly body: string }
+ * declare const fetchOffer: Effect.Effect<Response, { readonly _tag: "ConnectionLost" }>
+ * declare const readCache: Effect.Effect<Response>
+ *
+ * const program = fetchOffer.pipe(
+ *   Fallback.orElse(
+ *     (failure) =>
+ *       failure._tag === "Result"
+ *         ? Effect.logWarning(`the partner answered ${failure.result.status}`).pipe(Effect.zipRight(readCache))
+ *         : readCache,
+ *     { condition: { result: (response) => response.status >= 500 } }
+ *   )
+ * )
+ * ```
+ *
+ * @see {@link succeed} for the time line, the condition and the types.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const orElse: {
+  <E, A2, E2, R2>(
+    use: (failure: FailureCondition.ErrorFailed<E>) => Effect.Effect<A2, E2, R2>
+  ): FallbackFrom<E, A2, E2, R2>
+  <First extends Body | Step<FailureCondition.Failed<A, E>>, A, E, A2, E2, R2, const O>(
+    first: First,
+    second: Second<
+      First,
+      (failure: FailureCondition.ErrorFailed<ErrorOfEffect<First>>) => Effect.Effect<A2, E2, R2>,
+      Checked<O, Options<A, E>>
+    >
+  ): Second<
+    First,
+    Effect.Effect<SuccessOfEffect<First> | A2, E2, ContextOfEffect<First> | R2>,
+    FallbackFor<
+      A,
+      E,
+      ConditionOf<O>,
+      SuccessOfEffect<Returned<First>>,
+      ErrorOfEffect<Returned<First>> | Policy.ErrorOf<O>,
+      ContextOfEffect<Returned<First>> | Policy.ContextOf<O>
+    >
+  >
+  <A, E, R, A2, E2, R2, const O>(
+    self: Effect.Effect<A, E, R>,
+    use: (failure: FailureCondition.Failed<A, E>) => Effect.Effect<A2, E2, R2>,
+    options: Checked<O, Options<A, E>>
+  ): Effect.Effect<A | A2, Unhandled<E, O> | E2 | Policy.ErrorOf<O>, R | R2 | Policy.ContextOf<O>>
+} = combinator((use: Use, options?: AnyOptions) => {
+  callable("Fallback.orElse", "use", use)
+  return make("Fallback.orElse", use, options)
+})
+
+/**
+ * Fails with another error instead, made from the failure. Turns whatever can go wrong inside into what a caller should
+ * see.
+ *
+ * @example
+ * ```ts
+ * import { Data, Effect } from "effect"
+ * import { Fallback, Timeout } from "effect-resilience"
+ *
+ * class PartnerUnavailable extends Data.TaggedError("PartnerUnavailable")<{ readonly reason: string }> {}
+ *
+ * // Effect<string, PartnerUnavailable>
+ * const program = Effect.succeed("hot offer").pipe(
+ *   Timeout.timeout("1 second"),
+ *   Fallback.fail(({ error }) => new PartnerUnavailable({ reason: error._tag }))
+ * )
+ * ```
+ *
+ * @see {@link succeed} for the time line, the condition and the types.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const fail: {
+  <E, E2>(error: (failure: FailureCondition.ErrorFailed<E>) => E2): FallbackFrom<E, never, E2, never>
+  <First extends Body | ((failure: FailureCondition.Failed<A, E>) => unknown), A, E, E2, const O>(
+    first: First,
+    second: Second<
+      First,
+      (failure: FailureCondition.ErrorFailed<ErrorOfEffect<First>>) => E2,
+      Checked<O, Options<A, E>>
+    >
+  ): Second<
+    First,
+    Effect.Effect<SuccessOfEffect<First>, E2, ContextOfEffect<First>>,
+    FallbackFor<A, E, ConditionOf<O>, never, Returned<First> | Policy.ErrorOf<O>, Policy.ContextOf<O>>
+  >
+  <A, E, R, E2, const O>(
+    self: Effect.Effect<A, E, R>,
+    error: (failure: FailureCondition.Failed<A, E>) => E2,
+    options: Checked<O, Options<A, E>>
+  ): Effect.Effect<A, Unhandled<E, O> | E2 | Policy.ErrorOf<O>, R | Policy.ContextOf<O>>
+} = combinator((error: (failure: Failure) => unknown, options?: AnyOptions) => {
+  callable("Fallback.fail", "error", error)
+  return make("Fallback.fail", (failure) => Effect.failSync(() => error(failure)), options)
+})
+
+/**
+ * Tries several effects in order: the next one runs when the one before fails with a typed error. Each is given the
+ * original failure. The errors of the last one are the errors of the whole.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Fallback } from "effect-resilience"
+ *
+ * declare const fetchOffer: Effect.Effect<string, "down">
+ * declare const fetchFromMirror: Effect.Effect<string, "mirror down">
+ * declare const readCache: Effect.Effect<string>
+ *
+ * // Effect<string, never>
+ * const program = fetchOffer.pipe(Fallback.chain([() => fetchFromMirror, () => readCache]))
+ * ```
+ *
+ * @see {@link succeed} for the time line, the condition and the types.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const chain: {
+  <E, const S extends Steps<FailureCondition.ErrorFailed<E>>>(
+    steps: S
+  ): FallbackFrom<E, StepSuccess<S>, StepError<S>, StepContext<S>>
+  <
+    const First extends Body | Steps<FailureCondition.Failed<A, E>>,
+    A,
+    E,
+    const S extends Steps<FailureCondition.ErrorFailed<ErrorOfEffect<First>>>,
+    const O
+  >(
+    first: First,
+    second: Second<First, S, Checked<O, Options<A, E>>>
+  ): Second<
+    First,
+    Effect.Effect<
+      SuccessOfEffect<First> | StepSuccess<S>,
+      StepError<S>,
+      ContextOfEffect<First> | StepContext<S>
+    >,
+    FallbackFor<
+      A,
+      E,
+      ConditionOf<O>,
+      StepSuccess<First>,
+      StepError<First> | Policy.ErrorOf<O>,
+      StepContext<First> | Policy.ContextOf<O>
+    >
+  >
+  <A, E, R, const S extends Steps<FailureCondition.Failed<A, E>>, const O>(
+    self: Effect.Effect<A, E, R>,
+    steps: S,
+    options: Checked<O, Options<A, E>>
+  ): Effect.Effect<
+    A | StepSuccess<S>,
+    Unhandled<E, O> | StepError<S> | Policy.ErrorOf<O>,
+    R | StepContext<S> | Policy.ContextOf<O>
+  >
+} = combinator((steps: Steps<Failure>, options?: AnyOptions) => {
+  if (!isList(steps) || steps.length === 0) {
+    throw new InvalidOption("Fallback.chain", "steps", steps, "at least one effect")
+  }
+  steps.forEach((step, index) => callable("Fallback.chain", `steps[${index}]`, step))
+  const [first, ...rest] = steps
+  const use: Use = (failure) =>
+    rest.reduce(
+      (tried, step) =>
+        Effect.catchAllCause(tried, (cause) =>
+          // A defect beside an error is a bug all the same.
+          Condition.failedCause(cause)?._tag === "Error" ? step(failure) : Effect.failCause(cause)
+        ),
+      first(failure)
+    )
+  return make("Fallback.chain", use, options)
+})
+
+/**
+ * The effects of a {@link chain}, each given the original failure.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Steps<F> = readonly [Step<F>, ...ReadonlyArray<Step<F>>]
+
+type Step<F> = (failure: F) => Effect.Effect<unknown, unknown, unknown>
+
+type StepSuccess<S> = S extends ReadonlyArray<infer Each> ? SuccessOfEffect<Returned<Each>> : never
+type StepContext<S> = S extends ReadonlyArray<infer Each> ? ContextOfEffect<Returned<Each>> : never
+type StepError<S> = S extends readonly [...infer _Before, infer Last]
+  ? ErrorOfEffect<Returned<Last>>
+  : S extends ReadonlyArray<infer Each>
+    ? ErrorOfEffect<Returned<Each>>
+    : never
+
+// ----------------------------------------------------------------------------------------------------- implementation
+
+type Failure = FailureCondition.Failed<unknown, unknown>
+type Use = (failure: Failure) => Body
+type AnyOptions = Options<unknown, unknown>
+
+const shape: Shape<AnyOptions> = {
+  name: text,
+  condition: Condition.check,
+  disposeResult: callable,
+  onFallback: callable
+}
+
+const make = (policy: string, use: Use, options: AnyOptions = {}): ((self: Body) => Body) => {
+  object(policy, "", options, shape)
+  const { name = "fallback" } = options
+  const { disposeResult, onFallback } = options
+  const { classify, looksAtResults } = Condition.compile(options.condition, { defect: false })
+  const failureIn = (exit: Exit.Exit<unknown, unknown>): Failure | undefined =>
+    classify(exit)._tag === "Failure" ? Condition.failed(exit) : undefined
+  const replacing = (failure: Failure): Body =>
+    onFallback === undefined
+      ? use(failure)
+      : Effect.flatMap(Listeners.notify(name, onFallback, { name, failure }), () => use(failure))
+  const instead = (exit: Exit.Exit<unknown, unknown>): Body => {
+    const failure = failureIn(exit)
+    return failure === undefined ? exit : replacing(failure)
+  }
+  const onFailure = (cause: Cause.Cause<unknown>): Body => instead(Exit.failCause(cause))
+  const settings = { with: policy.slice("Fallback.".length), condition: options.condition && "custom" }
+  const fallback = Policy.make({ kind: "fallback", name, settings }, (self: Body): Body => {
+    if (!looksAtResults) return Effect.catchAllCause(self, onFailure)
+    if (disposeResult !== undefined) return disposing(self, failureIn, replacing, disposeResult)
+    return Effect.matchCauseEffect(self, {
+      onFailure,
+      onSuccess: (result) => instead(Exit.succeed(result))
+    })
+  })
+  const begun = { ended: instead }
+  const needsMask = looksAtResults && disposeResult !== undefined
+  return takingPart(fallback, looksAtResults, () => (needsMask ? undefined : begun))
+}
+
+/** From its end on the result is the fallback's, until it is handed on or what replaces it has ended. */
+const disposing = (
+  self: Body,
+  failureIn: (exit: Exit.Exit<unknown, unknown>) => Failure | undefined,
+  replacing: (failure: Failure) => Body,
+  disposeResult: (result: unknown) => Effect.Effect<unknown, never, unknown>
+): Body =>
+  holding((restore, hold) =>
+    Effect.flatMap(Effect.exit(restore(self)), (exit) => {
+      const dispose = Exit.isSuccess(exit) ? Effect.suspend(() => disposeResult(exit.value)) : Effect.void
+      return Effect.flatMap(
+        Effect.onError(
+          Effect.sync(() => failureIn(exit)),
+          () => dispose
+        ),
+        (failure) => {
+          if (failure !== undefined) {
+            return Effect.ensuring(restore(Effect.suspend(() => replacing(failure))), dispose)
+          }
+          hold(dispose)
+          return exit
+        }
+      )
+    })
+  )

@@ -1,0 +1,65 @@
+/** How long an attempt is waited for before a hedge starts: the forms of the option behind one small interface. */
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import { InvalidOption } from "../core/options.js"
+import * as Quantile from "../core/quantile.js"
+import { runtimeMillis } from "../internal/duration.js"
+
+export interface HedgeDelay {
+  /** The milliseconds before the next hedge, or an effect that computes them. Infinite: none starts by time. */
+  readonly next: (now: number) => number | Effect.Effect<number, unknown, unknown>
+  readonly isComputed: boolean
+  /** An attempt succeeded after so many milliseconds. */
+  readonly answered: (duration: number, now: number) => void
+  /** An attempt failed, lost or was interrupted after so many milliseconds. */
+  readonly unanswered: (duration: number, now: number) => void
+}
+
+const nothing = () => {}
+
+export const fixed = (millis: number): HedgeDelay => ({
+  next: () => millis,
+  isComputed: false,
+  answered: nothing,
+  unanswered: nothing
+})
+
+export const computed = (delay: Effect.Effect<Duration.DurationInput, unknown, unknown>): HedgeDelay => {
+  const millis = Effect.map(delay, (input) => {
+    const read = runtimeMillis(input)
+    if (read !== undefined) return Math.ceil(read)
+    throw new InvalidOption("Hedge.hedge", "delay", input, "an effect that computes a duration")
+  })
+  return { next: () => millis, isComputed: true, answered: nothing, unanswered: nothing }
+}
+
+/** The settings of a delay that is a percentile, lengths in milliseconds. */
+export interface PercentileSettings {
+  readonly percentile: number
+  readonly min: number
+  readonly max: number
+  readonly minimumSamples: number
+  readonly window: number
+}
+
+/** The percentile of what the attempts of one policy took. */
+export const percentile = (settings: PercentileSettings): HedgeDelay => {
+  const { max, min, minimumSamples, percentile, window } = settings
+  let seen: Quantile.Durations | undefined
+  const at = (now: number): Quantile.Durations => seen ?? Quantile.durations(window, now)
+
+  const next = (now: number): number => {
+    const durations = at(now)
+    if (Quantile.count(durations, now) < minimumSamples) return max
+    return Math.min(max, Math.max(min, Quantile.quantile(durations, percentile, now) ?? max))
+  }
+  const answered = (duration: number, now: number): void => {
+    seen = Quantile.record(at(now), duration, now)
+  }
+  // How long the answer would have taken is not known, but that it is above the percentile is, once the attempt has run for
+  // as long as that. Then it counts, and cannot make the percentile shorter; before, it says nothing.
+  const unanswered = (duration: number, now: number): void => {
+    if (duration >= next(now)) answered(duration, now)
+  }
+  return { next, isComputed: false, answered, unanswered }
+}

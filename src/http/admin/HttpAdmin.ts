@@ -1,0 +1,517 @@
+/**
+ * Routes that show the policies of a service and, where that is allowed, steer them: what a person opens when a circuit is
+ * open, and what a dashboard or a script reads.
+ *
+ * @since 0.1.0
+ */
+import * as HttpApi from "@effect/platform/HttpApi"
+import type * as HttpApiEndpoint from "@effect/platform/HttpApiEndpoint"
+import type { HttpApiDecodeError } from "@effect/platform/HttpApiError"
+import type * as HttpApiGroup from "@effect/platform/HttpApiGroup"
+import type * as HttpApiMiddleware from "@effect/platform/HttpApiMiddleware"
+import * as HttpLayerRouter from "@effect/platform/HttpLayerRouter"
+import type * as HttpPlatform from "@effect/platform/HttpPlatform"
+import type * as HttpRouter from "@effect/platform/HttpRouter"
+import type * as HttpServerRequest from "@effect/platform/HttpServerRequest"
+import type * as Etag from "@effect/platform/Etag"
+import type * as FileSystem from "@effect/platform/FileSystem"
+import type * as Path from "@effect/platform/Path"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import type * as Bulkhead from "../../bulkhead/Bulkhead.js"
+import type * as Cache from "../../cache/Cache.js"
+import type * as CircuitBreaker from "../../circuitBreaker/CircuitBreaker.js"
+import type { Checked } from "../../policy/types.js"
+import type * as Policy from "../../policy/Policy.js"
+import type * as RateLimiter from "../../rateLimiter/RateLimiter.js"
+import type * as RetryBudget from "../../retryBudget/RetryBudget.js"
+import * as internal from "./admin.js"
+import * as description from "./group.js"
+import type * as names from "./names.js"
+
+// ------------------------------------------------------------------------------------------------------------- models
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export { Action, Kind } from "./names.js"
+
+/**
+ * @since 0.1.0
+ * @category errors
+ */
+export {
+  ActionNotSupported,
+  PolicyAmbiguous,
+  PolicyNotFound,
+  ReadingDenied,
+  SteeringDenied
+} from "./errors.js"
+
+/**
+ * A circuit breaker as it is shown.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface CircuitBreakerEntry {
+  readonly kind: "circuit-breaker"
+  readonly name: string
+  /** What a call would have met. */
+  readonly state: CircuitBreaker.State
+  readonly snapshot: CircuitBreaker.Snapshot
+}
+
+/**
+ * A bulkhead as it is shown.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface BulkheadEntry {
+  readonly kind: "bulkhead"
+  readonly name: string
+  /** `available` when a call of one permit would run at once, otherwise `full`. */
+  readonly state: "available" | "full"
+  readonly snapshot: Bulkhead.Snapshot
+}
+
+/**
+ * A rate limiter as it is shown.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface RateLimiterEntry {
+  readonly kind: "rate-limiter"
+  readonly name: string
+  /** `available` when a call of cost 1 would be let in at once, otherwise `exhausted`. */
+  readonly state: "available" | "exhausted"
+  readonly snapshot: RateLimiter.Snapshot
+}
+
+/**
+ * A retry budget as it is shown.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface RetryBudgetEntry {
+  readonly kind: "retry-budget"
+  readonly name: string
+  /** `exhausted` when the last retry or hedge that asked was refused, otherwise `available`. */
+  readonly state: "available" | "exhausted"
+  /** In JSON, a `capacity` without a limit is `null`. */
+  readonly snapshot: RetryBudget.Snapshot
+}
+
+/**
+ * A cache as it is shown.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface CacheEntry {
+  readonly kind: "cache"
+  readonly name: string
+  /** Whether it holds anything. */
+  readonly state: "empty" | "filled"
+  readonly snapshot: Cache.Snapshot
+}
+
+/**
+ * A policy as it is shown: what it is, what a call would meet, and its snapshot.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Entry = CircuitBreakerEntry | BulkheadEntry | RateLimiterEntry | RetryBudgetEntry | CacheEntry
+
+/**
+ * Entries to and from JSON.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Schema } from "effect"
+ * import { HttpAdmin } from "effect-resilience/http"
+ *
+ * const decode = Schema.decode(Schema.parseJson(HttpAdmin.Entry))
+ *
+ * const isOpen = (json: string) => Effect.map(decode(json), ({ state }) => state === "open")
+ * ```
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const Entry: Schema.Schema<Entry, Schema.Schema.Encoded<typeof description.Entry>> = description.Entry
+
+// ------------------------------------------------------------------------------------------------------------ options
+
+/**
+ * What there is to show of a cache, whatever it holds.
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export interface AnyCache extends Policy.Described {
+  readonly [Cache.TypeId]: Cache.TypeId
+  readonly snapshot: Effect.Effect<Cache.Snapshot>
+}
+
+/**
+ * A policy that has a snapshot.
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export type Instance =
+  | CircuitBreaker.CircuitBreaker
+  | Bulkhead.Bulkhead
+  | RateLimiter.RateLimiter
+  | RetryBudget.RetryBudget
+  | AnyCache
+
+/**
+ * Policies with an instance for each key, such as `CircuitBreaker.keyed` makes them. Each instance is shown under its own
+ * name, `name/key`.
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export type Keyed = Policy.Keyed<
+  CircuitBreaker.CircuitBreaker | Bulkhead.Bulkhead | RateLimiter.RateLimiter,
+  CircuitBreaker.Snapshot | Bulkhead.Snapshot | RateLimiter.Snapshot
+>
+
+/**
+ * What is shown: a policy, policies by key, or an effect that finds either, such as a tag. An effect is run once, when the
+ * routes are made.
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export type Source<R = unknown> = Instance | Keyed | Effect.Effect<Instance | Keyed, never, R>
+
+/**
+ * What somebody wants to do.
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export interface Asked {
+  readonly request: HttpServerRequest.HttpServerRequest
+  /** The name in the path, decoded. It may be one that no policy has. */
+  readonly name: string
+  /**
+   * The kind of the policy. Where there is none of this name, or where several have it, the kind that was asked for, and
+   * `undefined` when none was.
+   */
+  readonly kind: names.Kind | undefined
+  readonly action: names.Action
+}
+
+/**
+ * What somebody wants to read.
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export interface AskedToRead {
+  readonly request: HttpServerRequest.HttpServerRequest
+  /** The name in the path, decoded, and `undefined` when all policies are asked for. */
+  readonly name: string | undefined
+  /** The kind that was asked for, and `undefined` when none was. */
+  readonly kind: names.Kind | undefined
+}
+
+/**
+ * Who may read the policies over HTTP.
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export interface Reading {
+  /**
+   * Whether it may be read. Only `true` is a yes; a hook that fails or dies is a no, with a warning in the log. It is asked
+   * before the answer says anything about the policies.
+   */
+  readonly authorize: (asked: AskedToRead) => Effect.Effect<boolean, unknown, unknown>
+}
+
+/**
+ * How policies are steered over HTTP.
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export interface Steering {
+  /**
+   * Whether it may be done. Only `true` is a yes; a hook that fails or dies is a no, with a warning in the log. It is asked
+   * before the answer says anything about the policy. Default: nobody may.
+   */
+  readonly authorize?: ((asked: Asked) => Effect.Effect<boolean, unknown, unknown>) | undefined
+}
+
+/**
+ * @since 0.1.0
+ * @category options
+ */
+export interface Options {
+  /**
+   * What is shown, in this order. Two of one kind with one name are a defect of type `InvalidOption`; two of different kinds
+   * are told apart by `?kind=`.
+   */
+  readonly policies: ReadonlyArray<Source>
+  /** Who may read. Default: everybody who reaches the routes. */
+  readonly reading?: Reading | undefined
+  /**
+   * How the instances of a keyed policy are named: `"plain"` by their keys, or `"hashed"` by hashes of them where a key is a user's
+   * name or address. A hash stays the same for as long as the routes live. Default: `"plain"`.
+   */
+  readonly keys?: "plain" | "hashed" | undefined
+  /** How policies are steered. Default: not at all, every `POST` is answered with 403. */
+  readonly steering?: Steering | undefined
+}
+
+/**
+ * @since 0.1.0
+ * @category options
+ */
+export interface LayerRouterOptions extends Options {
+  /** What comes before `/resilience`, such as `/ops`. Default: nothing. */
+  readonly prefix?: HttpApiEndpoint.PathSegment | undefined
+}
+
+/**
+ * What the policies among the options require.
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export type PoliciesContext<O> = O extends { readonly policies: ReadonlyArray<infer S> }
+  ? SourceContext<S>
+  : never
+
+type SourceContext<S> = S extends Effect.Effect<unknown, unknown, infer R> ? R : never
+
+/**
+ * What the hook for steering requires besides what a request brings.
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export type SteeringContext<O> = O extends { readonly steering: infer S }
+  ? Exclude<Policy.ContextOf<S>, HttpRouter.HttpRouter.Provided>
+  : never
+
+/**
+ * What the hook for reading requires besides what a request brings.
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export type ReadingContext<O> = O extends { readonly reading: infer S }
+  ? Exclude<Policy.ContextOf<S>, HttpRouter.HttpRouter.Provided>
+  : never
+
+// ---------------------------------------------------------------------------------------------------------------- api
+
+/**
+ * The routes, as a group named `resilience` for an `HttpApi` of one's own. {@link layer} implements it.
+ *
+ * | Endpoint | Route                                                            | Replies with                |
+ * | -------- | ---------------------------------------------------------------- | --------------------------- |
+ * | `list`   | `GET /resilience`                                                | all entries                 |
+ * | `get`    | `GET /resilience/:name?kind=`                                    | an entry                    |
+ * | `steer`  | `POST /resilience/:name/{isolate,release,open,close,reset}?kind=` | the entry after the action |
+ *
+ * A name is percent-encoded in the path. The router has a longest name: 100 characters, unless `maxParamLength` in its
+ * configuration says otherwise.
+ *
+ * **Adds** {@link ReadingDenied} (403), {@link PolicyNotFound} (404), {@link PolicyAmbiguous} (409), {@link SteeringDenied} (403) and
+ * {@link ActionNotSupported} (409).
+ *
+ * @example
+ * ```ts
+ * import { HttpApi, HttpApiBuilder } from "@effect/platform"
+ * import { Layer } from "effect"
+ * import { CircuitBreaker } from "effect-resilience"
+ * import { HttpAdmin } from "effect-resilience/http"
+ *
+ * class Partner extends CircuitBreaker.Tag("Partner")<Partner>() {}
+ *
+ * class Api extends HttpApi.make("offers").add(HttpAdmin.group.prefix("/ops")) {}
+ *
+ * const ApiLive = HttpApiBuilder.api(Api).pipe(Layer.provide(HttpAdmin.layer(Api, { policies: [Partner] })))
+ * ```
+ *
+ * @since 0.1.0
+ * @category api
+ */
+export const group = description.group
+
+/**
+ * An `HttpApi` of {@link group} alone: what a client is made from, and what {@link router} and {@link layerRouter} serve.
+ *
+ * @example
+ * ```ts
+ * import { HttpApiClient } from "@effect/platform"
+ * import { Effect } from "effect"
+ * import { HttpAdmin } from "effect-resilience/http"
+ *
+ * const program = Effect.gen(function* () {
+ *   const { resilience } = yield* HttpApiClient.make(HttpAdmin.api, { baseUrl: "http://localhost:8001" })
+ *   yield* resilience.steer({ path: { name: "partner", action: "isolate" }, urlParams: {} })
+ *   return yield* resilience.list()
+ * })
+ * ```
+ *
+ * @since 0.1.0
+ * @category api
+ */
+export const api = HttpApi.make("effect-resilience").add(group)
+
+/** An api in which there is the group with its endpoints. */
+type WithGroup<Groups extends HttpApiGroup.HttpApiGroup.Any> = [EndpointName] extends [
+  HttpApiEndpoint.HttpApiEndpoint.Name<
+    HttpApiGroup.HttpApiGroup.EndpointsWithName<Groups, typeof group.identifier>
+  >
+]
+  ? unknown
+  : "the api has no HttpAdmin.group"
+
+type EndpointName = HttpApiEndpoint.HttpApiEndpoint.Name<HttpApiGroup.HttpApiGroup.Endpoints<typeof group>>
+
+// ------------------------------------------------------------------------------------------------------- constructors
+
+/**
+ * Implements {@link group} in an api that has it. Bad options are a defect of type `InvalidOption`.
+ *
+ * It requires what the policies and the hook require, and the middlewares of the group. What those provide (a user, say) is
+ * there for the hook.
+ *
+ * **When to use**
+ *
+ * In a service that is an `HttpApi` already. Otherwise {@link router} or {@link layerRouter} need no api.
+ *
+ * @example
+ * ```ts
+ * import { HttpApi } from "@effect/platform"
+ * import { Config, Effect, Redacted } from "effect"
+ * import { CircuitBreaker } from "effect-resilience"
+ * import { HttpAdmin } from "effect-resilience/http"
+ *
+ * class Partner extends CircuitBreaker.Tag("Partner")<Partner>() {}
+ * class Api extends HttpApi.make("offers").add(HttpAdmin.group) {}
+ *
+ * // Layer<ApiGroup<"offers", "resilience">, never, Partner>
+ * const AdminLive = HttpAdmin.layer(Api, {
+ *   policies: [Partner],
+ *   steering: {
+ *     authorize: ({ request }) =>
+ *       Effect.map(
+ *         Config.redacted("OPS_TOKEN"),
+ *         (token) => request.headers.authorization === `Bearer ${Redacted.value(token)}`
+ *       )
+ *   }
+ * })
+ * ```
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const layer = <ApiId extends string, Groups extends HttpApiGroup.HttpApiGroup.Any, ApiError, ApiR, O>(
+  api: HttpApi.HttpApi<ApiId, Groups, ApiError, ApiR> & WithGroup<Groups>,
+  options: Checked<O, Options>
+): Layer.Layer<
+  HttpApiGroup.ApiGroup<ApiId, "resilience">,
+  never,
+  | Exclude<PoliciesContext<O>, Scope.Scope>
+  | Exclude<ReadingContext<O> | SteeringContext<O>, ProvidedIn<Groups, ApiR>>
+  | HttpApiGroup.HttpApiGroup.MiddlewareWithName<Groups, "resilience">
+> =>
+  Layer.unwrapScoped(
+    Effect.map(internal.make("HttpAdmin.layer", options), (admin) =>
+      // Middlewares that the user has added change the types of the group, and nothing of what its handlers do.
+      internal.handlers(api as unknown as HttpApi.HttpApi<ApiId, typeof group, HttpApiDecodeError>, admin)
+    )
+  )
+
+/** What the middlewares of an api and of its group provide. */
+type ProvidedIn<Groups extends HttpApiGroup.HttpApiGroup.Any, ApiR> =
+  | HttpApiMiddleware.HttpApiMiddleware.ExtractProvides<ApiR>
+  | HttpApiGroup.HttpApiGroup.Provides<HttpApiGroup.HttpApiGroup.WithName<Groups, "resilience">>
+
+/**
+ * The routes as an `HttpRouter`, to be mounted or concatenated. Bad options are a defect of type `InvalidOption`.
+ *
+ * @example
+ * ```ts
+ * import { HttpRouter, HttpServerResponse } from "@effect/platform"
+ * import { Effect } from "effect"
+ * import { CircuitBreaker } from "effect-resilience"
+ * import { HttpAdmin } from "effect-resilience/http"
+ *
+ * class Partner extends CircuitBreaker.Tag("Partner")<Partner>() {}
+ *
+ * // Effect<HttpRouter, never, Partner>
+ * const routes = Effect.map(HttpAdmin.router({ policies: [Partner] }), (admin) =>
+ *   HttpRouter.empty.pipe(
+ *     HttpRouter.get("/offer", HttpServerResponse.text("Cold offer")),
+ *     HttpRouter.mount("/ops", admin) // GET /ops/resilience
+ *   )
+ * )
+ * ```
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const router = <O>(
+  options: Checked<O, Options>
+): Effect.Effect<HttpRouter.HttpRouter, never, PoliciesContext<O> | ReadingContext<O> | SteeringContext<O>> =>
+  Effect.flatMap(internal.make("HttpAdmin.router", options), (admin) => internal.routes(api, admin))
+
+/**
+ * The routes as a layer for an `HttpLayerRouter`. Bad options are a defect of type `InvalidOption`.
+ *
+ * @example
+ * ```ts
+ * import { HttpLayerRouter } from "@effect/platform"
+ * import { Layer } from "effect"
+ * import { CircuitBreaker } from "effect-resilience"
+ * import { HttpAdmin } from "effect-resilience/http"
+ *
+ * class Partner extends CircuitBreaker.Tag("Partner")<Partner>() {}
+ *
+ * const Routes = HttpAdmin.layerRouter({ policies: [Partner], prefix: "/ops" }) // GET /ops/resilience
+ *
+ * const Server = HttpLayerRouter.serve(Routes).pipe(Layer.provide(Partner.layer()))
+ * ```
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const layerRouter = <O>(
+  options: Checked<O, LayerRouterOptions>
+): Layer.Layer<
+  never,
+  never,
+  | Exclude<PoliciesContext<O>, Scope.Scope>
+  | ReadingContext<O>
+  | SteeringContext<O>
+  | HttpLayerRouter.HttpRouter
+  | HttpPlatform.HttpPlatform
+  | Etag.Generator
+  | FileSystem.FileSystem
+  | Path.Path
+> =>
+  Layer.unwrapScoped(
+    Effect.map(internal.make("HttpAdmin.layerRouter", options), (admin) => {
+      const { prefix } = options
+      const served = prefix === undefined ? api : api.prefix(prefix)
+      return Layer.provide(HttpLayerRouter.addHttpApi(served), internal.handlers(served, admin))
+    })
+  )

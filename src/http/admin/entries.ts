@@ -1,0 +1,123 @@
+/**
+ * What is shown of a policy, as schemas. Each snapshot is declared as the schema of its policy's `Snapshot`, so that the two
+ * cannot drift apart unnoticed.
+ */
+import * as Schema from "effect/Schema"
+import type * as Bulkhead from "../../bulkhead/Bulkhead.js"
+import type * as Cache from "../../cache/Cache.js"
+import * as CircuitBreaker from "../../circuitBreaker/CircuitBreaker.js"
+import type * as RateLimiter from "../../rateLimiter/RateLimiter.js"
+import type * as RetryBudget from "../../retryBudget/RetryBudget.js"
+
+const Count = Schema.NonNegativeInt
+
+/** A number that may be infinite, which JSON cannot say: there it is `null`, as `JSON.stringify` has it. */
+const Unbounded = Schema.transform(Schema.NullOr(Schema.Finite), Schema.Number, {
+  strict: true,
+  decode: (value) => value ?? Infinity,
+  encode: (value) => (Number.isFinite(value) ? value : null)
+})
+
+const Limit = { limit: Count, per: Schema.Finite }
+
+const Rate: Schema.Schema<RateLimiter.Rate> = Schema.Union(
+  Schema.Struct({ _tag: Schema.Literal("smooth"), ...Limit }),
+  Schema.Struct({ _tag: Schema.Literal("bursty"), ...Limit }),
+  Schema.Struct({ _tag: Schema.Literal("tokenBucket"), ...Limit, burst: Count }),
+  Schema.Struct({ _tag: Schema.Literal("slidingWindow"), ...Limit })
+)
+
+const BulkheadSnapshot: Schema.Schema<Bulkhead.Snapshot> = Schema.Struct({
+  name: Schema.String,
+  permits: Count,
+  inUse: Count,
+  running: Count,
+  queued: Count,
+  rejected: Count,
+  successes: Count,
+  failures: Count
+})
+
+const RateLimiterSnapshot: Schema.Schema<RateLimiter.Snapshot> = Schema.Struct({
+  name: Schema.String,
+  takenAt: Schema.Finite,
+  rate: Rate,
+  available: Schema.Finite,
+  retryAfter: Schema.Finite,
+  queued: Count,
+  admitted: Count,
+  rejected: Count
+})
+
+const RetryBudgetSnapshot: Schema.Schema<
+  RetryBudget.Snapshot,
+  Omit<RetryBudget.Snapshot, "capacity"> & { readonly capacity: number | null }
+> = Schema.Struct({
+  name: Schema.String,
+  balance: Schema.Finite,
+  capacity: Unbounded,
+  exhausted: Schema.Boolean,
+  requests: Count,
+  successes: Count,
+  retries: Count,
+  hedges: Count,
+  refused: Count
+})
+
+const CacheSnapshot: Schema.Schema<Cache.Snapshot> = Schema.Struct({
+  name: Schema.String,
+  size: Count,
+  inFlight: Count,
+  waiting: Count,
+  hits: Count,
+  misses: Count,
+  stale: Count,
+  lookups: Count,
+  refreshes: Count,
+  failures: Count,
+  evictions: Count
+})
+
+const CircuitState: Schema.Schema<CircuitBreaker.State> = Schema.Literal(
+  "closed",
+  "open",
+  "half-open",
+  "isolated",
+  "disabled",
+  "metrics-only"
+)
+
+export const CircuitBreakerEntry = Schema.Struct({
+  kind: Schema.Literal("circuit-breaker"),
+  name: Schema.String,
+  state: CircuitState,
+  snapshot: CircuitBreaker.Snapshot
+})
+
+export const BulkheadEntry = Schema.Struct({
+  kind: Schema.Literal("bulkhead"),
+  name: Schema.String,
+  state: Schema.Literal("available", "full"),
+  snapshot: BulkheadSnapshot
+})
+
+export const RateLimiterEntry = Schema.Struct({
+  kind: Schema.Literal("rate-limiter"),
+  name: Schema.String,
+  state: Schema.Literal("available", "exhausted"),
+  snapshot: RateLimiterSnapshot
+})
+
+export const RetryBudgetEntry = Schema.Struct({
+  kind: Schema.Literal("retry-budget"),
+  name: Schema.String,
+  state: Schema.Literal("available", "exhausted"),
+  snapshot: RetryBudgetSnapshot
+})
+
+export const CacheEntry = Schema.Struct({
+  kind: Schema.Literal("cache"),
+  name: Schema.String,
+  state: Schema.Literal("empty", "filled"),
+  snapshot: CacheSnapshot
+})

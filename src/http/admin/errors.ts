@@ -1,0 +1,105 @@
+/** What an admin route answers when it does not do what it was asked for, each with its status and as a typed error of the client. */
+import * as HttpApiSchema from "@effect/platform/HttpApiSchema"
+import * as Schema from "effect/Schema"
+import { quoted } from "../../internal/quoted.js"
+import { Action, Kind } from "./names.js"
+
+/**
+ * No policy has this name (and this kind, where one was asked for). Status 404.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class PolicyNotFound extends Schema.TaggedError<PolicyNotFound>(
+  "effect-resilience/HttpAdmin/PolicyNotFound"
+)(
+  "PolicyNotFound",
+  { name: Schema.String, kind: Schema.optional(Kind) },
+  HttpApiSchema.annotations({ status: 404, description: "No policy has this name" })
+) {
+  override get message(): string {
+    return `no ${this.kind ?? "policy"} is called ${quoted(this.name)}`
+  }
+}
+
+/**
+ * Several policies have this name. A `kind` beside the name says which is meant, where they are of different kinds. Status
+ * 409.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class PolicyAmbiguous extends Schema.TaggedError<PolicyAmbiguous>(
+  "effect-resilience/HttpAdmin/PolicyAmbiguous"
+)(
+  "PolicyAmbiguous",
+  {
+    name: Schema.String,
+    /** The kind of each policy of this name. */
+    kinds: Schema.Array(Kind)
+  },
+  HttpApiSchema.annotations({ status: 409, description: "Several policies have this name" })
+) {
+  override get message(): string {
+    return `several policies are called ${quoted(this.name)}: ${this.kinds.join(", ")}`
+  }
+}
+
+/**
+ * The action was not allowed: because steering is off (`disabled`), or because the hook did not say yes (`unauthorized`).
+ * Nothing was done. Status 403.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class SteeringDenied extends Schema.TaggedError<SteeringDenied>(
+  "effect-resilience/HttpAdmin/SteeringDenied"
+)(
+  "SteeringDenied",
+  { name: Schema.String, action: Action, reason: Schema.Literal("disabled", "unauthorized") },
+  HttpApiSchema.annotations({ status: 403, description: "The action is not allowed" })
+) {
+  override get message(): string {
+    return this.reason === "disabled"
+      ? `policies cannot be steered here, so "${this.action}" of ${quoted(this.name)} was not done`
+      : `"${this.action}" of ${quoted(this.name)} is not allowed`
+  }
+}
+
+/**
+ * The hook did not say that policies may be read. Status 403.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class ReadingDenied extends Schema.TaggedError<ReadingDenied>(
+  "effect-resilience/HttpAdmin/ReadingDenied"
+)("ReadingDenied", {}, HttpApiSchema.annotations({ status: 403, description: "Policies may not be read" })) {
+  override get message(): string {
+    return "policies may not be read"
+  }
+}
+
+/**
+ * The policy cannot do this. Status 409.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class ActionNotSupported extends Schema.TaggedError<ActionNotSupported>(
+  "effect-resilience/HttpAdmin/ActionNotSupported"
+)(
+  "ActionNotSupported",
+  {
+    name: Schema.String,
+    kind: Kind,
+    action: Action,
+    /** What the policy can do. */
+    supported: Schema.Array(Action)
+  },
+  HttpApiSchema.annotations({ status: 409, description: "The policy cannot do this" })
+) {
+  override get message(): string {
+    return `a ${this.kind} such as ${quoted(this.name)} has no "${this.action}"`
+  }
+}

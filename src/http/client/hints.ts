@@ -1,0 +1,30 @@
+/** What responses say about when to come back, read once while there is a clock at hand. */
+import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
+import { isFromCache, parseRateLimit, quotaHint } from "../../core/http/rateLimitFields.js"
+import { retryAfterMillis } from "../../core/http/retryAfter.js"
+
+type Response = HttpClientResponse.HttpClientResponse
+
+const noted = new WeakMap<Response, number>()
+
+/** Only a failure asks for anything. */
+export const isHinting = (response: Response): boolean =>
+  response.status >= 400 && response.headers["retry-after"] !== undefined
+
+/** Notes `Retry-After` at the time when the response arrived. */
+export const note = (response: Response, now: number): void => {
+  const { headers } = response
+  const millis = retryAfterMillis({ retryAfter: headers["retry-after"], date: headers["date"] }, now)
+  if (millis !== undefined) noted.set(response, millis)
+}
+
+/** `Retry-After` in milliseconds. */
+export const retryAfter = (response: Response): number | undefined => noted.get(response)
+
+/** `Retry-After`, else how long until there is quota again. */
+export const comeBackAfter = (response: Response): number | undefined =>
+  noted.get(response) ?? quotaAfter(response)
+
+/** What a cached response says about a quota is about somebody else's request. */
+const quotaAfter = ({ headers }: Response): number | undefined =>
+  isFromCache(headers["age"]) ? undefined : quotaHint(parseRateLimit(headers["ratelimit"]))

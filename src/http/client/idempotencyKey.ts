@@ -1,0 +1,35 @@
+/** An `Idempotency-Key` for requests that need one to be repeated. */
+import * as HttpClient from "@effect/platform/HttpClient"
+import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
+import * as Effect from "effect/Effect"
+import * as Random from "effect/Random"
+import { isIdempotent } from "../../core/http/httpSemantics.js"
+import * as Part from "./part.js"
+import { idempotencyKey as field } from "./request.js"
+
+const name = "idempotency-key"
+
+export const make = <P extends Part.Any>(): P =>
+  Part.make({ kind: name, name, settings: {} }, (client) =>
+    HttpClient.mapRequestEffect(client, (request) =>
+      isIdempotent(request.method) || request.headers[field] !== undefined
+        ? Effect.succeed(request)
+        : Effect.map(uuid, (key) => HttpClientRequest.setHeader(request, field, `"${key}"`))
+    )
+  )
+
+/** A UUID of version 4 (RFC 9562). */
+const uuid: Effect.Effect<string> = Effect.map(
+  Effect.replicateEffect(Random.nextIntBetween(0, 0x1_0000), 8),
+  (words) => {
+    const digits = words.map((word) => word.toString(16).padStart(4, "0")).join("")
+    const variant = "89ab".charAt(parseInt(digits.charAt(16), 16) % 4)
+    return [
+      digits.slice(0, 8),
+      digits.slice(8, 12),
+      `4${digits.slice(13, 16)}`,
+      `${variant}${digits.slice(17, 20)}`,
+      digits.slice(20)
+    ].join("-")
+  }
+)

@@ -1,0 +1,92 @@
+/** What can be done with a request: whether it may arrive twice, whether it can be sent again, and where it goes. */
+import type * as HttpBody from "@effect/platform/HttpBody"
+import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
+import * as Context from "effect/Context"
+import { isIdempotent } from "../../core/http/httpSemantics.js"
+import { callable, type Shape } from "../../core/options.js"
+
+type Request = HttpClientRequest.HttpClientRequest
+
+/** What the program says of the requests of an effect, beyond what can be seen in them. */
+export interface Marks {
+  readonly idempotent: boolean
+  readonly replayable: boolean
+}
+
+const unmarked: Marks = { idempotent: false, replayable: false }
+
+export class CurrentMarks extends Context.Reference<CurrentMarks>()("effect-resilience/http/Marks", {
+  defaultValue: (): Marks => unmarked
+}) {}
+
+/** What the options say of requests. */
+export interface Rules {
+  readonly idempotent?: ((request: Request) => boolean) | undefined
+  readonly replayable?: ((request: Request) => boolean) | undefined
+}
+
+export const requestShape: Shape<Rules> = { idempotent: callable, replayable: callable }
+
+export const idempotencyKey = "idempotency-key"
+
+/** What policies that repeat may do with a request. */
+export interface Permissions {
+  /** It makes no difference if the request arrives twice. */
+  readonly arriveTwice: boolean
+  /** The body is there as often as it is asked for. */
+  readonly sendTwice: boolean
+}
+
+export const permissions = (request: Request, rules: Rules, context: Context.Context<never>): Permissions => {
+  const marks = Context.get(context, CurrentMarks)
+  return {
+    arriveTwice:
+      isIdempotent(request.method) ||
+      marks.idempotent ||
+      (request.headers[idempotencyKey] ?? "") !== "" ||
+      rules.idempotent?.(request) === true,
+    sendTwice: isKept(request.body) || marks.replayable || rules.replayable?.(request) === true
+  }
+}
+
+const isKept = (body: HttpBody.HttpBody): boolean => {
+  switch (body._tag) {
+    case "Empty":
+    case "Uint8Array":
+    case "FormData":
+      return true
+    case "Raw":
+      return isKeptRaw(body.body)
+    case "Stream":
+      return false
+  }
+}
+
+const isKeptRaw = (body: unknown): boolean =>
+  body === undefined ||
+  body === null ||
+  typeof body === "string" ||
+  body instanceof ArrayBuffer ||
+  ArrayBuffer.isView(body) ||
+  body instanceof URLSearchParams ||
+  body instanceof Blob ||
+  body instanceof FormData
+
+/** Where a request goes: scheme, host and port. `undefined` when the URL says nothing about that. */
+export const originOf = (request: Request): string | undefined => {
+  const { url } = request
+  if (url === lastUrl) return lastOrigin
+  lastOrigin = parseOrigin(url)
+  lastUrl = url
+  return lastOrigin
+}
+
+// Calls to one place come in rows, and reading a URL is most of what looking up a breaker costs.
+let lastUrl: string | undefined
+let lastOrigin: string | undefined
+
+const parseOrigin = (url: string): string | undefined => {
+  if (!URL.canParse(url)) return undefined
+  const { origin } = new URL(url)
+  return origin === "null" ? undefined : origin
+}

@@ -1,0 +1,41 @@
+/** What `@effect/rpc` needs of an HTTP client: it parses every answer as one of its own, whatever its status and type are. */
+import * as HttpClient from "@effect/platform/HttpClient"
+import { ResponseError } from "@effect/platform/HttpClientError"
+import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
+import * as Effect from "effect/Effect"
+import { callable } from "../../core/options.js"
+import type * as HttpResilience from "./HttpResilience.js"
+import { discard } from "./response.js"
+import { sealed } from "./sealed.js"
+
+type Response = HttpClientResponse.HttpClientResponse
+
+export const rpc = (part: HttpResilience.Part<unknown> | HttpResilience.FallbackPart<unknown>) => {
+  callable("HttpResilience.rpc", "part", part)
+  return <E, R>(client: HttpClient.HttpClient.With<E, R>): HttpClient.HttpClient.With<E, R> => {
+    const resilient = (part as HttpResilience.Part<unknown>)(client)
+    const answering = HttpClient.transformResponse(resilient, Effect.flatMap(answerOf))
+    // The client that RPC transforms is one whose errors are those of any client.
+    return sealed(answering) as HttpClient.HttpClient.With<E, R>
+  }
+}
+
+/** An answer of the RPC server, which has the media type of the request. Any other is let go. */
+const answerOf = (response: Response): Effect.Effect<Response, ResponseError> => {
+  const { headers, request, status } = response
+  const isOk = status >= 200 && status < 300
+  const isEmpty = headers["content-length"] === "0"
+  if (isOk && !isEmpty && mediaType(headers) === mediaType(request.headers)) return Effect.succeed(response)
+  const error = isOk
+    ? new ResponseError({
+        request,
+        response,
+        reason: "Decode",
+        description: `expected ${mediaType(request.headers)}, got ${isEmpty ? "no body" : (mediaType(headers) ?? "no content type")}`
+      })
+    : new ResponseError({ request, response, reason: "StatusCode", description: "non 2xx status code" })
+  return Effect.zipRight(discard(response), Effect.fail(error))
+}
+
+const mediaType = (headers: Readonly<Record<string, string>>): string | undefined =>
+  headers["content-type"]?.split(";")[0]?.trim().toLowerCase()

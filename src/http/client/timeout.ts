@@ -1,0 +1,113 @@
+/** A limit for a request, and if it is asked for, for reading what it brings. */
+import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
+import type * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import {
+  callable,
+  type Caller,
+  isObject,
+  join,
+  object,
+  oneOf,
+  type Shape,
+  text,
+  whereRead
+} from "../../core/options.js"
+import { optionMillis } from "../../internal/duration.js"
+import * as Listeners from "../../internal/listeners.js"
+import { withoutStack } from "../../policy/define.js"
+import * as Time from "../../internal/time.js"
+import * as Timeout from "../../timeout/Timeout.js"
+import type * as HttpResilience from "./HttpResilience.js"
+import { Attempts, transformWhole } from "./attempt.js"
+import * as Part from "./part.js"
+import { type Coverage, type Deadline, TimedResponse } from "./timedResponse.js"
+
+type Response = HttpClientResponse.HttpClientResponse
+type Input = Duration.DurationInput | HttpResilience.TimeoutOptions
+
+const shape: Shape<HttpResilience.TimeoutOptions> = {
+  limit: whereRead,
+  body: (policy, option, value) => void oneOf<unknown>(policy, option, value, true, false, "buffered"),
+  name: text,
+  onTimeout: callable
+}
+
+/** What an input that says nothing about it means where it stands. */
+interface Defaults {
+  readonly body?: HttpResilience.TimeoutOptions["body"]
+  readonly name?: string
+}
+
+export const isOptions = (input: Input): input is HttpResilience.TimeoutOptions =>
+  isObject(input) && !Duration.isDuration(input)
+
+/** Checks what stands where a limit can stand, and gives the limit in milliseconds. */
+export const check = ({ path, policy }: Caller, input: Input): number => {
+  if (!isOptions(input)) return limitMillis(policy, path ?? "limit", input)
+  object(policy, path ?? "", input, shape)
+  return limitMillis(policy, join(path, "limit"), input.limit)
+}
+
+// Zero would let no request be answered.
+const limitMillis = (policy: string, option: string, limit: Duration.DurationInput): number =>
+  optionMillis(policy, option, limit, { infinite: true })
+
+export const make = <P extends Part.Any>(
+  input: Input,
+  defaults: Defaults = {},
+  caller: Caller = { policy: "HttpResilience.timeout" }
+): P => {
+  const millis = check(caller, input)
+  const {
+    body = defaults.body,
+    limit,
+    name = defaults.name,
+    onTimeout
+  } = isOptions(input) ? input : { limit: input }
+  const coverage = coverageOf(body)
+  const policy = Timeout.timeout({ limit, name, onTimeout })
+
+  const exceeded = (elapsed: number, stalled?: number) =>
+    withoutStack(
+      () =>
+        new Timeout.TimeoutExceeded({
+          name: policy.name,
+          limit: Duration.millis(millis),
+          elapsed: Duration.millis(elapsed),
+          ...(stalled === undefined ? {} : { stalled: Duration.millis(stalled) })
+        })
+    )
+
+  const described = {
+    kind: policy.kind,
+    name: policy.name,
+    settings: { ...policy.settings, body: body || undefined }
+  }
+  return Part.make(described, (client) =>
+    transformWhole(client, (send, prepared) => {
+      const limited = Effect.suspend(() => {
+        const attempts = new Attempts(send)
+        return attempts.run(policy(Effect.flatMap(prepared, (request) => attempts.attempt(request))))
+      })
+      if (coverage === undefined || millis === Infinity) return limited
+      return Effect.contextWithEffect((context: Context.Context<unknown>) =>
+        Effect.clockWith((clock) => {
+          const startedAt = Time.monotonicMillis(clock)
+          const deadline: Deadline = {
+            clock,
+            instant: startedAt + millis,
+            coverage,
+            error: (stalled) => exceeded(Time.monotonicMillis(clock) - startedAt, stalled),
+            tell: (error) => Effect.provide(Listeners.notifyShared(policy.name, onTimeout, error), context)
+          }
+          return Effect.map(limited, (response): Response => new TimedResponse(response, deadline))
+        })
+      )
+    })
+  )
+}
+
+const coverageOf = (body: HttpResilience.TimeoutOptions["body"]): Coverage | undefined =>
+  body === true ? "all" : body === "buffered" ? body : undefined

@@ -1,0 +1,508 @@
+/**
+ * What a request gets that a policy turned away: a status, `Retry-After`, the `RateLimit` fields and a problem body
+ * (RFC 9457), and how all of that is replaced.
+ *
+ * Loading this module makes the errors of policies answer in this way also where they reach the platform's own error
+ * handling.
+ *
+ * @since 0.1.0
+ */
+import * as HttpApiSchema from "@effect/platform/HttpApiSchema"
+import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
+import * as Context from "effect/Context"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Predicate from "effect/Predicate"
+import * as Schema from "effect/Schema"
+import type { BulkheadFull } from "../../bulkhead/Bulkhead.js"
+import type { CircuitOpen } from "../../circuitBreaker/CircuitBreaker.js"
+import { among, object, type Shape } from "../../core/options.js"
+import { duration, runtimeMillis } from "../../internal/duration.js"
+import { respondable, slot } from "../../internal/respondable.js"
+import type { RateLimitExceeded } from "../../rateLimiter/RateLimiter.js"
+import type { TimeoutExceeded } from "../../timeout/Timeout.js"
+import * as HttpFields from "./HttpFields.js"
+import { spread } from "./spread.js"
+import type { RequestBodyTimeout, ServerDraining } from "./errors.js"
+
+// ------------------------------------------------------------------------------------------------------------- models
+
+/**
+ * The errors by which a policy ends a request.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type PolicyError =
+  RateLimitExceeded | BulkheadFull | CircuitOpen | TimeoutExceeded | ServerDraining | RequestBodyTimeout
+
+/**
+ * A problem body (RFC 9457).
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Details {
+  /** What kind of problem it is, as a URI. `about:blank` says no more than the status. */
+  readonly type: string
+  readonly title: string
+  readonly status: number
+  /** The policies that were violated, by the names they have in the `RateLimit` fields. */
+  readonly "violated-policies"?: ReadonlyArray<string> | undefined
+}
+
+/**
+ * What an answer depends on beside the error.
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export interface Options {
+  /** What `Retry-After` says where the error does not know. At least one second is said. Default: 1 second. */
+  readonly retryAfter?: Duration.DurationInput | undefined
+  /** The status of `TimeoutExceeded`. Default: 503. */
+  readonly timeoutStatus?: 503 | 504 | undefined
+  /** The limiter as clients know it. Default: the name and the limit that are in the error. */
+  readonly policy?: HttpFields.QuotaPolicy | undefined
+  /** What is left of the limiter's quota. Default: nothing, until the time that is in the error. */
+  readonly quota?: HttpFields.Quota | undefined
+  /** Whether `RateLimit` and `RateLimit-Policy` are sent. Default: `true`. */
+  readonly fields?: boolean | undefined
+  /**
+   * How many whole seconds `Retry-After` of a full bulkhead says more than is estimated. The middlewares and {@link respond}
+   * draw it, from 0 to 2, unless the bulkhead has a `retryAfterJitter` of 0; so not all come back in the same second. What
+   * `retryAfter` says stays as it is. Default: 0.
+   */
+  readonly extraSeconds?: number | undefined
+}
+
+/**
+ * Makes the answer to a request that ended with a policy's error; a response as it is will do. A defect in it is answered
+ * with 500. It should be quick and do nothing else: about an error of a handler it is asked again by a bulkhead or a
+ * breaker further out, which want to know the status.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Mapping {
+  (error: PolicyError, options: Options): Effect.Effect<HttpServerResponse.HttpServerResponse>
+}
+
+// ------------------------------------------------------------------------------------------------------------- guards
+
+const tags: ReadonlySet<unknown> = new Set<PolicyError["_tag"]>([
+  "RateLimitExceeded",
+  "BulkheadFull",
+  "CircuitOpen",
+  "TimeoutExceeded",
+  "ServerDraining",
+  "RequestBodyTimeout"
+])
+
+/**
+ * Whether a value is one of the errors that this module answers, from whichever copy of the package.
+ *
+ * @example
+ * ```ts
+ * import { HttpServerResponse } from "@effect/platform"
+ * import { Effect } from "effect"
+ * import { HttpProblem } from "effect-resilience/http"
+ *
+ * declare const page: Effect.Effect<HttpServerResponse.HttpServerResponse, "gone" | HttpProblem.PolicyError>
+ *
+ * const answered = page.pipe(Effect.catchIf(HttpProblem.isPolicyError, (error) => HttpProblem.respond(error)))
+ * ```
+ *
+ * @since 0.1.0
+ * @category guards
+ */
+export const isPolicyError = <E>(u: E): u is E & PolicyError =>
+  Predicate.hasProperty(u, respondable) && Predicate.hasProperty(u, "_tag") && tags.has(u._tag)
+
+// ------------------------------------------------------------------------------------------------------------ answers
+
+const quotaExceeded = "https://iana.org/assignments/http-problem-types#quota-exceeded"
+const reducedCapacity = "https://iana.org/assignments/http-problem-types#temporary-reduced-capacity"
+const defaultRetryAfter = 1000
+
+/**
+ * The problem body of an error.
+ *
+ * | Error                                           | Status     | Type                         |
+ * | ----------------------------------------------- | ---------- | ---------------------------- |
+ * | `RateLimitExceeded`                             | 429        | `quota-exceeded`             |
+ * | `BulkheadFull`, `CircuitOpen`, `ServerDraining` | 503        | `temporary-reduced-capacity` |
+ * | `TimeoutExceeded`                               | 503 or 504 | `about:blank`                |
+ * | `RequestBodyTimeout`                            | 408        | `about:blank`                |
+ *
+ * Nothing of the error but the name of a limiter's policy is in it. The two types are those of
+ * draft-ietf-httpapi-ratelimit-headers-11, section 5.
+ *
+ * @example
+ * ```ts
+ * import { HttpServerResponse } from "@effect/platform"
+ * import { HttpProblem } from "effect-resilience/http"
+ *
+ * const plain: HttpProblem.Mapping = (error, options) => {
+ *   const { status, title } = HttpProblem.details(error, options)
+ *   return HttpServerResponse.text(title, { status })
+ * }
+ * ```
+ *
+ * @since 0.1.0
+ * @category answers
+ */
+export const details = (error: PolicyError, options: Options = {}): Details => {
+  switch (error._tag) {
+    case "RateLimitExceeded":
+      return {
+        type: quotaExceeded,
+        title: "Request cannot be satisfied as assigned quota has been exceeded",
+        status: 429,
+        "violated-policies": [options.policy?.name ?? error.name]
+      }
+    case "BulkheadFull":
+    case "CircuitOpen":
+    case "ServerDraining":
+      return {
+        type: reducedCapacity,
+        title: "Request cannot be satisfied due to temporary server capacity constraints",
+        status: 503
+      }
+    case "TimeoutExceeded":
+      return options.timeoutStatus === 504
+        ? { type: "about:blank", title: "Gateway Timeout", status: 504 }
+        : { type: "about:blank", title: "Service Unavailable", status: 503 }
+    case "RequestBodyTimeout":
+      return { type: "about:blank", title: "Request Timeout", status: 408 }
+  }
+}
+
+/**
+ * The answer to an error, as the default mapping gives it: the status and the body of {@link details},
+ * `Cache-Control: no-store`, `Retry-After` in whole seconds, rounded up, at least 1, and for `RateLimitExceeded` the fields
+ * `RateLimit` and `RateLimit-Policy`. A call that costs more than can ever be let in gets no `Retry-After`, nor does a 408: its
+ * client may come back at once.
+ *
+ * **When to use**
+ *
+ * In a mapping of your own that changes only a part. To answer as the program has it configured, use {@link respond}.
+ *
+ * @example
+ * ```ts
+ * import { HttpServerResponse } from "@effect/platform"
+ * import { HttpProblem } from "effect-resilience/http"
+ *
+ * // As usual, and with a page to read about it.
+ * const withHelp: HttpProblem.Mapping = (error, options) =>
+ *   HttpServerResponse.setHeader(
+ *     HttpProblem.toResponse(error, options),
+ *     "link",
+ *     `<https://status.example.com>; rel="help"`
+ *   )
+ * ```
+ *
+ * @since 0.1.0
+ * @category answers
+ */
+export const toResponse = (
+  error: PolicyError,
+  options: Options = {}
+): HttpServerResponse.HttpServerResponse => {
+  const body = details(error, options)
+  const headers: Record<string, string> = { "cache-control": "no-store" }
+  const retryAfter = retryAfterMillis(error, options)
+  if (retryAfter !== undefined) headers["retry-after"] = HttpFields.formatRetryAfter(Math.max(1, retryAfter))
+  if (error._tag === "RateLimitExceeded" && options.fields !== false) {
+    const policy = options.policy ?? { name: error.name, quota: error.limit }
+    headers["ratelimit-policy"] = HttpFields.formatRateLimitPolicy([policy])
+    const quota = options.quota ?? quotaOf(error, policy.name)
+    if (quota !== undefined) headers["ratelimit"] = HttpFields.formatRateLimit([quota])
+  }
+  return HttpServerResponse.text(JSON.stringify(body), {
+    status: body.status,
+    headers,
+    contentType: "application/problem+json"
+  })
+}
+
+const retryAfterMillis = (error: PolicyError, options: Options): number | undefined => {
+  if (error._tag === "RateLimitExceeded" && error.reason === "cost") return undefined
+  if (error._tag === "RequestBodyTimeout") return undefined
+  const known = error._tag === "TimeoutExceeded" ? undefined : error.retryAfter
+  const wait = known ?? options.retryAfter
+  const millis = (wait === undefined ? undefined : runtimeMillis(wait)) ?? defaultRetryAfter
+  if (error._tag !== "BulkheadFull" || (known === undefined && options.retryAfter !== undefined))
+    return millis
+  return Math.max(1, Math.ceil(millis / 1000)) * 1000 + (options.extraSeconds ?? 0) * 1000
+}
+
+/** What the error alone knows to be left: nothing, when it is about a single permit. */
+const quotaOf = (error: RateLimitExceeded, name: string): HttpFields.Quota | undefined =>
+  error.cost === 1 && error.retryAfter !== undefined
+    ? { name, available: 0, window: error.retryAfter }
+    : undefined
+
+// ------------------------------------------------------------------------------------------------------------ mapping
+
+/**
+ * How the program answers the errors of policies: a function that a layer can replace for everything, the default error
+ * handling of the platform included. {@link toResponse} by default.
+ *
+ * @example
+ * ```ts
+ * import { HttpServerResponse } from "@effect/platform"
+ * import { Layer } from "effect"
+ * import { HttpProblem } from "effect-resilience/http"
+ *
+ * const Plain = Layer.succeed(HttpProblem.CurrentMapping, (error, options) =>
+ *   HttpServerResponse.text("busy, come back later", { status: HttpProblem.details(error, options).status })
+ * )
+ * ```
+ *
+ * @since 0.1.0
+ * @category mapping
+ */
+export class CurrentMapping extends Context.Reference<CurrentMapping>()(
+  "effect-resilience/http/HttpProblem/CurrentMapping",
+  { defaultValue: (): Mapping => toResponse }
+) {}
+
+/**
+ * A layer that answers as usual, with other defaults. To be provided to the server. What a middleware says for itself comes
+ * before it. An option that is out of range is a defect of type `InvalidOption`.
+ *
+ * @example
+ * ```ts
+ * import { HttpProblem } from "effect-resilience/http"
+ *
+ * const Answers = HttpProblem.layer({ timeoutStatus: 504, retryAfter: "5 seconds" })
+ * ```
+ *
+ * @since 0.1.0
+ * @category mapping
+ */
+export const layer = (options: Pick<Options, "retryAfter" | "timeoutStatus">): Layer.Layer<never> =>
+  Layer.sync(CurrentMapping, () => {
+    object("HttpProblem.layer", "", options, shape)
+    return (error, given) => toResponse(error, { ...options, ...defined(given) })
+  })
+
+const shape: Shape<Pick<Options, "retryAfter" | "timeoutStatus">> = {
+  retryAfter: duration(),
+  timeoutStatus: among(503, 504)
+}
+
+/** An option that is there and `undefined` must not hide a default. */
+const defined = (options: Options): Options =>
+  Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
+
+/**
+ * The answer to an error, by the mapping in force: {@link CurrentMapping}.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { HttpProblem } from "effect-resilience/http"
+ * import { Timeout } from "effect-resilience"
+ * import { HttpServerResponse } from "@effect/platform"
+ *
+ * declare const report: Effect.Effect<HttpServerResponse.HttpServerResponse>
+ *
+ * const limited = report.pipe(
+ *   Timeout.timeout("5 seconds"),
+ *   Effect.catchTag("TimeoutExceeded", (error) => HttpProblem.respond(error, { timeoutStatus: 504 }))
+ * )
+ * ```
+ *
+ * @since 0.1.0
+ * @category answers
+ */
+export const respond = (
+  error: PolicyError,
+  options: Options = {}
+): Effect.Effect<HttpServerResponse.HttpServerResponse> =>
+  Effect.flatMap(CurrentMapping, (mapping) => spread(error, options, (spread) => mapping(error, spread)))
+
+/** What the errors of policies answer by themselves. */
+slot.answer = (error) => (isPolicyError(error) ? respond(error) : Effect.die(error))
+
+// ------------------------------------------------------------------------------------------------------------ schemas
+
+/** A problem as a typed client sees it. The tag is not part of the body. */
+interface Problem<Tag extends string, Type extends string, Status extends number> {
+  readonly _tag: Tag
+  readonly type: Type
+  readonly title: string
+  readonly status: Status
+}
+
+/**
+ * A problem body as an error of an `HttpApi`: the status for the server and the client, the content type, and a tag. Where
+ * one status has two problems, their types tell them apart.
+ */
+const declared = <Tag extends string, A, I>(tag: Tag, status: number, body: Schema.Schema<A, I>) =>
+  HttpApiSchema.withEncoding(
+    body.pipe(
+      Schema.attachPropertySignature("_tag", tag),
+      Schema.annotations({ ...HttpApiSchema.annotations({ status }), identifier: tag })
+    ),
+    { kind: "Json", contentType: "application/problem+json" }
+  )
+
+/**
+ * A client has used up what it may use.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export interface QuotaExceeded extends Problem<"QuotaExceeded", typeof quotaExceeded, 429> {
+  readonly "violated-policies": ReadonlyArray<string>
+}
+
+/**
+ * The problem of a 429, for a group or an endpoint of an `HttpApi` to declare with `addError`, so that a client made from
+ * the API knows it.
+ *
+ * @example
+ * ```ts
+ * import { HttpApiEndpoint, HttpApiGroup } from "@effect/platform"
+ * import { HttpProblem } from "effect-resilience/http"
+ *
+ * const offers = HttpApiGroup.make("offers")
+ *   .add(HttpApiEndpoint.get("list", "/offers"))
+ *   .addError(HttpProblem.QuotaExceeded)
+ *   .addError(HttpProblem.TemporaryReducedCapacity)
+ * ```
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const QuotaExceeded: Schema.Schema<QuotaExceeded, Omit<QuotaExceeded, "_tag">> = /*#__PURE__*/ (() =>
+  declared(
+    "QuotaExceeded",
+    429,
+    Schema.Struct({
+      type: Schema.Literal(quotaExceeded),
+      title: Schema.String,
+      status: Schema.Literal(429),
+      "violated-policies": Schema.Array(Schema.String)
+    })
+  ))()
+
+/**
+ * The server can do less than usual: a bulkhead is full or a circuit is open.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export interface TemporaryReducedCapacity extends Problem<
+  "TemporaryReducedCapacity",
+  typeof reducedCapacity,
+  503
+> {}
+
+/**
+ * The problem of a 503 from a bulkhead or a breaker, to be declared as {@link QuotaExceeded} is.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const TemporaryReducedCapacity: Schema.Schema<
+  TemporaryReducedCapacity,
+  Omit<TemporaryReducedCapacity, "_tag">
+> = /*#__PURE__*/ (() =>
+  declared(
+    "TemporaryReducedCapacity",
+    503,
+    Schema.Struct({
+      type: Schema.Literal(reducedCapacity),
+      title: Schema.String,
+      status: Schema.Literal(503)
+    })
+  ))()
+
+/**
+ * The server did not answer in time, and says so with a 503.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export interface ServiceUnavailable extends Problem<"ServiceUnavailable", "about:blank", 503> {}
+
+/**
+ * The problem of a timeout that is answered with 503, to be declared as {@link QuotaExceeded} is.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const ServiceUnavailable: Schema.Schema<
+  ServiceUnavailable,
+  Omit<ServiceUnavailable, "_tag">
+> = /*#__PURE__*/ (() =>
+  declared(
+    "ServiceUnavailable",
+    503,
+    Schema.Struct({
+      type: Schema.Literal("about:blank"),
+      title: Schema.String,
+      status: Schema.Literal(503)
+    })
+  ))()
+
+/**
+ * The server did not answer in time, and says so with a 504.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export interface GatewayTimeout extends Problem<"GatewayTimeout", "about:blank", 504> {}
+
+/**
+ * The problem of a timeout that is answered with 504, to be declared as {@link QuotaExceeded} is.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const GatewayTimeout: Schema.Schema<
+  GatewayTimeout,
+  Omit<GatewayTimeout, "_tag">
+> = /*#__PURE__*/ (() =>
+  declared(
+    "GatewayTimeout",
+    504,
+    Schema.Struct({
+      type: Schema.Literal("about:blank"),
+      title: Schema.String,
+      status: Schema.Literal(504)
+    })
+  ))()
+
+/**
+ * The body of the request did not arrive in time.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export interface RequestTimeout extends Problem<"RequestTimeout", "about:blank", 408> {}
+
+/**
+ * The problem of a request whose body did not arrive in time, to be declared as {@link QuotaExceeded} is.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const RequestTimeout: Schema.Schema<
+  RequestTimeout,
+  Omit<RequestTimeout, "_tag">
+> = /*#__PURE__*/ (() =>
+  declared(
+    "RequestTimeout",
+    408,
+    Schema.Struct({
+      type: Schema.Literal("about:blank"),
+      title: Schema.String,
+      status: Schema.Literal(408)
+    })
+  ))()

@@ -1,0 +1,54 @@
+/** What becomes of a request, as the client will see it: a policy on a server judges by the status. */
+import * as HttpServerError from "@effect/platform/HttpServerError"
+import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
+import type * as HttpServerResponse from "@effect/platform/HttpServerResponse"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as FailureCondition from "../../policy/FailureCondition.js"
+import * as Condition from "../../policy/condition.js"
+import { isTurnedAway } from "./answer.js"
+
+/** A request that has been answered, or has failed, with the status that this comes to. */
+export interface Answered<E> {
+  readonly status: number
+  readonly exit: Exit.Exit<HttpServerResponse.HttpServerResponse, E>
+  readonly outcome: FailureCondition.Outcome
+}
+
+/** What a status means: from 500 on the server failed, unless it was a policy further inside that turned the request away. */
+export const outcomeOf = (
+  request: HttpServerRequest.HttpServerRequest,
+  status: number
+): FailureCondition.Outcome =>
+  isTurnedAway(request, status) ? Condition.ignored : status >= 500 ? Condition.failure : Condition.success
+
+/**
+ * Runs an app to its end. It fails with nothing, so that an error next to it is that of the policy around it. Where the
+ * client has left, the status is what the platform notes down, and the outcome is to be ignored.
+ */
+export const observed = <E, R>(
+  app: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>
+): Effect.Effect<Answered<E>, never, R | HttpServerRequest.HttpServerRequest> =>
+  Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>
+    Effect.matchCauseEffect(app, {
+      onFailure: (cause) =>
+        Effect.map(HttpServerError.causeResponse(cause), ([response]): Answered<E> => ({
+          status: response.status,
+          exit: Exit.failCause(cause),
+          outcome:
+            Condition.failedCause(cause) === undefined
+              ? Condition.ignored
+              : outcomeOf(request, response.status)
+        })),
+      onSuccess: (response) =>
+        Effect.succeed<Answered<E>>({
+          status: response.status,
+          exit: Exit.succeed(response),
+          outcome: outcomeOf(request, response.status)
+        })
+    })
+  )
+
+/** The condition under which a policy runs {@link observed}. What is not an answer is a defect in the policy's own options. */
+export const byOutcome: FailureCondition.Classifier<Answered<unknown>, never> = (exit) =>
+  Exit.isSuccess(exit) ? exit.value.outcome : Condition.failure

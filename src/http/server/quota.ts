@@ -1,0 +1,33 @@
+/** What a rate limiter tells clients: `RateLimit` and `RateLimit-Policy`, on rejections and on every other response. */
+import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
+import * as Duration from "effect/Duration"
+import type * as RateLimiter from "../../rateLimiter/RateLimiter.js"
+import * as HttpFields from "../problem/HttpFields.js"
+
+/** The policy of a limiter under the name that clients know it by. */
+export const policyOf = (name: string, { rate }: RateLimiter.Snapshot): HttpFields.QuotaPolicy => ({
+  name,
+  quota: rate.limit,
+  window: Duration.millis(rate.per)
+})
+
+/** What a limiter has left. The time is only known where nothing is. */
+export const quotaOf = (name: string, { available, retryAfter }: RateLimiter.Snapshot): HttpFields.Quota =>
+  available === 0 ? { name, available, window: Duration.millis(retryAfter) } : { name, available }
+
+/** Adds the fields of a limiter to those of the limiters that a response has gone through. */
+export const withFields = (
+  response: HttpServerResponse.HttpServerResponse,
+  name: string,
+  snapshot: RateLimiter.Snapshot
+): HttpServerResponse.HttpServerResponse =>
+  HttpServerResponse.setHeaders(response, {
+    "ratelimit-policy": listed(
+      response.headers["ratelimit-policy"],
+      HttpFields.formatRateLimitPolicy([policyOf(name, snapshot)])
+    ),
+    ratelimit: listed(response.headers["ratelimit"], HttpFields.formatRateLimit([quotaOf(name, snapshot)]))
+  })
+
+const listed = (before: string | undefined, item: string): string =>
+  before === undefined ? item : `${before}, ${item}`

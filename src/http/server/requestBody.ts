@@ -1,0 +1,95 @@
+/** Ends requests whose body does not arrive. */
+import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
+import type * as HttpServerResponse from "@effect/platform/HttpServerResponse"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import { clockOf, monotonicMillis, setTimer, sleep } from "../../internal/time.js"
+import type { Answer } from "./answer.js"
+import { RequestBodyTimeout } from "../problem/errors.js"
+import { holdConnection, incomingOf } from "./incoming.js"
+import { isSending } from "./sending.js"
+
+type Request = HttpServerRequest.HttpServerRequest
+type Response = HttpServerResponse.HttpServerResponse
+
+export interface Config<Needed> {
+  readonly name: string
+  /** `Infinity` for none. */
+  readonly stallTimeout: number
+  /** `Infinity` for none. */
+  readonly totalTimeout: number
+  readonly notify: (error: RequestBodyTimeout) => Effect.Effect<void, never, Needed>
+  readonly answer: Answer
+}
+
+export const received =
+  <Needed>(config: Config<Needed>) =>
+  <E, R>(app: Effect.Effect<Response, E, R>): Effect.Effect<Response, E, R | Needed | Request> =>
+    Effect.flatMap(
+      HttpServerRequest.HttpServerRequest,
+      (request): Effect.Effect<Response, E, R | Needed | Request> => {
+        if (incomingOf(request) === undefined) return app
+        const first = Effect.raceFirst(Effect.exit(app), overdue(request, config))
+        // Servers run their middleware uninterruptibly: then neither the limit nor a client that leaves would end the app.
+        return Effect.zipRight(
+          holdConnection(request),
+          Effect.flatMap(
+            Effect.interruptible(first),
+            (end): Effect.Effect<Response, E, R | Needed | Request> => {
+              if (!(end instanceof RequestBodyTimeout)) return end
+              return Effect.zipRight(config.notify(end), config.answer(end))
+            }
+          )
+        )
+      }
+    )
+
+/**
+ * Lets connections be read. Where this process has been stalled itself, the limit passes before it has seen what arrived
+ * meanwhile.
+ */
+const turn = Effect.async<void>((resume) => {
+  setTimer(() => resume(Effect.void), 0)
+})
+
+/** How many times in a limit the body is looked at, which is how exact the limit is. */
+const looks = 8
+
+/**
+ * Waits until the body is overdue. A client stalls when it sends nothing although the app would read on: bytes that wait to
+ * be read are the app's business, and so is a body while a response is being sent.
+ */
+const overdue = (
+  request: Request,
+  { name, stallTimeout, totalTimeout }: Pick<Config<never>, "name" | "stallTimeout" | "totalTimeout">
+): Effect.Effect<RequestBodyTimeout> =>
+  Effect.withFiberRuntime((fiber) => {
+    const clock = clockOf(fiber)
+    const startedAt = monotonicMillis(clock)
+    let progressAt = startedAt
+    let bytes = -1
+    let isSure = false
+    const exceeded = (reason: RequestBodyTimeout["reason"], limit: number) => {
+      if (isSure)
+        return Effect.succeed(new RequestBodyTimeout({ name, reason, limit: Duration.millis(limit) }))
+      isSure = true
+      return Effect.zipRight(turn, look)
+    }
+    const look: Effect.Effect<RequestBodyTimeout> = Effect.suspend((): Effect.Effect<RequestBodyTimeout> => {
+      const incoming = incomingOf(request)
+      if (incoming === undefined || isSending(request)) return Effect.never
+      const now = monotonicMillis(clock)
+      const { bytesRead } = incoming.socket
+      if (bytesRead !== bytes || incoming.readableLength > 0) {
+        bytes = bytesRead
+        progressAt = now
+        isSure = false
+      }
+      const untilStalled = progressAt + stallTimeout - now
+      const untilTotal = startedAt + totalTimeout - now
+      if (untilStalled <= 0) return exceeded("stalled", stallTimeout)
+      if (untilTotal <= 0) return exceeded("total", totalTimeout)
+      return Effect.zipRight(sleep(Math.ceil(Math.min(untilStalled, untilTotal, stallTimeout / looks))), look)
+    })
+    return look
+  })

@@ -1,0 +1,160 @@
+/**
+ * What a time limit needs to know of a fiber that Effect does not publish. It is looked at here and nowhere else, tried
+ * out once, and never relied on: without it every limit works, in a fiber of its own.
+ */
+import * as Cause from "effect/Cause"
+import type * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as FiberId from "effect/FiberId"
+import * as FiberRef from "effect/FiberRef"
+import type * as FiberRefs from "effect/FiberRefs"
+import * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
+import * as Runtime from "effect/Runtime"
+import type * as RuntimeFlags from "effect/RuntimeFlags"
+import type { AnyFiber } from "./erased.js"
+
+/** A fiber, seen from inside. Everything here is for the fiber itself to call, while it runs. */
+export interface Insides extends AnyFiber {
+  /** What it has forked and what ends with it. `null` until there is something. */
+  readonly _children: ReadonlySet<AnyFiber> | null
+  /** The places up to which a batched request takes the rest of the fiber away, to continue it in another. */
+  readonly _steps: ReadonlyArray<unknown>
+  readonly _fiberRefs: FiberRefs.FiberRefs
+  currentRuntimeFlags: RuntimeFlags.RuntimeFlags
+  setFiberRefs(refs: FiberRefs.FiberRefs): void
+  setFiberRef<A>(ref: FiberRef.FiberRef<A>, value: A): void
+  addChild(child: AnyFiber): void
+  removeChild(child: AnyFiber): void
+}
+
+/** Where the children of a fiber go when not to the fiber itself. Concurrent loops set it for what they run. */
+type ForkScope = Option.Option<unknown>
+
+let found: { readonly forkScope: FiberRef.FiberRef<ForkScope> } | "nothing" | undefined
+
+/** The inside of a fiber, `undefined` when this version of Effect looks different there. */
+export const insidesOf = (fiber: AnyFiber): Insides | undefined => {
+  found ??= probe()
+  return found === "nothing" ? undefined : (fiber as Insides)
+}
+
+/** Sets where the children of a fiber go from now on, and returns where they went until now. */
+export const replaceForkScope = (fiber: Insides, scope: ForkScope): ForkScope => {
+  if (found === undefined || found === "nothing") return Option.none()
+  const before = fiber.getFiberRef(found.forkScope)
+  if (before !== scope) fiber.setFiberRef(found.forkScope, scope)
+  return before
+}
+
+export const hasChildren = (fiber: Insides): boolean => fiber._children !== null && fiber._children.size > 0
+
+/**
+ * The cause of a fiber's interruption without the interruption by `id`, which is told from others by identity.
+ * Interruptions are added one after the other, so the newest is outermost.
+ */
+export const withoutInterruption = (cause: Cause.Cause<never>, id: FiberId.FiberId): Cause.Cause<never> => {
+  const newer: Array<Cause.Sequential<never>> = []
+  for (let rest = cause; rest._tag === "Sequential"; rest = rest.left) {
+    if (rest.right._tag === "Interrupt" && rest.right.fiberId === id) {
+      return newer.reduceRight<Cause.Cause<never>>(
+        (older, { right }) => Cause.sequential(older, right),
+        rest.left
+      )
+    }
+    newer.push(rest)
+  }
+  return cause
+}
+
+/** Each fiber that starts at once starts inside of the one before, on the host's stack. The next waits for its turn. */
+const maxLevels = 16
+let levels = 0
+
+/**
+ * Starts a fiber with the context and the FiberRefs of another, which it does not belong to: there and then, unless that
+ * is not wanted or would go too deep.
+ */
+export const startFiber = <A, E, R>(
+  from: AnyFiber,
+  effect: Effect.Effect<A, E, R>,
+  runtimeFlags: RuntimeFlags.RuntimeFlags,
+  { immediate, updateRefs }: Runtime.RunForkOptions
+): Fiber.RuntimeFiber<A, E> => {
+  levels++
+  try {
+    return Runtime.runFork(
+      Runtime.make({
+        context: from.currentContext as Context.Context<R>,
+        runtimeFlags,
+        fiberRefs: from.getFiberRefs()
+      }),
+      effect,
+      { immediate: immediate !== false && levels <= maxLevels, updateRefs }
+    )
+  } finally {
+    levels--
+  }
+}
+
+/** Takes every step once that a limit takes later, and looks at what comes of it. */
+const probe = (): NonNullable<typeof found> => {
+  const exit = Effect.runSyncExit(probing)
+  return Exit.isSuccess(exit) && exit.value !== undefined ? { forkScope: exit.value } : "nothing"
+}
+
+const probing = Effect.uninterruptibleMask((restore) =>
+  Effect.withFiberRuntime<FiberRef.FiberRef<ForkScope> | undefined>((fiber) =>
+    restore === Effect.interruptible && looksInside(fiber)
+      ? Effect.gen(function* () {
+          const id = FiberId.unsafeMake()
+          const before = fiber._fiberRefs
+          const interrupt = Effect.sync(() => fiber.unsafeInterruptAsFork(id))
+          const interrupted = yield* Effect.exit(restore(Effect.zipRight(interrupt, Effect.void)))
+          const cause = fiber.getFiberRef(FiberRef.interruptedCause)
+          fiber.setFiberRefs(before)
+          const goesOn = yield* Effect.exit(restore(Effect.void))
+          const child = yield* Effect.fork(Effect.void)
+          const had = yield* Effect.sync(() => fiber._children?.has(child) === true)
+          yield* Fiber.await(child)
+          const taken = withoutInterruption(cause, id)
+          return Exit.isInterrupted(interrupted) &&
+            taken !== cause &&
+            Cause.isEmptyType(taken) &&
+            Exit.isSuccess(goesOn) &&
+            had &&
+            !hasChildren(fiber)
+            ? yield* forkScopeIn(fiber)
+            : undefined
+        })
+      : Effect.succeed(undefined)
+  )
+)
+
+/** The only FiberRef that transplanting sets. */
+const forkScopeIn = (fiber: Insides): Effect.Effect<FiberRef.FiberRef<ForkScope> | undefined> =>
+  Effect.transplant((graft) => {
+    const before = fiber._fiberRefs.locals
+    return graft(
+      Effect.sync(() => {
+        const set = [...fiber._fiberRefs.locals.keys()].filter((ref) => !before.has(ref))
+        const [ref] = set
+        return set.length === 1 && ref !== undefined && Option.isOption(fiber.getFiberRef(ref))
+          ? ref
+          : undefined
+      })
+    )
+  })
+
+const looksInside = (fiber: AnyFiber): fiber is Insides => {
+  const inside = fiber as Partial<Insides>
+  return (
+    (inside._children === null || inside._children instanceof Set) &&
+    Array.isArray(inside._steps) &&
+    Predicate.hasProperty(inside._fiberRefs, "locals") &&
+    typeof inside.currentRuntimeFlags === "number" &&
+    [inside.setFiberRefs, inside.setFiberRef, inside.addChild, inside.removeChild].every(Predicate.isFunction)
+  )
+}

@@ -1,0 +1,274 @@
+/**
+ * What an outcome means to a policy, decided per call site: a success, a failure, or neither.
+ *
+ * The default: a typed failure is a failure, a success is a success, an interruption is neither. A defect is a failure
+ * to a circuit breaker (the call did not work) and none to a retry or a fallback (a bug must surface).
+ *
+ * @since 0.1.0
+ */
+import type * as Cause from "effect/Cause"
+import * as Duration from "effect/Duration"
+import type * as Exit from "effect/Exit"
+import * as internal from "./condition.js"
+import type * as Policy from "./Policy.js"
+
+// ---------------------------------------------------------------------------------------------------------- outcomes
+
+/**
+ * The call worked: a breaker counts it as a success, a retry or fallback hands it on.
+ *
+ * @since 0.1.0
+ * @category outcomes
+ */
+export interface Success {
+  readonly _tag: "Success"
+}
+
+/**
+ * The call did not work. Whoever was called may have said when to come back.
+ *
+ * @since 0.1.0
+ * @category outcomes
+ */
+export interface Failure {
+  readonly _tag: "Failure"
+  readonly retryAfter: Duration.Duration | undefined
+}
+
+/**
+ * The call says nothing about the health of what was called: it is not counted, not retried and not replaced.
+ *
+ * @since 0.1.0
+ * @category outcomes
+ */
+export interface Ignored {
+  readonly _tag: "Ignored"
+}
+
+/**
+ * @since 0.1.0
+ * @category outcomes
+ */
+export type Outcome = Success | Failure | Ignored
+
+/**
+ * @since 0.1.0
+ * @category outcomes
+ */
+export const success: Outcome = internal.success
+
+/**
+ * @since 0.1.0
+ * @category outcomes
+ */
+export const failure: Outcome = internal.failure
+
+/**
+ * A failure that carries the caller's instruction when to come back, such as a `Retry-After`.
+ *
+ * @since 0.1.0
+ * @category outcomes
+ */
+export const failureAfter = (retryAfter: Duration.DurationInput): Outcome => ({
+  _tag: "Failure",
+  retryAfter: Duration.decode(retryAfter)
+})
+
+/**
+ * @since 0.1.0
+ * @category outcomes
+ */
+export const ignored: Outcome = internal.ignored
+
+// ------------------------------------------------------------------------------------------------- what was seen to fail
+
+/**
+ * A call that failed with a typed error.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface ErrorFailed<out E> {
+  readonly _tag: "Error"
+  readonly error: E
+  readonly cause: Cause.Cause<E>
+}
+
+/**
+ * A call that succeeded with a result that counts as a failure.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface ResultFailed<out A> {
+  readonly _tag: "Result"
+  readonly result: A
+}
+
+/**
+ * A call that died. The cause may hold typed failures beside the defect.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface DefectFailed<out E> {
+  readonly _tag: "Defect"
+  readonly defect: unknown
+  readonly cause: Cause.Cause<E>
+}
+
+/**
+ * The failure a policy saw, as listeners, `abortWhen`, `delayFrom`, `openFor` and fallbacks receive it.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Failed<A, E> = ErrorFailed<E> | ResultFailed<A> | DefectFailed<E>
+
+// ---------------------------------------------------------------------------------------------------------- conditions
+
+/**
+ * The `_tag`s of an error type. Any string inside a pipeline, which does not know the errors yet.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Tags<E> = E extends { readonly _tag: infer Tag extends string }
+  ? Tag
+  : E extends Policy.Given.Failure
+    ? string
+    : never
+
+/**
+ * Which errors and results.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Matcher<A, E> {
+  /** Errors for which this holds. */
+  readonly error?: ((error: E) => boolean) | undefined
+  /** Results for which this holds. */
+  readonly result?: ((result: A) => boolean) | undefined
+  /** Errors with one of these `_tag`s. */
+  readonly tags?: ReadonlyArray<Tags<E>> | undefined
+}
+
+/**
+ * A condition in parts. `error` and `tags` narrow which errors are failures and so replace the default for errors: any
+ * other error counts as a success (whoever was called did answer). `result` adds results that are failures and leaves
+ * the default for errors alone. All that match are ORed; what `ignore` matches is neither, whatever else matches.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { CircuitBreaker } from "effect-resilience"
+ *
+ * interface Response { readonly status: number }
+ * declare const fetchOffer: Effect.Effect<Response, { readonly _tag: "Refused" } | { readonly _tag: "BadRequest" }>
+ *
+ * class Partner extends CircuitBreaker.Tag("Partner")<Partner>() {}
+ *
+ * const offer = fetchOffer.pipe(
+ *   Partner.protectWhen({
+ *     tags: ["Refused"], // a BadRequest is our fault, not the partner's
+ *     result: (response) => response.status >= 500,
+ *     ignore: { result: (response) => response.status === 429 }
+ *   })
+ * )
+ * ```
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options<A, E> extends Matcher<A, E> {
+  /**
+   * Whether a defect is a failure, or which defects are. Default: `true` for a circuit breaker, `false` for a retry and a
+   * fallback. A defect that is no failure is ignored. A cause with a defect in it is a defect, whatever else it holds,
+   * unless it begins with an interruption: then the defect is that of a finalizer.
+   */
+  readonly defect?: boolean | ((defect: unknown) => boolean) | undefined
+  /** What is neither success nor failure, such as a 429 to a breaker. */
+  readonly ignore?: Matcher<A, E> | undefined
+  /**
+   * When to come back, read from what failed. Without it, the `retryAfter` of a policy's rejection is read. What is no
+   * duration is no hint.
+   */
+  readonly retryAfter?: ((failed: Failed<A, E>) => Duration.DurationInput | undefined) | undefined
+}
+
+/**
+ * The full form: a function from the exit of a call to what it means. It decides alone, with no defaults beside it. It
+ * is not asked about an interruption, which is never a failure.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Classifier<in A, in E> {
+  (exit: Exit.Exit<A, E>): Outcome
+}
+
+/**
+ * Several conditions, made by {@link any}.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Any<A, E> {
+  readonly any: ReadonlyArray<FailureCondition<A, E>>
+}
+
+/**
+ * What an exit means to a policy: {@link Options} for most calls, a {@link Classifier} where those do not say enough, or
+ * {@link any} of several.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type FailureCondition<A, E> = Options<A, E> | Classifier<A, E> | Any<A, E>
+
+/**
+ * Several conditions as one: a failure is what any of them says is a failure. One that speaks of errors replaces the
+ * default for errors for all of them; one that only speaks of results does not (the rule of failsafe-go).
+ *
+ * @example
+ * ```ts
+ * import { FailureCondition } from "effect-resilience"
+ *
+ * interface Response { readonly status: number }
+ *
+ * const overloaded: FailureCondition.Options<Response, unknown> = { result: (response) => response.status === 503 }
+ * const broken: FailureCondition.Options<Response, unknown> = { result: (response) => response.status === 500 }
+ *
+ * export const failing = FailureCondition.any(overloaded, broken)
+ * ```
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const any = <A, E>(...conditions: ReadonlyArray<FailureCondition<A, E>>): Any<A, E> => {
+  internal.checkAll("FailureCondition.any", "conditions", conditions)
+  return { any: conditions }
+}
+
+/**
+ * What an exit means under a condition, as a circuit breaker sees it (a defect is a failure unless the condition says
+ * otherwise). For testing a condition, and for recording outcomes by hand.
+ *
+ * @example
+ * ```ts
+ * import { Exit } from "effect"
+ * import { FailureCondition } from "effect-resilience"
+ *
+ * const classify = FailureCondition.classify<{ readonly status: number }, never>({ result: (r) => r.status === 503 })
+ *
+ * console.log(classify(Exit.succeed({ status: 503 }))._tag) // Failure
+ * ```
+ *
+ * @since 0.1.0
+ * @category utils
+ */
+export const classify = <A, E>(condition: FailureCondition<A, E> = {}): Classifier<A, E> => {
+  internal.check("FailureCondition.classify", "condition", condition)
+  return internal.compile(condition, { defect: true }).classify
+}

@@ -1,0 +1,358 @@
+/**
+ * What every policy has in common: it is a function from effect to effect that also says what it is, and when it turns
+ * a call away it does so with a `Rejection`.
+ *
+ * @since 0.1.0
+ */
+import * as Duration from "effect/Duration"
+import type * as Effect from "effect/Effect"
+import type * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
+import type * as Schedule from "effect/Schedule"
+import { InvalidOption } from "../core/options.js"
+import type { ContextOfEffect, ErrorOfEffect, Flat, IsAny } from "./types.js"
+
+/**
+ * An option of a policy was outside its allowed range. Constructors that return a plain value (`Timeout.timeout`,
+ * `Trip.consecutive`) throw it, constructors that return an effect or a layer (`CircuitBreaker.make`) die with it.
+ *
+ * @example
+ * ```ts
+ * import { Policy, Trip } from "effect-resilience"
+ *
+ * try {
+ *   Trip.consecutive(0)
+ * } catch (error) {
+ *   if (error instanceof Policy.InvalidOption) {
+ *     console.log(error.message) // Trip.consecutive: option "count" must be a whole number of at least 1, got 0
+ *   }
+ * }
+ * ```
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export { InvalidOption }
+
+/**
+ * The settings a policy was built with, as plain values: durations, numbers, strings and nested settings.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Settings {
+  readonly [option: string]: unknown
+}
+
+/**
+ * What a policy says about itself.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Described {
+  /** The kind of policy in the field's own words: `timeout`, `retry`, `circuit-breaker`, `fallback`. */
+  readonly kind: string
+  /** The name given by the user, and the kind when none was given. It is the name in errors and events. */
+  readonly name: string
+  readonly settings: Settings
+}
+
+/**
+ * A policy that fits every effect: it may add the error `Added` and need the service `Needed`, and leaves everything
+ * else as it is. Being a plain function, it goes through `pipe`, `flow` and `Effect.map` alike.
+ *
+ * @example
+ * ```ts
+ * import { Effect, flow } from "effect"
+ * import { Policy, Retry, Timeout } from "effect-resilience"
+ *
+ * const attempt: Policy.Policy<Timeout.TimeoutExceeded> = Timeout.timeout("2 seconds")
+ * const resilient = flow(attempt, Retry.retry({ times: 2 }))
+ *
+ * const program = resilient(Effect.succeed("hello"))
+ * ```
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Policy<out Added = never, out Needed = never> extends Described {
+  <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E | Added, R | Needed>
+}
+
+/**
+ * A policy for effects that succeed with an `A` and fail with an `E`, or with less than these. It may add the errors `Added`
+ * and need the services `Needed`, and keeps the types of the effect.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface PolicyFor<in A, in E, out Added = never, out Needed = never> extends Described {
+  <A1 extends A, E1 extends E, R>(self: SelfOf<A, E, A1, E1, R>): Effect.Effect<A1, E1 | Added, R | Needed>
+}
+
+/**
+ * An effect that a {@link PolicyFor} takes, of an `A1` and an `E1`. From the second half of the union, which no effect of its own
+ * matches, the compiler infers `A` and `E` where such a policy stands in a pipe.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type SelfOf<A, E, A1 extends A, E1 extends E, R> =
+  Effect.Effect<A1, E1, R> | Effect.Effect<A, E, Inferred>
+
+interface Inferred {
+  readonly [inferred]: never
+}
+declare const inferred: unique symbol
+
+/**
+ * The options of a constructor in a signature, from which `O`, the options as they are written, is inferred. For functions that
+ * hand their options on to a constructor of this library.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { CircuitBreaker, type Policy } from "effect-resilience"
+ *
+ * const makeLogged = <O>(options: Policy.Checked<O, CircuitBreaker.Options>) =>
+ *   Effect.tap(CircuitBreaker.make(options), (breaker) => Effect.logInfo(`made ${breaker.name}`))
+ * ```
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type { Checked } from "./types.js"
+
+type ReturnedBy<V> = V extends (...args: never) => infer Result ? Result : never
+
+/**
+ * The errors that the listeners among a policy's options can fail with.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type ErrorOf<O> = Flat<{ [K in keyof O]-?: ErrorOfEffect<ReturnedBy<O[K]>> }[keyof O]>
+
+/**
+ * What the schedules, the effects and the listeners among a policy's options require.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type ContextOf<O> = Flat<
+  { [K in keyof O]-?: ContextOfValue<O[K]> | ContextOfEffect<ReturnedBy<O[K]>> }[keyof O]
+>
+
+type ContextOfValue<V> =
+  IsAny<V> extends true
+    ? never
+    : V extends Schedule.Schedule<infer _Out, infer _In, infer R>
+      ? R
+      : ContextOfEffect<V>
+
+/**
+ * A policy for effects that succeed with `A`, which it turns into effects that succeed with `B`.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface PolicyOn<in A, out B, out Added = never, out Needed = never> extends Described {
+  <E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<B, E | Added, R | Needed>
+}
+
+/**
+ * Turns a function on effects into a policy by giving it a kind, a name and settings. The function keeps its type.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Policy } from "effect-resilience"
+ *
+ * const logged = Policy.make(
+ *   { kind: "logged", name: "logged", settings: {} },
+ *   <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.tapErrorCause(self, Effect.logWarning)
+ * )
+ *
+ * const program = Effect.fail("no").pipe(logged)
+ * ```
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make: {
+  <Added = never, Needed = never>(
+    described: Described,
+    apply: <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E | Added, R | Needed>
+  ): Policy<Added, Needed>
+  <A, B, Added = never, Needed = never>(
+    described: Described,
+    apply: <E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<B, E | Added, R | Needed>
+  ): PolicyOn<A, B, Added, Needed>
+  <A, E, Added = never, Needed = never>(
+    described: Described,
+    apply: <A1 extends A, E1 extends E, R>(
+      self: Effect.Effect<A1, E1, R>
+    ) => Effect.Effect<A1, E1 | Added, R | Needed>
+  ): PolicyFor<A, E, Added, Needed>
+  <F extends (self: never) => unknown>(described: Described, apply: F): F & Described
+} = (described: Described, apply: (self: never) => unknown): never =>
+  Object.defineProperties((self: never) => apply(self), {
+    kind: { value: described.kind, enumerable: true },
+    // A function has a `name` of its own, which cannot be assigned, only defined.
+    name: { value: described.name, enumerable: true },
+    settings: { value: described.settings, enumerable: true }
+  }) as never
+
+/**
+ * Stand for the types of an effect that a pipeline does not know yet, in what is known about the effect that comes out of it.
+ *
+ * @since 0.1.0
+ * @category pipelines
+ */
+export declare namespace Given {
+  /** What the effect succeeds with. */
+  interface Success {
+    readonly [given]: "success"
+  }
+  /** What the effect fails with. */
+  interface Failure {
+    readonly [given]: "failure"
+  }
+  /** What the effect needs. */
+  interface Context {
+    readonly [given]: "context"
+  }
+}
+declare const given: unique symbol
+
+/** What a policy says about itself, and of a plain function that it is one. */
+/** @internal */
+export const describedOf = (policy: Described | ((self: never) => unknown)): Described =>
+  "kind" in policy ? policy : { kind: "function", name: policy.name || "function", settings: {} }
+
+/**
+ * Describes policies in one line each, in the order they are given (pipe order: innermost first). A pipeline is a line for each
+ * of its parts, the outermost first, and so are the pipelines in it.
+ *
+ * @example
+ * ```ts
+ * import { Policy, Retry, Timeout } from "effect-resilience"
+ *
+ * console.log(Policy.describe(Timeout.timeout("2 seconds"), Retry.retry({ times: 2, name: "offers" })))
+ * // timeout(limit: 2s)
+ * // retry "offers"(times: 2)
+ * ```
+ *
+ * @since 0.1.0
+ * @category utils
+ */
+export const describe = (...policies: ReadonlyArray<Described | ((self: never) => unknown)>): string =>
+  policies.flatMap((policy) => lines(describedOf(policy))).join("\n")
+
+/** A loop, because pipelines may be nested to any depth. */
+const lines = (described: Described): ReadonlyArray<string> => {
+  const result: Array<string> = []
+  const left = [described]
+  for (let next = left.pop(); next !== undefined; next = left.pop()) {
+    const { parts } = next.settings
+    if (next.kind === "pipeline" && Array.isArray(parts) && parts.every(isDescribed)) left.push(...parts)
+    else result.push(describeOne(next))
+  }
+  return result
+}
+
+const isDescribed = (part: unknown): part is Described =>
+  Predicate.hasProperty(part, "kind") && Predicate.hasProperty(part, "settings")
+
+const describeOne = ({ kind, name, settings }: Described): string =>
+  `${kind}${name === kind ? "" : ` "${name}"`}(${describeSettings(settings)})`
+
+const describeSettings = (settings: object): string =>
+  Object.entries(settings)
+    .filter(([, value]) => value !== undefined)
+    .map(([option, value]) => `${option}: ${describeValue(value)}`)
+    .join(", ")
+
+const describeValue = (value: unknown): string => {
+  if (Duration.isDuration(value)) return Duration.format(value)
+  if (typeof value === "function") return "computed"
+  if (Array.isArray(value)) return `[${value.map(describeValue).join(", ")}]`
+  if (Predicate.isRecord(value)) return `{ ${describeSettings(value)} }`
+  return String(value)
+}
+
+/**
+ * @since 0.1.0
+ * @category rejections
+ */
+export const RejectionTypeId: unique symbol = Symbol.for("effect-resilience/Rejection")
+
+/**
+ * @since 0.1.0
+ * @category rejections
+ */
+export type RejectionTypeId = typeof RejectionTypeId
+
+/**
+ * What every error has in common by which a policy turns a call away without running it: `CircuitOpen`,
+ * `BulkheadFull` and `RateLimitExceeded`.
+ *
+ * @since 0.1.0
+ * @category rejections
+ */
+export interface Rejection {
+  readonly [RejectionTypeId]: RejectionTypeId
+  readonly _tag: string
+  /** The name of the policy that turned the call away. */
+  readonly name: string
+  /** How long until another call has a chance, where the policy knows. */
+  readonly retryAfter: Duration.Duration | undefined
+}
+
+/**
+ * Whether a value is the rejection of a policy, whichever it is.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { CircuitBreaker, Policy } from "effect-resilience"
+ *
+ * const program = Effect.gen(function* () {
+ *   const breaker = yield* CircuitBreaker.make({ name: "partner" })
+ *   yield* breaker.open
+ *   return yield* Effect.succeed("hello").pipe(
+ *     breaker.protect,
+ *     Effect.catchIf(Policy.isRejection, (rejection) => Effect.succeed(`turned away by ${rejection.name}`))
+ *   )
+ * })
+ * ```
+ *
+ * @since 0.1.0
+ * @category rejections
+ */
+export const isRejection = <E>(u: E): u is E & Rejection => Predicate.hasProperty(u, RejectionTypeId)
+
+/**
+ * The bounds of a policy with an instance for each key.
+ *
+ * @since 0.1.0
+ * @category keyed
+ */
+export type { Bounds } from "./keyed.js"
+
+/**
+ * What all policies with an instance for each key have in common. An instance is made when its key is first used, and
+ * forgotten after `idleTimeToLive` without a call, or earlier to make room; never while it holds anything back.
+ *
+ * @since 0.1.0
+ * @category keyed
+ */
+export interface Keyed<out Instance, out Snapshot> {
+  /** The instance of a key, if it has one: to read it or to steer it. Looking for it does not count as a call. */
+  readonly find: (key: string) => Effect.Effect<Option.Option<Instance>>
+  /** The snapshots of all instances by key, the one least recently used first. */
+  readonly snapshots: Effect.Effect<ReadonlyMap<string, Snapshot>>
+  /** How many keys have an instance of their own. */
+  readonly size: Effect.Effect<number>
+}

@@ -1,0 +1,308 @@
+/**
+ * One instance of a policy for each key, within bounds, for every stateful policy. The oldest instance that protects nothing
+ * makes room for a new one; one that is open, queued or in use never does, however many new keys come. Looking up,
+ * making room and forgetting cost the same at any number of keys, and need neither a fiber nor a timer.
+ */
+import type * as Clock from "effect/Clock"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
+import {
+  among,
+  type Caller,
+  InvalidOption,
+  isObject,
+  join,
+  object,
+  type Shape,
+  text,
+  whole
+} from "../core/options.js"
+import type * as Policy from "./Policy.js"
+import { duration, optionMillis } from "../internal/duration.js"
+import { runningFiber } from "../internal/inside.js"
+import { Linked, type Links } from "../internal/linked.js"
+import * as Time from "../internal/time.js"
+import type { Restore } from "../internal/erased.js"
+
+/** The bounds of a keyed policy, as the user gives them. */
+export interface Bounds {
+  /** How many keys have an instance of their own. Default: 1000. */
+  readonly capacity?: number | undefined
+  /** How long an instance is kept after its last call. An infinite duration keeps it. Default: 10 minutes. */
+  readonly idleTimeToLive?: Duration.DurationInput | undefined
+  /**
+   * What a new key gets when there is no room and nothing to make room with: `"share"`, one instance together with all
+   * other such keys, or `"bypass"`, none at all. Default: `"share"`, because a flood of keys is no reason to stop
+   * protecting.
+   */
+  readonly whenFull?: "share" | "bypass" | undefined
+}
+
+export const boundsShape: Shape<Bounds> = {
+  capacity: whole(1),
+  idleTimeToLive: duration({ infinite: true }),
+  whenFull: among("share", "bypass")
+}
+
+/** Where there is one instance for all calls, bounds of how many there are would mean nothing. */
+export const refuseBounds = (caller: Caller, options: Bounds): void => {
+  for (const bound of Object.keys(boundsShape) as ReadonlyArray<keyof Bounds>) {
+    if (options[bound] === undefined) continue
+    throw new InvalidOption(
+      caller.policy,
+      join(caller.path, bound),
+      options[bound],
+      'left out without a "key"'
+    )
+  }
+}
+
+/** What an instance must be able to do. */
+export interface Member<out Snapshot = unknown> {
+  readonly snapshot: Effect.Effect<Snapshot>
+  /** Whether forgetting the instance now would let something through that it holds back, or lose what it counts on. */
+  readonly isProtecting: (now: number) => boolean
+  /**
+   * Whether it has seen something that it may soon protect from. It does not make room for others then, or many keys that fail
+   * would make room for one another for ever; but when it is idle for too long it is forgotten.
+   */
+  readonly hasEvidence?: (now: number) => boolean
+}
+
+class Entry<M> implements Links<Entry<M>> {
+  inUse = 0
+  previous: Entry<M> | undefined
+  next: Entry<M> | undefined
+
+  constructor(
+    readonly key: string,
+    readonly member: M,
+    public lastUsed: number
+  ) {}
+}
+
+/** How many of the oldest instances are looked at for one that can go. More would make a flood of keys costly. */
+const candidates = 8
+
+/** How many of the oldest instances are looked at for one that has been idle too long, whenever a key is looked up. */
+const expiries = 2
+
+export class Keyed<M extends Member<Snapshot>, Snapshot> {
+  private readonly entries = new Map<string, Entry<M>>()
+  /**
+   * In the order of the last use, oldest first. The map would keep such an order too, if a key were deleted and set again with
+   * every use, but that leaves a gap each time, and a hot key among many others would cost eight times as much.
+   */
+  private readonly order = new Linked<Entry<M>>()
+  private nothingIdleBefore = -Infinity
+  private shared: Entry<M> | undefined
+  private readonly capacity: number
+  private readonly idleMillis: number
+  private readonly whenFull: "share" | "bypass"
+
+  constructor(
+    policy: string,
+    bounds: Bounds,
+    private readonly make: (key: string | undefined) => Effect.Effect<M>
+  ) {
+    this.capacity = bounds.capacity ?? 1000
+    this.idleMillis = optionMillis(policy, "idleTimeToLive", bounds.idleTimeToLive ?? "10 minutes", {
+      infinite: true
+    })
+    this.whenFull = bounds.whenFull ?? "share"
+  }
+
+  /** How many keys have an instance of their own. */
+  readonly size: Effect.Effect<number> = Effect.sync(() => this.entries.size)
+
+  /** The instance of a key, if it has one. Looking for it is no use of it. */
+  readonly find = (key: string): Effect.Effect<Option.Option<M>> =>
+    Effect.sync(() => Option.map(Option.fromNullable(this.entries.get(key)), ({ member }) => member))
+
+  /** The snapshots of all instances by key, the one least recently used first. */
+  readonly snapshots: Effect.Effect<ReadonlyMap<string, Snapshot>> = Effect.suspend(() =>
+    Effect.map(
+      Effect.forEach([...this.order], ({ key, member }) =>
+        Effect.map(member.snapshot, (snapshot) => [key, snapshot] as const)
+      ),
+      (snapshots) => new Map(snapshots)
+    )
+  )
+
+  /** Runs something with the instance of a key, which is not forgotten before that has ended. */
+  use<A, E, R>(key: string, run: (member: M | undefined) => Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
+    return Effect.uninterruptibleMask((restore) => {
+      const fiber = runningFiber()
+      return fiber === undefined
+        ? Effect.clockWith((clock) => this.useAt(key, run, restore, clock))
+        : this.useAt(key, run, restore, Time.clockOf(fiber))
+    })
+  }
+
+  private useAt<A, E, R>(
+    key: string,
+    run: (member: M | undefined) => Effect.Effect<A, E, R>,
+    restore: Restore,
+    clock: Clock.Clock
+  ): Effect.Effect<A, E, R> {
+    const now = Time.monotonicMillis(clock)
+    const holding = (entry: Entry<M> | undefined): Effect.Effect<A, E, R> => {
+      if (entry === undefined) return restore(Effect.suspend(() => run(undefined)))
+      const ended = (exit: Exit.Exit<A, E>): Exit.Exit<A, E> => {
+        entry.inUse -= 1
+        entry.lastUsed = Time.monotonicMillis(clock)
+        return exit
+      }
+      const body = restore(run(entry.member))
+      entry.inUse += 1
+      return Effect.matchCauseEffect(body, {
+        onFailure: (cause) => ended(Exit.failCause(cause)),
+        onSuccess: (value) => ended(Exit.succeed(value))
+      })
+    }
+    const found = this.entries.get(key)
+    if (found === undefined) {
+      this.forgetIdle(now)
+      const hasRoom = this.entries.size < this.capacity || this.makeRoom(now)
+      return Effect.flatMap(hasRoom ? this.create(key, now) : this.overflow(now), holding)
+    }
+    this.order.moveToEnd(found)
+    found.lastUsed = now
+    this.forgetIdle(now)
+    return holding(found)
+  }
+
+  private create(key: string, now: number): Effect.Effect<Entry<M> | undefined> {
+    return Effect.flatMap(this.make(key), (member) => {
+      // Another fiber may have been faster, for this key or for the last place. Nothing has been seen by ours yet.
+      const faster = this.entries.get(key)
+      if (faster !== undefined) return Effect.succeed(faster)
+      if (this.entries.size >= this.capacity && !this.makeRoom(now)) return this.overflow(now)
+      const entry = new Entry(key, member, now)
+      this.entries.set(key, entry)
+      this.order.append(entry)
+      return Effect.succeed(entry)
+    })
+  }
+
+  private overflow(now: number): Effect.Effect<Entry<M> | undefined> {
+    if (this.whenFull === "bypass" || this.shared !== undefined) return Effect.succeed(this.shared)
+    return Effect.map(this.make(undefined), (member) => (this.shared ??= new Entry("*", member, now)))
+  }
+
+  private forget(entry: Entry<M>): void {
+    this.order.remove(entry)
+    this.entries.delete(entry.key)
+  }
+
+  /** Forgets the oldest instance that can go. Those that cannot go to the back, so that the next look finds others. */
+  private makeRoom(now: number): boolean {
+    for (let looked = 0; looked < candidates; looked++) {
+      const oldest = this.order.first
+      if (oldest === undefined) return false
+      const { member } = oldest
+      if (oldest.inUse === 0 && !member.isProtecting(now) && member.hasEvidence?.(now) !== true) {
+        this.forget(oldest)
+        return true
+      }
+      this.order.moveToEnd(oldest)
+    }
+    return false
+  }
+
+  /** Forgets what has been idle for too long, and looks again when the oldest can have become so. */
+  private forgetIdle(now: number): void {
+    if (now < this.nothingIdleBefore) return
+    for (let looked = 0; looked < expiries; looked++) {
+      const oldest = this.order.first
+      if (oldest === undefined) return
+      if (now - oldest.lastUsed < this.idleMillis) {
+        this.nothingIdleBefore = oldest.lastUsed + this.idleMillis
+        return
+      }
+      if (oldest.inUse > 0 || oldest.member.isProtecting(now)) this.order.moveToEnd(oldest)
+      else this.forget(oldest)
+    }
+  }
+}
+
+/** The options of an instance: the same for every key, or a function of it. */
+type Each<O> = O | ((key: string) => O)
+
+const shape = {
+  ...boundsShape,
+  options: (policy: string, option: string, value: unknown): void => {
+    if (typeof value !== "function" && !isObject(value)) {
+      throw new InvalidOption(policy, option, value, "options, or a function to options")
+    }
+  }
+}
+
+/** What the policies of a key are made of. */
+export interface Instances<M extends Member<Snapshot>, Snapshot> {
+  readonly members: Keyed<M, Snapshot>
+  /** What the policy of a key says about itself. */
+  readonly described: (key: string) => Policy.Described
+}
+
+/** Instances by key, each made where it is first used, with the services of whoever made this. */
+export const instances = <
+  O extends { readonly name?: string | undefined },
+  M extends Member<Snapshot>,
+  Snapshot
+>(
+  policy: string,
+  kind: string,
+  options: Bounds & { readonly options?: Each<O> | undefined },
+  check: (options: O, defaultName: string, caller: Caller) => unknown,
+  make: (options: O, defaultName: string, caller: Caller) => Effect.Effect<M>,
+  byDefault?: O
+): Effect.Effect<Instances<M, Snapshot>> =>
+  Effect.map(Effect.context<never>(), (context) => {
+    object(policy, "", options, shape)
+    const { options: each = byDefault } = options
+    const at = { policy, path: "options" }
+    const of = (key: string | undefined) => optionsOf(policy, kind, each, key)
+    // Options that are the same for every key are checked now, not at the first call.
+    if (typeof each !== "function") check(of(undefined), kind, at)
+    return {
+      members: new Keyed<M, Snapshot>(policy, options, (key) =>
+        Effect.provide(
+          Effect.suspend(() => make(of(key), kind, at)),
+          context
+        )
+      ),
+      described: (key) => ({ kind, name: describedName(kind, each, key), settings: { key } })
+    }
+  })
+
+/** The name of the instance of a key. A function of the key that throws is heard of by the call, which dies of it. */
+const describedName = <O extends { readonly name?: string | undefined }>(
+  kind: string,
+  each: Each<O> | undefined,
+  key: string
+): string => {
+  try {
+    return nameFor(kind, typeof each === "function" ? each(key) : (each ?? {}), key)
+  } catch {
+    return nameFor(kind, {}, key)
+  }
+}
+
+const nameFor = (kind: string, { name }: { readonly name?: string | undefined }, key: string): string =>
+  `${name ?? kind}/${key}`
+
+/** The options of the instance of a key, with the key in its name; those of the shared instance without one. */
+const optionsOf = <O extends { readonly name?: string | undefined }>(
+  policy: string,
+  kind: string,
+  options: Each<O> | undefined,
+  key: string | undefined
+): O & { readonly name: string } => {
+  const given = typeof options === "function" ? options(key ?? "*") : options
+  if (!isObject(given)) throw new InvalidOption(policy, "options", given, "options, or a function to options")
+  if (given.name !== undefined) text(policy, "options.name", given.name)
+  return { ...given, name: nameFor(kind, given, key ?? "*") }
+}

@@ -1,0 +1,49 @@
+/** The kit of the public signatures: how options are inferred without hiding their names, and how results are shown. */
+import type * as Config from "effect/Config"
+import type * as Effect from "effect/Effect"
+import type * as Policy from "./Policy.js"
+
+/**
+ * `Options`, and where the compiler infers `O`, the type of the options as they are written, from. They are checked against
+ * their interface, so a misspelt option is reported by its name and completed as it is typed. A policy is no options, though
+ * some of its properties have the names of options; an `Instance` may stand in their place.
+ */
+export type Checked<O, Options, Instance = never> = [O] extends [never]
+  ? Extract<O, Options>
+  : O extends Instance
+    ? Instance
+    : O extends Policy.Described
+      ? never
+      : Options
+
+/**
+ * A type as what it comes to, so that an editor shows `CircuitOpen` and not how it was worked out. The compiler remembers the
+ * name of an alias with the union that it makes; the members, boxed and taken out again, make one without a name.
+ */
+export type Flat<T> = Boxed<T> extends infer Box extends { readonly of: unknown } ? Box["of"] : never
+type Boxed<T> = T extends unknown ? { readonly of: T } : never
+
+/** Whether nothing is known of a type. What came from JSON must not make errors and requirements unknown. */
+export type IsAny<V> = 0 extends 1 & V ? true : false
+
+/** What an effect succeeds with; nothing of anything else. */
+export type SuccessOfEffect<V> = V extends Effect.Effect<infer A, unknown, unknown> ? A : never
+
+/** The error of an effect; none of anything else. */
+export type ErrorOfEffect<V> =
+  IsAny<V> extends true ? never : V extends Effect.Effect<unknown, infer E, unknown> ? E : never
+
+/** What an effect requires; nothing of anything else. */
+export type ContextOfEffect<V> =
+  IsAny<V> extends true ? never : V extends Effect.Effect<unknown, unknown, infer R> ? R : never
+
+/** What an instance, a tag or the options of either require. */
+export type NeededByGiven<V> =
+  IsAny<V> extends true
+    ? never
+    : V extends { readonly snapshot: Effect.Effect<unknown, never, infer Needed> }
+      ? Needed
+      : Policy.ContextOf<V>
+
+/** Settings of which each may come from the configuration. */
+export type Configured<Settings> = { readonly [K in keyof Settings]: Config.Config.Wrap<Settings[K]> }

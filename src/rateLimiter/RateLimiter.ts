@@ -1,0 +1,738 @@
+/**
+ * A rate limiter: only so many calls in so much time. A call that comes too early is turned away, or waits for its turn.
+ *
+ * @since 0.1.0
+ */
+import type * as Config from "effect/Config"
+import type * as ConfigError from "effect/ConfigError"
+import * as Context from "effect/Context"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Stream from "effect/Stream"
+import { object, type Shape, whereRead } from "../core/options.js"
+import * as core from "../core/rateLimit.js"
+import type * as FailureCondition from "../policy/FailureCondition.js"
+import { optionMillis } from "../internal/duration.js"
+import { check as checkCondition } from "../policy/condition.js"
+import * as internal from "./limiter.js"
+import { checkCost, configure, listeners as shapeOfGiven } from "./options.js"
+import type { RateLimitExceeded } from "./rateLimitExceeded.js"
+import { accessors, perInstance, fromConfig } from "../policy/service.js"
+import type { Checked, Configured } from "../policy/types.js"
+import * as Policy from "../policy/Policy.js"
+
+/**
+ * @since 0.1.0
+ * @category symbols
+ */
+export const TypeId: unique symbol = Symbol.for("effect-resilience/RateLimiter")
+
+/**
+ * @since 0.1.0
+ * @category symbols
+ */
+export type TypeId = typeof TypeId
+
+// -------------------------------------------------------------------------------------------------------------- rates
+
+/**
+ * How many calls in how much time, made by {@link smooth}, {@link bursty}, {@link tokenBucket} or {@link slidingWindow}.
+ * Plain data, with `per` in milliseconds: it can be compared, printed and kept.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Rate = core.Rate
+
+/**
+ * A number of calls, and the time in which they may be made.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Limit {
+  /** How many calls (or, where calls have a cost, how much of it): a whole number from 1 to 10 000 000. */
+  readonly limit: number
+  /** In how much time: from 1 millisecond to 365 days, in whole microseconds. A number is milliseconds. */
+  readonly per: Duration.DurationInput
+}
+
+/**
+ * Evenly paced: at least `per / limit` between one call and the next. A call of cost n keeps the next one away for n times
+ * as long. Time that was not used is not saved up.
+ *
+ * **When to use**
+ *
+ * Towards something that suffers from bursts, however short, such as a small machine or a partner that counts by the
+ * second. Together with `maxWait`, calls that come at once are spread out.
+ *
+ * **Contract**
+ *
+ * At most `limit` calls in any time of length `per`, and exactly as many when there are always calls waiting. The pace is
+ * kept to the microsecond; above one call in a millisecond, waiting calls whose turns fall into the same millisecond start
+ * together, because timers count in milliseconds.
+ *
+ * The leaky bucket as a queue, with the cost paid after the call as in Guava's `RateLimiter`.
+ *
+ * @example
+ * ```ts
+ * import { RateLimiter } from "effect-resilience"
+ *
+ * export const rate = RateLimiter.smooth({ limit: 10, per: "1 second" }) // one call each 100 milliseconds
+ * ```
+ *
+ * @since 0.1.0
+ * @category rates
+ */
+export const smooth = (options: Limit): Rate => {
+  const name = "RateLimiter.smooth"
+  object(name, "", options, limit)
+  return core.checked(name, { _tag: "smooth", limit: options.limit, per: perMillis(name, options) })
+}
+
+/**
+ * Fixed windows: `limit` calls in each window of length `per`. The windows follow one another from the moment at which the
+ * limiter was made. What was not used in one is not carried into the next.
+ *
+ * **When to use**
+ *
+ * Where the other side counts in the same way, such as a quota per minute or per day, and for the least memory.
+ *
+ * **Contract**
+ *
+ * At most `limit` calls in each window. At the edge between two windows up to twice the `limit` can come at once; where that
+ * is too many, take {@link slidingWindow}.
+ *
+ * @example
+ * ```ts
+ * import { RateLimiter } from "effect-resilience"
+ *
+ * export const quota = RateLimiter.bursty({ limit: 1000, per: "1 day" })
+ * ```
+ *
+ * @since 0.1.0
+ * @category rates
+ */
+export const bursty = (options: Limit): Rate => {
+  const name = "RateLimiter.bursty"
+  object(name, "", options, limit)
+  return core.checked(name, { _tag: "bursty", limit: options.limit, per: perMillis(name, options) })
+}
+
+/**
+ * A bucket of `burst` permits (by default as many as `limit`), full at first, into which permits drip evenly at the rate of
+ * `limit` in `per`. A call takes its cost out of the bucket.
+ *
+ * **When to use**
+ *
+ * For most limits: bursts up to a bound, and a steady rate in the long run.
+ *
+ * **Contract**
+ *
+ * In any time t at most `burst + limit * t / per`.
+ *
+ * The generic cell rate algorithm (GCRA) of ATM Forum Traffic Management 4.0: two numbers, whatever the limit.
+ *
+ * @example
+ * ```ts
+ * import { RateLimiter } from "effect-resilience"
+ *
+ * export const rate = RateLimiter.tokenBucket({ limit: 100, per: "1 second", burst: 20 })
+ * ```
+ *
+ * @since 0.1.0
+ * @category rates
+ */
+export const tokenBucket = (options: Limit & { readonly burst?: number | undefined }): Rate => {
+  const name = "RateLimiter.tokenBucket"
+  object(name, "", options, { ...limit, burst: whereRead })
+  const { burst = options.limit } = options
+  const per = perMillis(name, options)
+  return core.checked(name, { _tag: "tokenBucket", limit: options.limit, per, burst })
+}
+
+/**
+ * At most `limit` calls in any window of length `per`, wherever it begins: a call is let in when fewer than `limit` have
+ * been in the time before it. It is kept in memory when each of them was, 16 bytes for each microsecond that had any, so at
+ * most `limit` times that.
+ *
+ * **When to use**
+ *
+ * Where the other side never forgives: the whole limit is there at once, and no window can hold more. For limits beyond
+ * some 100 000 prefer {@link tokenBucket}, which needs no memory.
+ *
+ * **Contract**
+ *
+ * Never more than `limit` in any time of length `per` (with its beginning and without its end). Exact, not an
+ * interpolation between two counters.
+ *
+ * @example
+ * ```ts
+ * import { RateLimiter } from "effect-resilience"
+ *
+ * export const rate = RateLimiter.slidingWindow({ limit: 100, per: "1 minute" })
+ * ```
+ *
+ * @since 0.1.0
+ * @category rates
+ */
+export const slidingWindow = (options: Limit): Rate => {
+  const name = "RateLimiter.slidingWindow"
+  object(name, "", options, limit)
+  return core.checked(name, { _tag: "slidingWindow", limit: options.limit, per: perMillis(name, options) })
+}
+
+const limit: Shape<Limit> = { limit: whereRead, per: whereRead }
+
+const perMillis = (name: string, { per }: Limit): number =>
+  core.millis(core.micros(optionMillis(name, "per", per, { bounds: core.perBounds })))
+
+/**
+ * A rate in words.
+ *
+ * @example
+ * ```ts
+ * import { RateLimiter } from "effect-resilience"
+ *
+ * const rate = RateLimiter.tokenBucket({ limit: 100, per: "1 second", burst: 20 })
+ * console.log(RateLimiter.describe(rate)) // tokenBucket(100 per 1000ms, burst 20)
+ * ```
+ *
+ * @since 0.1.0
+ * @category utils
+ */
+export const describe = (rate: Rate): string => core.describe(rate)
+
+// ------------------------------------------------------------------------------------------------------------- models
+
+/**
+ * @since 0.1.0
+ * @category errors
+ */
+export { RateLimitExceeded } from "./rateLimitExceeded.js"
+
+/**
+ * A call, or a reservation, whose turn is later.
+ *
+ * @since 0.1.0
+ * @category events
+ */
+export interface CallQueued {
+  readonly name: string
+  readonly cost: number
+  /** How long until its turn. For a call it becomes less when somebody before it leaves. */
+  readonly wait: Duration.Duration
+  /** How many are in the line, this one included. */
+  readonly queued: number
+}
+
+/**
+ * A call that was let in and is about to run.
+ *
+ * @since 0.1.0
+ * @category events
+ */
+export interface CallAdmitted {
+  readonly name: string
+  readonly cost: number
+  /** How long it waited; zero when it was its turn at once. */
+  readonly waited: Duration.Duration
+}
+
+/**
+ * A change of the rate.
+ *
+ * @since 0.1.0
+ * @category events
+ */
+export interface RateChanged {
+  readonly name: string
+  readonly from: Rate
+  readonly to: Rate
+}
+
+/**
+ * A limiter's state as plain data. Times are milliseconds.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Snapshot {
+  readonly name: string
+  /** When the snapshot was taken, in milliseconds since the epoch. */
+  readonly takenAt: number
+  readonly rate: Rate
+  /** How many calls of cost 1 would be let in at once. */
+  readonly available: number
+  /** How long until one of them would be, if nobody else comes before. */
+  readonly retryAfter: number
+  /** How many are in the line, reservations for later included. */
+  readonly queued: number
+  /** Calls and reservations let in since the limiter was made. */
+  readonly admitted: number
+  /** Calls and reservations turned away since the limiter was made. */
+  readonly rejected: number
+}
+
+/**
+ * A turn that was reserved: the caller waits for so long by itself, and then does what it reserved it for.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Reservation {
+  /** How long until the turn, from the moment of the reservation. */
+  readonly wait: Duration.Duration
+  /**
+   * Gives the turn back. Those behind it move up; after the turn has come, as much is given back as still counts. Only the
+   * first time does anything.
+   */
+  readonly cancel: Effect.Effect<void>
+}
+
+/**
+ * A limiter's policy with a condition, for effects that succeed with an `A` and fail with an `E`, or with less than these.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type ProtectFor<A, E, Needed = never> = Policy.PolicyFor<A, E, RateLimitExceeded, Needed>
+
+/**
+ * Makes a policy of a condition.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface ProtectWhen<Needed = never> {
+  <A, E>(
+    condition: FailureCondition.FailureCondition<A, E>
+  ): Policy.PolicyFor<A, E, RateLimitExceeded, Needed>
+}
+
+/**
+ * What can be done with a limiter, given that `Needed` is there: an instance needs nothing, a tag needs the service.
+ *
+ * A `cost` is a whole number of at least 1, anything else is a defect of type `InvalidOption` (and thrown by `withCost`). It
+ * defaults to the limiter's own.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Operations<Needed = never> {
+  /**
+   * Runs an effect when its turn has come. A call that has begun has used its permit, whatever becomes of it: the other
+   * side may have counted it.
+   */
+  readonly protect: Policy.Policy<RateLimitExceeded, Needed>
+  /**
+   * `protect` for effects of one type, some of which turn out not to count: a call whose exit the condition ignores gives its
+   * permit back, as far as it still counts and as that breaks the contract for no other call. An interrupted call keeps it.
+   */
+  readonly protectWhen: ProtectWhen<Needed>
+  /** `protect` for calls that weigh more or less than the limiter's own cost. */
+  readonly withCost: (cost: number) => Policy.Policy<RateLimitExceeded, Needed>
+  /**
+   * Takes a turn, if it is there at once, and says whether it was. Never waits and never overtakes those who do. Always
+   * `false` for a cost that can never be let in.
+   */
+  readonly tryAcquire: (cost?: number) => Effect.Effect<boolean, never, Needed>
+  /** Takes a turn as a call would: waits for it up to `maxWait`, or fails. */
+  readonly acquire: (cost?: number) => Effect.Effect<void, RateLimitExceeded, Needed>
+  /**
+   * Takes a turn, however far away, and says how long until then. It fails for a cost that can never be let in and when the
+   * line is full, and knows no `maxWait`. The turn stays when those before it leave.
+   */
+  readonly reserve: (cost?: number) => Effect.Effect<Reservation, RateLimitExceeded, Needed>
+  /** How many calls of cost 1 would be let in at once: none while somebody waits. */
+  readonly available: Effect.Effect<number, never, Needed>
+  /**
+   * Changes the rate. What has been let in counts on under the new one, and so does what was reserved, at its time. Those who
+   * wait keep their places and get their turns anew; who would have to wait for longer than `maxWait` or for ever is turned
+   * away at once.
+   */
+  readonly setRate: (rate: Rate) => Effect.Effect<void, never, Needed>
+  readonly snapshot: Effect.Effect<Snapshot, never, Needed>
+  /**
+   * The changes of the rate from now on. A subscriber that falls more than 64 changes behind loses the oldest. For what
+   * happens to calls there are the listeners.
+   */
+  readonly changes: Stream.Stream<RateChanged, never, Needed>
+}
+
+/**
+ * A rate limiter. Make one for each limit, and share it between all calls that the limit is about.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface RateLimiter extends Operations, Policy.Described {
+  readonly [TypeId]: TypeId
+}
+
+// ------------------------------------------------------------------------------------------------------------ options
+
+/**
+ * The options that are plain data.
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export interface Settings {
+  /** The name in errors, events and snapshots. Default: the tag's identifier, or `"rate-limiter"`. */
+  readonly name?: string | undefined
+  /** How many calls in how much time. There is no default, it depends on what is called. */
+  readonly rate: Rate
+  /**
+   * How long a call may wait for its turn. One whose turn is later is turned away at once, and does not wait in vain.
+   * Default: 0, nobody waits.
+   */
+  readonly maxWait?: Duration.DurationInput | undefined
+  /**
+   * How many may be in the line, calls that wait and reservations for later: a whole number. Default: 1000, so that neither
+   * a long `maxWait` nor a loop of reservations takes all memory.
+   */
+  readonly maxQueued?: number | undefined
+  /** What a call costs: a whole number of at least 1, at most `limit` (for a token bucket, `burst`). Default: 1. */
+  readonly cost?: number | undefined
+}
+
+/**
+ * Settings for `layerConfig`, each a `Config` or an object of them.
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export interface SettingsConfig extends Configured<Settings> {}
+
+/**
+ * The call (or the `setRate`) waits for its listeners, and no other call does. A listener that fails or dies is reported in
+ * the log and changes nothing.
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export interface Listeners {
+  /**
+   * Called when a call has entered the line. Its time is part of the call's wait, and interrupted when `maxWait` is over; the
+   * turns of those behind come meanwhile.
+   */
+  readonly onQueued?: ((event: CallQueued) => Effect.Effect<unknown, unknown, unknown>) | undefined
+  /** Called before a call runs, when its turn has come. */
+  readonly onAdmitted?: ((event: CallAdmitted) => Effect.Effect<unknown, unknown, unknown>) | undefined
+  /** Called before a call that was turned away fails. */
+  readonly onRejected?: ((event: RateLimitExceeded) => Effect.Effect<unknown, unknown, unknown>) | undefined
+  readonly onRateChanged?: ((event: RateChanged) => Effect.Effect<unknown, unknown, unknown>) | undefined
+}
+
+/**
+ * @since 0.1.0
+ * @category options
+ */
+export interface Options extends Settings, Listeners {}
+
+// ------------------------------------------------------------------------------------------------------- constructors
+
+/**
+ * Makes a limiter. Bad options are a defect of type `InvalidOption`.
+ *
+ * **When to use**
+ *
+ * For a limiter that belongs to a value rather than to the program, such as one of many that are made at run time. For
+ * anything that the program has one of, {@link Tag} makes a service of it.
+ *
+ * Make it once and share it: a limiter made for each call limits nothing.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { RateLimiter } from "effect-resilience"
+ *
+ * const program = Effect.gen(function* () {
+ *   const limiter = yield* RateLimiter.make({
+ *     name: "mails",
+ *     rate: RateLimiter.smooth({ limit: 1, per: "1 second" })
+ *   })
+ *   const mail = Effect.log("sent").pipe(limiter.protect, Effect.either)
+ *   return yield* Effect.all([mail, mail]) // the second is a Left with RateLimitExceeded
+ * })
+ * ```
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = <O>(
+  options: Checked<O, Options>
+): Effect.Effect<RateLimiter, never, Policy.ContextOf<O>> => internal.make(options, internal.kind)
+
+/**
+ * The options of {@link keyed}.
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export interface KeyedOptions extends Policy.Bounds {
+  /** The options of each limiter, or a function of its key (`"*"` for the shared one). The key is added to the name. */
+  readonly options: Options | ((key: string) => Options)
+}
+
+/**
+ * A rate limiter for each key.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface KeyedRateLimiter extends Policy.Keyed<RateLimiter, Snapshot> {
+  /** The name that they have in common: that of the options, without a key. `"rate-limiter"` where the options are a function. */
+  readonly name: string
+  /** {@link Operations.protect} of the limiter of a key. */
+  readonly protect: (key: string) => Policy.Policy<RateLimitExceeded>
+  /** {@link Operations.protectWhen} of the limiter of a key. */
+  readonly protectWhen: (key: string) => ProtectWhen
+  /** {@link Operations.withCost} of the limiter of a key. */
+  readonly withCost: (key: string, cost: number) => Policy.Policy<RateLimitExceeded>
+}
+
+/**
+ * Makes a limiter for each key: a tenant, an address, an API key. Each has the rate for itself.
+ *
+ * There are at most `capacity` of them (1000), and one that is not called for `idleTimeToLive` (10 minutes) is forgotten,
+ * but never one of which something still counts, or in which somebody waits: forgetting it would let its key through once
+ * more. A new key for which there is no room shares one limiter with all other such keys, or has none with
+ * `whenFull: "bypass"`.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { RateLimiter } from "effect-resilience"
+ *
+ * declare const handle: (tenant: string) => Effect.Effect<string>
+ *
+ * const program = Effect.gen(function* () {
+ *   const tenants = yield* RateLimiter.keyed({
+ *     options: { rate: RateLimiter.tokenBucket({ limit: 100, per: "1 second", burst: 20 }) },
+ *     capacity: 10_000
+ *   })
+ *   return yield* handle("acme").pipe(tenants.protect("acme"))
+ * })
+ * ```
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const keyed = <O>(
+  options: Checked<O, KeyedOptions>
+): Effect.Effect<
+  KeyedRateLimiter,
+  never,
+  Policy.ContextOf<O extends { readonly options: infer Each } ? Each : never>
+> => internal.keyed(options)
+
+// ----------------------------------------------------------------------------------------------------------- services
+
+/**
+ * What a limiter's tag has beside being a tag: its layers, and everything that can be done with the limiter behind it.
+ *
+ * @since 0.1.0
+ * @category services
+ */
+export interface Service<Self> extends Operations<Self> {
+  /** A layer with a limiter of these options. Bad options are a defect of type `InvalidOption`. */
+  readonly layer: <O>(options: Checked<O, Options>) => Layer.Layer<Self, never, Policy.ContextOf<O>>
+  /**
+   * A layer whose settings come from the configuration; listeners are given beside it. Bad settings are a `ConfigError`
+   * that says which and why.
+   */
+  readonly layerConfig: {
+    (settings: SettingsConfig | Config.Config<Settings>): Layer.Layer<Self, ConfigError.ConfigError>
+    <L>(
+      settings: SettingsConfig | Config.Config<Settings>,
+      listeners: Checked<L, Listeners>
+    ): Layer.Layer<Self, ConfigError.ConfigError, Policy.ContextOf<L>>
+  }
+}
+
+/**
+ * The class that a limiter's tag extends.
+ *
+ * @since 0.1.0
+ * @category services
+ */
+export interface TagClass<Self, Id extends string>
+  extends Context.TagClass<Self, `RateLimiter/${Id}`, RateLimiter>, Service<Self> {}
+
+/**
+ * A rate limiter as a service of its own. Extend it once for each limit.
+ *
+ * **When to use**
+ *
+ * Around calls to something that allows only so many in a time, such as a partner with a quota, and in front of something
+ * of one's own that must not get more than it can do. For a limit on how many calls run *at a time*, see the bulkhead.
+ *
+ * **Time line**
+ *
+ * - *Its turn, and nobody waits*: the call runs at once.
+ * - *Its turn is later, but within `maxWait`*: the call enters the line, if that has fewer than `maxQueued` in it. First come,
+ *   first served; nobody overtakes, also not a call that costs less. When somebody leaves, those behind move up. The wait
+ *   can be interrupted even where the caller cannot, and leaves no trace.
+ * - *Its turn is later than that*, or the line is full: the call is turned away at once with {@link RateLimitExceeded}, which
+ *   says when it would be let in.
+ * - *It costs more than can ever be let in at once*: the same, without a time.
+ *
+ * **Adds** `RateLimitExceeded`, and requires the service.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { RateLimiter } from "effect-resilience"
+ *
+ * class Partner extends RateLimiter.Tag("Partner")<Partner>() {}
+ *
+ * // Effect<string, "down" | RateLimitExceeded, Partner>
+ * const offer = Effect.fail("down" as const).pipe(Effect.as("hot offer"), Partner.protect)
+ *
+ * const PartnerLive = Partner.layer({
+ *   rate: RateLimiter.tokenBucket({ limit: 100, per: "1 second", burst: 20 }),
+ *   maxWait: "500 millis",
+ *   onRejected: ({ name, retryAfter }) => Effect.logWarning(`${name} is used up for ${retryAfter}`)
+ * })
+ *
+ * const program = offer.pipe(Effect.provide(PartnerLive))
+ * ```
+ *
+ * @since 0.1.0
+ * @category services
+ */
+export const Tag =
+  <const Id extends string>(id: Id) =>
+  <Self>(): TagClass<Self, Id> =>
+    service(Context.Tag(`RateLimiter/${id}`)<Self, RateLimiter>(), id)
+
+/** Adds what can be done with the service to its tag. */
+const service = <Self, T extends Context.Tag<Self, RateLimiter>>(
+  tag: T,
+  name: string,
+  called = name
+): T & Service<Self> => {
+  const described: Policy.Described = { kind: internal.kind, name, settings: {} }
+
+  const operations: Service<Self> = {
+    layer: (options: Options) =>
+      Layer.effect(tag, internal.make(options, name, { policy: `${called}.layer` })),
+    layerConfig: (settings: SettingsConfig | Config.Config<Settings>, listeners: Listeners = {}) =>
+      Layer.effect(
+        tag,
+        fromConfig({
+          caller: { policy: `${called}.layerConfig` },
+          settings,
+          given: listeners,
+          shapeOfGiven,
+          check: (read, caller) => configure(read, name, caller),
+          make: (options, caller) => internal.make(options, name, caller)
+        })
+      ),
+    protect: Policy.make(described, <A, E, R>(self: Effect.Effect<A, E, R>) =>
+      Effect.flatMap(tag, (limiter) => limiter.protect(self))
+    ),
+    protectWhen: <A, E>(condition: FailureCondition.FailureCondition<A, E>) => {
+      checkCondition("RateLimiter.protectWhen", "condition", condition)
+      const policy = perInstance((limiter: RateLimiter) => limiter.protectWhen<A, E>(condition))
+      return Policy.make<A, E, RateLimitExceeded, Self>(
+        described,
+        <A1 extends A, E1 extends E, R>(self: Effect.Effect<A1, E1, R>) =>
+          Effect.flatMap(tag, (limiter) => policy(limiter)(self))
+      )
+    },
+    withCost: (cost) => {
+      checkCost("RateLimiter.withCost", cost)
+      const policy = perInstance((limiter: RateLimiter) => limiter.withCost(cost))
+      return Policy.make({ ...described, settings: { cost } }, <A, E, R>(self: Effect.Effect<A, E, R>) =>
+        Effect.flatMap(tag, (limiter) => policy(limiter)(self))
+      )
+    },
+    tryAcquire: (cost) => Effect.flatMap(tag, (limiter) => limiter.tryAcquire(cost)),
+    acquire: (cost) => Effect.flatMap(tag, (limiter) => limiter.acquire(cost)),
+    reserve: (cost) => Effect.flatMap(tag, (limiter) => limiter.reserve(cost)),
+    setRate: (rate) => Effect.flatMap(tag, (limiter) => limiter.setRate(rate)),
+    changes: Stream.unwrap(Effect.map(tag, (limiter) => limiter.changes)),
+    ...accessors(tag, ["available", "snapshot"])
+  }
+  return Object.assign(tag, operations)
+}
+
+/**
+ * The limiter of a program that has just one. A program with several makes a {@link Tag} for each.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { RateLimiter } from "effect-resilience"
+ *
+ * const program = Effect.succeed("hot offer").pipe(
+ *   RateLimiter.protect,
+ *   Effect.provide(RateLimiter.layer({ rate: RateLimiter.smooth({ limit: 10, per: "1 second" }) }))
+ * )
+ * ```
+ *
+ * @since 0.1.0
+ * @category services
+ */
+export const RateLimiter: Context.Tag<RateLimiter, RateLimiter> & Service<RateLimiter> = service(
+  Context.GenericTag<RateLimiter>("effect-resilience/RateLimiter"),
+  internal.kind,
+  "RateLimiter"
+)
+
+/**
+ * The layer of {@link RateLimiter}.
+ *
+ * @since 0.1.0
+ * @category services
+ */
+export const layer = RateLimiter.layer
+
+/**
+ * The layer of {@link RateLimiter} whose settings come from the configuration.
+ *
+ * @example
+ * ```ts
+ * import { Config } from "effect"
+ * import { RateLimiter } from "effect-resilience"
+ *
+ * export const live = RateLimiter.layerConfig({
+ *   rate: Config.map(Config.integer("PARTNER_CALLS_PER_SECOND"), (limit) =>
+ *     RateLimiter.smooth({ limit, per: "1 second" })
+ *   ),
+ *   maxWait: Config.duration("PARTNER_MAX_WAIT").pipe(Config.withDefault("500 millis"))
+ * })
+ * ```
+ *
+ * @since 0.1.0
+ * @category services
+ */
+export const layerConfig = RateLimiter.layerConfig
+
+/**
+ * `protect` of {@link RateLimiter}.
+ *
+ * @since 0.1.0
+ * @category services
+ */
+export const protect = RateLimiter.protect
+
+/**
+ * `protectWhen` of {@link RateLimiter}.
+ *
+ * @since 0.1.0
+ * @category services
+ */
+export const protectWhen = RateLimiter.protectWhen
+
+/**
+ * `withCost` of {@link RateLimiter}.
+ *
+ * @since 0.1.0
+ * @category services
+ */
+export const withCost = RateLimiter.withCost

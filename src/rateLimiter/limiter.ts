@@ -1,0 +1,448 @@
+/**
+ * The rate limiter bound to Effect: the clock is read, the line is stepped once, and the effect runs outside of that step.
+ */
+import type * as Clock from "effect/Clock"
+import type * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as FiberId from "effect/FiberId"
+import type * as FiberStatus from "effect/FiberStatus"
+import type * as Stream from "effect/Stream"
+import type { Caller } from "../core/options.js"
+import * as Rate from "../core/rateLimit.js"
+import type * as FailureCondition from "../policy/FailureCondition.js"
+import * as Policy from "../policy/Policy.js"
+import type * as RateLimiter from "./RateLimiter.js"
+import * as Beside from "../internal/beside.js"
+import { Broadcast } from "../internal/broadcast.js"
+import { withoutSpan } from "../internal/context.js"
+import * as Condition from "../policy/condition.js"
+import { instances, type Member } from "../policy/keyed.js"
+import * as Listeners from "../internal/listeners.js"
+import { after, type Told } from "../internal/listeners.js"
+import { withoutStack } from "../policy/define.js"
+import { perInstance } from "../policy/service.js"
+import * as Time from "../internal/time.js"
+import * as Wait from "../internal/wait.js"
+import { Line, type Permit, type Place } from "./queue.js"
+import { checkCost, type Configured, configure } from "./options.js"
+import { RateLimitExceeded } from "./rateLimitExceeded.js"
+import type { AnyFiber, Restore } from "../internal/erased.js"
+
+export const TypeId: RateLimiter.TypeId = Symbol.for("effect-resilience/RateLimiter") as RateLimiter.TypeId
+
+export const kind = "rate-limiter"
+
+/** Telling that may be interrupted, before whoever it is about has got anything. */
+const undoing = (told: Told, undo: () => void): Told =>
+  told && Effect.onInterrupt(told, () => Effect.sync(undo))
+
+/** A call: what it costs, what runs, and what its exits mean where that is asked. */
+interface Call<A, E, R> {
+  readonly cost: number
+  readonly self: Effect.Effect<A, E, R>
+  readonly classify: FailureCondition.Classifier<A, E> | undefined
+}
+
+/**
+ * Makes a limiter. What its listeners require is taken from the context, and stands in the types of the public
+ * constructors.
+ */
+export const make = (
+  options: RateLimiter.Options,
+  defaultName: string,
+  caller?: Caller
+): Effect.Effect<Limiter> =>
+  Effect.gen(function* () {
+    const configured = configure(options, defaultName, caller)
+    const clock = yield* Effect.clock
+    const context = withoutSpan(yield* Effect.context<never>())
+    const madeAt = Time.monotonicMillis(clock)
+    return new Limiter({ ...configured, listeners: options, context, madeAt })
+  })
+
+/** Makes a limiter for each key, within bounds. */
+export const keyed = (options: RateLimiter.KeyedOptions): Effect.Effect<RateLimiter.KeyedRateLimiter> =>
+  Effect.gen(function* () {
+    const { described, members: limiters } = yield* instances<
+      RateLimiter.Options,
+      Limiter,
+      RateLimiter.Snapshot
+    >("RateLimiter.keyed", kind, options, configure, make)
+    const policy = (key: string, apply: (limiter: Limiter) => Policy.Policy<RateLimitExceeded>) =>
+      Policy.make(described(key), <A, E, R>(self: Effect.Effect<A, E, R>) =>
+        limiters.use<A, E | RateLimitExceeded, R>(key, (limiter) =>
+          limiter === undefined ? self : apply(limiter)(self)
+        )
+      )
+    const each = options.options
+    return {
+      name: (typeof each === "function" ? undefined : each.name) ?? kind,
+      find: limiters.find,
+      size: limiters.size,
+      snapshots: limiters.snapshots,
+      protect: (key: string) => policy(key, (limiter) => limiter.protect),
+      protectWhen:
+        (key: string) =>
+        <A, E>(condition: FailureCondition.FailureCondition<A, E>): RateLimiter.ProtectFor<A, E> => {
+          Condition.check("RateLimiter.protectWhen", "condition", condition)
+          // The condition is compiled once, and not for every call.
+          const policy = perInstance((limiter: Limiter) => limiter.protectWhen<A, E>(condition))
+          return Policy.make<A, E, RateLimitExceeded>(
+            described(key),
+            <A1 extends A, E1 extends E, R>(self: Effect.Effect<A1, E1, R>) =>
+              limiters.use<A1, E1 | RateLimitExceeded, R>(key, (limiter) =>
+                limiter === undefined ? self : policy(limiter)(self)
+              )
+          )
+        },
+      withCost: (key: string, cost: number) => {
+        checkCost("RateLimiter.withCost", cost)
+        return policy(key, (limiter) => limiter.withCost(cost))
+      }
+    }
+  })
+
+/** What a limiter is made of, fixed for its life. */
+interface Parts extends Configured {
+  readonly listeners: RateLimiter.Listeners
+  readonly context: Context.Context<unknown>
+  /** When it was made. Time is counted from there, where a number has room for its fractions. */
+  readonly madeAt: number
+}
+
+export class Limiter implements RateLimiter.RateLimiter, Member<RateLimiter.Snapshot> {
+  readonly [TypeId]: RateLimiter.TypeId = TypeId
+  readonly kind = kind
+  readonly name: string
+  readonly settings: Policy.Settings
+  readonly protect: Policy.Policy<RateLimitExceeded>
+  readonly changes: Stream.Stream<RateLimiter.RateChanged>
+  private readonly line: Line
+  private readonly published = new Broadcast<RateLimiter.RateChanged>(64)
+  private readonly maxWait: number
+  /** Whether a call that is let in at once begins in the same step. */
+  private readonly direct: boolean
+  private rejected = 0
+
+  constructor(private readonly parts: Parts) {
+    this.name = parts.name
+    this.settings = parts.settings
+    this.maxWait = Rate.micros(parts.maxWait)
+    this.direct = parts.listeners.onAdmitted === undefined
+    this.line = new Line(parts.rate, parts.maxQueued, 0)
+    this.changes = this.published.stream
+    this.protect = this.policy(parts.cost, parts.settings)
+  }
+
+  /** The time of the rule: microseconds since the limiter was made. */
+  private now(clock: Clock.Clock): number {
+    return Rate.micros(Time.monotonicMillis(clock) - this.parts.madeAt)
+  }
+
+  // ---------------------------------------------------------------------------------------------------------- a call
+
+  readonly withCost = (cost: number): Policy.Policy<RateLimitExceeded> =>
+    this.policy(checkCost("RateLimiter.withCost", cost), { ...this.settings, cost })
+
+  private policy(cost: number, settings: Policy.Settings): Policy.Policy<RateLimitExceeded> {
+    const described: Policy.Described = { kind, name: this.name, settings }
+    return Policy.make(described, <A, E, R>(self: Effect.Effect<A, E, R>) =>
+      this.run({ cost, self, classify: undefined })
+    )
+  }
+
+  readonly protectWhen = <A, E>(
+    condition: FailureCondition.FailureCondition<A, E>
+  ): RateLimiter.ProtectFor<A, E> => {
+    Condition.check("RateLimiter.protectWhen", "condition", condition)
+    const { classify } = Condition.compile(condition, { defect: true })
+    return Policy.make<A, E, RateLimitExceeded>(
+      this,
+      <A1 extends A, E1 extends E, R>(self: Effect.Effect<A1, E1, R>) =>
+        this.run({ cost: this.parts.cost, self, classify })
+    )
+  }
+
+  /** Lets a call in at once, after a wait, or not at all. */
+  private run<A, E, R>(call: Call<A, E, R>): Effect.Effect<A, E | RateLimitExceeded, R> {
+    return Effect.withFiberRuntime((fiber, status) => {
+      const clock = Time.clockOf(fiber)
+      if (this.direct) {
+        const now = this.now(clock)
+        if (this.line.tryTake(call.cost, now)) return this.body(call, clock)
+        if (this.maxWait === 0) return this.reject(call.cost, now)
+      }
+      return this.runMasked(call, clock, fiber, status)
+    })
+  }
+
+  private runMasked<A, E, R>(
+    call: Call<A, E, R>,
+    clock: Clock.Clock,
+    fiber: AnyFiber,
+    { runtimeFlags }: FiberStatus.Running
+  ): Effect.Effect<A, E | RateLimitExceeded, R> {
+    const begin = (told: Told) => Beside.begin(fiber, runtimeFlags, told)
+    return Effect.uninterruptibleMask((restore) =>
+      Effect.suspend(() => this.enter(call, clock, restore, begin))
+    )
+  }
+
+  /** Like {@link run}, with nothing that can come between being let in, or in line, and the beginning of the call. */
+  private enter<A, E, R>(
+    call: Call<A, E, R>,
+    clock: Clock.Clock,
+    restore: Restore,
+    begin: (told: Told) => Beside.Rest | undefined
+  ): Effect.Effect<A, E | RateLimitExceeded, R> {
+    const { line, maxWait } = this
+    const { cost } = call
+    const now = this.now(clock)
+    const turn = line.turn(cost, now)
+    const deadline = now + maxWait
+    if (turn > deadline || turn === Infinity) return restore(this.reject(cost, now))
+    if (turn > now && line.isFull) return restore(this.reject(cost, now, "queue"))
+    const place = line.enter({ cost, deadline, promised: false, isReady: false }, turn, now)
+    return Effect.flatMap(
+      turn > now
+        ? this.wait(place, clock, begin(this.queued(cost, turn - now)))
+        : Effect.succeed(place.permit),
+      (permit): Effect.Effect<A, E | RateLimitExceeded, R> => {
+        const later = this.now(clock)
+        if (permit === undefined) return restore(this.reject(cost, later))
+        let begun = false
+        const body = Effect.suspend(() => {
+          begun = true
+          return this.body(call, clock, permit)
+        })
+        return Effect.catchAllCause(restore(after(this.admitted(cost, later - now), body)), (cause) => {
+          if (!begun) line.leave(place, this.now(clock))
+          return Effect.failCause(cause)
+        })
+      }
+    )
+  }
+
+  /**
+   * Waits at a place until its turn has come, or until a change of rate has ended the wait. To be run where interruption is
+   * masked; the wait itself can be interrupted even where the caller cannot, and then leaves no trace.
+   */
+  private wait(
+    place: Place,
+    clock: Clock.Clock,
+    rest: Beside.Rest | undefined
+  ): Effect.Effect<Permit | undefined> {
+    const turn = Effect.suspend(() => {
+      this.line.ready(place)
+      return this.untilTurn(place, clock)
+    })
+    const waiting = rest === undefined ? turn : Effect.zipRight(this.untilTold(place, rest, clock), turn)
+    const wait = Effect.catchAllCause(Effect.interruptible(waiting), (cause) => {
+      this.line.leave(place, this.now(clock))
+      return Effect.failCause(cause)
+    })
+    return rest === undefined ? wait : Effect.ensuring(wait, Fiber.interrupt(rest))
+  }
+
+  /**
+   * Waits until a listener has been told, but not for longer than the call may wait. Meanwhile nobody waits at the place, so
+   * that the timer is for those behind; its turn comes all the same.
+   */
+  private untilTold(place: Place, rest: Beside.Rest, clock: Clock.Clock): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      const left = place.deadline - this.now(clock)
+      if (rest.unsafePoll() !== null || left <= 0 || place.state === "rejected") {
+        return Effect.asVoid(Fiber.interrupt(rest))
+      }
+      place.changed = false
+      const changed = Wait.forOthers<void>((resume) => {
+        place.listen(() => resume(Effect.void))
+        rest.addObserver(() => place.notify())
+      })
+      return Effect.zipRight(
+        left === Infinity ? changed : alarmed(place, changed, left),
+        this.untilTold(place, rest, clock)
+      )
+    })
+  }
+
+  private untilTurn(place: Place, clock: Clock.Clock): Effect.Effect<Permit | undefined> {
+    const now = this.now(clock)
+    this.line.settle(now)
+    if (place.state !== "waiting") return Effect.succeed(place.permit)
+    place.changed = false
+    const changed = Wait.forOthers<void>((resume) => place.listen(() => resume(Effect.void)))
+    // Only the first in line needs a timer: when it goes off, everybody whose turn has come is let in.
+    const pause = this.line.isFirst(place) ? alarmed(place, changed, this.line.firstAt - now) : changed
+    return Effect.flatMap(pause, () => this.untilTurn(place, clock))
+  }
+
+  /** A call that has been let in, with the last permit when none is given. */
+  private body<A, E, R>(
+    { classify, self }: Call<A, E, R>,
+    clock: Clock.Clock,
+    permit?: Permit
+  ): Effect.Effect<A, E, R> {
+    return classify === undefined ? self : this.observed(classify, self, clock, permit ?? this.line.permit())
+  }
+
+  /** A call that gives its permit back when the condition ignores how it ended. An interruption is not asked about. */
+  private observed<A, E, R>(
+    classify: FailureCondition.Classifier<A, E>,
+    self: Effect.Effect<A, E, R>,
+    clock: Clock.Clock,
+    permit: Permit
+  ): Effect.Effect<A, E, R> {
+    const settle = (exit: Exit.Exit<A, E>): Effect.Effect<A, E> => {
+      if (Condition.failed(exit) !== undefined && classify(exit)._tag === "Ignored") {
+        this.line.giveBack(permit, this.now(clock))
+      }
+      return exit
+    }
+    return Effect.matchCauseEffect(self, {
+      onFailure: (cause) => settle(Exit.failCause(cause)),
+      onSuccess: (value) => settle(Exit.succeed(value))
+    })
+  }
+
+  private reject(
+    cost: number,
+    now: number,
+    reason: RateLimitExceeded["reason"] = "rate"
+  ): Effect.Effect<never, RateLimitExceeded> {
+    this.rejected += 1
+    const { line, name } = this
+    const turn = line.turn(cost, now)
+    const never = turn === Infinity
+    const error = withoutStack(
+      () =>
+        new RateLimitExceeded({
+          name,
+          limit: line.rate.limit,
+          cost,
+          reason: never ? "cost" : reason,
+          retryAfter: never ? undefined : toDuration(turn - now)
+        })
+    )
+    const told = this.tell(this.parts.listeners.onRejected, () => error)
+    return after(told, Exit.fail(error))
+  }
+
+  private admitted(cost: number, waited: number): Told {
+    const { onAdmitted } = this.parts.listeners
+    return this.tell(onAdmitted, () => ({ name: this.name, cost, waited: toDuration(waited) }))
+  }
+
+  private queued(cost: number, wait: number): Told {
+    const { onQueued } = this.parts.listeners
+    return this.tell(onQueued, () => ({
+      name: this.name,
+      cost,
+      wait: toDuration(wait),
+      queued: this.line.queued
+    }))
+  }
+
+  private tell<Event>(
+    listener: ((event: Event) => Effect.Effect<unknown, unknown, unknown>) | undefined,
+    event: () => Event
+  ): Told {
+    return (
+      listener && Effect.provide(Listeners.notifyShared(this.name, listener, event()), this.parts.context)
+    )
+  }
+
+  // ------------------------------------------------------------------------------------------------------ without a call
+
+  readonly tryAcquire = (cost = this.parts.cost): Effect.Effect<boolean> =>
+    Effect.flatMap(Effect.clock, (clock) => {
+      checkCost("RateLimiter.tryAcquire", cost)
+      if (!this.line.tryTake(cost, this.now(clock))) return Effect.succeed(false)
+      const permit = this.line.permit()
+      const told = this.admitted(cost, 0)
+      return after(
+        undoing(told, () => this.line.giveBack(permit, this.now(clock))),
+        Effect.succeed(true)
+      )
+    })
+
+  readonly acquire = (cost = this.parts.cost): Effect.Effect<void, RateLimitExceeded> =>
+    Effect.suspend(() => {
+      checkCost("RateLimiter.acquire", cost)
+      return this.run({ cost, self: Effect.void, classify: undefined })
+    })
+
+  readonly reserve = (cost = this.parts.cost): Effect.Effect<RateLimiter.Reservation, RateLimitExceeded> =>
+    Effect.flatMap(Effect.clock, (clock) => {
+      checkCost("RateLimiter.reserve", cost)
+      const { line } = this
+      const now = this.now(clock)
+      const turn = line.turn(cost, now)
+      if (turn === Infinity || (turn > now && line.isFull)) return this.reject(cost, now, "queue")
+      const place = line.enter({ cost, deadline: Infinity, promised: true, isReady: false }, turn, now)
+      const reservation = Effect.succeed({
+        wait: toDuration(turn - now),
+        cancel: Effect.map(Effect.clock, (clock) => line.leave(place, this.now(clock)))
+      })
+      const told = turn > now ? this.queued(cost, turn - now) : this.admitted(cost, 0)
+      return after(
+        undoing(told, () => line.leave(place, this.now(clock))),
+        reservation
+      )
+    })
+
+  readonly setRate = (rate: Rate.Rate): Effect.Effect<void> =>
+    Effect.flatMap(Effect.clock, (clock) => {
+      Rate.checked("RateLimiter.setRate", rate)
+      const from = this.line.rate
+      if (Rate.describe(rate) === Rate.describe(from)) return Effect.void
+      this.line.setRate(rate, this.now(clock))
+      const event: RateLimiter.RateChanged = { name: this.name, from, to: rate }
+      this.published.publish(event)
+      return this.tell(this.parts.listeners.onRateChanged, () => event) ?? Effect.void
+    })
+
+  /** What has been admitted still counts, or somebody waits. */
+  isProtecting(now: number): boolean {
+    return this.line.inUse(Rate.micros(now - this.parts.madeAt))
+  }
+
+  // ----------------------------------------------------------------------------------------------------------- reading
+
+  readonly available: Effect.Effect<number> = Effect.map(Effect.clock, (clock) =>
+    this.line.available(this.now(clock))
+  )
+
+  readonly snapshot: Effect.Effect<RateLimiter.Snapshot> = Effect.map(Effect.clock, (clock) => {
+    const { line } = this
+    const now = this.now(clock)
+    const turn = line.turn(1, now)
+    return {
+      name: this.name,
+      takenAt: Time.wallMillis(clock),
+      rate: line.rate,
+      available: line.available(now),
+      retryAfter: Rate.millis(turn - now),
+      queued: line.queued,
+      admitted: line.admitted,
+      rejected: this.rejected
+    }
+  })
+}
+
+const toDuration = (micros: number): Duration.Duration => Duration.millis(Rate.millis(micros))
+
+/** Waits until something has changed at a place, or for so many microseconds. A timer counts in milliseconds. */
+const alarmed = (place: Place, changed: Effect.Effect<void>, micros: number): Effect.Effect<void> =>
+  Effect.uninterruptibleMask((restore) => {
+    const alarm = Effect.map(Time.sleep(Math.ceil(Rate.millis(micros))), () => place.notify())
+    return Effect.flatMap(Effect.forkDaemon(Effect.interruptible(alarm)), (timer) =>
+      Effect.flatMap(Effect.exit(restore(changed)), (exit) => {
+        timer.unsafeInterruptAsFork(FiberId.none)
+        return exit
+      })
+    )
+  })

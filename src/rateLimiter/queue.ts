@@ -1,0 +1,446 @@
+/**
+ * The line in front of a rate: who has been let in, and who is let in when. First come, first served; everybody's turn is
+ * known from the start, so that a request that would come too late does not have to wait to find out. Those behind move up
+ * when somebody leaves.
+ *
+ * A turn that has come is taken at the instant at which it was due, by whoever looks next. So a timer that fires late costs
+ * nobody anything, and the rate stays exact whatever the timers do. A turn that is worked out anew never lies before the
+ * change that made it necessary: a call cannot begin in the past.
+ *
+ * Every step is synchronous, times are those of the rule: whole microseconds. Places that are alike form a run, of which
+ * only the last turn is needed. Entering, leaving and being let in cost the same however long a run is. What changes in
+ * front of other runs costs one step for each of them, when the next request enters.
+ */
+import * as Rate from "../core/rateLimit.js"
+
+/** A request that has been let in, or will be. */
+export interface Permit extends Rate.Admitted {
+  /** The change of rate before which it was let in. */
+  readonly generation: number
+  /** What had been let in up to and including it. */
+  readonly total: number
+}
+
+export interface Options {
+  readonly cost: number
+  /** The last instant at which it is still of use. */
+  readonly deadline: number
+  /** Whether the turn has been promised: then it stays when it could be earlier. */
+  readonly promised: boolean
+  /** Whether somebody waits at the place from the start, or from {@link Line.ready} on. Nobody waits at a promised one. */
+  readonly isReady: boolean
+}
+
+/** A place in the line. */
+export class Place implements Options {
+  readonly cost: number
+  readonly deadline: number
+  readonly promised: boolean
+  isReady: boolean
+  state: "waiting" | "admitted" | "rejected" | "left" = "waiting"
+  /** What it was let in with. */
+  permit: Permit | undefined
+  /** The run that it is part of while it is in the line. */
+  run: Run | undefined
+  previous: Place | undefined
+  next: Place | undefined
+  /** Whether something has changed since this was last set to `false`: the state, or that it is the first, or its turn. */
+  changed = false
+  private listener: (() => void) | undefined
+
+  constructor(
+    options: Options,
+    readonly number: number,
+    /** Its turn when it entered. */
+    readonly original: number
+  ) {
+    this.cost = options.cost
+    this.deadline = options.deadline
+    this.promised = options.promised
+    this.isReady = options.isReady
+  }
+
+  /** Calls back once, as soon as something has changed. */
+  listen(listener: () => void): void {
+    this.listener = listener
+    if (this.changed) this.notify()
+  }
+
+  notify(): void {
+    const { listener } = this
+    this.changed = true
+    this.listener = undefined
+    listener?.()
+  }
+}
+
+/**
+ * Places that follow one another and are alike: when one of them leaves, the others have the turns that there were, without
+ * the last. A promised place is a run by itself.
+ */
+class Run {
+  size = 1
+  /** What all its places cost. */
+  sum: number
+  last: Place
+  next: Run | undefined
+  /** The turns of its places, where the last does not follow from the first. */
+  turns: Array<Rate.Turn> = []
+  /** How many of these turns are over. */
+  over = 0
+
+  constructor(
+    readonly number: number,
+    public first: Place,
+    public previous: Run | undefined,
+    /** The turn of the last place. Only up to date in front of `Line.stale`. */
+    public end: Rate.Turn
+  ) {
+    this.sum = first.cost
+    this.last = first
+  }
+
+  /** The turn of the first place is over. */
+  shift(): void {
+    if (++this.over < 1000 || this.over * 2 < this.turns.length) return
+    this.turns = this.turns.slice(this.over)
+    this.over = 0
+  }
+}
+
+export class Line {
+  private rule: Rate.Rule
+  private used: Rate.Used
+  /** When the last request was let in, and what it cost. */
+  private last: number
+  private lastCost = 0
+  /** The cost of everything that was ever let in. */
+  private total = 0
+  private generation = 0
+  private head: Place | undefined
+  private tail: Place | undefined
+  private length = 0
+  private entered = 0
+  private lastRun: Run | undefined
+  private runs = 0
+  /** The first run whose last turn has to be worked out anew. */
+  private stale: Run | undefined
+  /** When turns last had to be worked out anew. All turns of the line are later. */
+  private changedAt: number
+  /** The turn of the head, once it has been worked out. */
+  private headAt: number | undefined
+  /** The first place that somebody waits at. Only that one needs a timer. */
+  private first: Place | undefined
+  /** Which place was told last that it is the first, and when it has to look. */
+  private told: Place | undefined
+  private toldAt = 0
+  /** How many requests have been let in. */
+  admitted = 0
+
+  constructor(
+    rate: Rate.Rate,
+    readonly maxQueued: number,
+    now: number
+  ) {
+    this.rule = Rate.rule(rate)
+    this.used = Rate.nothing(this.rule, now)
+    this.last = now
+    this.changedAt = now
+  }
+
+  get rate(): Rate.Rate {
+    return this.rule.rate
+  }
+
+  /** Whether anything that was let in still counts, or anybody is in the line. */
+  inUse(now: number): boolean {
+    const unused = Rate.available(this.rule, Rate.nothing(this.rule, now), now)
+    return this.length > 0 || this.available(now) < unused
+  }
+
+  /** How many have a place in the line. */
+  get queued(): number {
+    return this.length
+  }
+
+  get isFull(): boolean {
+    return this.length >= this.maxQueued
+  }
+
+  /** When the first that somebody waits at has to look: at its turn, or before when others are let in until then. */
+  get firstAt(): number {
+    return this.toldAt
+  }
+
+  /** Whether this is the place that needs a timer. */
+  isFirst(place: Place): boolean {
+    return place === this.first
+  }
+
+  /** Lets a request in at once, or not at all when it is not due or somebody is before it. */
+  tryTake(cost: number, now: number): boolean {
+    if (this.head !== undefined) this.settle(now)
+    if (this.head !== undefined || cost > this.rule.most) return false
+    if (Rate.due(this.rule, this.used, cost, Math.max(now, this.last)) > now) return false
+    this.take(cost, now)
+    return true
+  }
+
+  /** The permit of the request that was let in last. */
+  permit(): Permit {
+    return { at: this.last, cost: this.lastCost, generation: this.generation, total: this.total }
+  }
+
+  private take(cost: number, at: number): void {
+    this.used = Rate.admit(this.rule, this.used, cost, at)
+    this.last = at
+    this.lastCost = cost
+    this.total += cost
+    this.admitted += 1
+  }
+
+  /** When a request that comes now has its turn, if nobody leaves. Infinite when it never has. */
+  turn(cost: number, now: number): number {
+    if (cost > this.rule.most) return Infinity
+    this.settle(now)
+    const { after, at } = this.end()
+    return Rate.due(this.rule, after, cost, Math.max(now, at))
+  }
+
+  /** How many calls of cost 1 would be let in at once now. */
+  available(now: number): number {
+    this.settle(now)
+    return this.head === undefined ? Rate.available(this.rule, this.used, Math.max(now, this.last)) : 0
+  }
+
+  /** Takes the last place, for the {@link Line.turn} that was asked for in the same step. */
+  enter(options: Options, at: number, now: number): Place {
+    const place = new Place(options, this.entered++, at)
+    if (at <= now) {
+      this.take(place.cost, at)
+      place.permit = this.permit()
+      place.state = "admitted"
+      return place
+    }
+    place.previous = this.tail
+    if (this.tail === undefined) this.head = place
+    else this.tail.next = place
+    this.tail = place
+    this.length += 1
+    this.join(place, at)
+    if (waits(place)) this.first ??= place
+    this.wakeFirst()
+    return place
+  }
+
+  /** Somebody waits at a place from now on. */
+  ready(place: Place): void {
+    place.isReady = true
+    if (place.state !== "waiting" || (this.first !== undefined && this.first.number < place.number)) return
+    this.first = place
+    this.wakeFirst()
+  }
+
+  /** Lets in whoever's turn has come. */
+  settle(now: number): void {
+    for (let place = this.head; place !== undefined; place = this.head) {
+      const at = this.turnOfHead(place)
+      if (at > now) break
+      this.take(place.cost, at)
+      place.permit = this.permit()
+      this.unlink(place, "admitted")
+    }
+    this.wakeFirst()
+  }
+
+  /** Gives a place up. A turn that has been taken is given back as far as it still counts. */
+  leave(place: Place, now: number): void {
+    this.settle(now)
+    if (place.state === "admitted" && place.permit !== undefined) this.giveBack(place.permit, now)
+    if (place.state === "waiting") {
+      this.changedAt = Math.max(this.changedAt, now)
+      this.unlink(place, "left")
+      this.settle(now)
+    }
+    place.state = "left"
+  }
+
+  /** Gives back what was let in, as far as it still counts. For one that was let in before a change of rate, nothing. */
+  giveBack(permit: Permit, now: number): void {
+    if (permit.generation !== this.generation) return
+    this.settle(now)
+    this.used = Rate.giveBack(this.rule, this.used, permit, this.total - permit.total)
+    this.changedAt = Math.max(this.changedAt, now)
+    this.staleFrom(this.head?.run)
+    this.settle(now)
+  }
+
+  /**
+   * Changes the rate. What counted before counts on, promised turns stay. Who can never be let in any more, or not before
+   * its deadline, is rejected.
+   */
+  setRate(rate: Rate.Rate, now: number): void {
+    this.settle(now)
+    const before = this.rule
+    this.rule = Rate.rule(rate)
+    this.used = Rate.adopt(before, this.used, this.rule, now)
+    this.generation += 1
+    this.changedAt = Math.max(this.changedAt, now)
+    this.stale = this.lastRun = this.headAt = undefined
+    for (let place = this.head; place !== undefined;) {
+      const { next } = place
+      const at = this.turnOf(place, this.end())
+      place.run = undefined
+      if (at === Infinity || (!place.promised && at > place.deadline)) this.unlink(place, "rejected")
+      else this.join(place, at)
+      place = next
+    }
+    this.settle(now)
+  }
+
+  // --------------------------------------------------------------------------------------------------------- turns
+
+  /** The turn of a place after another turn. Infinite when it never has one. */
+  private turnOf({ cost, original, promised }: Place, { after, at }: Rate.Turn): number {
+    if (promised) return Math.max(original, at)
+    return cost > this.rule.most ? Infinity : Rate.due(this.rule, after, cost, Math.max(at, this.changedAt))
+  }
+
+  private turnOfHead(head: Place): number {
+    return (this.headAt ??= this.turnOf(head, this.before(undefined)))
+  }
+
+  /** The turn before a run that follows another. */
+  private before(run: Run | undefined): Rate.Turn {
+    return run === undefined ? { at: this.last, after: this.used } : run.end
+  }
+
+  /** The last turn there is so far. */
+  private end(): Rate.Turn {
+    if (this.lastRun !== undefined) this.refresh(this.lastRun)
+    return this.before(this.lastRun)
+  }
+
+  /** Adds a place to the last run or to a new one. */
+  private join(place: Place, at: number): void {
+    const end = { at, after: Rate.admit(this.rule, this.end().after, place.cost, at) }
+    const { lastRun } = this
+    const last = lastRun?.last
+    let run: Run
+    if (lastRun === undefined || last === undefined || !this.alike(last, place)) {
+      run = this.lastRun = new Run(this.runs++, place, lastRun, end)
+      if (lastRun !== undefined) lastRun.next = run
+    } else {
+      run = lastRun
+      run.size += 1
+      run.sum += place.cost
+      run.last = place
+      run.end = end
+    }
+    place.run = run
+    if (end.after._tag === "log") run.turns.push(end)
+  }
+
+  private alike(one: Place, other: Place): boolean {
+    return !one.promised && !other.promised && Rate.alike(this.rule, one.cost, other.cost)
+  }
+
+  private staleFrom(run: Run | undefined): void {
+    this.headAt = undefined
+    if (run !== undefined && this.isFresh(run)) this.stale = run
+  }
+
+  private isFresh(run: Run): boolean {
+    return this.stale === undefined || run.number < this.stale.number
+  }
+
+  /** Works out the last turns of the runs that are not up to date, through a run. */
+  private refresh(until: Run): void {
+    for (let run = this.stale; run !== undefined && run.number <= until.number; run = this.stale) {
+      run.turns = []
+      run.over = 0
+      run.end = this.endOf(run)
+      this.stale = run.next
+    }
+  }
+
+  /** The last turn of a run, where everything in front of the run is up to date. */
+  private endOf(run: Run): Rate.Turn {
+    const { first, last, size, sum, turns } = run
+    const before = this.before(run.previous)
+    const at = this.turnOf(first, before)
+    let turn: Rate.Turn = { at, after: Rate.admit(this.rule, before.after, first.cost, at) }
+    const end = Rate.lastTurn(this.rule, turn, { first: first.cost, last: last.cost, size, sum })
+    if (end !== undefined) return end
+    turns.push(turn)
+    while (turns.length < size) turns.push((turn = Rate.turn(this.rule, turn.after, first.cost, turn.at)))
+    return turn
+  }
+
+  /** Tells the first place that somebody waits at that it is the first, or that its turn has changed. */
+  private wakeFirst(): void {
+    const place = this.first
+    if (place?.run === undefined) {
+      this.told = undefined
+      return
+    }
+    const at = this.alarmOf(place, place.run)
+    if (place === this.told && at === this.toldAt) return
+    this.told = place
+    this.toldAt = at
+    place.notify()
+  }
+
+  /** Its turn, where that is known without a look at those in front of it; else that of the head. */
+  private alarmOf(place: Place, { first, previous }: Run): number {
+    if (this.head !== undefined && (place === this.head || place !== first)) return this.turnOfHead(this.head)
+    if (previous !== undefined) this.refresh(previous)
+    return this.turnOf(place, this.before(previous))
+  }
+
+  private unlink(place: Place, state: "admitted" | "rejected" | "left"): void {
+    const { next, previous, run } = place
+    if (place === this.first) {
+      this.first = next
+      while (this.first !== undefined && !waits(this.first)) this.first = this.first.next
+    }
+    if (run !== undefined) this.removeFrom(run, place, state === "admitted")
+    if (previous === undefined) this.head = next
+    else previous.next = next
+    if (next === undefined) this.tail = previous
+    else next.previous = previous
+    // Whoever still holds the place does not hold the line.
+    place.run = place.previous = place.next = undefined
+    this.length -= 1
+    this.headAt = undefined
+    place.state = state
+    place.notify()
+  }
+
+  /** Takes a place out of its run. One that has been admitted was the head, and what follows has the same turns as before. */
+  private removeFrom(run: Run, place: Place, admitted: boolean): void {
+    if (!admitted) this.staleFrom(run.next)
+    run.size -= 1
+    run.sum -= place.cost
+    if (run.size === 0) return this.removeRun(run)
+    if (place === run.first && place.next !== undefined) run.first = place.next
+    if (place === run.last && place.previous !== undefined) run.last = place.previous
+    if (!this.isFresh(run)) return
+    if (admitted) run.shift()
+    else if (run.turns.length === 0) run.end = this.endOf(run)
+    else {
+      run.turns.pop()
+      run.end = run.turns[run.turns.length - 1]
+    }
+  }
+
+  private removeRun(run: Run): void {
+    const { next, previous } = run
+    if (previous !== undefined) previous.next = next
+    if (next === undefined) this.lastRun = previous
+    else next.previous = previous
+    if (this.stale === run) this.stale = next
+  }
+}
+
+const waits = ({ isReady, promised }: Place): boolean => isReady && !promised

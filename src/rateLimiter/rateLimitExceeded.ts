@@ -1,0 +1,47 @@
+/** The rejection of a rate limiter, apart so that the limiter can make it and the public module can show it. */
+import * as Data from "effect/Data"
+import * as Duration from "effect/Duration"
+import type * as Effect from "effect/Effect"
+import * as Policy from "../policy/Policy.js"
+import { respond, respondable } from "../internal/respondable.js"
+
+/**
+ * The rate limiter turned the call away without running it. Made without a stack trace, because there may be very many.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class RateLimitExceeded extends Data.TaggedError("RateLimitExceeded")<{
+  /** The name of the limiter. */
+  readonly name: string
+  /** The limit of the rate. */
+  readonly limit: number
+  /** What the call would have cost. */
+  readonly cost: number
+  /**
+   * `rate` when its turn is later than `maxWait` allows, `queue` when it could have waited but the line is as long as it may
+   * be, `cost` when a call of this cost can never be let in.
+   */
+  readonly reason: "rate" | "queue" | "cost"
+  /**
+   * How long until a call of this cost is let in without waiting, if nobody else comes before. `undefined` when it never
+   * is.
+   */
+  readonly retryAfter: Duration.Duration | undefined
+}> {
+  /** @since 0.1.0 */
+  get [Policy.RejectionTypeId](): Policy.RejectionTypeId {
+    return Policy.RejectionTypeId
+  }
+
+  /** @internal */
+  [respondable](): Effect.Effect<unknown, unknown> {
+    return respond(this)
+  }
+
+  override get message(): string {
+    if (this.retryAfter === undefined) return `a call that costs ${this.cost} can never be let in`
+    const why = this.reason === "queue" ? "the line is full" : `the limit of ${this.limit} is used up`
+    return `${why}, try again in ${Duration.format(this.retryAfter)}`
+  }
+}

@@ -1,0 +1,696 @@
+/**
+ * Running an effect again when it fails, on a schedule, within bounds.
+ *
+ * @since 0.1.0
+ */
+import type * as Cause from "effect/Cause"
+import type * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Data from "effect/Data"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import { identity } from "effect/Function"
+import * as Option from "effect/Option"
+import * as Random from "effect/Random"
+import type * as Schedule from "effect/Schedule"
+import {
+  among,
+  callable,
+  isObject,
+  number,
+  object,
+  type Shape,
+  text,
+  times as timesCheck
+} from "../core/options.js"
+import type * as FailureCondition from "../policy/FailureCondition.js"
+import { toSchedule } from "../backoff/schedule.js"
+import * as Condition from "../policy/condition.js"
+import { withService } from "../internal/context.js"
+import { duration, optionMillis, runtimeMillis } from "../internal/duration.js"
+import { holding } from "../internal/disposal.js"
+import { type Begun, takingPart } from "../policy/frame.js"
+import * as Listeners from "../internal/listeners.js"
+import { combinator, withoutStack } from "../policy/define.js"
+import type { Call } from "../retryBudget/call.js"
+import { check as budget, withBudget } from "../retryBudget/source.js"
+import { check as schedule, type ScheduleState, stepSchedule } from "../internal/schedule.js"
+import * as Time from "../internal/time.js"
+import type { Flat, IsAny, Checked } from "../policy/types.js"
+import * as Policy from "../policy/Policy.js"
+import type * as RetryBudget from "../retryBudget/RetryBudget.js"
+import type { AnyFiber, Body, Restore } from "../internal/erased.js"
+
+// ------------------------------------------------------------------------------------------------------------- models
+
+/**
+ * Why a retry gave up: the retries were used up, the schedule ended, the next attempt would have come after
+ * `maxDuration`, the hint was longer than `maxHint`, or the budget did not pay for another attempt.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Reason = "times" | "schedule" | "maxDuration" | "hint" | "budget"
+
+/**
+ * An attempt that failed.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface FailedAttempt<out A, out E> {
+  /** The name of the retry. */
+  readonly name: string
+  /** The number of the attempt, from 1. */
+  readonly attempt: number
+  /** The time since the first attempt began. */
+  readonly elapsed: Duration.Duration
+  readonly failure: FailureCondition.Failed<A, E>
+}
+
+/**
+ * An attempt that failed and is followed by another one, `delay` after it failed.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Scheduled<out A, out E> extends FailedAttempt<A, E> {
+  readonly delay: Duration.Duration
+}
+
+/**
+ * The attempt after which a retry gave up.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Exceeded<out A, out E> extends FailedAttempt<A, E> {
+  readonly reason: Reason
+}
+
+/**
+ * All attempts failed. Only with `exceeded: "wrap"`; by default the last failure comes back as it was.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class RetriesExceeded<out A = unknown, out E = unknown> extends Data.TaggedError("RetriesExceeded")<{
+  /** The name of the retry. */
+  readonly name: string
+  /** How many attempts were made. */
+  readonly attempts: number
+  /** The time from the beginning of the first attempt to the end of the last. */
+  readonly elapsed: Duration.Duration
+  readonly reason: Reason
+  /** How the last attempt ended. */
+  readonly lastExit: Exit.Exit<unknown, unknown>
+}> {
+  declare readonly lastExit: Exit.Exit<A, E>
+
+  override get message(): string {
+    return `gave up after ${this.attempts} attempt${this.attempts === 1 ? "" : "s"} in ${Duration.format(this.elapsed)} (${this.reason})`
+  }
+}
+
+/**
+ * What an attempt can know about itself.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Attempt {
+  /** The number of the attempt, from 1. */
+  readonly number: number
+  /** The time since the first attempt began. */
+  readonly elapsed: Duration.Duration
+  /** How the attempt before this one failed. */
+  readonly lastFailure: Option.Option<FailureCondition.Failed<unknown, unknown>>
+}
+
+const firstAttempt: Attempt = { number: 1, elapsed: Duration.zero, lastFailure: Option.none() }
+
+/**
+ * The attempt that is running. Outside a retry it reads as a first attempt; in nested retries it is that of the innermost.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Retry } from "effect-resilience"
+ *
+ * const call = Effect.gen(function* () {
+ *   const attempt = yield* Retry.CurrentAttempt
+ *   yield* Effect.annotateCurrentSpan("http.request.resend_count", attempt.number - 1)
+ * })
+ *
+ * const program = call.pipe(Retry.retry({ times: 2 }))
+ * ```
+ *
+ * @since 0.1.0
+ * @category context
+ */
+export class CurrentAttempt extends Context.Reference<CurrentAttempt>()(
+  "effect-resilience/Retry/CurrentAttempt",
+  {
+    defaultValue: (): Attempt => firstAttempt
+  }
+) {}
+
+/**
+ * @since 0.1.0
+ * @category hints
+ */
+export const NoHintTypeId: unique symbol = Symbol.for("effect-resilience/Retry/NoHint")
+
+/**
+ * @since 0.1.0
+ * @category hints
+ */
+export interface NoHint {
+  readonly [NoHintTypeId]: typeof NoHintTypeId
+}
+
+/**
+ * For `delayFrom`: read no hints, so that the rejection of an inner policy is retried on schedule like any failure.
+ *
+ * @example
+ * ```ts
+ * import { Retry } from "effect-resilience"
+ *
+ * const insistent = Retry.retry({ times: 5, delayFrom: Retry.noHint })
+ * ```
+ *
+ * @since 0.1.0
+ * @category hints
+ */
+export const noHint: NoHint = { [NoHintTypeId]: NoHintTypeId }
+
+// ------------------------------------------------------------------------------------------------------------ options
+
+/**
+ * The options of a retry, for effects that succeed with an `A` and fail with an `E`. The schedule takes an `Input`: all errors,
+ * and with a condition on results all results too.
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export interface Options<A, E, Input = A | E> {
+  /**
+   * The delays between attempts, and how many, when the schedule ends. Each call runs it from the start. Its input is what
+   * failed: the error, or the result that counts as a failure. Default: full jitter under an exponential from 100
+   * milliseconds, doubling up to 10 seconds.
+   */
+  readonly schedule?: Schedule.Schedule<unknown, Input, unknown> | undefined
+  /**
+   * How many times to retry: one attempt more than this at the most. `0` makes one attempt. Default: `2`, and no limit
+   * when a `schedule` is given, which then decides alone.
+   */
+  readonly times?: number | undefined
+  /**
+   * The longest that all attempts and delays together may take. An attempt that would begin later than this is not made
+   * and its delay not slept: the last failure comes back at once. A running attempt is not cut short; that is what a
+   * timeout is for. Default: no limit.
+   */
+  readonly maxDuration?: Duration.DurationInput | undefined
+  /** The longest hint to wait for. A longer one ends the retry at once. Default: 10 seconds. */
+  readonly maxHint?: Duration.DurationInput | undefined
+  /**
+   * Spreads callers that were given the same hint: each waits up to this fraction of the hint longer, drawn anew each time.
+   * Never less than the hint, and not beyond `maxDuration`; `maxHint` bounds the hint alone. From 0 to 1. Default: `0`, all of
+   * them come back at the same instant.
+   */
+  readonly hintJitter?: number | undefined
+  /**
+   * Pays for the retries: a {@link RetryBudget.RetryBudget} or its tag, shared with all other retries and hedges that go to
+   * the same place. A retry that it does not pay for is not made. Default: no limit.
+   */
+  readonly budget?: RetryBudget.Source | undefined
+  /**
+   * What comes back when all attempts failed: `"last"`, the last failure as it was (a result stays a result), or
+   * `"wrap"`, a {@link RetriesExceeded}. Default: `"last"`.
+   */
+  readonly exceeded?: "last" | "wrap" | undefined
+  /** The name in events and in {@link RetriesExceeded}. Default: `"retry"`. */
+  readonly name?: string | undefined
+  /** Which errors and results are failures. Default: every typed error. Defects only when the condition says so. */
+  readonly condition?: FailureCondition.FailureCondition<A, E> | undefined
+  /** Failures that end the retry, whatever attempt they come from: the failure comes back as it was. */
+  readonly abortWhen?: ((failure: FailureCondition.Failed<A, E>) => boolean) | undefined
+  /**
+   * When to come back, read from the failure: the delay is at least this, whatever schedule and jitter say. Default: what
+   * the condition read, else the `retryAfter` of a rejection by a policy further inside. {@link noHint} reads none.
+   */
+  readonly delayFrom?:
+    NoHint | ((failure: FailureCondition.Failed<A, E>) => Duration.DurationInput | undefined) | undefined
+  /**
+   * Gives back what a result holds that does not come back: a failed one that another attempt replaces, and any that the
+   * caller does not get because it is interrupted or a listener fails. Runs once for each, not interruptibly.
+   */
+  readonly disposeResult?: ((result: A) => Effect.Effect<unknown, never, unknown>) | undefined
+  /** Called when another attempt is decided on, before the delay. */
+  readonly onRetryScheduled?:
+    ((event: Scheduled<A, E>) => Effect.Effect<unknown, unknown, unknown>) | undefined
+  /** Called after the delay, before the next attempt. */
+  readonly onRetry?: ((event: Scheduled<A, E>) => Effect.Effect<unknown, unknown, unknown>) | undefined
+  /** Called when the retry gives up. */
+  readonly onExceeded?: ((event: Exceeded<A, E>) => Effect.Effect<unknown, unknown, unknown>) | undefined
+  /** Called when `abortWhen` ended the retry. */
+  readonly onAbort?: ((event: FailedAttempt<A, E>) => Effect.Effect<unknown, unknown, unknown>) | undefined
+}
+
+/** What the schedule among the options takes. */
+type InputOf<O> = O extends { readonly schedule: Schedule.Schedule<infer _Out, infer In, infer _R> }
+  ? In
+  : unknown
+
+/** What it takes where it is given results. */
+type ResultInputOf<O> = LooksAtResults<O> extends true ? InputOf<O> : unknown
+
+type LooksAtResults<O> = O extends { readonly condition: infer C }
+  ? C extends { readonly result: unknown } | { readonly any: unknown } | ((...args: never) => unknown)
+    ? true
+    : false
+  : false
+
+/** A schedule that takes what it will be given. */
+interface ScheduleFor<Input> {
+  readonly schedule?: Schedule.Schedule<unknown, Input, unknown> | undefined
+}
+
+/**
+ * The error that the options add: {@link RetriesExceeded} where they may say `exceeded: "wrap"`.
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export type ExceededOf<O, A, E> = "exceeded" extends keyof O
+  ? IsAny<O["exceeded"]> extends true
+    ? never
+    : "wrap" extends O["exceeded"]
+      ? RetriesExceeded<A, E>
+      : never
+  : never
+
+/**
+ * A type in which the types of an effect take the places that `Policy.Given` holds for them.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Filled<T, A, E, R> = T extends Policy.Given.Success
+  ? A
+  : T extends Policy.Given.Failure
+    ? E
+    : T extends Policy.Given.Context
+      ? R
+      : T extends RetriesExceeded<infer A2, infer E2>
+        ? RetriesExceeded<Filled<A2, A, E, R>, Filled<E2, A, E, R>>
+        : T
+
+/**
+ * A retry for effects that succeed with an `A` and fail with an `E`, or with less than these: without a condition, for every
+ * effect. `Given.Success` and `Given.Failure` in the errors it adds stand for the types of the effect.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface RetryFor<in A, in E, Added = never, out Needed = never> extends Policy.Described {
+  <A1 extends A, E1 extends E, R>(
+    self: Policy.SelfOf<A, E, A1, E1, R>
+  ): Effect.Effect<A1, E1 | Filled<Added, A1, E1, R>, R | Needed>
+}
+
+// --------------------------------------------------------------------------------------------------------- combinator
+
+/**
+ * Runs an effect again when it fails.
+ *
+ * **When to use**
+ *
+ * For failures that pass by themselves, around calls that are safe to repeat. Outside a timeout, so that each attempt has
+ * its own, and outside a circuit breaker, so that each attempt counts and an open breaker ends the attempts.
+ *
+ * **Time line**
+ *
+ * The effect runs. When its exit is a failure by the `condition` (a typed error, if nothing else is said), and neither
+ * `abortWhen` nor a bound (`times`, the end of the `schedule`, `maxDuration`, `budget`) speaks against it, the retry waits for the
+ * schedule's delay, or for the hint if that is longer, and runs the effect again: errors and results share one count, so
+ * n retries are never more than n + 1 attempts. When the last attempt failed its failure comes back as it was.
+ *
+ * A rejection from a policy further inside says when it makes sense to come back (`CircuitOpen.retryAfter`). Up to
+ * `maxHint` that is waited for; a longer one comes back at once, so that no attempt is spent on a door known to be shut.
+ *
+ * A defect is not retried unless the condition says so. An interruption never is, neither of an attempt nor of a wait.
+ *
+ * **Adds** nothing by default; `RetriesExceeded` with `exceeded: "wrap"`; the errors and requirements of schedule and
+ * listeners, and the requirement of the budget's tag.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Backoff, Retry } from "effect-resilience"
+ *
+ * declare const fetchStatus: Effect.Effect<{ readonly status: number }, { readonly _tag: "ConnectionLost" }>
+ *
+ * const program = fetchStatus.pipe(
+ *   Retry.retry({
+ *     schedule: Backoff.exponential({ base: "200 millis", max: "2 seconds", jitter: "full" }),
+ *     times: 3,
+ *     maxDuration: "10 seconds",
+ *     condition: { result: (response) => response.status === 503 },
+ *     onRetry: ({ attempt, delay }) => Effect.logInfo(`attempt ${attempt} failed, again after ${delay}`)
+ *   })
+ * )
+ * ```
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const retry: {
+  <A, E, O>(
+    options: Checked<O, Options<A, E, never>>
+  ): RetryFor<
+    A & ResultInputOf<O>,
+    E & InputOf<O>,
+    Flat<ExceededOf<O, Policy.Given.Success, Policy.Given.Failure> | Policy.ErrorOf<O>>,
+    Policy.ContextOf<O>
+  >
+  <A, E, R, O>(
+    self: Effect.Effect<A, E, R>,
+    options: Checked<
+      O,
+      Options<A, E, never> & ScheduleFor<NoInfer<E | (LooksAtResults<O> extends true ? A : never)>>
+    >
+  ): Effect.Effect<A, E | ExceededOf<O, A, E> | Policy.ErrorOf<O>, R | Policy.ContextOf<O>>
+} = combinator(make)
+
+// ----------------------------------------------------------------------------------------------------- implementation
+
+/** The options checked and compiled, once for every use of the policy. */
+interface Plan {
+  readonly name: string
+  readonly condition: Condition.Compiled<unknown, unknown>
+  readonly times: number
+  readonly maxDuration: number
+  readonly maxHint: number
+  readonly hintJitter: number
+  readonly hintOf: (outcome: FailureCondition.Failure, failure: Failure) => number | undefined
+  readonly schedule: Schedule.Schedule<unknown, unknown, unknown>
+  readonly options: Options<unknown, unknown>
+}
+
+type Failure = FailureCondition.Failed<unknown, unknown>
+
+const range = { zero: true, infinite: true }
+
+const shape: Shape<Options<unknown, unknown>> = {
+  schedule,
+  times: timesCheck,
+  maxDuration: duration(range),
+  maxHint: duration(range),
+  hintJitter: number(0, 1),
+  budget,
+  exceeded: among("last", "wrap"),
+  name: text,
+  condition: Condition.check,
+  abortWhen: callable,
+  delayFrom: (policy, option, value) => {
+    if (!(isObject(value) && NoHintTypeId in value)) callable(policy, option, value)
+  },
+  disposeResult: callable,
+  onRetryScheduled: callable,
+  onRetry: callable,
+  onExceeded: callable,
+  onAbort: callable
+}
+
+function make(options: Options<unknown, unknown>): (self: Body) => Body {
+  const policy = "Retry.retry"
+  object(policy, "", options, shape)
+  const { hintJitter = 0, name = "retry" } = options
+  const times = options.times ?? (options.schedule === undefined ? 2 : Infinity)
+  const maxDuration = optionMillis(policy, "maxDuration", options.maxDuration ?? Infinity, range)
+  const maxHint = optionMillis(policy, "maxHint", options.maxHint ?? defaultMaxHintMillis, range)
+  const plan: Plan = {
+    name,
+    condition: Condition.compile(options.condition, { defect: false }),
+    times,
+    maxDuration,
+    maxHint,
+    hintJitter,
+    hintOf: hintReader(options.delayFrom),
+    schedule: options.schedule ?? defaultSchedule,
+    options
+  }
+  const settings: Policy.Settings = {
+    times: times === Infinity ? undefined : times,
+    schedule: options.schedule === undefined ? undefined : "custom",
+    maxDuration: maxDuration === Infinity ? undefined : Duration.millis(maxDuration),
+    maxHint: options.delayFrom === noHint ? undefined : Duration.millis(maxHint),
+    hintJitter: hintJitter === 0 ? undefined : hintJitter,
+    exceeded: options.exceeded
+  }
+  return takingPart(
+    Policy.make({ kind: "retry", name, settings }, (self: Body): Body => apply(plan, { self })),
+    plan.condition.looksAtResults,
+    // A budget is asked for in a step of its own, and a result to be disposed of needs a mask.
+    (fiber, clock, around) =>
+      (options.budget ?? options.disposeResult ?? nestedIn(fiber))
+        ? undefined
+        : new Run(plan, around, clock, undefined)
+  )
+}
+
+const defaultMaxHintMillis = 10_000
+const defaultSchedule = toSchedule({
+  growth: { _tag: "exponential", base: 100, factor: 2 },
+  jitter: { _tag: "full" },
+  max: 10_000
+})
+
+const hintReader = (delayFrom: Options<unknown, unknown>["delayFrom"]): Plan["hintOf"] => {
+  if (typeof delayFrom === "function") {
+    return (_outcome, failure) => {
+      const hint = delayFrom(failure)
+      return hint === undefined ? undefined : runtimeMillis(hint)
+    }
+  }
+  if (delayFrom !== undefined) return () => undefined
+  return (outcome, failure) => {
+    const hint = Condition.retryAfter(outcome, failure)
+    return hint === undefined ? undefined : Duration.toMillis(hint)
+  }
+}
+
+/** One call: it begins with the first attempt and owns its run of the schedule. */
+class Run implements Begun {
+  scheduleState: ScheduleState
+  readonly startedAt: number
+
+  constructor(
+    readonly plan: Plan,
+    readonly around: { readonly self: Body },
+    readonly clock: Clock.Clock,
+    readonly call: Call | undefined,
+    /** For a retry that disposes of results: it runs in a mask, in which attempts, delays and listeners are interruptible. */
+    readonly restore: Restore = identity,
+    /** Takes what disposes of the result that comes back. */
+    readonly hold: ((dispose: Effect.Effect<unknown, never, unknown>) => void) | undefined = undefined
+  ) {
+    this.startedAt = Time.monotonicMillis(clock)
+    // The schedule is only stepped by a failure: a call that succeeds pays nothing for it.
+    this.scheduleState = plan.schedule.initial
+  }
+
+  elapsed(): number {
+    return Time.monotonicMillis(this.clock) - this.startedAt
+  }
+
+  /** An attempt has ended, the first if nothing is said: what is no failure comes back in the same step. */
+  ended(exit: Exit.Exit<unknown, unknown>, number = 1): Body {
+    const decided = decide(this, number, exit)
+    return decided === undefined ? exit : proceed(this, number, decided)
+  }
+}
+
+const inputOf = (failure: Failure): unknown =>
+  failure._tag === "Error" ? failure.error : failure._tag === "Result" ? failure.result : failure.defect
+
+const apply = (plan: Plan, around: { readonly self: Body }): Body => {
+  const { budget, disposeResult } = plan.options
+  const begin = (restore?: Restore, hold?: Run["hold"]): Body => {
+    const begun = (call?: Call): Body =>
+      Effect.withFiberRuntime((fiber) =>
+        attempt(new Run(plan, around, Time.clockOf(fiber), call, restore, hold), 1, nestedIn(fiber))
+      )
+    return budget === undefined ? begun() : withBudget(budget, begun, restore)
+  }
+  return disposeResult === undefined ? begin() : holding(begin)
+}
+
+/** What there is to know in a first attempt. Without a retry around this one, the reference reads so by itself. */
+const nestedIn = ({ currentContext }: AnyFiber): Attempt | undefined =>
+  currentContext.unsafeMap.has(CurrentAttempt.key) ? firstAttempt : undefined
+
+const attempt = (run: Run, number: number, current: Attempt | undefined): Body => {
+  const { condition, options } = run.plan
+  if (options.disposeResult !== undefined) {
+    return attemptDisposing(run, number, current, options.disposeResult)
+  }
+  const onFailure = (cause: Cause.Cause<unknown>): Body => run.ended(Exit.failCause(cause), number)
+  const body = knowing(current, run.around.self)
+  return condition.looksAtResults || run.call !== undefined
+    ? Effect.matchCauseEffect(body, {
+        onFailure,
+        onSuccess: (result) => run.ended(Exit.succeed(result), number)
+      })
+    : Effect.catchAllCause(body, onFailure)
+}
+
+const knowing = <A, E, R>(
+  current: Attempt | undefined,
+  self: Effect.Effect<A, E, R>
+): Effect.Effect<A, E, R> =>
+  current === undefined
+    ? self
+    : withService(
+        CurrentAttempt,
+        () => current,
+        () => self
+      )
+
+const proceed = (run: Run, number: number, decided: Decided): Body =>
+  Effect.flatMap(decided, (next) => (Exit.isExit(next) ? next : again(run, number, next)))
+
+/**
+ * An attempt whose result has to be given back when it does not come back. From its end on the result is this retry's, so
+ * that neither an interruption nor a listener that fails can lose it.
+ */
+const attemptDisposing = (
+  run: Run,
+  number: number,
+  current: Attempt | undefined,
+  disposeResult: (result: unknown) => Effect.Effect<unknown, never, unknown>
+): Body =>
+  Effect.flatMap(knowing(current, Effect.exit(run.restore(run.around.self))), (exit) => {
+    const decided = run.restore(Effect.suspend(() => decide(run, number, exit) ?? Effect.succeed(exit)))
+    if (Exit.isFailure(exit)) return proceed(run, number, decided)
+    const dispose = Effect.suspend(() => disposeResult(exit.value))
+    return Effect.flatMap(
+      Effect.onError(decided, () => dispose),
+      (next) => {
+        if (!Exit.isExit(next)) {
+          return Effect.flatMap(dispose, () => again(run, number, { ...next, disposed: true }))
+        }
+        run.hold?.(dispose)
+        return next
+      }
+    )
+  })
+
+/** Another attempt, and when. */
+interface Next {
+  /** When, on the monotonic clock. */
+  readonly at: number
+  readonly event: Scheduled<unknown, unknown>
+  /** What comes back if there is no other attempt after all. */
+  readonly exit: Exit.Exit<unknown, unknown>
+  /** Whether the result in it has been given back, so that it cannot come back. */
+  readonly disposed: boolean
+}
+
+/** What follows an attempt: another one, or the exit that comes back. */
+type Decided = Effect.Effect<Next | Exit.Exit<unknown, unknown>, unknown, unknown>
+
+const again = (run: Run, number: number, next: Next): Body => {
+  const { maxDuration, name, options } = run.plan
+  const { event } = next
+  const begun = (woken: number): Body => {
+    const elapsed = run.elapsed()
+    // Only the listener can have made it too late: the fraction by which a timer is late is no reason to give up.
+    const late = next.at - run.startedAt + (elapsed - woken) > maxDuration
+    if (late && !next.disposed)
+      return Effect.flatten(run.restore(giveUp(run, event, next.exit, "maxDuration")))
+    run.call?.begun()
+    return attempt(run, number + 1, {
+      number: number + 1,
+      elapsed: Duration.millis(elapsed),
+      lastFailure: Option.some(event.failure)
+    })
+  }
+  const wake = (): Body => {
+    const woken = run.elapsed()
+    const told = Listeners.notify(name, options.onRetry, event)
+    return told === Effect.void ? begun(woken) : Effect.flatMap(run.restore(told), () => begun(woken))
+  }
+  return Duration.toMillis(event.delay) > 0
+    ? Effect.flatMap(run.restore(Time.sleepUntil(run.clock, next.at)), wake)
+    : wake()
+}
+
+/** Gives up: what comes back is the exit of the last attempt as it was, or the error that wraps it. */
+const giveUp = (
+  run: Run,
+  { attempt, elapsed, failure, name }: FailedAttempt<unknown, unknown>,
+  exit: Exit.Exit<unknown, unknown>,
+  reason: Reason
+): Effect.Effect<Exit.Exit<unknown, unknown>, unknown, unknown> => {
+  const { exceeded, onExceeded } = run.plan.options
+  return Effect.map(Listeners.notify(name, onExceeded, { attempt, elapsed, failure, name, reason }), () =>
+    exceeded === "wrap"
+      ? Exit.fail(
+          withoutStack(
+            () => new RetriesExceeded({ name, attempts: attempt, elapsed, reason, lastExit: exit })
+          )
+        )
+      : exit
+  )
+}
+
+/** Whether there is another attempt; an exit is what comes back instead. `undefined` when there is nothing to retry. */
+const decide = (run: Run, number: number, exit: Exit.Exit<unknown, unknown>): Decided | undefined => {
+  const { condition, hintJitter, hintOf, maxDuration, maxHint, name, options, schedule, times } = run.plan
+  const outcome = condition.classify(exit)
+  if (outcome._tag === "Success") run.call?.succeeded()
+  if (outcome._tag !== "Failure") return undefined
+  const failure = Condition.failed(exit)
+  if (failure === undefined) return undefined
+  const failedAt = run.elapsed()
+  const event = { name, attempt: number, elapsed: Duration.millis(failedAt), failure }
+  if (options.abortWhen?.(failure) === true) {
+    return Effect.as(Listeners.notify(name, options.onAbort, event), exit)
+  }
+  run.call?.failed()
+  const over = (reason: Reason): Decided => giveUp(run, event, exit, reason)
+  if (number > times) return over("times")
+  const hint = hintOf(outcome, failure)
+  if (hint !== undefined && hint > maxHint) return over("hint")
+
+  const after = (delay: number): Decided => {
+    const next: Next = {
+      at: run.startedAt + failedAt + delay,
+      event: { ...event, delay: Duration.millis(delay) },
+      exit,
+      disposed: false
+    }
+    const payment = run.call?.withdraw("retry", failure)
+    if (payment?.granted === false) return Listeners.after(payment.told, over("budget"))
+    const told = Listeners.after(payment?.told, Listeners.notify(name, options.onRetryScheduled, next.event))
+    // Schedule and listeners may take their time, so the bound is checked once more before the delay is slept.
+    const decided = (): Decided => (run.elapsed() > maxDuration ? over("maxDuration") : Effect.succeed(next))
+    return told === Effect.void ? decided() : Effect.flatMap(told, decided)
+  }
+  const step = stepSchedule(schedule, run.scheduleState, inputOf(failure), run.clock)
+  return Effect.flatMap(step, ({ delay: scheduled, state }): Decided => {
+    run.scheduleState = state
+    if (scheduled === undefined) return over("schedule")
+    const delay = Math.max(scheduled, hint ?? 0)
+    if (failedAt + delay > maxDuration) return over("maxDuration")
+    if (hint === undefined) return after(delay)
+    // A spread that goes beyond the bound is no reason to give up.
+    const spread = Math.min(hint * hintJitter, maxDuration - failedAt - hint)
+    return spread >= 1
+      ? Effect.flatMap(Random.next, (draw) => after(Math.max(delay, hint + Math.floor(spread * draw))))
+      : after(delay)
+  })
+}

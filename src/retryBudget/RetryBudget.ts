@@ -1,0 +1,593 @@
+/**
+ * A retry budget: what all retries and hedges of one destination together may cost. It is what stands between a failing
+ * service and the callers who would retry it into the ground.
+ *
+ * @since 0.1.0
+ */
+import type * as Config from "effect/Config"
+import type * as ConfigError from "effect/ConfigError"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Predicate from "effect/Predicate"
+import * as Stream from "effect/Stream"
+import * as core from "../core/budget.js"
+import { callable, flag, InvalidOption, object, type Shape, whereRead } from "../core/options.js"
+import type * as FailureCondition from "../policy/FailureCondition.js"
+import { optionMillis } from "../internal/duration.js"
+import * as internal from "./ledger.js"
+import { accessors, fromConfig } from "../policy/service.js"
+import type { Checked, Configured } from "../policy/types.js"
+import type * as Policy from "../policy/Policy.js"
+
+/**
+ * @since 0.1.0
+ * @category symbols
+ */
+export const TypeId: unique symbol = Symbol.for("effect-resilience/RetryBudget")
+
+/**
+ * @since 0.1.0
+ * @category symbols
+ */
+export type TypeId = typeof TypeId
+
+// ------------------------------------------------------------------------------------------------------------- models
+
+/**
+ * What a token is spent on.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Activity = "retry" | "hedge"
+
+/**
+ * A retry or hedge that the budget did not pay for.
+ *
+ * @since 0.1.0
+ * @category events
+ */
+export interface Refused {
+  readonly name: string
+  readonly activity: Activity
+  /** What it would have cost. */
+  readonly cost: number
+  /** What there was. */
+  readonly balance: number
+}
+
+/**
+ * The budget became exhausted with the first retry or hedge that it refused, or ceased to be with the next that it paid for.
+ *
+ * @since 0.1.0
+ * @category events
+ */
+export interface Change {
+  readonly name: string
+  readonly exhausted: boolean
+  /** The balance after it. */
+  readonly balance: number
+}
+
+/**
+ * A budget as plain data.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Snapshot {
+  readonly name: string
+  /** How many tokens there are to spend. With {@link throttling} these are the ones above the half that is left alone. */
+  readonly balance: number
+  /** The most tokens that there can be. Infinite with {@link requests}. */
+  readonly capacity: number
+  /** Whether the last retry or hedge that asked was refused. */
+  readonly exhausted: boolean
+  /** Calls begun, each with all its attempts. This and all that follows: since the budget was made or reset. */
+  readonly requests: number
+  /** Calls that succeeded. */
+  readonly successes: number
+  /** Retries paid for. */
+  readonly retries: number
+  /** Hedges paid for. */
+  readonly hedges: number
+  /** Retries and hedges not paid for. */
+  readonly refused: number
+}
+
+/**
+ * What can be done with a budget, given that `Needed` is there: an instance needs nothing, a tag needs the service.
+ *
+ * Retries and hedges do everything by themselves. What begins with `record`, and `tryWithdraw`, is for loops of one's own.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Operations<Needed = never> {
+  /** How many tokens there are to spend. */
+  readonly balance: Effect.Effect<number, never, Needed>
+  readonly snapshot: Effect.Effect<Snapshot, never, Needed>
+  /** Exhausted or not, from now on. A subscriber that falls more than 64 changes behind loses the oldest. */
+  readonly changes: Stream.Stream<Change, never, Needed>
+  /** As if the budget had just been made. */
+  readonly reset: Effect.Effect<void, never, Needed>
+  /** A call begins. */
+  readonly recordRequest: Effect.Effect<void, never, Needed>
+  /** A call succeeded. */
+  readonly recordSuccess: Effect.Effect<void, never, Needed>
+  /** An attempt failed in a way that could be tried again. */
+  readonly recordFailure: Effect.Effect<void, never, Needed>
+  /** Pays for a retry, given what failed. `false` when there is too little to do so: then do not retry. */
+  readonly tryWithdraw: (
+    failure?: FailureCondition.Failed<unknown, unknown>
+  ) => Effect.Effect<boolean, never, Needed>
+}
+
+/**
+ * A retry budget. Make one for each destination, and share it between all retries and hedges that go there.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface RetryBudget extends Operations, Policy.Described {
+  readonly [TypeId]: TypeId
+}
+
+/**
+ * Where a retry or hedge has its budget from: an instance, or an effect that finds one, such as a tag.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Source<R = unknown> = RetryBudget | Effect.Effect<RetryBudget, never, R>
+
+// -------------------------------------------------------------------------------------------------------------- rules
+
+/**
+ * What a retry or hedge costs: always the same, or computed from what failed. For a hedge that starts because its delay has
+ * passed nothing has failed.
+ *
+ * @since 0.1.0
+ * @category rules
+ */
+export type Cost = number | ((failure: FailureCondition.Failed<unknown, unknown> | undefined) => number)
+
+/**
+ * A rule that says what puts tokens into a budget and what takes them out. A plain value.
+ *
+ * @since 0.1.0
+ * @category rules
+ */
+export type Rule = core.Rule & { readonly cost: Cost }
+
+/**
+ * @since 0.1.0
+ * @category rules
+ */
+export interface SuccessesOptions {
+  /** How many tokens a success puts in: `0.1` is one retry for every ten successes. `0` or more. Default: `0.1`. */
+  readonly ratio?: number | undefined
+  /** The most tokens, and how many there are at the beginning. `0` refuses every retry. Default: `100`. */
+  readonly capacity?: number | undefined
+  /**
+   * How many tokens time puts in, whatever happens. **Each process has its own**: with ten processes, ten times as many
+   * retries go to a service that is down. Default: `0`.
+   */
+  readonly minPerSecond?: number | undefined
+  /** What a retry or hedge takes out. Greater than 0, at most `capacity`. Default: `1`. */
+  readonly cost?: Cost | undefined
+  /** Whether a success after retries puts in what the last of them took, instead of `ratio`. Default: `false`. */
+  readonly refund?: boolean | undefined
+}
+
+/**
+ * Tokens put in by successes. A service that answers most calls funds retries for the rest. One that is down funds none,
+ * and after the tokens that are left it gets no more load than without retries.
+ *
+ * **When to use**
+ *
+ * By default.
+ *
+ * Source: the retry quota of the AWS SDKs, and Marc Brooker, "Fixing retries with token buckets and circuit breakers".
+ *
+ * @example
+ * ```ts
+ * import { RetryBudget } from "effect-resilience"
+ *
+ * export const oneInTwenty = RetryBudget.successes({ ratio: 0.05, capacity: 50 })
+ * ```
+ *
+ * @since 0.1.0
+ * @category rules
+ */
+export const successes = (options: SuccessesOptions = {}): Rule => {
+  object("RetryBudget.successes", "", options, shapes.successes)
+  const { capacity = 100, cost = 1, minPerSecond = 0, ratio = 0.1, refund = false } = options
+  const rule = core.successes({ ratio, capacity, perSecond: minPerSecond, refund })
+  internal.checkCost("RetryBudget.successes", "cost", cost)
+  if (typeof cost === "number" && capacity > 0 && cost > capacity) {
+    throw new InvalidOption("RetryBudget.successes", "cost", cost, `at most "capacity" (${capacity})`)
+  }
+  return { ...rule, cost }
+}
+
+/**
+ * @since 0.1.0
+ * @category rules
+ */
+export interface RequestsOptions {
+  /** How many tokens a request puts in: `0.2` is one retry for every five requests. `0` or more. Default: `0.2`. */
+  readonly ratio?: number | undefined
+  /** How long what a request put in, and what a retry took out, is remembered. Default: 10 seconds. */
+  readonly window?: Duration.DurationInput | undefined
+  /** So many retries per second, over the window, are always paid for. **Each process has its own.** Default: `0`. */
+  readonly minPerSecond?: number | undefined
+}
+
+/**
+ * Tokens put in by requests, whatever becomes of them.
+ *
+ * **When to use**
+ *
+ * Where it is what is known: it is the rule of Finagle and Linkerd (`minPerSecond: 10` there). It bounds a retry storm, but
+ * does not stop it: a service that is down still gets 20 % more load for as long as it is down, and one that is down because
+ * of its load stays down. Prefer {@link successes}.
+ *
+ * @example
+ * ```ts
+ * import { RetryBudget } from "effect-resilience"
+ *
+ * export const likeFinagle = RetryBudget.requests({ ratio: 0.2, window: "10 seconds", minPerSecond: 10 })
+ * ```
+ *
+ * @since 0.1.0
+ * @category rules
+ */
+export const requests = (options: RequestsOptions = {}): Rule => {
+  object("RetryBudget.requests", "", options, shapes.requests)
+  const { minPerSecond = 0, ratio = 0.2, window = Duration.seconds(10) } = options
+  return {
+    ...core.requests({
+      ratio,
+      window: optionMillis("RetryBudget.requests", "window", window),
+      perSecond: minPerSecond
+    }),
+    cost: 1
+  }
+}
+
+/**
+ * @since 0.1.0
+ * @category rules
+ */
+export interface ThrottlingOptions {
+  /** The most tokens, and how many there are at the beginning. A whole number from 1 to 1000. Default: `10`. */
+  readonly maxTokens?: number | undefined
+  /** How many tokens a success puts in. At least 0.001. Default: `0.1`. */
+  readonly tokenRatio?: number | undefined
+}
+
+/**
+ * Tokens taken out by failures rather than by retries: every failure that could be tried again takes one, every success puts
+ * `tokenRatio` in, and with half of the tokens or less there are no retries and no hedges. In the long run that is when more
+ * than the share `tokenRatio / (1 + tokenRatio)` of the attempts fail, 9.1 % with the default.
+ *
+ * **When to use**
+ *
+ * For the same behaviour as a gRPC client with `retryThrottling`.
+ *
+ * Source: gRPC proposal A6, "Throttling Retry Attempts and Hedged RPCs".
+ *
+ * @example
+ * ```ts
+ * import { RetryBudget } from "effect-resilience"
+ *
+ * export const likeGrpc = RetryBudget.throttling({ maxTokens: 10, tokenRatio: 0.1 })
+ * ```
+ *
+ * @since 0.1.0
+ * @category rules
+ */
+export const throttling = (options: ThrottlingOptions = {}): Rule => {
+  object("RetryBudget.throttling", "", options, shapes.throttling)
+  const { maxTokens = 10, tokenRatio = 0.1 } = options
+  return { ...core.throttling({ capacity: maxTokens, ratio: tokenRatio }), cost: 0 }
+}
+
+/**
+ * The retry quota of the AWS SDKs in standard mode: 500 tokens, of which a retry takes 5, and 10 after a timeout. A success
+ * after retries puts in what the last one took, any other success one.
+ *
+ * Source: the retry modes of the AWS SDKs.
+ *
+ * @example
+ * ```ts
+ * import { RetryBudget } from "effect-resilience"
+ *
+ * export const likeAws = RetryBudget.awsStandard()
+ * ```
+ *
+ * @since 0.1.0
+ * @category rules
+ */
+export const awsStandard = (
+  options: {
+    /** Which failures are timeouts. Default: errors tagged `TimeoutExceeded` or `TimeoutException`. */
+    readonly isTimeout?: ((failure: FailureCondition.Failed<unknown, unknown>) => boolean) | undefined
+  } = {}
+): Rule => {
+  object("RetryBudget.awsStandard", "", options, { isTimeout: callable })
+  const { isTimeout = timedOut } = options
+  return successes({
+    ratio: 1,
+    capacity: 500,
+    cost: (failure) => (failure !== undefined && isTimeout(failure) ? 10 : 5),
+    refund: true
+  })
+}
+
+const shapes: {
+  readonly successes: Shape<SuccessesOptions>
+  readonly requests: Shape<RequestsOptions>
+  readonly throttling: Shape<ThrottlingOptions>
+} = {
+  successes: {
+    ratio: whereRead,
+    capacity: whereRead,
+    minPerSecond: whereRead,
+    cost: whereRead,
+    refund: flag
+  },
+  requests: { ratio: whereRead, window: whereRead, minPerSecond: whereRead },
+  throttling: { maxTokens: whereRead, tokenRatio: whereRead }
+}
+
+const timedOut = (failure: FailureCondition.Failed<unknown, unknown>): boolean =>
+  failure._tag === "Error" &&
+  (Predicate.isTagged(failure.error, "TimeoutExceeded") ||
+    Predicate.isTagged(failure.error, "TimeoutException"))
+
+// ------------------------------------------------------------------------------------------------------------ options
+
+/**
+ * The options that are plain data.
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export interface Settings {
+  /** The name in events and snapshots. Default: the tag's identifier, or `"retry-budget"`. */
+  readonly name?: string | undefined
+  /** What puts tokens in and takes them out. Default: {@link successes}, a tenth of a token each, up to 100. */
+  readonly rule?: Rule | undefined
+}
+
+/**
+ * Settings for `layerConfig`, each a `Config` or an object of them.
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export interface SettingsConfig extends Configured<Settings> {}
+
+/**
+ * Called in a fiber of the call that made it happen. A listener that fails or dies is reported in the log and changes nothing.
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export interface Listeners {
+  /** Called with the first retry or hedge that is refused. */
+  readonly onExhausted?: ((event: Change) => Effect.Effect<unknown, unknown, unknown>) | undefined
+  /** Called with the first retry or hedge that is paid for after that. */
+  readonly onRecovered?: ((event: Change) => Effect.Effect<unknown, unknown, unknown>) | undefined
+  /** Called for every retry and hedge that is refused, after `onExhausted`. */
+  readonly onRefused?: ((event: Refused) => Effect.Effect<unknown, unknown, unknown>) | undefined
+}
+
+/**
+ * @since 0.1.0
+ * @category options
+ */
+export interface Options extends Settings, Listeners {}
+
+// ------------------------------------------------------------------------------------------------------- constructors
+
+/**
+ * Makes a budget. Bad options are a defect of type `InvalidOption`.
+ *
+ * **When to use**
+ *
+ * For a budget that belongs to a value rather than to the program, such as one of many that are made at run time. For
+ * anything that the program has one of, {@link Tag} makes a service of it.
+ *
+ * Make it once and share it: a budget made for each call is always full.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Retry, RetryBudget } from "effect-resilience"
+ *
+ * const program = Effect.gen(function* () {
+ *   const budget = yield* RetryBudget.make({ name: "partner", rule: RetryBudget.successes({ capacity: 1 }) })
+ *   const call = Effect.fail("down").pipe(Retry.retry({ times: 3, budget }), Effect.ignore)
+ *   yield* call
+ *   return yield* budget.snapshot // one retry paid for, one refused
+ * })
+ * ```
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make: {
+  (): Effect.Effect<RetryBudget>
+  <O>(options: Checked<O, Options>): Effect.Effect<RetryBudget, never, Policy.ContextOf<O>>
+} = (options: Options = {}) => internal.make(options, internal.kind)
+
+// ----------------------------------------------------------------------------------------------------------- services
+
+/**
+ * What a budget's tag has beside being a tag: its layers, and everything that can be done with the budget behind it.
+ *
+ * @since 0.1.0
+ * @category services
+ */
+export interface Service<Self> extends Operations<Self> {
+  /** A layer with a budget of these options. Bad options are a defect of type `InvalidOption`. */
+  readonly layer: {
+    (): Layer.Layer<Self>
+    <O>(options: Checked<O, Options>): Layer.Layer<Self, never, Policy.ContextOf<O>>
+  }
+  /**
+   * A layer whose settings come from the configuration; listeners are given beside it. Bad settings are a `ConfigError`
+   * that says which and why.
+   */
+  readonly layerConfig: {
+    (settings: SettingsConfig | Config.Config<Settings>): Layer.Layer<Self, ConfigError.ConfigError>
+    <L>(
+      settings: SettingsConfig | Config.Config<Settings>,
+      listeners: Checked<L, Listeners>
+    ): Layer.Layer<Self, ConfigError.ConfigError, Policy.ContextOf<L>>
+  }
+}
+
+/**
+ * The class that a budget's tag extends.
+ *
+ * @since 0.1.0
+ * @category services
+ */
+export interface TagClass<Self, Id extends string>
+  extends Context.TagClass<Self, `RetryBudget/${Id}`, RetryBudget>, Service<Self> {}
+
+/**
+ * A retry budget as a service of its own. Extend it once for each destination, and give the tag to all retries and hedges
+ * that go there.
+ *
+ * **When to use**
+ *
+ * Wherever calls are retried or hedged, and the other side serves more than one caller. `times` bounds what one call can do
+ * to a service that fails; only a budget bounds what all of them do together.
+ *
+ * **Time line**
+ *
+ * Each call that succeeds puts `ratio` tokens in, once, however many attempts it took and whatever retries and hedges with the
+ * same budget are nested in it. Each retry and each hedge takes a token out before it is made. When there is none, the retry
+ * gives up (its reason is `"budget"`) before any wait and the last failure comes back as it was; a hedge is not started, and
+ * the attempts that run go on. A retry that was paid for and is not made, because the call was interrupted while it waited,
+ * gives its token back.
+ *
+ * **Adds** no error. A policy to which the tag is given requires the service.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Hedge, Retry, RetryBudget } from "effect-resilience"
+ *
+ * class PartnerBudget extends RetryBudget.Tag("PartnerBudget")<PartnerBudget>() {}
+ *
+ * declare const fetchOffer: Effect.Effect<string, "down">
+ *
+ * // Effect<string, "down", PartnerBudget>
+ * const offer = fetchOffer.pipe(
+ *   Hedge.hedge({ delay: "50 millis", budget: PartnerBudget }),
+ *   Retry.retry({ times: 2, budget: PartnerBudget })
+ * )
+ *
+ * const PartnerBudgetLive = PartnerBudget.layer({
+ *   rule: RetryBudget.successes({ ratio: 0.1, capacity: 100 }),
+ *   onExhausted: ({ name }) => Effect.logWarning(`no more retries to ${name}`)
+ * })
+ *
+ * const program = offer.pipe(Effect.provide(PartnerBudgetLive))
+ * ```
+ *
+ * @since 0.1.0
+ * @category services
+ */
+export const Tag =
+  <const Id extends string>(id: Id) =>
+  <Self>(): TagClass<Self, Id> =>
+    service(Context.Tag(`RetryBudget/${id}`)<Self, RetryBudget>(), id)
+
+/** Adds what can be done with the service to its tag. */
+const service = <Self, T extends Context.Tag<Self, RetryBudget>>(
+  tag: T,
+  name: string,
+  called = name
+): T & Service<Self> => {
+  const operations: Service<Self> = {
+    layer: (options: Options = {}) =>
+      Layer.effect(tag, internal.make(options, name, { policy: `${called}.layer` })),
+    layerConfig: (settings: SettingsConfig | Config.Config<Settings>, listeners: Listeners = {}) =>
+      Layer.effect(
+        tag,
+        fromConfig({
+          caller: { policy: `${called}.layerConfig` },
+          settings,
+          given: listeners,
+          shapeOfGiven: internal.listeners,
+          check: (read, caller) => internal.configure(read, name, caller),
+          make: (options, caller) => internal.make(options, name, caller)
+        })
+      ),
+    tryWithdraw: (failure) => Effect.flatMap(tag, (budget) => budget.tryWithdraw(failure)),
+    changes: Stream.unwrap(Effect.map(tag, (budget) => budget.changes)),
+    ...accessors(tag, ["balance", "recordFailure", "recordRequest", "recordSuccess", "reset", "snapshot"])
+  }
+  return Object.assign(tag, operations)
+}
+
+/**
+ * The budget of a program that has just one. A program with several makes a {@link Tag} for each.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Retry, RetryBudget } from "effect-resilience"
+ *
+ * const program = Effect.fail("down").pipe(
+ *   Retry.retry({ times: 2, budget: RetryBudget.RetryBudget }),
+ *   Effect.provide(RetryBudget.layer())
+ * )
+ * ```
+ *
+ * @since 0.1.0
+ * @category services
+ */
+export const RetryBudget: Context.Tag<RetryBudget, RetryBudget> & Service<RetryBudget> = service(
+  Context.GenericTag<RetryBudget>("effect-resilience/RetryBudget"),
+  internal.kind,
+  "RetryBudget"
+)
+
+/**
+ * The layer of {@link RetryBudget}.
+ *
+ * @since 0.1.0
+ * @category services
+ */
+export const layer = RetryBudget.layer
+
+/**
+ * The layer of {@link RetryBudget} whose settings come from the configuration.
+ *
+ * @example
+ * ```ts
+ * import { Config } from "effect"
+ * import { RetryBudget } from "effect-resilience"
+ *
+ * export const live = RetryBudget.layerConfig({
+ *   rule: Config.all({
+ *     ratio: Config.number("RETRY_RATIO").pipe(Config.withDefault(0.1)),
+ *     capacity: Config.integer("RETRY_CAPACITY").pipe(Config.withDefault(100))
+ *   }).pipe(Config.map(RetryBudget.successes))
+ * })
+ * ```
+ *
+ * @since 0.1.0
+ * @category services
+ */
+export const layerConfig = RetryBudget.layerConfig

@@ -1,0 +1,278 @@
+/** The retry budget bound to Effect: the clock is read and the rule in `core/budget` is stepped, in one synchronous step. */
+import type * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import type * as Stream from "effect/Stream"
+import * as Rule from "../core/budget.js"
+import {
+  callable,
+  type Caller,
+  InvalidOption,
+  object,
+  onBehalfOf,
+  type Shape,
+  text
+} from "../core/options.js"
+import type * as FailureCondition from "../policy/FailureCondition.js"
+import type * as Policy from "../policy/Policy.js"
+import type * as RetryBudget from "./RetryBudget.js"
+import { Broadcast } from "../internal/broadcast.js"
+import { Cell } from "../internal/cell.js"
+import { withoutSpan } from "../internal/context.js"
+import * as Listeners from "../internal/listeners.js"
+import * as Time from "../internal/time.js"
+import { type Call, withCall } from "./call.js"
+import { TypeId } from "./source.js"
+import type { AnyFiber } from "../internal/erased.js"
+
+export const kind = "retry-budget"
+
+const constructorName = "RetryBudget.make"
+
+/** The fiber of the call, whose clock says what time it is. */
+
+type Failure = FailureCondition.Failed<unknown, unknown>
+
+/** Whether a retry or hedge was paid for, and what is told to those who listen; `undefined` when nobody does. */
+export interface Withdrawal {
+  readonly granted: boolean
+  readonly cost: number
+  /** For giving it back: where it was taken from, and how often the budget had been reset by then. */
+  readonly bucket: number
+  readonly resets: number
+  readonly told: Effect.Effect<void> | undefined
+}
+
+const defaultRule: RetryBudget.Rule = {
+  ...Rule.successes({ ratio: 0.1, capacity: 100, perSecond: 0, refund: false }),
+  cost: 1
+}
+
+/** What a retry costs: a number, or a function that is asked for each. */
+export const checkCost = (policy: string, option: string, cost: RetryBudget.Cost): void => {
+  if (typeof cost !== "function" && !(typeof cost === "number" && cost > 0 && cost < Infinity)) {
+    throw new InvalidOption(policy, option, cost, "a finite number greater than 0, or a function")
+  }
+}
+
+export const listeners: Shape<RetryBudget.Listeners> = {
+  onExhausted: callable,
+  onRecovered: callable,
+  onRefused: callable
+}
+
+/** Options of a rule, which are easily taken for those of the budget. */
+const ofRule = new Set([
+  "ratio",
+  "capacity",
+  "minPerSecond",
+  "cost",
+  "refund",
+  "window",
+  "maxTokens",
+  "tokenRatio"
+])
+
+const shape: Shape<RetryBudget.Options> = {
+  name: text,
+  rule: (policy, option, value) => {
+    const rule = value as RetryBudget.Rule
+    Rule.checked(policy, option, rule)
+    if (rule._tag !== "throttling") checkCost(policy, `${option}.cost`, rule.cost)
+  },
+  ...listeners
+}
+
+/** Checks the options, and says what the budget is called. Throws an `InvalidOption` for the first bad one. */
+export const configure = (options: RetryBudget.Options, defaultName: string, caller?: Caller): string =>
+  onBehalfOf(caller, constructorName, () => {
+    const misplaced = Object.entries<unknown>({ ...options }).find(([name]) => ofRule.has(name))
+    if (misplaced !== undefined) {
+      const [name, value] = misplaced
+      const expected = `given to the rule, such as { rule: RetryBudget.successes({ capacity: 100 }) }`
+      throw new InvalidOption(constructorName, name, value, expected)
+    }
+    object(constructorName, "", options, shape)
+    return options.name ?? defaultName
+  })
+
+/** Makes a budget. What its listeners require is taken from the context, and stands in the types of the constructors. */
+export const make = (
+  options: RetryBudget.Options,
+  defaultName: string,
+  caller?: Caller
+): Effect.Effect<RetryBudget.RetryBudget> => {
+  const made: Effect.Effect<RetryBudget.RetryBudget, never, unknown> = Effect.gen(function* () {
+    const name = configure(options, defaultName, caller)
+    const clock = yield* Effect.clock
+    const context = withoutSpan(yield* Effect.context<never>())
+    return new Budget(name, options, context, Time.monotonicMillis(clock))
+  })
+  return made as Effect.Effect<RetryBudget.RetryBudget>
+}
+
+interface Counts {
+  requests: number
+  successes: number
+  retries: number
+  hedges: number
+  refused: number
+}
+
+const noCounts: Counts = { requests: 0, successes: 0, retries: 0, hedges: 0, refused: 0 }
+
+export class Budget implements RetryBudget.RetryBudget {
+  readonly [TypeId]: RetryBudget.TypeId = TypeId
+  readonly kind = kind
+  readonly settings: Policy.Settings
+  readonly changes: Stream.Stream<RetryBudget.Change>
+  private readonly rule: RetryBudget.Rule
+  private readonly cell: Cell<Rule.Budget>
+  /** What happened, beside the state that decides. */
+  private counts = { ...noCounts }
+  /** Whether the last retry or hedge that asked was refused. */
+  private exhausted = false
+  private resets = 0
+  private readonly broadcast = new Broadcast<RetryBudget.Change>(64)
+
+  constructor(
+    readonly name: string,
+    private readonly listeners: RetryBudget.Options,
+    private readonly context: Context.Context<unknown>,
+    now: number
+  ) {
+    this.rule = listeners.rule ?? defaultRule
+    this.settings = { rule: Rule.describe(this.rule) }
+    this.cell = new Cell(Rule.initial(this.rule, now))
+    this.changes = this.broadcast.stream
+  }
+
+  // ------------------------------------------------------------------------------------------------------- for policies
+
+  /** Runs a call of a policy that this budget pays for. */
+  during(
+    body: (call: Call) => Effect.Effect<unknown, unknown, unknown>
+  ): Effect.Effect<unknown, unknown, unknown> {
+    return withCall(this, body)
+  }
+
+  requested(fiber: AnyFiber): void {
+    this.counts.requests += 1
+    this.cell.current = Rule.requested(this.rule, this.cell.current, nowOf(fiber))
+  }
+
+  succeeded(taken: number, fiber: AnyFiber): void {
+    this.counts.successes += 1
+    this.cell.current = Rule.succeeded(this.rule, this.cell.current, taken, nowOf(fiber))
+  }
+
+  failed(fiber: AnyFiber): void {
+    this.cell.current = Rule.failed(this.rule, this.cell.current, nowOf(fiber))
+  }
+
+  withdraw(activity: RetryBudget.Activity, failure: Failure | undefined, fiber: AnyFiber): Withdrawal {
+    const now = nowOf(fiber)
+    const cost = this.costOf(failure)
+    const next = Rule.withdraw(this.rule, this.cell.current, cost, now)
+    if (next === undefined) return this.refuse(activity, cost, now)
+    this.cell.current = next
+    this.count(activity, 1)
+    return this.outcome(true, cost, this.turn(false, this.listeners.onRecovered, now))
+  }
+
+  private outcome(granted: boolean, cost: number, told: Withdrawal["told"]): Withdrawal {
+    return { granted, cost, bucket: Rule.bucketOf(this.cell.current), resets: this.resets, told }
+  }
+
+  /** Takes back what was withdrawn, unless a reset has forgotten it. */
+  giveBack(activity: RetryBudget.Activity, { bucket, cost, resets }: Withdrawal, fiber: AnyFiber): void {
+    if (resets !== this.resets) return
+    this.cell.current = Rule.giveBack(this.rule, this.cell.current, cost, bucket, nowOf(fiber))
+    this.count(activity, -1)
+  }
+
+  private costOf(failure: Failure | undefined): number {
+    const { cost } = this.rule
+    if (typeof cost === "number") return cost
+    const computed = cost(failure)
+    if (Number.isFinite(computed) && computed >= 0) return computed
+    throw new InvalidOption(
+      "RetryBudget.successes",
+      "cost",
+      computed,
+      "a function to finite numbers of 0 or more"
+    )
+  }
+
+  private count(activity: RetryBudget.Activity, by: number): void {
+    if (activity === "retry") this.counts.retries += by
+    else this.counts.hedges += by
+  }
+
+  private refuse(activity: RetryBudget.Activity, cost: number, now: number): Withdrawal {
+    this.counts.refused += 1
+    const { onExhausted, onRefused } = this.listeners
+    const turned = this.turn(true, onExhausted, now)
+    if (onRefused === undefined) return this.outcome(false, cost, turned)
+    const balance = Rule.balance(this.rule, this.cell.current, now)
+    const refused = this.tell(onRefused, { name: this.name, activity, cost, balance })
+    return this.outcome(false, cost, Listeners.both(turned, refused))
+  }
+
+  /** Notes whether the budget is exhausted, and tells it when that has changed. */
+  private turn(
+    exhausted: boolean,
+    listener: Listeners.Listener<RetryBudget.Change, unknown, unknown> | undefined,
+    now: number
+  ): Effect.Effect<void> | undefined {
+    if (this.exhausted === exhausted) return undefined
+    this.exhausted = exhausted
+    const change = { name: this.name, exhausted, balance: Rule.balance(this.rule, this.cell.current, now) }
+    this.broadcast.publish(change)
+    return listener && this.tell(listener, change)
+  }
+
+  private tell<Event>(
+    listener: Listeners.Listener<Event, unknown, unknown>,
+    event: Event
+  ): Effect.Effect<void> {
+    return Effect.provide(Listeners.notifyShared(this.name, listener, event), this.context)
+  }
+
+  // --------------------------------------------------------------------------------------------------------- for people
+
+  private step<A>(step: (fiber: AnyFiber) => A): Effect.Effect<A> {
+    return Effect.withFiberRuntime((fiber) => Effect.succeed(step(fiber)))
+  }
+
+  readonly recordRequest: Effect.Effect<void> = this.step((fiber) => this.requested(fiber))
+  readonly recordSuccess: Effect.Effect<void> = this.step((fiber) => this.succeeded(0, fiber))
+  readonly recordFailure: Effect.Effect<void> = this.step((fiber) => this.failed(fiber))
+
+  readonly tryWithdraw = (failure?: Failure): Effect.Effect<boolean> =>
+    Effect.withFiberRuntime((fiber) => {
+      const { granted, told } = this.withdraw("retry", failure, fiber)
+      return told === undefined ? Effect.succeed(granted) : Effect.as(told, granted)
+    })
+
+  readonly balance: Effect.Effect<number> = this.step((fiber) =>
+    Rule.balance(this.rule, this.cell.current, nowOf(fiber))
+  )
+
+  readonly snapshot: Effect.Effect<RetryBudget.Snapshot> = this.step((fiber) => ({
+    name: this.name,
+    balance: Rule.balance(this.rule, this.cell.current, nowOf(fiber)),
+    capacity: Rule.capacity(this.rule),
+    exhausted: this.exhausted,
+    ...this.counts
+  }))
+
+  readonly reset: Effect.Effect<void> = Effect.withFiberRuntime((fiber) => {
+    const now = nowOf(fiber)
+    this.cell.current = Rule.initial(this.rule, now)
+    this.counts = { ...noCounts }
+    this.resets += 1
+    return this.turn(false, this.listeners.onRecovered, now) ?? Effect.void
+  })
+}
+
+const nowOf = (fiber: AnyFiber): number => Time.monotonicMillis(Time.clockOf(fiber))

@@ -1,0 +1,175 @@
+/**
+ * A limit on how long an effect may take.
+ *
+ * @since 0.1.0
+ */
+import * as Data from "effect/Data"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import {
+  callable,
+  flag,
+  InvalidOption,
+  isObject,
+  object,
+  type Shape,
+  text,
+  whereRead
+} from "../core/options.js"
+import { optionMillis, runtimeMillis } from "../internal/duration.js"
+import * as Listeners from "../internal/listeners.js"
+import { combinator, withoutStack } from "../policy/define.js"
+import { respond, respondable } from "../internal/respondable.js"
+import { withLimit } from "./limit.js"
+import * as Policy from "../policy/Policy.js"
+
+/**
+ * The effect took longer than it was allowed to. Only the policy's own timer makes this error: an interruption from
+ * outside stays an interruption.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class TimeoutExceeded extends Data.TaggedError("TimeoutExceeded")<{
+  /** The name of the timeout. */
+  readonly name: string
+  /** How long the effect was allowed to take. */
+  readonly limit: Duration.Duration
+  /** How long it took until it was gone. More than the limit when its finalizers took their time. */
+  readonly elapsed: Duration.Duration
+  /**
+   * How much too late this process noticed the limit, because something else blocked its event loop for at least 100
+   * milliseconds and a tenth of the limit. Such a timeout says nothing about what was called: a circuit breaker does not
+   * count it unless its condition names it.
+   */
+  readonly stalled?: Duration.Duration
+}> {
+  override get message(): string {
+    return `took longer than ${Duration.format(this.limit)}`
+  }
+
+  /** @internal */
+  [respondable](): Effect.Effect<unknown, unknown> {
+    return respond(this)
+  }
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options<E1 = never, R1 = never, E2 = never, R2 = never> {
+  /**
+   * How long the effect may take: a duration, or an effect that computes one for each call. Zero leaves no time: the
+   * effect does not start. An infinite limit never ends a call. A computed limit below zero is zero.
+   */
+  readonly limit: Duration.DurationInput | Effect.Effect<Duration.DurationInput, E1, R1>
+  /**
+   * Leave at the limit instead of waiting for the finalizers of the interrupted effect, which then run on by themselves.
+   * Also the way out of an effect that cannot be interrupted. Default: `false`.
+   */
+  readonly disconnect?: boolean | undefined
+  /** The name in the error and in events. Default: `"timeout"`. */
+  readonly name?: string | undefined
+  /** Called when the limit has passed and the effect is gone, before `TimeoutExceeded` reaches the caller. */
+  readonly onTimeout?: ((event: TimeoutExceeded) => Effect.Effect<unknown, E2, R2>) | undefined
+}
+
+/**
+ * Fails with {@link TimeoutExceeded} when the effect takes longer than the limit.
+ *
+ * **When to use**
+ *
+ * Around every call that leaves the process, innermost: a slow dependency then costs its callers a known time, and what
+ * stands further out (breaker, retry, fallback) sees a typed failure. Outside a retry it limits all attempts together.
+ *
+ * **Time line**
+ *
+ * At the limit the effect is interrupted. The failure comes back when its finalizers are done, or at once with
+ * `disconnect`. When the effect finishes first, its exit comes back as it was. Either way, what it forked ends with it.
+ *
+ * **Compared with `Effect.timeout`**
+ *
+ * The meaning is the same, at a fraction of the cost, because the effect runs in the fiber of the caller where it can. There
+ * it sees the caller's fiber id, and a `FiberRef` made with `fork` or `join` is neither forked nor joined.
+ *
+ * **Adds** `TimeoutExceeded`, and the errors and requirements of a computed limit and of the listener.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Timeout } from "effect-resilience"
+ *
+ * const slow = Effect.as(Effect.sleep("5 seconds"), "answer")
+ *
+ * const program = slow.pipe(
+ *   Timeout.timeout("1 second"),
+ *   Effect.catchTag("TimeoutExceeded", ({ limit }) => Effect.succeed(`no answer within ${limit}`))
+ * )
+ * ```
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const timeout: {
+  <E1 = never, R1 = never, E2 = never, R2 = never>(
+    options: Duration.DurationInput | Options<E1, R1, E2, R2>
+  ): Policy.Policy<TimeoutExceeded | E1 | E2, R1 | R2>
+  <A, E, R, E1 = never, R1 = never, E2 = never, R2 = never>(
+    self: Effect.Effect<A, E, R>,
+    options: Duration.DurationInput | Options<E1, R1, E2, R2>
+  ): Effect.Effect<A, E | TimeoutExceeded | E1 | E2, R | R1 | R2>
+} = combinator(make)
+
+function make<E1, R1, E2, R2>(
+  input: Duration.DurationInput | Options<E1, R1, E2, R2>
+): Policy.Policy<TimeoutExceeded | E1 | E2, R1 | R2> {
+  const options = isOptions(input) ? input : { limit: input }
+  object(policyName, "", options, shape)
+  const { disconnect = false, limit, name = "timeout", onTimeout } = options
+  const exceeded = (millis: number) => (elapsed: number, stalled?: number) => {
+    const error = withoutStack(
+      () =>
+        new TimeoutExceeded({
+          name,
+          limit: Duration.millis(millis),
+          elapsed: Duration.millis(elapsed),
+          ...(stalled === undefined ? {} : { stalled: Duration.millis(stalled) })
+        })
+    )
+    return Effect.zipRight(Listeners.notify(name, onTimeout, error), Effect.fail(error))
+  }
+  const limitOf = (millis: number) => ({ millis, disconnect, onTimeout: exceeded(millis) })
+  const describe = (shown: unknown): Policy.Described => ({
+    kind: "timeout",
+    name,
+    settings: { limit: shown, disconnect: disconnect || undefined }
+  })
+  if (Effect.isEffect(limit)) {
+    return Policy.make(describe("computed"), <A, E, R>(self: Effect.Effect<A, E, R>) =>
+      Effect.flatMap(limit, (computed) => withLimit(self, limitOf(computedMillis(computed))))
+    )
+  }
+  const millis = optionMillis(policyName, "limit", limit, { zero: true, infinite: true })
+  const fixed = limitOf(millis)
+  return Policy.make(describe(Duration.millis(millis)), <A, E, R>(self: Effect.Effect<A, E, R>) =>
+    withLimit(self, fixed)
+  )
+}
+
+const policyName = "Timeout.timeout"
+
+const shape: Shape<Options> = { limit: whereRead, disconnect: flag, name: text, onTimeout: callable }
+
+const isOptions = <E1, R1, E2, R2>(
+  input: Duration.DurationInput | Options<E1, R1, E2, R2>
+): input is Options<E1, R1, E2, R2> =>
+  isObject(input) && !Duration.isDuration(input) && !Effect.isEffect(input) && Object.keys(input).length > 0
+
+const computedMillis = (computed: Duration.DurationInput): number => {
+  const millis = runtimeMillis(computed)
+  if (millis === undefined) {
+    throw new InvalidOption(policyName, "limit", computed, "an effect that computes a duration")
+  }
+  return millis
+}

@@ -1,0 +1,157 @@
+/**
+ * A limit on an effect in a fiber of its own. There is no second fiber for the time: the caller waits for the one, which
+ * is interrupted at the limit.
+ */
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import type * as FiberRefs from "effect/FiberRefs"
+import * as Option from "effect/Option"
+import * as RuntimeFlags from "effect/RuntimeFlags"
+import { inherited } from "../internal/inside.js"
+import { Deadline, type Limit } from "./deadline.js"
+import { type Insides, startFiber } from "../internal/fiber.js"
+import type { AnyFiber, Restore } from "../internal/erased.js"
+
+/** What an uninterruptible mask gives, to run an effect as it would have run outside of it. */
+
+// ------------------------------------------------------------------------------------------------- started at once
+
+/**
+ * Starts the effect in a child of the caller there and then, so that one that does not wait costs no timer. To be run
+ * inside a mask.
+ */
+export const adopted = <A, E, R, A2, E2, R2>(
+  caller: Insides,
+  restore: Restore,
+  self: Effect.Effect<A, E, R>,
+  limit: Limit<A2, E2, R2>
+): Effect.Effect<A | A2, E | E2, R | R2> => {
+  const call = new Call<A, E, A2, E2, R2>(caller, restore, limit)
+  const child = call.begin(self)
+  const exit = child.unsafePoll()
+  if (exit !== null) return call.ended(exit)
+  call.start()
+  // The caller waits uninterruptibly: an interruption reaches the child first, and the caller through its end.
+  return Effect.async((resume) => child.addObserver((exit) => resume(call.ended(exit))))
+}
+
+class Call<A, E, A2, E2, R2> extends Deadline {
+  private readonly flags: RuntimeFlags.RuntimeFlags
+  private refs: FiberRefs.FiberRefs | undefined
+  private child: (Fiber.RuntimeFiber<A, E> & Insides) | undefined
+
+  constructor(
+    private readonly parent: Insides,
+    private readonly restore: Restore,
+    private readonly limit: Limit<A2, E2, R2>
+  ) {
+    super(parent, limit.millis)
+    const { currentRuntimeFlags } = parent
+    this.flags =
+      restore === Effect.interruptible
+        ? RuntimeFlags.enable(currentRuntimeFlags, RuntimeFlags.Interruption)
+        : currentRuntimeFlags
+  }
+
+  begin<R>(self: Effect.Effect<A, E, R>): Fiber.RuntimeFiber<A, E> {
+    const { parent } = this
+    const child = startFiber(parent, inherited(parent, self), this.flags, {
+      immediate: this.isLive,
+      updateRefs: (refs) => (this.refs = refs)
+    })
+    if (child.unsafePoll() === null) {
+      parent.addChild(child)
+      child.addObserver(() => parent.removeChild(child))
+    }
+    return (this.child = child as Fiber.RuntimeFiber<A, E> & Insides)
+  }
+
+  /** In the name of the parent, as it interrupts its children itself. */
+  protected override onExpired(): void {
+    this.child?.unsafeInterruptAsFork(this.parent.id())
+  }
+
+  /** The child is at its end: what the caller gets. */
+  ended(exit: Exit.Exit<A, E>): Effect.Effect<A | A2, E | E2, R2> {
+    this.cancel()
+    if (this.expired)
+      return this.restore(Effect.suspend(() => this.limit.onTimeout(this.elapsed(), this.stalled)))
+    return Exit.isFailure(exit) || this.child === undefined || this.changedNothing(this.child)
+      ? exit
+      : Effect.zipRight(Fiber.inheritAll(this.child), exit)
+  }
+
+  private changedNothing({ _fiberRefs, currentRuntimeFlags }: Insides): boolean {
+    return (
+      _fiberRefs === this.refs &&
+      currentRuntimeFlags === RuntimeFlags.enable(this.flags, RuntimeFlags.WindDown)
+    )
+  }
+}
+
+// ------------------------------------------------------------------------------------------------- forked
+
+/**
+ * The same by nothing but forking, for a caller whose inside is not known or whose children go elsewhere; and for one
+ * that leaves at the limit, whose effect belongs to nobody. To be run inside a mask.
+ */
+export const forked = <A, E, R, A2, E2, R2>(
+  caller: AnyFiber,
+  restore: Restore,
+  self: Effect.Effect<A, E, R>,
+  limit: Limit<A2, E2, R2>
+): Effect.Effect<A | A2, E | E2, R | R2> => {
+  const { disconnect, millis, onTimeout } = limit
+  const deadline = new Signal(caller, millis)
+  const body = inherited(caller, restore(self))
+  return Effect.flatMap(disconnect ? Effect.forkDaemon(body) : Effect.fork(body), (child) => {
+    const first = Effect.async<void>((resume) => {
+      const wake = () => resume(Effect.void)
+      deadline.listener = wake
+      deadline.start()
+      child.addObserver(() => {
+        deadline.cancel()
+        wake()
+      })
+    })
+    const interrupted = () => {
+      deadline.cancel()
+      return disconnect ? Fiber.interruptFork(child) : stopped(child)
+    }
+    const expired = Effect.suspend(() => onTimeout(deadline.elapsed(), deadline.stalled))
+    return Effect.flatMap(
+      Effect.onInterrupt(restore(first), interrupted),
+      (): Effect.Effect<A | A2, E | E2, R2> => {
+        if (!deadline.expired) return joined(child)
+        return Effect.zipRight(
+          disconnect ? Fiber.interruptFork(child) : Fiber.interrupt(child),
+          restore(expired)
+        )
+      }
+    )
+  })
+}
+
+class Signal extends Deadline {
+  listener: (() => void) | undefined
+
+  protected override onExpired(): void {
+    this.listener?.()
+  }
+}
+
+/** The exit of a fiber that has ended, with what it changed when it succeeded, as after `Effect.timeout`. */
+const joined = <A, E>(child: Fiber.Fiber<A, E>): Effect.Effect<A, E> =>
+  Effect.flatMap(Fiber.await(child), (exit) =>
+    Exit.isSuccess(exit) ? Effect.as(Fiber.inheritAll(child), exit.value) : exit
+  )
+
+/** Interrupts a fiber and waits for it; a defect in its finalizers is shown. */
+const stopped = <A, E>(child: Fiber.Fiber<A, E>): Effect.Effect<void> =>
+  Effect.flatMap(Fiber.interrupt(child), (exit) =>
+    Exit.isFailure(exit) && Cause.isDie(exit.cause)
+      ? Effect.failCause(Cause.keepDefects(exit.cause).pipe(Option.getOrElse(() => Cause.empty)))
+      : Effect.void
+  )

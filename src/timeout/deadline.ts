@@ -1,0 +1,132 @@
+/** The end of a time limit: when it comes, how it is told, and how it is called off. */
+import type * as Clock from "effect/Clock"
+import type * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as FiberRef from "effect/FiberRef"
+import * as Runtime from "effect/Runtime"
+import * as Time from "../internal/time.js"
+import { startFiber } from "../internal/fiber.js"
+import type { AnyFiber } from "../internal/erased.js"
+
+export interface Limit<A, E, R> {
+  readonly millis: number
+  /** Leave at the limit and let the finalizers of what was interrupted run on by themselves. */
+  readonly disconnect: boolean
+  /** What happens instead, given the milliseconds that have passed, and by how many the process was late when it stood still. */
+  readonly onTimeout: (elapsed: number, stalled?: number) => Effect.Effect<A, E, R>
+}
+
+/**
+ * A timer is late when the process was busy with something else, and then has the answers of others not read either. From so
+ * many milliseconds on they get a turn first: less is what a timer is late by on any day.
+ */
+const late = 10
+
+/** What may still be read by then takes several turns of the event loop to come from a socket to the effect. */
+const turnsForAnswers = 8
+
+/** From so many milliseconds on, and from this share of the limit, the limit says nothing about the other side. */
+const stalledFor = { millis: 100, share: 0.1 }
+
+const ready = /*#__PURE__*/ Promise.resolve()
+
+/** A limit that has begun. It ends once: by the end of the effect (`cancel`), or by the time. */
+export abstract class Deadline {
+  /** The time came first. That is how the call ends then, whatever the effect still does. */
+  expired = false
+  private over = false
+  private sleeper: AnyFiber | undefined
+  private readonly clock: Clock.Clock
+  private readonly startedAt: number
+  /** By how much the process was too late to say anything about the effect. */
+  stalled: number | undefined
+
+  private callOff: (() => void) | undefined
+  /** How many turns of the microtask queue are waited before there is a timer. */
+  private turns = 8
+
+  constructor(
+    protected readonly caller: AnyFiber,
+    readonly millis: number
+  ) {
+    this.clock = Time.clockOf(caller)
+    this.startedAt = Time.monotonicMillis(this.clock)
+  }
+
+  /** The time has come, and the effect is still there. */
+  protected abstract onExpired(): void
+
+  /** Whether it is about real time. */
+  get isLive(): boolean {
+    return this.clock === Time.liveClock
+  }
+
+  start(): void {
+    if (this.isLive) void ready.then(this.turn)
+    else this.sleep()
+  }
+
+  /** The effect has ended, in time or not. */
+  cancel(): void {
+    this.over = true
+    this.callOff?.()
+    this.sleeper?.unsafeInterruptAsFork(this.caller.id())
+  }
+
+  /** How long it took until now. A timer that is a fraction early does not make that less than the limit. */
+  elapsed(): number {
+    return Math.max(this.millis, Time.monotonicMillis(this.clock) - this.startedAt)
+  }
+
+  /**
+   * What ends at once, or waits for what is there already, such as a resolved promise, never needs a timer. Promises keep the
+   * asynchronous context of the call, and nobody replaces them.
+   */
+  private readonly turn = (): void => {
+    if (this.over) return
+    if (this.turns-- > 0) void ready.then(this.turn)
+    else this.arm()
+  }
+
+  /** A timer of its own, in stretches that a timer can wait. What ends at once never needs one. */
+  private arm(): void {
+    const left = this.millis - (Time.monotonicMillis(this.clock) - this.startedAt)
+    const stretch = Math.min(Math.max(1, Math.ceil(left)), Time.maxTimerMillis)
+    this.callOff = Time.setTimer(() => {
+      if (stretch < left) return this.arm()
+      const lateBy = Time.monotonicMillis(this.clock) - this.startedAt - this.millis
+      if (lateBy < late) return this.expire()
+      if (lateBy >= Math.max(stalledFor.millis, this.millis * stalledFor.share)) this.stalled = lateBy
+      this.callOff = Time.afterTurns(turnsForAnswers, () => this.expire())
+    }, stretch)
+  }
+
+  private expire(): void {
+    this.expired = true
+    this.onExpired()
+  }
+
+  /**
+   * On a clock that is not the live one, the limit is a sleep beside the effect, as in `Effect.timeout`: it begins when the
+   * effect first waits, and is heard one turn of the scheduler after its end. So what happens at one instant of a test
+   * happens in the same order.
+   */
+  private sleep(): void {
+    const { caller } = this
+    this.sleeper = startFiber(caller, Time.sleep(this.millis), Runtime.defaultRuntimeFlags, {
+      immediate: false
+    })
+    this.sleeper.addObserver((exit) => {
+      if (this.over || Exit.isFailure(exit)) return
+      this.expired = true
+      const heard = () => {
+        if (!this.over) this.onExpired()
+      }
+      caller.currentScheduler.scheduleTask(
+        heard,
+        caller.getFiberRef(FiberRef.currentSchedulingPriority),
+        caller
+      )
+    })
+  }
+}

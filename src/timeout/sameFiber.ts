@@ -1,0 +1,121 @@
+/**
+ * A limit without a fiber of its own. At the limit the caller's own fiber is interrupted, and what the limit did to the
+ * fiber is undone again where the effect ends: at a boundary that cannot be interrupted.
+ *
+ * It is `Effect.timeout` in every respect but that one. What ends with the body's fiber there ends at the boundary here:
+ * its children, and after a failure what it changed in FiberRefs.
+ */
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as FiberId from "effect/FiberId"
+import * as FiberRef from "effect/FiberRef"
+import type * as FiberRefs from "effect/FiberRefs"
+import * as Option from "effect/Option"
+import type * as RuntimeFlags from "effect/RuntimeFlags"
+import { endInside, type Inside, insideOf } from "../internal/inside.js"
+import { Deadline, type Limit } from "./deadline.js"
+import { hasChildren, type Insides, replaceForkScope, withoutInterruption } from "../internal/fiber.js"
+
+/**
+ * So many limits inside of each other share a fiber; the next one gets another. When they all expire at once, each adds an
+ * interruption to those that the fiber has, and Effect compares them all with each other.
+ */
+const maxLevels = 8
+const levels = new WeakMap<Insides, number>()
+
+/**
+ * Whether all of that can be done in a fiber. Not when it has children already: they could not be told from those of the
+ * body. Not when a batched request may continue the body in another fiber.
+ */
+export const fits = (fiber: Insides): boolean =>
+  !hasChildren(fiber) && fiber._steps.length === 0 && levelOf(fiber) < maxLevels
+
+const levelOf = (fiber: Insides): number => levels.get(fiber) ?? 0
+
+/** Begins a limit. To be run by an interruptible fiber inside a mask. */
+export const sameFiber = <A, E, R, A2, E2, R2>(
+  fiber: Insides,
+  self: Effect.Effect<A, E, R>,
+  limit: Limit<A2, E2, R2>
+): Effect.Effect<A | A2, E | E2, R | R2> => {
+  const call = new Call<A, E, A2, E2, R2>(fiber, limit)
+  const body = Effect.matchCauseEffect(Effect.interruptible(self), {
+    onSuccess: (value) => call.ended(Exit.succeed(value)),
+    onFailure: (cause) => call.ended(Exit.failCause(cause))
+  })
+  if (call.isLive) {
+    call.start()
+    return body
+  }
+  // The turn that a fiber of its own would have had to wait for.
+  return Effect.flatMap(Effect.yieldNow(), () => {
+    call.start()
+    return body
+  })
+}
+
+class Call<A, E, A2, E2, R2> extends Deadline {
+  private readonly refs: FiberRefs.FiberRefs
+  private readonly flags: RuntimeFlags.RuntimeFlags
+  private readonly forkScope: Option.Option<unknown>
+  private readonly level: number
+  /** The calls of shared policies around this one. Those within it are gone when it interrupts them. */
+  private readonly outside: Inside | undefined
+  /** What our interruption is known by; `undefined` until there is one. */
+  private interruptor: FiberId.FiberId | undefined
+
+  constructor(
+    private readonly fiber: Insides,
+    private readonly limit: Limit<A2, E2, R2>
+  ) {
+    super(fiber, limit.millis)
+    this.refs = fiber._fiberRefs
+    this.flags = fiber.currentRuntimeFlags
+    this.level = levelOf(fiber)
+    this.outside = insideOf(fiber)
+    levels.set(fiber, this.level + 1)
+    this.forkScope = replaceForkScope(fiber, Option.none())
+  }
+
+  protected override onExpired(): void {
+    this.interruptor = FiberId.unsafeMake()
+    this.fiber.unsafeInterruptAsFork(this.interruptor)
+  }
+
+  /** The effect is at its end, and its finalizers have run. As at the end of a fiber, its children go first. */
+  ended(exit: Exit.Exit<A, E>): Effect.Effect<A | A2, E | E2, R2> {
+    if (hasChildren(this.fiber)) return Effect.flatMap(this.interruptChildren(), () => this.ended(exit))
+    this.cancel()
+    levels.set(this.fiber, this.level)
+    if (this.expired) return this.timedOut()
+    if (Exit.isFailure(exit)) this.restore()
+    else replaceForkScope(this.fiber, this.forkScope)
+    return exit
+  }
+
+  private interruptChildren(): Effect.Effect<void> {
+    const children = [...(this.fiber._children ?? [])]
+    for (const child of children) child.unsafeInterruptAsFork(this.fiber.id())
+    return Effect.forEach(children, Fiber.await, { discard: true })
+  }
+
+  private timedOut(): Effect.Effect<A2, E2, R2> {
+    this.restore()
+    endInside(this.fiber, this.outside)
+    // An interruption by others is still there, and comes before the timeout.
+    return Effect.interruptible(Effect.suspend(() => this.limit.onTimeout(this.elapsed(), this.stalled)))
+  }
+
+  /** The fiber as it was before, but for the interruptions by others. */
+  private restore(): void {
+    const { fiber, interruptor, refs } = this
+    const cause = fiber.getFiberRef(FiberRef.interruptedCause)
+    const others = interruptor === undefined ? cause : withoutInterruption(cause, interruptor)
+    if (fiber._fiberRefs !== refs) fiber.setFiberRefs(refs)
+    if (fiber.getFiberRef(FiberRef.interruptedCause) !== others) {
+      fiber.setFiberRef(FiberRef.interruptedCause, others)
+    }
+    fiber.currentRuntimeFlags = this.flags
+  }
+}

@@ -1,0 +1,222 @@
+import { assert, describe, it } from "@effect/vitest"
+import {
+  Cache as EffectCache,
+  Cause,
+  Clock,
+  Effect,
+  Exit,
+  Fiber,
+  FiberRef,
+  Option,
+  Scheduler,
+  type Scope
+} from "effect"
+import { Cache } from "effect-resilience"
+import { runs } from "../support/runs.js"
+
+/** Whole numbers below a bound, the same ones for the same seed. */
+const randomOf = (seed: number) => {
+  let state = seed
+  return (bound: number): number => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
+    return Math.floor((state / 2 ** 32) * bound)
+  }
+}
+
+/** A clock that stands still until it is moved. */
+const manualClock = () => {
+  let now = 0
+  const clock: Clock.Clock = {
+    [Clock.ClockTypeId]: Clock.ClockTypeId,
+    unsafeCurrentTimeMillis: () => now,
+    unsafeCurrentTimeNanos: () => BigInt(now) * 1_000_000n,
+    currentTimeMillis: Effect.sync(() => now),
+    currentTimeNanos: Effect.sync(() => BigInt(now) * 1_000_000n),
+    sleep: () => Effect.never
+  }
+  const advance = (millis: number) =>
+    Effect.sync(() => {
+      now += millis
+    })
+  return { clock, advance }
+}
+
+type Lookup = (key: string) => Effect.Effect<number, "down">
+
+/** What the story needs of a cache. */
+interface Subject {
+  readonly get: Lookup
+  readonly refresh: Lookup
+  readonly set: (key: string, value: number) => Effect.Effect<void>
+  readonly invalidate: (key: string) => Effect.Effect<void>
+  /** What should be nothing in the end. */
+  readonly left: Effect.Effect<number>
+}
+
+interface Scenario {
+  readonly seed: number
+  /** Whether fibers are preempted in the middle of whatever they do, and not only where they yield. */
+  readonly preempting: boolean
+  readonly make: (lookup: Lookup) => Effect.Effect<Subject, never, Scope.Scope>
+}
+
+const keys = ["a", "b", "c"]
+
+/** Forty fibers that get, refresh, set and invalidate, and are interrupted at random, and what was wrong with that. */
+const play = ({ make, preempting, seed }: Scenario): Effect.Effect<Array<string>> => {
+  const random = randomOf(seed)
+  const { advance, clock } = manualClock()
+  const yieldSome = Effect.suspend(() => Effect.repeatN(Effect.yieldNow(), random(6)))
+
+  const story = Effect.gen(function* () {
+    const wrong: Array<string> = []
+    /** Values are numbered as they come into being: a greater one is a newer one. */
+    let number = 0
+    const set = new Set<number>()
+    /** What is looked up for a call that begins now is not older than this. */
+    const oldest = new Map(keys.map((key) => [key, 0]))
+    const outdate = (key: string, change: (number: number) => Effect.Effect<void>) =>
+      Effect.suspend(() => {
+        const next = ++number
+        return Effect.map(change(next), () => oldest.set(key, Math.max(oldest.get(key)!, next)))
+      })
+
+    let calls = 0
+    let running = 0
+    const currentCall = yield* FiberRef.make(0)
+    const started = new Set<number>()
+    const interruptedItself = new Set<number>()
+    const lookUp = (key: string) =>
+      Effect.gen(function* () {
+        const call = yield* FiberRef.get(currentCall)
+        const value = ++number
+        if (started.has(call)) wrong.push("a caller started more than one lookup")
+        started.add(call)
+        yield* yieldSome
+        switch (random(8)) {
+          case 0:
+            return yield* Effect.fail("down" as const)
+          case 1:
+            return yield* Effect.die(`bug of ${key}`)
+          case 2:
+            interruptedItself.add(call)
+            return yield* Effect.interrupt
+          default:
+            return value
+        }
+      })
+    const subject = yield* make((key) =>
+      Effect.acquireUseRelease(
+        Effect.sync(() => running++),
+        () => lookUp(key),
+        () => Effect.sync(() => running--)
+      )
+    )
+
+    const ask = Effect.suspend(() => {
+      const call = ++calls
+      const key = keys[random(keys.length)]
+      const since = oldest.get(key)!
+      const lookup = random(8) === 0 ? subject.refresh(key) : subject.get(key)
+      return Effect.map(Effect.exit(Effect.locally(lookup, currentCall, call)), (exit) => {
+        if (Exit.isSuccess(exit)) {
+          if (!set.has(exit.value) && exit.value < since) wrong.push("an outdated value was served")
+        } else if (Cause.isInterruptedOnly(exit.cause) && !interruptedItself.has(call)) {
+          wrong.push("the interruption of another reached a caller")
+        }
+      })
+    })
+    const act = Effect.suspend((): Effect.Effect<unknown> => {
+      const key = keys[random(keys.length)]
+      switch (random(10)) {
+        case 0:
+          return outdate(key, (next) => {
+            set.add(next)
+            return subject.set(key, next)
+          })
+        case 1:
+          return outdate(key, () => subject.invalidate(key))
+        default:
+          return ask
+      }
+    })
+    const fibers = yield* Effect.forEach(Array(40), () =>
+      Effect.fork(Effect.repeatN(Effect.zipRight(yieldSome, act), 5))
+    )
+    const events = [
+      advance(1),
+      Effect.yieldNow(),
+      Effect.suspend(() => Fiber.interruptFork(fibers[random(fibers.length)]))
+    ]
+    for (let step = 0; step < 60; step++) yield* events[random(events.length)]
+    yield* Effect.repeatN(Effect.yieldNow(), 1000)
+    for (const fiber of fibers) {
+      if (Option.isSome(yield* Fiber.poll(fiber))) continue
+      wrong.push("a caller waits for ever")
+      yield* Fiber.interruptFork(fiber)
+    }
+    if (running !== 0) wrong.push("a lookup runs for nobody")
+    if ((yield* subject.left) !== 0) wrong.push("the counts do not add up")
+    return wrong
+  })
+
+  const scheduler = Scheduler.make(
+    (task, priority) => Scheduler.defaultScheduler.scheduleTask(task, priority),
+    () => preempting && random(20) === 0 && 0
+  )
+  return story.pipe(Effect.scoped, Effect.withClock(clock), Effect.withScheduler(scheduler))
+}
+
+const seeds = Array.from({ length: runs(20, 300) }, (_, index) => index + 1)
+
+/** What goes wrong, and with how many of the seeds. */
+const mistakes = (scenario: Omit<Scenario, "seed">): Effect.Effect<Record<string, number>> =>
+  Effect.map(
+    Effect.forEach(seeds, (seed) => play({ ...scenario, seed })),
+    (all) => {
+      const counts: Record<string, number> = {}
+      for (const wrong of all) for (const what of new Set(wrong)) counts[what] = (counts[what] ?? 0) + 1
+      return counts
+    }
+  )
+
+const right: Scenario["make"] = (lookup) =>
+  Effect.map(
+    Cache.make({
+      lookup,
+      capacity: 2,
+      timeToLive: "2 millis",
+      staleWhileRevalidate: "2 millis",
+      staleIfError: "5 millis",
+      negativeTimeToLive: "1 millis"
+    }),
+    (cache) => ({ ...cache, left: Effect.map(cache.snapshot, ({ inFlight, waiting }) => inFlight + waiting) })
+  )
+
+/** Runs the lookup in the fiber of the first caller. */
+const effects: Scenario["make"] = (lookup) =>
+  Effect.map(EffectCache.make({ lookup, capacity: 2, timeToLive: "2 millis" }), (cache) => ({
+    get: (key: string) => cache.get(key),
+    refresh: (key: string) => Effect.zipRight(cache.refresh(key), cache.get(key)),
+    set: (key: string, value: number) => cache.set(key, value),
+    invalidate: (key: string) => cache.invalidate(key),
+    left: Effect.succeed(0)
+  }))
+
+describe("under random interleavings", () => {
+  for (const preempting of [false, true]) {
+    const when = preempting ? "anywhere" : "where they yield"
+    it.effect(`of fibers that pause ${when}, everybody is served, once, and with nothing outdated`, () =>
+      Effect.gen(function* () {
+        assert.deepStrictEqual(yield* mistakes({ preempting, make: right }), {})
+      })
+    )
+  }
+
+  it.effect("a cache whose lookups die with their first caller is found out", () =>
+    Effect.gen(function* () {
+      const found = yield* mistakes({ preempting: false, make: effects })
+      assert.isAbove(found["the interruption of another reached a caller"] ?? 0, seeds.length / 6)
+    })
+  )
+})

@@ -1,0 +1,288 @@
+import {
+  HttpApi,
+  HttpApiClient,
+  HttpApiEndpoint,
+  HttpApiGroup,
+  HttpClient,
+  HttpClientError,
+  HttpClientRequest,
+  HttpClientResponse
+} from "@effect/platform"
+import { describe, expect, it } from "@effect/vitest"
+import { Context, Duration, Effect, Exit, Layer, Random, Schedule, Schema } from "effect"
+import { Bulkhead, Policy, RateLimiter, RetryBudget, Timeout, Trip } from "effect-resilience"
+import { HttpResilience } from "effect-resilience/http"
+import { finish } from "../../support/virtual.js"
+import { after, broken, scripted, status } from "../support/scripted.js"
+
+const get = HttpClientRequest.get("http://service.test/thing")
+
+describe("HttpResilience.standard", () => {
+  it.effect("retries three times, with backoff", () =>
+    Effect.gen(function* () {
+      const { client, times } = scripted(broken("ECONNRESET"))
+      yield* finish(HttpResilience.standard()(client).execute(get)).pipe(
+        Effect.withRandom(Random.make("seed"))
+      )
+      const [first = NaN, second = NaN, third = NaN, fourth = NaN, ...more] = times()
+      expect(first).toBe(0)
+      expect(second - first).toBeLessThanOrEqual(200)
+      expect(third - second).toBeLessThanOrEqual(400)
+      expect(fourth - third).toBeLessThanOrEqual(800)
+      expect(more).toEqual([])
+    })
+  )
+
+  it.effect("a request that hangs is aborted after 10 seconds, and all of it is over after 30", () =>
+    Effect.gen(function* () {
+      const { aborted, client, times } = scripted(() => Effect.never)
+      const exit = yield* finish(HttpResilience.standard()(client).execute(get))
+      expect(yield* Effect.flip(exit)).toMatchObject({ _tag: "TimeoutExceeded" })
+      expect(times()[1]).toBeGreaterThanOrEqual(10_000)
+      expect(times()[1]).toBeLessThanOrEqual(10_200)
+      expect(times().length).toBe(3)
+      expect(aborted).toEqual([1, 2, 3])
+    })
+  )
+
+  it.effect("each attempt counts in the circuit of its origin, and an open one ends the attempts", () =>
+    Effect.gen(function* () {
+      const { client, sent } = scripted(status(500))
+      const resilient = HttpResilience.standard({ circuitBreaker: { trip: Trip.consecutive(2) } })(client)
+      const exit = yield* finish(resilient.execute(get))
+      expect(yield* Effect.flip(exit)).toMatchObject({ _tag: "CircuitOpen" })
+      expect(sent.length).toBe(2)
+    })
+  )
+
+  it.effect("a slow attempt is a failure to the circuit", () =>
+    Effect.gen(function* () {
+      const { client } = scripted(after(60_000, status(200)))
+      const resilient = HttpResilience.standard({
+        retry: false,
+        circuitBreaker: { trip: Trip.consecutive(1), openFor: "1000 days" }
+      })(client)
+      expect(yield* Effect.flip(yield* finish(resilient.execute(get)))).toMatchObject({
+        _tag: "TimeoutExceeded"
+      })
+      expect(yield* Effect.flip(resilient.execute(get))).toMatchObject({ _tag: "CircuitOpen" })
+    })
+  )
+
+  it.effect("one budget pays for the retries of all requests", () =>
+    Effect.gen(function* () {
+      const budget = yield* RetryBudget.make({
+        rule: RetryBudget.throttling({ maxTokens: 4, tokenRatio: 0.1 })
+      })
+      const { client, sent } = scripted(status(500))
+      const resilient = HttpResilience.standard({ budget, circuitBreaker: false })(client)
+      yield* finish(resilient.execute(get))
+      yield* finish(resilient.execute(get))
+      yield* finish(resilient.execute(get))
+      expect(sent.length).toBeLessThan(8)
+    })
+  )
+
+  it.effect("without a budget every request is retried as often as it may be", () =>
+    Effect.gen(function* () {
+      const { client, sent } = scripted(status(500))
+      const resilient = HttpResilience.standard({ budget: false, circuitBreaker: false })(client)
+      for (let call = 0; call < 20; call++) yield* finish(resilient.execute(get))
+      expect(sent.length).toBe(80)
+    })
+  )
+
+  it.effect("whatever is left out is not there", () =>
+    Effect.gen(function* () {
+      const { client, sent } = scripted(after(60_000, status(503)))
+      const bare = HttpResilience.standard({
+        totalTimeout: false,
+        retry: false,
+        circuitBreaker: false,
+        attemptTimeout: false
+      })(client)
+      const exit = yield* finish(bare.execute(get))
+      expect(Exit.isSuccess(exit)).toBe(true)
+      expect(sent.length).toBe(1)
+    })
+  )
+
+  it("names its parts from the outside in", () => {
+    const fallback = HttpResilience.fallback((_, request) =>
+      Effect.succeed(HttpClientResponse.fromWeb(request, new Response()))
+    )
+    const cache = HttpResilience.bulkhead({ permits: 1 })
+    const everything = HttpResilience.standard({
+      fallback,
+      cache,
+      rateLimiter: { rate: RateLimiter.smooth({ limit: 1, per: "1 second" }) },
+      bulkhead: { permits: 10 },
+      hedge: { delay: "1 second" }
+    })
+    const kinds = (everything.settings["parts"] as ReadonlyArray<object>).flatMap((part) => Object.keys(part))
+    expect(kinds).toEqual([
+      "timeout",
+      "fallback",
+      "bulkhead",
+      "rate-limiter",
+      "bulkhead",
+      "retry",
+      "hedge",
+      "circuit-breaker",
+      "timeout"
+    ])
+  })
+
+  it.effect("a part of one's own takes the place of one", () =>
+    Effect.gen(function* () {
+      const { client, sent } = scripted(status(503))
+      const resilient = HttpResilience.standard({
+        retry: HttpResilience.retry({ times: 1 }),
+        attemptTimeout: HttpResilience.timeout("1 hour")
+      })(client)
+      yield* finish(resilient.execute(get))
+      expect(sent.length).toBe(2)
+    })
+  )
+
+  it.effect("the limit of an attempt gives way to a total that is shorter", () =>
+    Effect.gen(function* () {
+      const { aborted, client } = scripted(() => Effect.never)
+      const resilient = HttpResilience.standard({ totalTimeout: "5 seconds" })(client)
+      expect(yield* Effect.flip(yield* finish(resilient.execute(get)))).toMatchObject({
+        _tag: "TimeoutExceeded",
+        limit: Duration.seconds(5)
+      })
+      expect(aborted).toEqual([1])
+    })
+  )
+
+  it.effect("preparing a request is part of the total", () =>
+    Effect.gen(function* () {
+      const { client, sent } = scripted(status(200))
+      const slowly = HttpClient.mapRequestEffect((request: HttpClientRequest.HttpClientRequest) =>
+        Effect.delay(Effect.succeed(request), "50 seconds")
+      )
+      const exit = yield* finish(client.pipe(slowly, HttpResilience.standard()).execute(get))
+      expect(yield* Effect.flip(exit)).toMatchObject({ _tag: "TimeoutExceeded", name: "total-timeout" })
+      expect(sent.length).toBe(0)
+    })
+  )
+
+  it("refuses options that contradict one another, and says which", () => {
+    const name = "HttpResilience.standard"
+    expect(() => HttpResilience.standard({ attemptTimeout: "1 minute" })).toThrow(
+      `${name}: option "attemptTimeout" must be at most "totalTimeout" (30s), got "1 minute"`
+    )
+    expect(() => HttpResilience.standard({ totalTimeout: { limit: -5 } })).toThrow(Policy.InvalidOption)
+    expect(() => HttpResilience.standard({ retry: { times: -1 } })).toThrow(
+      `${name}: option "retry.times" must be a whole number of at least 0, got -1`
+    )
+    expect(() =>
+      HttpResilience.standard({ totalTimeout: "5 seconds", attemptTimeout: "5 seconds" })
+    ).not.toThrow()
+  })
+})
+
+describe("HttpResilience.layer and sealed", () => {
+  it.effect("what asks for an HttpClient is protected, and sees HTTP errors alone", () =>
+    Effect.gen(function* () {
+      const { client, sent } = scripted(status(500))
+      const live = HttpResilience.layer({ circuitBreaker: { trip: Trip.consecutive(2) } }).pipe(
+        Layer.provide(Layer.succeed(HttpClient.HttpClient, client))
+      )
+      const exit = yield* finish(Effect.provide(HttpClient.get("http://service.test/thing"), live))
+      const error = yield* Effect.flip(exit)
+      expect(HttpClientError.isHttpClientError(error)).toBe(true)
+      expect(error).toMatchObject({
+        _tag: "RequestError",
+        reason: "Transport",
+        cause: { _tag: "CircuitOpen" }
+      })
+      expect(sent.length).toBe(2)
+    })
+  )
+
+  it.effect("the layer has what its parts need", () =>
+    Effect.gen(function* () {
+      class Places extends Bulkhead.Tag("Places")<Places>() {}
+      class Word extends Context.Tag("Word")<Word, string>() {}
+      const said: Array<string> = []
+      const { client } = scripted(status(503), status(200))
+      const live = HttpResilience.layer({
+        bulkhead: HttpResilience.bulkhead(Places),
+        retry: { onRetry: () => Effect.map(Word, (word) => said.push(word)) }
+      }).pipe(
+        Layer.provide(Places.layer({ permits: 1 })),
+        Layer.provide(Layer.succeed(Word, "again")),
+        Layer.provide(Layer.succeed(HttpClient.HttpClient, client))
+      )
+      yield* finish(Effect.provide(HttpClient.get("http://service.test/thing"), live))
+      expect(said).toEqual(["again"])
+    })
+  )
+
+  it.effect("a client of an HttpApi goes through it", () =>
+    Effect.gen(function* () {
+      const api = HttpApi.make("api").add(
+        HttpApiGroup.make("things").add(HttpApiEndpoint.get("thing", "/thing").addSuccess(Schema.String))
+      )
+      const { client, sent } = scripted(
+        status(503),
+        status(200, { "content-type": "application/json" }, '"hello"')
+      )
+      const resilient = HttpResilience.standard()
+      const things = yield* HttpApiClient.make(api, {
+        baseUrl: "http://service.test",
+        transformClient: (client) => client.pipe(resilient, HttpResilience.sealed)
+      }).pipe(Effect.provideService(HttpClient.HttpClient, client))
+      const exit = yield* finish(things.things.thing())
+      expect(exit).toEqual(Exit.succeed("hello"))
+      expect(sent.length).toBe(2)
+    })
+  )
+
+  it.effect("a request that cannot be prepared fails with an HTTP error, too", () =>
+    Effect.gen(function* () {
+      const { client } = scripted(status(200))
+      const whole = client.pipe(
+        HttpClient.mapRequestEffect(() => Effect.fail("signed out")),
+        HttpResilience.sealed,
+        HttpClient.mapRequest(HttpClientRequest.setHeader("later", "yes"))
+      )
+      expect(yield* Effect.flip(whole.execute(get))).toMatchObject({
+        _tag: "RequestError",
+        cause: "signed out"
+      })
+    })
+  )
+
+  it.effect("a retry outside waits for the rejection of a limiter inside", () =>
+    Effect.gen(function* () {
+      const { client, times } = scripted(status(200))
+      const whole = client.pipe(
+        HttpResilience.rateLimiter({ rate: RateLimiter.smooth({ limit: 1, per: "3 seconds" }) }),
+        HttpResilience.sealed,
+        HttpResilience.retry({ schedule: Schedule.forever, times: 3, retryAfterJitter: 0 })
+      )
+      yield* whole.execute(get)
+      yield* finish(whole.execute(get))
+      expect(times()).toEqual([0, 3000])
+    })
+  )
+
+  it.effect("a retry outside sees through it", () =>
+    Effect.gen(function* () {
+      const { client, sent } = scripted(after(5000, status(200)))
+      const whole = client.pipe(
+        HttpResilience.timeout("1 second"),
+        HttpResilience.sealed,
+        HttpResilience.retry({ times: 2 })
+      )
+      const error = yield* Effect.flip(yield* finish(whole.execute(get)))
+      expect(error).toMatchObject({ _tag: "RequestError" })
+      expect((error as HttpClientError.RequestError).cause).toBeInstanceOf(Timeout.TimeoutExceeded)
+      expect(sent.length).toBe(3)
+    })
+  )
+})

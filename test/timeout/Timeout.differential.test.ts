@@ -1,0 +1,276 @@
+/**
+ * A limit means what `Effect.timeout` means, in every form in which it is enforced. Programs are generated and run under
+ * both, on a clock and a scheduler that are plain queues; then exits, times, FiberRefs and the order in which everything
+ * happened are compared.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import { Cause, Clock, Effect, Exit, FastCheck, Fiber, FiberRef, HashSet, type Scope } from "effect"
+import { withLimit } from "../../src/timeout/limit.js"
+import { adopted, forked } from "../../src/timeout/childFiber.js"
+import type { Limit } from "../../src/timeout/deadline.js"
+import { insidesOf } from "../../src/internal/fiber.js"
+import { runToEnd } from "../support/everyStep.js"
+import { runs } from "../support/runs.js"
+
+// ------------------------------------------------------------------------------------------------------------- programs
+
+const leaves = ["succeed", "fail", "die", "interrupt", "sleep", "yield", "note", "set", "get"] as const
+const wrappers = ["exit", "mask", "uninterruptible", "interruptible", "locally", "scoped", "use"] as const
+const forks = ["fork", "forkDaemon", "forkScoped"] as const
+const pairs = ["then", "catchAll", "ensuring", "onInterrupt", "race", "both"] as const
+
+type Program =
+  | { readonly is: (typeof leaves)[number]; readonly millis: number }
+  | { readonly is: (typeof wrappers)[number]; readonly first: Program }
+  | { readonly is: (typeof forks)[number] | "limit"; readonly millis: number; readonly first: Program }
+  | { readonly is: (typeof pairs)[number]; readonly first: Program; readonly second: Program }
+
+const programs = (millis: FastCheck.Arbitrary<number>): FastCheck.Arbitrary<Program> => {
+  const { oneof, record } = FastCheck
+  const one = <const A>(of: ReadonlyArray<A>) => FastCheck.constantFrom(...of)
+  return FastCheck.letrec<{ program: Program }>((tie) => {
+    const first = tie("program")
+    return {
+      program: oneof(
+        { maxDepth: 6, withCrossShrink: true },
+        { weight: 12, arbitrary: record({ is: one(leaves), millis }) },
+        { weight: 6, arbitrary: record({ is: one(wrappers), first }) },
+        { weight: 5, arbitrary: record({ is: one(forks), millis, first }) },
+        { weight: 8, arbitrary: record({ is: FastCheck.constant("limit" as const), millis, first }) },
+        { weight: 6, arbitrary: record({ is: FastCheck.constant("then" as const), first, second: first }) },
+        { weight: 8, arbitrary: record({ is: one(pairs), first, second: first }) }
+      )
+    }
+  }).program
+}
+
+/** The same program with times of which no two are equal, nor any of their sums, if chance is kind. */
+const apart = (program: Program): Program => {
+  let count = 0
+  const spread = (of: Program): Program => ({
+    ...of,
+    ...("millis" in of ? { millis: of.millis * 10_000 + ((++count * 815_237_893) % 9973) } : {}),
+    ...("first" in of ? { first: spread(of.first) } : {}),
+    ...("second" in of ? { second: spread(of.second) } : {})
+  })
+  return spread(program)
+}
+
+type Timeout = <A, R>(self: Effect.Effect<A, string, R>, millis: number) => Effect.Effect<A, string, R>
+
+/** Runs a program to its end, and tells all that can be seen of it. */
+const told = (
+  program: Program,
+  timeout: Timeout,
+  interruptedAt: number | undefined,
+  show: (exit: Exit.Exit<unknown, unknown>) => string
+) => {
+  const log: Array<string> = []
+  const ref = FiberRef.unsafeMake(0)
+  const note = (what: string) => Effect.map(Clock.currentTimeMillis, (now) => void log.push(`${now} ${what}`))
+  const noteRef = FiberRef.getWith(ref, (value) => note(`ref ${value}`))
+
+  const run = (of: Program): Effect.Effect<unknown, string, Scope.Scope> => {
+    switch (of.is) {
+      case "succeed":
+      case "sleep":
+        return Effect.sleep(of.millis)
+      case "fail":
+        return Effect.zipRight(Effect.sleep(of.millis), Effect.fail(`failed ${of.millis}`))
+      case "die":
+        return Effect.zipRight(Effect.sleep(of.millis), Effect.die(`died ${of.millis}`))
+      case "interrupt":
+        return Effect.zipRight(Effect.sleep(of.millis), Effect.interrupt)
+      case "yield":
+        return Effect.zipRight(Effect.sleep(of.millis), Effect.yieldNow())
+      case "note":
+        return Effect.zipRight(Effect.sleep(of.millis), note(`note ${of.millis}`))
+      case "set":
+        return Effect.zipRight(Effect.sleep(of.millis), FiberRef.set(ref, of.millis))
+      case "get":
+        return Effect.zipRight(Effect.sleep(of.millis), noteRef)
+      case "exit":
+        return Effect.tap(Effect.exit(run(of.first)), (exit) => note(`exit ${show(exit)}`))
+      case "mask":
+        return Effect.uninterruptibleMask((restore) =>
+          Effect.flatMap(Effect.exit(restore(run(of.first))), (exit) =>
+            Effect.zipRight(note(`mask ${show(exit)}`), exit)
+          )
+        )
+      case "uninterruptible":
+        return Effect.uninterruptible(run(of.first))
+      case "interruptible":
+        return Effect.interruptible(run(of.first))
+      case "locally":
+        return Effect.zipRight(Effect.locally(run(of.first), ref, -1), noteRef)
+      case "scoped":
+        return Effect.zipRight(
+          Effect.addFinalizer((exit) => note(`closed ${show(exit)}`)),
+          run(of.first)
+        ).pipe(Effect.scoped)
+      case "use":
+        return Effect.acquireUseRelease(
+          note("acquired"),
+          () => run(of.first),
+          (_, exit) => note(`released ${show(exit)}`)
+        )
+      case "fork":
+        return Effect.zipRight(Effect.fork(run(of.first)), Effect.sleep(of.millis))
+      case "forkDaemon":
+        return Effect.zipRight(Effect.forkDaemon(run(of.first)), Effect.sleep(of.millis))
+      case "forkScoped":
+        return Effect.zipRight(Effect.forkScoped(run(of.first)), Effect.sleep(of.millis))
+      case "limit":
+        return timeout(run(of.first), of.millis)
+      case "then":
+        return Effect.zipRight(run(of.first), run(of.second))
+      case "catchAll":
+        return Effect.catchAll(run(of.first), (error) =>
+          Effect.zipRight(note(`caught ${error}`), run(of.second))
+        )
+      case "ensuring":
+        return Effect.ensuring(
+          run(of.first),
+          Effect.zipRight(Effect.ignore(run(of.second)), note("finalized"))
+        )
+      case "onInterrupt":
+        return Effect.onInterrupt(run(of.first), () =>
+          Effect.zipRight(Effect.ignore(run(of.second)), note("interrupted"))
+        )
+      case "race":
+        return Effect.race(run(of.first), run(of.second))
+      case "both":
+        return both(run(of.first), run(of.second))
+    }
+  }
+
+  const call = Effect.interruptible(run(program)).pipe(
+    Effect.exit,
+    Effect.tap((exit) => Effect.zipRight(note(`ended ${show(exit)}`), noteRef)),
+    Effect.flatten,
+    Effect.scoped
+  )
+  const { exit, quietAt } = runToEnd(
+    Effect.gen(function* () {
+      const fiber = yield* Effect.forkDaemon(call)
+      if (interruptedAt !== undefined) {
+        yield* Effect.sleep(interruptedAt)
+        yield* Fiber.interruptFork(fiber)
+      }
+      return [show(yield* Fiber.await(fiber)), yield* Clock.currentTimeMillis] as const
+    })
+  )
+  const [result, endedAt] = exit !== undefined && Exit.isSuccess(exit) ? exit.value : ["never ended", NaN]
+  return { result, endedAt, quietAt, log }
+}
+
+/**
+ * Both in fibers, as in `Effect.all`. That itself will not do: inside of it `Effect.timeout` is deaf to interruption, and
+ * waits for its limit.
+ */
+const both = <A, E, R>(first: Effect.Effect<A, E, R>, second: Effect.Effect<A, E, R>) =>
+  Effect.uninterruptibleMask((restore) =>
+    Effect.flatMap(Effect.zip(Effect.fork(restore(first)), Effect.fork(restore(second))), (fibers) =>
+      restore(Effect.zip(Fiber.join(fibers[0]), Fiber.join(fibers[1]))).pipe(
+        Effect.ensuring(Fiber.interruptAll(fibers))
+      )
+    )
+  )
+
+/** What happened, not to whom: the fibers of two runs have different ids. */
+const shown = (exit: Exit.Exit<unknown, unknown>): string => {
+  if (Exit.isSuccess(exit)) return "succeeded"
+  const { cause } = exit
+  const interrupted = HashSet.size(Cause.interruptors(cause)) > 0 ? ["interrupted"] : []
+  return [...new Set([...Cause.failures(cause), ...Cause.defects(cause), ...interrupted])].join()
+}
+
+// ---------------------------------------------------------------------------------------------------------------- forms
+
+const limited = (millis: number): Limit<never, string, never> => ({
+  millis,
+  disconnect: false,
+  onTimeout: () => Effect.fail(`took longer than ${millis}`)
+})
+
+const reference: Timeout = (self, millis) =>
+  Effect.timeoutFail(self, { duration: millis, onTimeout: () => `took longer than ${millis}` })
+
+const chosen: Timeout = (self, millis) => withLimit(self, limited(millis))
+
+const childFiber: Timeout = (self, millis) =>
+  Effect.uninterruptibleMask((restore) =>
+    Effect.withFiberRuntime((fiber) =>
+      adopted(insidesOf(fiber) ?? assert.fail(), restore, self, limited(millis))
+    )
+  )
+
+/** What is left where the inside of a fiber is not known. */
+const onlyForked: Timeout = (self, millis) =>
+  Effect.uninterruptibleMask((restore) =>
+    Effect.withFiberRuntime((fiber) => forked(fiber, restore, self, limited(millis)))
+  )
+
+// ----------------------------------------------------------------------------------------------------------- comparison
+
+const agrees = (timeout: Timeout, times: FastCheck.Arbitrary<Case>, show = shown) =>
+  FastCheck.assert(
+    FastCheck.property(times, ({ interruptedAt, program }) =>
+      assert.deepStrictEqual(
+        told(program, timeout, interruptedAt, show),
+        told(program, reference, interruptedAt, show)
+      )
+    ),
+    { numRuns: runs(400, 5000) }
+  )
+
+interface Case {
+  readonly program: Program
+  readonly interruptedAt: number | undefined
+}
+
+const millis = FastCheck.integer({ min: 1, max: 30 })
+
+const atDifferentTimes: FastCheck.Arbitrary<Case> = FastCheck.record({
+  program: programs(millis).map(apart),
+  interruptedAt: FastCheck.option(
+    millis.map((time) => time * 10_000 + 9_991),
+    { nil: undefined }
+  )
+})
+
+/** Whether everything happens in one fiber. Among several, how many turns each step takes decides who is first. */
+const isAlone = (program: Program): boolean =>
+  !["race", "both", ...forks].includes(program.is) &&
+  (!("first" in program) || isAlone(program.first)) &&
+  (!("second" in program) || isAlone(program.second))
+
+const few = FastCheck.constantFrom(10, 20, 30)
+
+const atTheSameTimes: FastCheck.Arbitrary<Case> = FastCheck.record({
+  program: programs(few).filter(isAlone),
+  interruptedAt: FastCheck.option(few, { nil: undefined })
+})
+
+const mentions = (program: Program, kind: Program["is"]): boolean =>
+  program.is === kind ||
+  ("first" in program && mentions(program.first, kind)) ||
+  ("second" in program && mentions(program.second, kind))
+
+/** What only runs for a mere interruption tells whether there was a defect beside it. */
+const withoutTellingDefects = atDifferentTimes.filter(
+  ({ program }) => !(mentions(program, "onInterrupt") && mentions(program, "die"))
+)
+
+describe("a limit and Effect.timeout agree", () => {
+  it("in the form that is chosen", () => agrees(chosen, atDifferentTimes))
+  it("in a child fiber", () => agrees(childFiber, atDifferentTimes))
+  it("in the form that is chosen, about what happens at one instant", () => agrees(chosen, atTheSameTimes))
+  it("in a child fiber, about what happens at one instant", () => agrees(childFiber, atTheSameTimes))
+
+  // Interrupted from outside it stops its timer, and so never drops what else went wrong.
+  it("by forking alone, but for the defects of what was interrupted", () =>
+    agrees(onlyForked, withoutTellingDefects, (exit) =>
+      Exit.isInterrupted(exit) ? "interrupted" : shown(exit)
+    ))
+})
