@@ -54,10 +54,9 @@ const checkContents = (files: ReadonlyArray<string>): void => {
 
 /** Every public module is published under its name: one that is missing from `exports` cannot be imported. */
 const checkExports = (manifest: Manifest): void => {
-  for (const file of fs.readdirSync(path.join(root, "src"))) {
-    const name = file.endsWith(".ts") && file !== "index.ts" ? file.slice(0, -".ts".length) : file
-    const isEntry = name !== file || fs.existsSync(path.join(root, "src", file, "index.ts"))
-    if (isEntry && !(`./${name}` in manifest.exports)) problems.push(`src/${file} has no entry in "exports"`)
+  const barrel = fs.readFileSync(path.join(root, "src/index.ts"), "utf8")
+  for (const [, name] of barrel.matchAll(/^export \* as (\w+) from/gm)) {
+    if (!(`./${name}` in manifest.exports)) problems.push(`${name} has no entry in "exports"`)
   }
 }
 

@@ -2,7 +2,7 @@
 import { gzipSync } from "node:zlib"
 import { build } from "esbuild"
 
-const forbiddenInRetry = /\/dist\/(CircuitBreaker|core\/circuit)\.js$/
+const forbiddenInRetry = /\/dist\/(circuitBreaker\/|core\/circuit\.js$)/
 
 const retryPrograms = {
   "the module": `import * as Retry from "effect-resilience/Retry"\nconsole.log(Retry)`,
@@ -31,7 +31,7 @@ export const bundleProblems = async (consumer: string): Promise<ReadonlyArray<st
   for (const [name, program] of Object.entries(retryPrograms)) {
     const { included } = await bundle(consumer, program)
     // Without this a bundle that is empty by mistake would count as perfectly shaken.
-    if (!included.some((input) => input.endsWith("/dist/Retry.js"))) {
+    if (!included.some((input) => input.endsWith("/dist/retry/Retry.js"))) {
       problems.push(`Retry imported from ${name} is not in its own bundle`)
     }
     for (const input of included.filter((file) => forbiddenInRetry.test(file))) {

@@ -1,7 +1,7 @@
 /** `Retry-After` knows whole seconds only, in which the jitter of a short estimate is lost: a second or two are added. */
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
-import type * as HttpProblem from "../problem/HttpProblem.js"
+import type * as HttpProblem from "./HttpProblem.js"
 
 const maxExtraSeconds = 2
 
