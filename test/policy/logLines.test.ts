@@ -80,7 +80,7 @@ describe("a log line", () => {
   }
 
   it("is written with no name but a quoted one anywhere in src", () => {
-    const src = path.join(import.meta.dirname, "../src")
+    const src = path.join(import.meta.dirname, "../../src")
     const files = fs
       .readdirSync(src, { recursive: true, encoding: "utf8" })
       .filter((file) => file.endsWith(".ts"))
