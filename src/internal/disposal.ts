@@ -42,30 +42,58 @@ const handOn = (restore: Restore, exit: Exit.Exit<unknown, unknown>, dispose: Di
     })
   })
 
-/** The scheduler of a fiber, which interrupts it so that a result it ends with all the same is its exit. */
+/**
+ * The scheduler of a fiber, which interrupts it so that a result it ends with all the same is its exit: not at the end of an
+ * uninterruptible region but where the fiber next waits, since what is left may be policies that only hand the result on.
+ */
 export class Interrupter implements Scheduler.Scheduler {
   /** The interruption that waits for the end of an uninterruptible region. */
-  private pending: { readonly fiber: AnyFiber; readonly by: FiberId.FiberId } | undefined
+  private pending: Pending | undefined
 
   constructor(readonly wraps: Scheduler.Scheduler) {}
 
   interrupt(fiber: AnyFiber, by: FiberId.FiberId): void {
     if (isInterruptible(fiber)) fiber.unsafeInterruptAsFork(by)
-    else this.pending = { fiber, by }
+    else this.pending = { fiber, by, leaving: false, due: false }
   }
 
   shouldYield(fiber: AnyFiber): number | false {
     const { pending } = this
     if (pending?.fiber === fiber && isInterruptible(fiber)) {
-      this.pending = undefined
-      fiber.unsafeInterruptAsFork(pending.by)
+      if (pending.due) this.deliver(pending)
+      else if (!pending.leaving) this.leave(pending)
     }
     return this.wraps.shouldYield(fiber)
+  }
+
+  /** The task runs where the fiber waits or has ended. One that waits uninterruptibly again has had its chance. */
+  private leave(pending: Pending): void {
+    const { fiber } = pending
+    const waits = () => {
+      pending.due = true
+      if (fiber.unsafePoll() === null && isInterruptible(fiber)) this.deliver(pending)
+    }
+    pending.leaving = true
+    this.scheduleTask(waits, fiber.getFiberRef(FiberRef.currentSchedulingPriority), fiber)
+  }
+
+  private deliver({ by, fiber }: Pending): void {
+    this.pending = undefined
+    fiber.unsafeInterruptAsFork(by)
   }
 
   scheduleTask(task: Scheduler.Task, priority: number, fiber?: AnyFiber): void {
     this.wraps.scheduleTask(task, priority, fiber)
   }
+}
+
+interface Pending {
+  readonly fiber: AnyFiber
+  readonly by: FiberId.FiberId
+  /** Whether the region has ended. */
+  leaving: boolean
+  /** Whether the fiber has waited since. */
+  due: boolean
 }
 
 /** Where a fiber does not show its flags, it is interrupted there and then. */

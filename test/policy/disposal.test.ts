@@ -4,7 +4,17 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Effect, Exit, Schedule } from "effect"
-import { Fallback, Hedge, Retry, RetryBudget } from "effect-resilience"
+import {
+  Bulkhead,
+  CircuitBreaker,
+  Fallback,
+  Hedge,
+  Policy,
+  RateLimiter,
+  Retry,
+  RetryBudget,
+  Timeout
+} from "effect-resilience"
 import { interruptedAtEveryStep, runToEnd } from "../support/everyStep.js"
 
 interface Held {
@@ -290,6 +300,54 @@ describe("a result of which a policy is to dispose", () => {
       stepsThatLose((ledger) => uninterruptible(ledger.open(true))),
       1
     )
+  })
+})
+
+/** What may stand between a hedge and what it hedges. */
+const between = (
+  ledger: Ledger
+): Effect.Effect<Record<string, (self: Effect.Effect<Held, string>) => Effect.Effect<Held, unknown>>> =>
+  Effect.gen(function* () {
+    const bulkhead = yield* Bulkhead.make({ permits: 9 })
+    const breaker = yield* CircuitBreaker.make()
+    const probed = yield* CircuitBreaker.make({ halfOpen: { permits: 9, successes: 9 } })
+    const limiter = yield* RateLimiter.make({ rate: RateLimiter.slidingWindow({ limit: 9, per: "1 hour" }) })
+    const keyed = yield* Bulkhead.keyed({ options: { permits: 9 } })
+    yield* probed.halfOpen
+    return {
+      "a bulkhead": bulkhead.protect,
+      "a bulkhead by key": keyed.protect("a"),
+      "a closed circuit": breaker.protect,
+      "a half-open circuit": probed.protect,
+      "a rate limiter": limiter.protect,
+      "a retry": Retry.retry({ times: 1 }),
+      "a timeout": Timeout.timeout({ limit: "1 minute" }),
+      "a pipeline": Policy.pipeline(breaker.protect, Retry.retry({ times: 1 }), bulkhead.protect),
+      "another hedge": hedges({ delay: "1 minute" })(ledger)
+    }
+  })
+
+describe("the result of a loser that could not be interrupted", () => {
+  for (const name of Object.keys(Effect.runSync(between(new Ledger())))) {
+    it(`is disposed of through ${name}`, () => {
+      const ledger = new Ledger()
+      const loser = uninterruptible(ledger.open(true, 90))
+      const call = Effect.flatMap(between(ledger), (policies) =>
+        ledger
+          .script(loser, loser, ledger.open(true, 5))
+          .pipe(policies[name], Effect.mapError(String), hedges({})(ledger))
+      )
+      runToEnd(ledger.keep(call))
+      assert.deepStrictEqual(ledger.handed, [1])
+      assert.deepStrictEqual([ledger.lost, ledger.twice], [[], []])
+    })
+  }
+
+  it("is not waited for where the attempt goes on to wait", () => {
+    const ledger = new Ledger()
+    const loser = Effect.forever(uninterruptible(Effect.sleep(15)))
+    const { endedAt } = runToEnd(hedges({})(ledger)(ledger.script(loser, ledger.open(true, 5))))
+    assert.isAtMost(endedAt, 45)
   })
 })
 
