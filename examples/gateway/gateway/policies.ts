@@ -67,7 +67,7 @@ export const make = ({ limits = defaultLimits, openFor, rate }: Options) =>
       retry: {
         times: 1,
         schedule: Backoff.exponential({ base: "50 millis", max: "100 millis", jitter: "full" }),
-        maxRetryAfter: "500 millis",
+        maxHint: "500 millis",
         onRetryScheduled: ({ delay }) => Effect.log(`retry in ${millis(delay)} ms`)
       },
       hedge: {

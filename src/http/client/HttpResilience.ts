@@ -235,12 +235,12 @@ export interface RetryOptions extends RequestOptions {
    * The longest `Retry-After` (or quota reset) to wait for. A longer one ends the retry, and its response comes back at once.
    * Default: 10 seconds.
    */
-  readonly maxRetryAfter?: Duration.DurationInput | undefined
+  readonly maxHint?: Duration.DurationInput | undefined
   /**
    * Spreads clients that were given the same `Retry-After`: each waits up to this fraction of it longer. From 0 to 1, where
    * `0` waits exactly as long as the server said. Default: `0.5`.
    */
-  readonly retryAfterJitter?: number | undefined
+  readonly hintJitter?: number | undefined
   /** Pays for the retries. Default: no limit. */
   readonly budget?: RetryBudget.Source | undefined
   /**
@@ -282,7 +282,7 @@ export interface RetryOptions extends RequestOptions {
  *
  * `times` retries are at most `times + 1` requests, in any mix of statuses and errors. The delay is that of the schedule, or
  * what the server asked for if that is longer: `Retry-After` in seconds or as a date, else a `RateLimit` without quota left.
- * It is never undercut, and up to half of it is added so that clients do not come back together; beyond `maxRetryAfter` the response comes back at once. A response that is replaced is read to its end
+ * It is never undercut, and up to half of it is added so that clients do not come back together; beyond `maxHint` the response comes back at once. A response that is replaced is read to its end
  * when that is near (64 KiB, 100 milliseconds), so that its connection can be used again, else its request is aborted. What
  * comes back in the end is the last response or error as it was.
  *

@@ -30,8 +30,8 @@ const shape: Shape<HttpResilience.RetryOptions> = {
   times,
   schedule,
   maxDuration: duration(range),
-  maxRetryAfter: duration(range),
-  retryAfterJitter: number(0, 1),
+  maxHint: duration(range),
+  hintJitter: number(0, 1),
   budget,
   condition: Condition.check,
   name: text,
@@ -95,8 +95,8 @@ const withCondition = (options: HttpResilience.RetryOptions, classify: Meaning.C
     times: options.times ?? (options.schedule === undefined ? 3 : undefined),
     schedule: options.schedule ?? defaultSchedule,
     maxDuration: options.maxDuration,
-    maxHint: options.maxRetryAfter,
-    hintJitter: options.retryAfterJitter ?? defaultRetryAfterJitter,
+    maxHint: options.maxHint,
+    hintJitter: options.hintJitter ?? defaultHintJitter,
     budget: options.budget,
     condition: (exit) => classify(asItWas(exit)),
     disposeResult: (answer) => discard(answer instanceof Refused ? answer.error.response : answer),
@@ -123,6 +123,6 @@ const seen = (
 }
 
 /** That of Envoy's rate-limited back-off. */
-const defaultRetryAfterJitter = 0.5
+const defaultHintJitter = 0.5
 
 const defaultSchedule = Backoff.exponential({ base: "200 millis", max: "10 seconds", jitter: "full" })

@@ -256,7 +256,7 @@ describe("defects and hints in a condition", () => {
       const { client: second, times } = scripted(status(503), status(200))
       const hinting = HttpResilience.retry({
         ...atOnce,
-        retryAfterJitter: 0,
+        hintJitter: 0,
         condition: { retryAfter: () => 1500 }
       })
       yield* finish(hinting(second).execute(get))

@@ -244,7 +244,7 @@ describe("HttpResilience.retry: how often and when", () => {
   it.effect.each(hints)("the server's %s is waited for", ([, headers, expected]) =>
     Effect.gen(function* () {
       const { client, times } = scripted(status(503, headers), status(200))
-      const resilient = HttpResilience.retry({ schedule: atOnce, retryAfterJitter: 0 })(client)
+      const resilient = HttpResilience.retry({ schedule: atOnce, hintJitter: 0 })(client)
       yield* finish(resilient.execute(get))
       expect(times()).toEqual([0, expected])
     })
@@ -273,8 +273,8 @@ describe("HttpResilience.retry: how often and when", () => {
       }).pipe(Effect.withRandom(Random.make("hints")))
   )
 
-  it.each([-0.1, 1.1, NaN])("a retryAfterJitter of %d is a bad option", (retryAfterJitter) => {
-    expect(() => HttpResilience.retry({ retryAfterJitter })).toThrow("retryAfterJitter")
+  it.each([-0.1, 1.1, NaN])("a hintJitter of %d is a bad option", (hintJitter) => {
+    expect(() => HttpResilience.retry({ hintJitter })).toThrow("hintJitter")
   })
 
   it.effect("a Retry-After that is too long ends the retry, and its response comes back", () =>

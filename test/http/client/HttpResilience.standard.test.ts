@@ -263,7 +263,7 @@ describe("HttpResilience.layer and sealed", () => {
       const whole = client.pipe(
         HttpResilience.rateLimiter({ rate: RateLimiter.smooth({ limit: 1, per: "3 seconds" }) }),
         HttpResilience.sealed,
-        HttpResilience.retry({ schedule: Schedule.forever, times: 3, retryAfterJitter: 0 })
+        HttpResilience.retry({ schedule: Schedule.forever, times: 3, hintJitter: 0 })
       )
       yield* whole.execute(get)
       yield* finish(whole.execute(get))

@@ -457,7 +457,7 @@ describe.each(clients)("a retry over $name", (testClient) => {
         Servers.status(503, { headers: { "retry-after": "7" }, body: "later" }),
         Servers.status(200)
       )
-      const exact = HttpResilience.retry({ ...atOnce, retryAfterJitter: 0 })
+      const exact = HttpResilience.retry({ ...atOnce, hintJitter: 0 })
       const client = (yield* HttpClient.HttpClient).pipe(exact)
       const calling = yield* Effect.fork(story(client.get(server.url)))
       yield* until(TestClock.sleeps(), (sleeps) => Chunk.contains(sleeps, 7000))

@@ -76,7 +76,7 @@ describe("retry", () => {
     expect(client.pipe(HttpResilience.retry({ times: 2 }))).type.toBe<
       Client<HttpError | "signed out", Session>
     >()
-    expect(HttpResilience.retry({ budget, maxRetryAfter: "1 minute" })).type.toBe<HttpResilience.Part>()
+    expect(HttpResilience.retry({ budget, maxHint: "1 minute" })).type.toBe<HttpResilience.Part>()
   })
 
   test("adds the errors of its listeners, and what budget, schedule and listeners require", () => {
@@ -126,7 +126,7 @@ describe("retry", () => {
     expect(HttpResilience.retry).type.not.toBeCallableWith({ attempts: 3 })
     expect(HttpResilience.retry).type.not.toBeCallableWith({ times: 3, tmes: 3 })
     expect(HttpResilience.retry).type.not.toBeCallableWith({ times: "3" })
-    expect(HttpResilience.retry).type.not.toBeCallableWith({ maxRetryAfter: "10 parsecs" })
+    expect(HttpResilience.retry).type.not.toBeCallableWith({ maxHint: "10 parsecs" })
     // options of Retry that a client has no use for
     expect(HttpResilience.retry).type.not.toBeCallableWith({ exceeded: "wrap" })
     expect(HttpResilience.retry).type.not.toBeCallableWith({ disposeResult: () => Effect.void })
@@ -652,7 +652,7 @@ describe("standard", () => {
     expect(HttpResilience.standard).type.not.toBeCallableWith({ bulkhead: { permits: 1, queue: 2 } })
     expect(HttpResilience.standard).type.not.toBeCallableWith({ circuitBreaker: { openFor: 1, openfor: 2 } })
     expect(HttpResilience.standard).type.not.toBeCallableWith({ hedge: { delay: 1, hedges: 2 } })
-    expect(HttpResilience.standard).type.toBeCallableWith({ retry: { times: 1, maxRetryAfter: 2 } })
+    expect(HttpResilience.standard).type.toBeCallableWith({ retry: { times: 1, maxHint: 2 } })
   })
 
   test("has the error of a fallback that may be there", () => {
