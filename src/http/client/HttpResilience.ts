@@ -764,7 +764,10 @@ export interface StandardOptions {
   readonly budget?: RetryBudget.Source | false | undefined
   /** Default: {@link circuitBreaker} with its defaults, one for each origin. */
   readonly circuitBreaker?: CircuitBreakerOptions | Part<unknown, unknown> | false | undefined
-  /** The limit for each attempt, at most the total. Default: 10 seconds, or the total if that is shorter. */
+  /**
+   * The limit for each attempt, at most the total. An attempt that the total ends counts for nothing, so leave room. Default:
+   * 10 seconds, or nine tenths of the total if that is shorter.
+   */
   readonly attemptTimeout?:
     Duration.DurationInput | TimeoutOptions | Part<unknown, unknown> | false | undefined
 }

@@ -35,7 +35,14 @@ const places: Shape<HttpResilience.StandardOptions> = {
 }
 
 const defaultTotal = "30 seconds"
-const defaultAttempt = "10 seconds"
+const defaultAttempt = 10_000
+
+/**
+ * The most that the default leaves to an attempt. It has to end before the total does: the total interrupts an attempt, which
+ * counts for nothing, and a server that hangs would open no circuit.
+ */
+const mostWithin = (total: { readonly millis: number } | undefined): number =>
+  total === undefined ? Infinity : Math.ceil(total.millis * 0.9)
 
 export const standard = <P extends Part.Any>(
   options: HttpResilience.StandardOptions,
@@ -109,8 +116,7 @@ const readLimits = (
     const range = `at most "totalTimeout" (${Duration.format(Duration.millis(ofTotal.millis))})`
     throw new InvalidOption(policy, "attemptTimeout", shown(ofAttempt.input), range)
   }
-  // The default gives way to a total that is shorter.
-  return { attempt: attemptTimeout ?? (isLonger ? ofTotal.millis : defaultAttempt), total: totalTimeout }
+  return { attempt: attemptTimeout ?? Math.min(defaultAttempt, mostWithin(ofTotal)), total: totalTimeout }
 }
 
 const limitOf = (policy: string, option: string, value: Limit) => {

@@ -145,16 +145,29 @@ describe("HttpResilience.standard", () => {
     })
   )
 
-  it.effect("the limit of an attempt gives way to a total that is shorter", () =>
-    Effect.gen(function* () {
-      const { aborted, client } = scripted(() => Effect.never)
-      const resilient = HttpResilience.standard({ totalTimeout: "5 seconds" })(client)
-      expect(yield* Effect.flip(yield* finish(resilient.execute(get)))).toMatchObject({
-        _tag: "TimeoutExceeded",
-        limit: Duration.seconds(5)
+  it.effect.each([100, 500, 5000, 10_000, 10_500, 60_000])(
+    "a request that hangs within a total of %i ms ends in time, and is a failure to the circuit",
+    (total) =>
+      Effect.gen(function* () {
+        const { aborted, client, sent } = scripted(() => Effect.never)
+        const prepared = HttpClient.mapRequestEffect((request: HttpClientRequest.HttpClientRequest) =>
+          Effect.delay(Effect.succeed(request), "1 millis")
+        )
+        const resilient = HttpResilience.standard({
+          totalTimeout: total,
+          retry: { schedule: Schedule.spaced("1 minute") },
+          circuitBreaker: { trip: Trip.consecutive(1), openFor: "1000 days" }
+        })(prepared(client))
+        const [elapsed, exit] = yield* finish(Effect.timed(Effect.exit(resilient.execute(get)))).pipe(
+          Effect.flatten
+        )
+        expect(yield* Effect.flip(exit)).toMatchObject({ _tag: "TimeoutExceeded" })
+        expect(Duration.toMillis(elapsed)).toBeLessThanOrEqual(total)
+        expect(yield* Effect.flip(yield* finish(resilient.execute(get)))).toMatchObject({
+          _tag: "CircuitOpen"
+        })
+        expect([sent.length, aborted]).toEqual([1, [1]])
       })
-      expect(aborted).toEqual([1])
-    })
   )
 
   it.effect("preparing a request is part of the total", () =>
