@@ -114,7 +114,23 @@ interface Call {
   clock: Clock.Clock | undefined
   readonly fiber: AnyFiber | undefined
   /** The call while it runs, for calls of the same bulkhead that it makes. */
-  inside: Inside | undefined
+  inside: Running | undefined
+}
+
+/** A call that runs. Calls inside of it run with its permits, which come back when the last of them has ended. */
+class Running extends Inside {
+  /** How many calls inside of this one have not ended. In another fiber, one may outlive it. */
+  sharers = 0
+
+  constructor(
+    owner: Limit,
+    fiber: AnyFiber,
+    readonly permits: number,
+    /** The call whose permits it runs with, when it has none. */
+    readonly lender?: Running
+  ) {
+    super(owner, fiber)
+  }
 }
 
 /** What listeners are started from. */
@@ -193,9 +209,10 @@ export class Limit implements Bulkhead.Bulkhead, Member<Bulkhead.Snapshot> {
   private run(permits: number, classify: Classify, self: Body): Body {
     return this.masked(permits, classify, (call) => {
       // It has its permits already: waiting for others while it holds these could last for ever.
-      if (this.isInside(call)) return call.restore(self)
+      const lender = this.lender(call)
+      if (lender !== undefined) return this.runWith(lender, call, self)
       return this.admit(call, (waited, startedAt) => {
-        call.inside = call.fiber && new Inside(this, call.fiber)
+        call.inside = call.fiber && new Running(this, call.fiber, call.permits)
         const rest = this.admitted(call, waited)
         return Effect.matchCauseEffect(call.restore(self), {
           onFailure: (cause) => this.ended(call, Exit.failCause(cause), startedAt, rest),
@@ -205,8 +222,30 @@ export class Limit implements Bulkhead.Bulkhead, Member<Bulkhead.Snapshot> {
     })
   }
 
-  private isInside({ fiber }: Call): boolean {
-    return fiber !== undefined && insideOf(fiber)?.find(this) !== undefined
+  /** The call that took the permits with which another one runs that is inside of it. */
+  private lender({ fiber }: Call): Running | undefined {
+    const around = fiber && insideOf(fiber)?.find(this)
+    return around instanceof Running ? (around.lender ?? around) : undefined
+  }
+
+  private runWith(lender: Running, { fiber, restore }: Call, self: Body): Body {
+    lender.sharers += 1
+    const inside = fiber && new Running(this, fiber, 0, lender)
+    const ended = (exit: Exit.Exit<unknown, unknown>): Body => {
+      if (inside !== undefined) inside.over = true
+      this.returnTo(lender)
+      return exit
+    }
+    return Effect.matchCauseEffect(restore(self), {
+      onFailure: (cause) => ended(Exit.failCause(cause)),
+      onSuccess: (value) => ended(Exit.succeed(value))
+    })
+  }
+
+  /** A call that ran with the permits of another one has ended. */
+  private returnTo(lender: Running): void {
+    lender.sharers -= 1
+    if (lender.over && lender.sharers === 0) this.queue.give(lender.permits)
   }
 
   private ended(
@@ -343,7 +382,7 @@ export class Limit implements Bulkhead.Bulkhead, Member<Bulkhead.Snapshot> {
   /** Takes the permits of a call back, before anybody is told and whatever the condition does, and counts its outcome. */
   private settle(call: Call, exit: Exit.Exit<unknown, unknown>, startedAt: number): Told {
     if (call.clock !== undefined) this.held = Held.mean(this.held, now(call) - startedAt)
-    this.queue.give(call.permits)
+    if (call.inside === undefined || call.inside.sharers === 0) this.queue.give(call.permits)
     const outcome = call.classify(exit)
     const { onFailure, onSuccess } = this.parts.listeners
     if (outcome._tag === "Success") {
@@ -365,17 +404,20 @@ export class Limit implements Bulkhead.Bulkhead, Member<Bulkhead.Snapshot> {
 
   // ------------------------------------------------------------------------------------------------------ without a call
 
-  readonly acquire: Effect.Effect<void, BulkheadFull, Scope.Scope> = this.masked(1, byDefault, (call) =>
-    this.isInside(call)
-      ? Effect.void
-      : this.admit(call, (waited, startedAt) => {
-          const rest = this.admitted(call, waited)
-          return Effect.addFinalizer((exit) => {
-            const told = this.settle(call, exit, startedAt)
-            return both(rest && Effect.asVoid(Fiber.interrupt(rest)), told) ?? Effect.void
-          })
-        })
-  )
+  readonly acquire: Effect.Effect<void, BulkheadFull, Scope.Scope> = this.masked(1, byDefault, (call) => {
+    const lender = this.lender(call)
+    if (lender !== undefined) {
+      lender.sharers += 1
+      return Effect.addFinalizer(() => Effect.sync(() => this.returnTo(lender)))
+    }
+    return this.admit(call, (waited, startedAt) => {
+      const rest = this.admitted(call, waited)
+      return Effect.addFinalizer((exit) => {
+        const told = this.settle(call, exit, startedAt)
+        return both(rest && Effect.asVoid(Fiber.interrupt(rest)), told) ?? Effect.void
+      })
+    })
+  })
 
   readonly resize = (permits: number): Effect.Effect<void> =>
     Effect.suspend(() => {

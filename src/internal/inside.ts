@@ -20,16 +20,18 @@ export class Inside {
 
   constructor(
     readonly owner: object,
-    private readonly fiber: AnyFiber
+    readonly fiber: AnyFiber
   ) {
     this.outer = insideOf(fiber)
     innermost.set(fiber, this)
   }
 
-  /** The innermost call of an instance, from this one outwards. */
+  /** The innermost call of an instance that is not over, from this one outwards. */
   find(owner: object): Inside | undefined {
-    if (this.owner === owner) return this
-    for (let call = this.outer; call !== undefined; call = call.outer) if (call.owner === owner) return call
+    if (this.owner === owner && !this.over) return this
+    for (let call = this.outer; call !== undefined; call = call.outer) {
+      if (call.owner === owner && !call.over) return call
+    }
     return undefined
   }
 
@@ -40,12 +42,15 @@ export class Inside {
   }
 }
 
-/** The innermost call that a fiber is inside of: not over, nor inside of one that is. */
+/**
+ * The innermost call that a fiber is inside of: not over, nor inside of one in the same fiber that is. In another fiber a call
+ * may outlive the one around it.
+ */
 export const insideOf = (fiber: AnyFiber): Inside | undefined => {
   let current: Inside | undefined = undefined
   for (let call = innermost.get(fiber); call !== undefined; call = call.outer) {
-    if (call.over) current = undefined
-    else current ??= call
+    if (!call.over) current ??= call
+    else if (current?.fiber === call.fiber) current = undefined
   }
   return current
 }

@@ -1,7 +1,7 @@
 // The same instance twice around a call: nothing counts, waits for or rejects what it did itself.
 import { HttpClient, HttpClientError, HttpClientResponse } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
-import { Data, Deferred, Effect, Exit, Fiber, TestClock } from "effect"
+import { Data, Deferred, Effect, Exit, Fiber, Scope, TestClock } from "effect"
 import {
   Bulkhead,
   Cache,
@@ -327,6 +327,92 @@ describe("the same bulkhead twice around a call", () => {
       const inner = Effect.all([protect(Effect.void), protect(Effect.void)], { concurrency: "unbounded" })
       assert.isTrue(Exit.isFailure(yield* Effect.exit(protect(inner))))
       assert.deepInclude(yield* snapshot, { failures: 0 })
+    })
+  )
+
+  const outliving: Record<
+    string,
+    (bulkhead: Bulkhead.Bulkhead, call: Effect.Effect<string>) => Effect.Effect<unknown, unknown, Scope.Scope>
+  > = {
+    "a timeout that does not wait": ({ protect }, call) =>
+      protect(Effect.exit(protect(call).pipe(Timeout.timeout({ limit: 10, disconnect: true })))),
+    "a hedge that does not wait": ({ protect }, call) => {
+      let first = true
+      const attempt = Effect.suspend(() => {
+        const isFirst = first
+        first = false
+        return isFirst ? protect(call) : Effect.succeed("faster")
+      })
+      return protect(Hedge.hedge(attempt, { delay: 10, disconnect: true }))
+    },
+    "a lookup for which nobody waits any more": ({ protect }, call) =>
+      Effect.gen(function* () {
+        let first = true
+        const cache = yield* Cache.make({
+          capacity: 1,
+          timeToLive: 5,
+          staleIfError: "1 hour",
+          softTimeout: 10,
+          lookup: () => {
+            const isFirst = first
+            first = false
+            return isFirst ? Effect.succeed("old") : protect(call)
+          }
+        })
+        yield* cache.get("key")
+        yield* Effect.sleep(5)
+        yield* protect(cache.get("key"))
+        yield* Effect.never
+      }),
+    "a permit for a longer scope": ({ acquire, protect }) =>
+      Effect.gen(function* () {
+        const scope = yield* Effect.scope
+        yield* protect(Scope.extend(acquire, scope))
+        yield* Effect.sleep(100)
+      }).pipe(Effect.scoped),
+    "the innermost of three": ({ protect }, call) =>
+      protect(
+        Effect.exit(
+          protect(Effect.uninterruptible(Effect.zipRight(Effect.sleep(50), protect(call)))).pipe(
+            Timeout.timeout({ limit: 10, disconnect: true })
+          )
+        )
+      )
+  }
+  for (const [name, outlives] of Object.entries(outliving)) {
+    it.scoped(`keeps its permits for as long as a call inside of it runs: ${name}`, () =>
+      Effect.gen(function* () {
+        const bulkhead = yield* Bulkhead.make({ permits: 1 })
+        const call = Effect.uninterruptible(Effect.as(Effect.sleep(100), "slow"))
+        const held: Array<number> = []
+        const fiber = yield* Effect.fork(outlives(bulkhead, call))
+        for (let passed = 0; passed < 200; passed += 20) {
+          yield* TestClock.adjust(20)
+          held.push((yield* bulkhead.snapshot).inUse)
+        }
+        assert.deepStrictEqual(held.slice(0, 4), [1, 1, 1, 1])
+        assert.strictEqual(held[9], 0)
+        yield* Fiber.interrupt(fiber)
+      })
+    )
+  }
+
+  it.effect("takes permits of its own inside of a call that has ended, also within another policy", () =>
+    Effect.gen(function* () {
+      const { protect, snapshot } = yield* Bulkhead.make({ permits: 1 })
+      const other = yield* Bulkhead.make({ permits: 1 })
+      const left = Effect.zipRight(Effect.sleep(50), protect(Effect.sleep(100))).pipe(
+        Effect.uninterruptible,
+        other.protect,
+        Timeout.timeout({ limit: 10, disconnect: true })
+      )
+      yield* Effect.fork(protect(Effect.exit(left)))
+      yield* TestClock.adjust(40)
+      assert.strictEqual((yield* snapshot).inUse, 0)
+      yield* TestClock.adjust(40)
+      assert.strictEqual((yield* snapshot).inUse, 1)
+      yield* TestClock.adjust(100)
+      assert.strictEqual((yield* snapshot).inUse, 0)
     })
   )
 
