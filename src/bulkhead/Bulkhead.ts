@@ -47,8 +47,7 @@ export { BulkheadFull } from "./bulkheadFull.js"
  * @since 0.1.0
  * @category events
  */
-export interface CallQueued {
-  readonly name: string
+export interface Queued extends Policy.Event<"bulkhead", "Queued"> {
   /** How many permits the call takes. */
   readonly permits: number
   /** How many calls wait in line, this one included. */
@@ -61,12 +60,25 @@ export interface CallQueued {
  * @since 0.1.0
  * @category events
  */
-export interface CallAdmitted {
-  readonly name: string
+export interface Admitted extends Policy.Event<"bulkhead", "Admitted"> {
   /** How many permits the call takes. */
   readonly permits: number
   /** How long it waited in line; zero when there was a free place. */
   readonly waited: Duration.Duration
+}
+
+/**
+ * A call that was turned away, with the fields of its error.
+ *
+ * @since 0.1.0
+ * @category events
+ */
+export interface Rejected
+  extends
+    Policy.Event<"bulkhead", "Rejected">,
+    Pick<BulkheadFull, "reason" | "permits" | "requested" | "queued" | "retryAfter"> {
+  /** What the call fails with. */
+  readonly error: BulkheadFull
 }
 
 /**
@@ -75,8 +87,7 @@ export interface CallAdmitted {
  * @since 0.1.0
  * @category events
  */
-export interface CallSucceeded {
-  readonly name: string
+export interface Success extends Policy.Event<"bulkhead", "Success"> {
   /** How long the call held its permits. */
   readonly duration: Duration.Duration
 }
@@ -87,8 +98,7 @@ export interface CallSucceeded {
  * @since 0.1.0
  * @category events
  */
-export interface CallFailed {
-  readonly name: string
+export interface Failure extends Policy.Event<"bulkhead", "Failure"> {
   /** How long the call held its permits. */
   readonly duration: Duration.Duration
   readonly failure: FailureCondition.Failed<unknown, unknown>
@@ -100,11 +110,18 @@ export interface CallFailed {
  * @since 0.1.0
  * @category events
  */
-export interface Resized {
-  readonly name: string
+export interface Resized extends Policy.Event<"bulkhead", "Resized"> {
   readonly from: number
   readonly to: number
 }
+
+/**
+ * What happens in a bulkhead.
+ *
+ * @since 0.1.0
+ * @category events
+ */
+export type Event = Queued | Admitted | Rejected | Success | Failure | Resized
 
 /**
  * A bulkhead's state as plain data.
@@ -246,15 +263,15 @@ export interface Listeners {
    * Called when a call has entered the line. Its time is part of the wait, and covered by `maxWait`; until it has ended,
    * permits go to those behind.
    */
-  readonly onQueued?: ((event: CallQueued) => Effect.Effect<unknown, unknown, unknown>) | undefined
+  readonly onQueued?: ((event: Queued) => Effect.Effect<unknown, unknown, unknown>) | undefined
   /** Called before a call runs, with its permits taken. What it does not do at once, it does while the call runs. */
-  readonly onAdmitted?: ((event: CallAdmitted) => Effect.Effect<unknown, unknown, unknown>) | undefined
+  readonly onAdmitted?: ((event: Admitted) => Effect.Effect<unknown, unknown, unknown>) | undefined
   /** Called before a call that was turned away fails. */
-  readonly onRejected?: ((event: BulkheadFull) => Effect.Effect<unknown, unknown, unknown>) | undefined
+  readonly onRejected?: ((event: Rejected) => Effect.Effect<unknown, unknown, unknown>) | undefined
   /** Called after a call has given its permits back and was counted as a success. */
-  readonly onSuccess?: ((event: CallSucceeded) => Effect.Effect<unknown, unknown, unknown>) | undefined
+  readonly onSuccess?: ((event: Success) => Effect.Effect<unknown, unknown, unknown>) | undefined
   /** Called after a call has given its permits back and was counted as a failure. */
-  readonly onFailure?: ((event: CallFailed) => Effect.Effect<unknown, unknown, unknown>) | undefined
+  readonly onFailure?: ((event: Failure) => Effect.Effect<unknown, unknown, unknown>) | undefined
   readonly onResized?: ((event: Resized) => Effect.Effect<unknown, unknown, unknown>) | undefined
 }
 

@@ -3,7 +3,6 @@
  * exit gives them back.
  */
 import type * as Clock from "effect/Clock"
-import type * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -16,14 +15,13 @@ import type * as Bulkhead from "./Bulkhead.js"
 import * as Held from "../core/held.js"
 import { type Caller, integer } from "../core/options.js"
 import type * as FailureCondition from "../policy/FailureCondition.js"
+import { Events, type Tags } from "../policy/events.js"
 import * as Policy from "../policy/Policy.js"
 import * as Beside from "../internal/beside.js"
-import { Broadcast } from "../internal/broadcast.js"
 import * as Condition from "../policy/condition.js"
 import { withoutSpan } from "../internal/context.js"
 import { Inside, insideOf, runningFiber } from "../internal/inside.js"
 import { instances, type Member } from "../policy/keyed.js"
-import * as Listeners from "../internal/listeners.js"
 import { after, both, type Told } from "../internal/listeners.js"
 import { PermitQueue } from "./queue.js"
 import { withoutStack } from "../policy/define.js"
@@ -52,7 +50,7 @@ export const make = (options: Bulkhead.Options, defaultName: string, caller?: Ca
   Effect.gen(function* () {
     const configured = configure(options, defaultName, caller)
     const context = withoutSpan(yield* Effect.context<never>())
-    return new Limit({ ...configured, listeners: options, context })
+    return new Limit(configured, new Events({ kind, name: configured.name }, tags, options, context))
   })
 
 /** Makes a bulkhead for each key, within bounds. */
@@ -97,10 +95,13 @@ export const keyed = (options: Bulkhead.KeyedOptions): Effect.Effect<Bulkhead.Ke
     }
   })
 
-/** What a bulkhead is made of, fixed for its life. */
-interface Parts extends Configured {
-  readonly listeners: Bulkhead.Listeners
-  readonly context: Context.Context<unknown>
+const tags: Tags<Bulkhead.Event, Bulkhead.Resized> = {
+  Queued: "heard",
+  Admitted: "heard",
+  Rejected: "heard",
+  Success: "heard",
+  Failure: "heard",
+  Resized: "followed"
 }
 
 /** What a call looks like from where its permits are given back. */
@@ -151,11 +152,10 @@ export class Limit implements Bulkhead.Bulkhead, Member<Bulkhead.Snapshot> {
   readonly kind = kind
   readonly name: string
   readonly settings: Policy.Settings
-  readonly protect: Policy.Policy<BulkheadFull>
-  readonly changes: Stream.Stream<Bulkhead.Resized>
   private readonly queue: PermitQueue
-  private readonly published = new Broadcast<Bulkhead.Resized>(64)
+  /** Whether a call has to know its fiber, to start listeners beside it. */
   private readonly listening: boolean
+  private protection: Policy.Policy<BulkheadFull> | undefined
   private rejected = 0
   private lastRejection: BulkheadFull | undefined
   /** How long calls hold their permits, and after how many more calls that is measured again. */
@@ -164,29 +164,36 @@ export class Limit implements Bulkhead.Bulkhead, Member<Bulkhead.Snapshot> {
   private successes = 0
   private failures = 0
 
-  constructor(private readonly parts: Parts) {
-    this.name = parts.name
-    this.settings = parts.settings
-    this.queue = new PermitQueue(parts.permits, parts.maxQueued)
-    const { onAdmitted, onFailure, onQueued, onSuccess } = parts.listeners
-    this.listening = [onAdmitted, onFailure, onQueued, onSuccess].some((listener) => listener !== undefined)
-    this.changes = this.published.stream
-    this.protect = this.policy(1, this.settings)
+  constructor(
+    private readonly configured: Configured,
+    private readonly events: Events<Bulkhead.Event, Bulkhead.Resized>
+  ) {
+    this.name = configured.name
+    this.settings = configured.settings
+    this.queue = new PermitQueue(configured.permits, configured.maxQueued)
+    const { Admitted, Failure, Queued, Success } = events.emit
+    this.listening = (Admitted ?? Failure ?? Queued ?? Success) !== undefined
   }
 
-  readonly protectWhen = <A, E>(
-    condition: FailureCondition.FailureCondition<A, E>
-  ): Bulkhead.ProtectFor<A, E> => {
-    Condition.check("Bulkhead.protectWhen", "condition", condition)
-    const { classify } = Condition.compile(condition, { defect: true })
-    return Policy.make<A, E, BulkheadFull>(
-      this,
-      <A1 extends A, E1 extends E, R>(self: Effect.Effect<A1, E1, R>) => this.guard(1, classify, self)
-    )
+  get protect(): Policy.Policy<BulkheadFull> {
+    return (this.protection ??= this.policy(1, this.settings))
   }
 
-  readonly withPermits = (permits: number): Policy.Policy<BulkheadFull> =>
-    this.policy(checkRequest(permits), { ...this.settings, takes: permits })
+  get protectWhen() {
+    return <A, E>(condition: FailureCondition.FailureCondition<A, E>): Bulkhead.ProtectFor<A, E> => {
+      Condition.check("Bulkhead.protectWhen", "condition", condition)
+      const { classify } = Condition.compile(condition, { defect: true })
+      return Policy.make<A, E, BulkheadFull>(
+        this,
+        <A1 extends A, E1 extends E, R>(self: Effect.Effect<A1, E1, R>) => this.guard(1, classify, self)
+      )
+    }
+  }
+
+  get withPermits() {
+    return (permits: number): Policy.Policy<BulkheadFull> =>
+      this.policy(checkRequest(permits), { ...this.settings, takes: permits })
+  }
 
   private policy(permits: number, settings: Policy.Settings): Policy.Policy<BulkheadFull> {
     const described: Policy.Described = { kind, name: this.name, settings }
@@ -304,14 +311,13 @@ export class Limit implements Bulkhead.Bulkhead, Member<Bulkhead.Snapshot> {
     const { permits } = call
     const calledAt = now(call)
     if (this.queue.tryTake(permits)) return use(0, this.begins(call))
-    const { onQueued } = this.parts.listeners
-    const waiter = this.queue.enter(permits, onQueued === undefined)
+    const { Queued } = this.events.emit
+    const waiter = this.queue.enter(permits, Queued === undefined)
     if (waiter === undefined) return this.reject(call, "full")
-    const told = onQueued && this.tell(onQueued, { name: this.name, permits, queued: this.queue.queued })
-    const rest = begin(call, told)
+    const rest = begin(call, Queued?.({ permits, queued: this.queue.queued }))
     if (rest === undefined) this.queue.ready(waiter)
     return Effect.flatMap(
-      this.queue.wait(waiter, this.parts.maxWait, rest),
+      this.queue.wait(waiter, this.configured.maxWait, rest),
       (waited): Effect.Effect<A, E | BulkheadFull, R> => {
         if (waited !== "granted") return this.reject(call, waited)
         const startedAt = this.begins(call)
@@ -322,16 +328,14 @@ export class Limit implements Bulkhead.Bulkhead, Member<Bulkhead.Snapshot> {
 
   /** Tells that a call is about to run. What takes its time is done while it runs: a permit is not held for it. */
   private admitted(call: Call, waited: number): Beside.Rest | undefined {
-    const { onAdmitted } = this.parts.listeners
-    if (onAdmitted === undefined) return undefined
-    const event = { name: this.name, permits: call.permits, waited: Duration.millis(waited) }
-    return begin(call, this.tell(onAdmitted, event))
+    const { permits } = call
+    return begin(call, this.events.emit.Admitted?.({ permits, waited: Duration.millis(waited) }))
   }
 
   private reject(call: Call, reason: BulkheadFull["reason"]): Effect.Effect<never, BulkheadFull> {
     this.rejected += 1
     this.unmeasured = 0
-    return this.held === undefined || this.parts.retryAfterJitter === 0
+    return this.held === undefined || this.configured.retryAfterJitter === 0
       ? this.rejectAfter(call, reason, 0)
       : Effect.flatMap(Random.next, (draw) => this.rejectAfter(call, reason, draw))
   }
@@ -342,15 +346,15 @@ export class Limit implements Bulkhead.Bulkhead, Member<Bulkhead.Snapshot> {
     draw: number
   ): Effect.Effect<never, BulkheadFull> {
     const error = this.rejection(reason, permits, this.retryAfter(permits, draw))
-    const { onRejected } = this.parts.listeners
-    return after(onRejected && restore(this.tell(onRejected, error)), Exit.fail(error))
+    const told = this.events.emit.Rejected?.({ ...fieldsOf(error), error })
+    return after(told && restore(told), Exit.fail(error))
   }
 
   /** In milliseconds. */
   private retryAfter(requested: number, draw: number): number | undefined {
     const { permits, wanted } = this.queue
     if (this.held === undefined || requested > permits) return undefined
-    return Held.wait(this.held, wanted + requested, permits, this.parts.retryAfterJitter, draw)
+    return Held.wait(this.held, wanted + requested, permits, this.configured.retryAfterJitter, draw)
   }
 
   /** Making the error is most of what turning a call away costs, so calls that are turned away alike get the same one. */
@@ -371,7 +375,7 @@ export class Limit implements Bulkhead.Bulkhead, Member<Bulkhead.Snapshot> {
     ) {
       return last
     }
-    const { name, retryAfterJitter: jitter } = this.parts
+    const { name, retryAfterJitter: jitter } = this.configured
     const retryAfter = millis === undefined ? undefined : Duration.millis(millis)
     return (this.lastRejection = rejectedBy(
       this,
@@ -384,69 +388,77 @@ export class Limit implements Bulkhead.Bulkhead, Member<Bulkhead.Snapshot> {
     if (call.clock !== undefined) this.held = Held.mean(this.held, now(call) - startedAt)
     if (call.inside === undefined || call.inside.sharers === 0) this.queue.give(call.permits)
     const outcome = call.classify(exit)
-    const { onFailure, onSuccess } = this.parts.listeners
+    const { Failure, Success } = this.events.emit
     if (outcome._tag === "Success") {
       this.successes += 1
-      return onSuccess && this.tell(onSuccess, { name: this.name, duration: since(call, startedAt) })
+      return Success?.({ duration: since(call, startedAt) })
     }
     const failure = outcome._tag === "Failure" ? Condition.failed(exit) : undefined
     if (failure === undefined || isOwnRejection(this, exit)) return undefined
     this.failures += 1
-    return onFailure && this.tell(onFailure, { name: this.name, duration: since(call, startedAt), failure })
-  }
-
-  private tell<Event>(
-    listener: (event: Event) => Effect.Effect<unknown, unknown, unknown>,
-    event: Event
-  ): Effect.Effect<void> {
-    return Effect.provide(Listeners.notifyShared(this.name, listener, event), this.parts.context)
+    return Failure?.({ duration: since(call, startedAt), failure })
   }
 
   // ------------------------------------------------------------------------------------------------------ without a call
 
-  readonly acquire: Effect.Effect<void, BulkheadFull, Scope.Scope> = this.masked(1, byDefault, (call) => {
-    const lender = this.lender(call)
-    if (lender !== undefined) {
-      lender.sharers += 1
-      return Effect.addFinalizer(() => Effect.sync(() => this.returnTo(lender)))
-    }
-    return this.admit(call, (waited, startedAt) => {
-      const rest = this.admitted(call, waited)
-      return Effect.addFinalizer((exit) => {
-        const told = this.settle(call, exit, startedAt)
-        return both(rest && Effect.asVoid(Fiber.interrupt(rest)), told) ?? Effect.void
+  get acquire(): Effect.Effect<void, BulkheadFull, Scope.Scope> {
+    return this.masked(1, byDefault, (call) => {
+      const lender = this.lender(call)
+      if (lender !== undefined) {
+        lender.sharers += 1
+        return Effect.addFinalizer(() => Effect.sync(() => this.returnTo(lender)))
+      }
+      return this.admit(call, (waited, startedAt) => {
+        const rest = this.admitted(call, waited)
+        return Effect.addFinalizer((exit) => {
+          const told = this.settle(call, exit, startedAt)
+          return both(rest && Effect.asVoid(Fiber.interrupt(rest)), told) ?? Effect.void
+        })
       })
     })
-  })
+  }
 
-  readonly resize = (permits: number): Effect.Effect<void> =>
-    Effect.suspend(() => {
-      integer("Bulkhead.resize", "permits", permits, 1)
-      const from = this.queue.permits
-      if (permits === from) return Effect.void
-      this.queue.resize(permits)
-      const event: Bulkhead.Resized = { name: this.name, from, to: permits }
-      this.published.publish(event)
-      const { onResized } = this.parts.listeners
-      return onResized === undefined ? Effect.void : this.tell(onResized, event)
-    })
+  get resize() {
+    return (permits: number): Effect.Effect<void> =>
+      Effect.suspend(() => {
+        integer("Bulkhead.resize", "permits", permits, 1)
+        const from = this.queue.permits
+        if (permits === from) return Effect.void
+        this.queue.resize(permits)
+        return this.events.emit.Resized?.({ from, to: permits }) ?? Effect.void
+      })
+  }
 
   /** Somebody holds a permit, or waits for one. */
   isProtecting(): boolean {
     return this.queue.inUse > 0 || this.queue.queued > 0
   }
 
-  readonly snapshot: Effect.Effect<Bulkhead.Snapshot> = Effect.sync(() => ({
-    name: this.name,
-    permits: this.queue.permits,
-    inUse: this.queue.inUse,
-    running: this.queue.holders,
-    queued: this.queue.queued,
-    rejected: this.rejected,
-    successes: this.successes,
-    failures: this.failures
-  }))
+  get changes(): Stream.Stream<Bulkhead.Resized> {
+    return this.events.stream
+  }
+
+  get snapshot(): Effect.Effect<Bulkhead.Snapshot> {
+    return Effect.sync(() => ({
+      name: this.name,
+      permits: this.queue.permits,
+      inUse: this.queue.inUse,
+      running: this.queue.holders,
+      queued: this.queue.queued,
+      rejected: this.rejected,
+      successes: this.successes,
+      failures: this.failures
+    }))
+  }
 }
+
+const fieldsOf = ({ permits, queued, reason, requested, retryAfter }: BulkheadFull) => ({
+  permits,
+  queued,
+  reason,
+  requested,
+  retryAfter
+})
 
 /** How many calls there are for each one that is measured when nobody is turned away. */
 const measuredOneIn = 64

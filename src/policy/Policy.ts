@@ -59,6 +59,21 @@ export interface Described {
 }
 
 /**
+ * What happened in a policy. Each policy exports the union of its events, such as `Bulkhead.Event`. The listener of an event is
+ * named after its tag: `Queued` is heard by `onQueued`.
+ *
+ * @since 0.1.0
+ * @category events
+ */
+export interface Event<out Kind extends string = string, out Tag extends string = string> {
+  readonly _tag: Tag
+  /** The kind of the policy, as in {@link Described}. */
+  readonly kind: Kind
+  /** The name of the policy. */
+  readonly name: string
+}
+
+/**
  * A policy that fits every effect: it may add the error `Added` and need the service `Needed`, and leaves everything
  * else as it is. Being a plain function, it goes through `pipe`, `flow` and `Effect.map` alike.
  *

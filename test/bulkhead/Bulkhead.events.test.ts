@@ -74,22 +74,22 @@ describe("listeners", () => {
       yield* Effect.exit(bulkhead.protect(Effect.die("bug")))
       yield* bulkhead.resize(3)
       yield* bulkhead.withPermits(3)(up)
-      const name = "db"
+      const db = { kind: "bulkhead", name: "db" }
       // The rejection itself is looked at in the next test.
       assert.strictEqual(log.splice(2, 1)[0]?.[0], "onRejected")
       const failed = { _tag: "Error", error: "down", cause: Cause.fail("down") }
       const died = { _tag: "Defect", defect: "bug", cause: Cause.die("bug") }
       assert.deepStrictEqual(log, [
-        ["onAdmitted", { name, permits: 1, waited: Duration.zero }],
-        ["onQueued", { name, permits: 1, queued: 1 }],
-        ["onFailure", { name, duration: Duration.millis(20), failure: failed }],
-        ["onAdmitted", { name, permits: 1, waited: Duration.millis(20) }],
-        ["onSuccess", { name, duration: Duration.millis(30) }],
-        ["onAdmitted", { name, permits: 1, waited: Duration.zero }],
-        ["onFailure", { name, duration: Duration.zero, failure: died }],
-        ["onResized", { name, from: 1, to: 3 }],
-        ["onAdmitted", { name, permits: 3, waited: Duration.zero }],
-        ["onSuccess", { name, duration: Duration.zero }]
+        ["onAdmitted", { _tag: "Admitted", ...db, permits: 1, waited: Duration.zero }],
+        ["onQueued", { _tag: "Queued", ...db, permits: 1, queued: 1 }],
+        ["onFailure", { _tag: "Failure", ...db, duration: Duration.millis(20), failure: failed }],
+        ["onAdmitted", { _tag: "Admitted", ...db, permits: 1, waited: Duration.millis(20) }],
+        ["onSuccess", { _tag: "Success", ...db, duration: Duration.millis(30) }],
+        ["onAdmitted", { _tag: "Admitted", ...db, permits: 1, waited: Duration.zero }],
+        ["onFailure", { _tag: "Failure", ...db, duration: Duration.zero, failure: died }],
+        ["onResized", { _tag: "Resized", ...db, from: 1, to: 3 }],
+        ["onAdmitted", { _tag: "Admitted", ...db, permits: 3, waited: Duration.zero }],
+        ["onSuccess", { _tag: "Success", ...db, duration: Duration.zero }]
       ])
     })
   )
@@ -97,7 +97,7 @@ describe("listeners", () => {
   it.effect("hear the rejection itself", () =>
     Effect.gen(function* () {
       const heard: Array<Bulkhead.BulkheadFull> = []
-      const bulkhead = yield* make({ onRejected: (error) => Effect.sync(() => heard.push(error)) })
+      const bulkhead = yield* make({ onRejected: ({ error }) => Effect.sync(() => heard.push(error)) })
       yield* forked(bulkhead.withPermits(1)(Effect.never))
       yield* forked(Effect.exit(bulkhead.protect(up)))
       const error = yield* Effect.flip(bulkhead.protect(up))

@@ -33,7 +33,10 @@ describe("a tag", () => {
 
       const changed = yield* forked(Stream.runHead(Database.changes))
       yield* Database.resize(3)
-      assert.deepStrictEqual(yield* Fiber.join(changed), Option.some({ name: "Database", from: 2, to: 3 }))
+      assert.deepStrictEqual(
+        yield* Fiber.join(changed),
+        Option.some({ _tag: "Resized", kind: "bulkhead", name: "Database", from: 2, to: 3 })
+      )
 
       yield* forked(Database.withPermits(2)(Effect.never))
       const error = yield* Effect.flip(Database.withPermits(2)(up))

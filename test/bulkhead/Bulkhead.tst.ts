@@ -145,8 +145,9 @@ describe("make", () => {
           expect(waited).type.toBe<Duration.Duration>()
           return Effect.void
         },
-        onRejected: (error) => {
-          expect(error).type.toBe<BulkheadFull>()
+        onRejected: (event) => {
+          expect(event).type.toBe<Bulkhead.Rejected>()
+          expect(event.error).type.toBe<BulkheadFull>()
           return Effect.void
         },
         onResized: note
