@@ -132,8 +132,7 @@ const refused = (
   configs: Configs,
   check: () => unknown
 ): Effect.Effect<void, ConfigError.ConfigError> =>
-  Effect.catchAll(Effect.try({ try: check, catch: (error) => error }), (error) => {
-    if (!(error instanceof InvalidOption)) return Effect.die(error)
+  Effect.catchAll(Effect.try({ try: check, catch: orThrow }), (error) => {
     const paths = [...configs.keys()].filter((path) => `${error.option}.`.startsWith(path && `${path}.`))
     const config = configs.get(
       paths.reduce((longest, path) => (path.length > longest.length ? path : longest), "")
@@ -149,6 +148,12 @@ const refused = (
       return Effect.fail(ConfigError.InvalidData([...origin.path], message))
     })
   })
+
+/** An `InvalidOption`. Anything else stays a defect. */
+const orThrow = (error: unknown): InvalidOption => {
+  if (error instanceof InvalidOption) return error
+  throw error
+}
 
 interface Origin {
   readonly path: ReadonlyArray<string>

@@ -362,7 +362,7 @@ describe("the same bulkhead twice around a call", () => {
         yield* cache.get("key")
         yield* Effect.sleep(5)
         yield* protect(cache.get("key"))
-        yield* Effect.never
+        return yield* Effect.never
       }),
     "a permit for a longer scope": ({ acquire, protect }) =>
       Effect.gen(function* () {
