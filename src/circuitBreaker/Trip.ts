@@ -7,9 +7,9 @@
  * @since 0.1.0
  */
 import type * as Duration from "effect/Duration"
+import { bucketsPerWindow } from "../core/buckets.js"
 import { InvalidOption, object, whereRead } from "../core/options.js"
 import * as core from "../core/trip.js"
-import { bucketsPerWindow } from "../core/window.js"
 import { optionMillis } from "../internal/duration.js"
 
 /**

@@ -5,6 +5,7 @@
  * Tokens are counted in floating point. What is short of a token by less than a millionth is a token, so that ten
  * successes at a ratio of 0.1 are one retry.
  */
+import * as Buckets from "./buckets.js"
 import { finite, integer, InvalidOption, isObject, onBehalfOf } from "./options.js"
 
 /**
@@ -53,12 +54,9 @@ export interface Tokens {
   readonly at: number
 }
 
-/** Ten buckets, aligned to multiples of their width: the current one, and the nine before it from the oldest on. */
-export interface Window {
+/** Requests and withdrawals of the window of a rule. */
+export interface Window extends Buckets.Buckets<Tally> {
   readonly _tag: "window"
-  readonly bucket: number
-  readonly current: Tally
-  readonly older: ReadonlyArray<Tally>
 }
 
 export type Budget = Tokens | Window
@@ -118,17 +116,13 @@ export const describe = (rule: Rule): string => {
 
 // --------------------------------------------------------------------------------------------------------------- state
 
-const bucketsPerWindow = 10
-const emptyTally: Tally = { requests: 0, spent: 0 }
-const emptyOlder: ReadonlyArray<Tally> = new Array<Tally>(bucketsPerWindow - 1).fill(emptyTally)
+const none = Buckets.empties<Tally>({ requests: 0, spent: 0 })
 
 const tokens = (count: number, at: number): Tokens => ({ _tag: "tokens", tokens: count, at })
 
 /** A budget as it is made: full, with no requests seen. */
 export const initial = (rule: Rule, now: number): Budget =>
-  rule._tag === "requests"
-    ? { _tag: "window", bucket: bucketAt(rule, now), current: emptyTally, older: emptyOlder }
-    : tokens(rule.capacity, now)
+  rule._tag === "requests" ? emptyWindow(rule, now) : tokens(rule.capacity, now)
 
 /** The most tokens that there can be. */
 export const capacity = (rule: Rule): number => (rule._tag === "requests" ? Infinity : rule.capacity)
@@ -185,7 +179,7 @@ export const giveBack = (rule: Rule, budget: Budget, cost: number, bucket: numbe
   const less = (tally: Tally): Tally => ({ ...tally, spent: tally.spent - cost })
   const age = window.bucket - bucket
   if (age === 0) return { ...window, current: less(window.current) }
-  const place = bucketsPerWindow - 1 - age
+  const place = window.older.length - age
   return { ...window, older: window.older.map((tally, index) => (index === place ? less(tally) : tally)) }
 }
 
@@ -208,29 +202,21 @@ const tokensAt = (rule: Successes | Throttling, budget: Budget, now: number): To
 
 // -------------------------------------------------------------------------------------------------------------- window
 
-const bucketAt = ({ window }: Requests, now: number): number => Math.floor(now / (window / bucketsPerWindow))
+const emptyWindow = (rule: Requests, now: number): Window => ({
+  _tag: "window",
+  ...Buckets.start(rule.window, none, now)
+})
 
 const windowAt = (rule: Requests, budget: Budget, now: number): Window => {
-  const bucket = bucketAt(rule, now)
-  if (budget._tag !== "window") {
-    return { _tag: "window", bucket, current: emptyTally, older: emptyOlder }
-  }
-  const passed = bucket - budget.bucket
-  if (passed <= 0) return budget
-  const gone = Math.min(passed, bucketsPerWindow)
-  const buckets = [...budget.older, budget.current, ...emptyOlder, emptyTally]
-  return {
-    _tag: "window",
-    bucket,
-    current: emptyTally,
-    older: buckets.slice(gone, gone + bucketsPerWindow - 1)
-  }
+  if (budget._tag !== "window") return emptyWindow(rule, now)
+  const buckets = Buckets.advance(budget, none, now)
+  return buckets === budget ? budget : { _tag: "window", ...buckets }
 }
 
 const counted = (rule: Requests, budget: Budget, requests: number, spent: number, now: number): Window => {
-  const { bucket, current, older } = windowAt(rule, budget, now)
+  const { bucket, current, older, within } = windowAt(rule, budget, now)
   const tally = { requests: current.requests + requests, spent: current.spent + spent }
-  return { _tag: "window", bucket, current: tally, older }
+  return { _tag: "window", within, bucket, current: tally, older }
 }
 
 const inWindow = ({ perSecond, ratio, window }: Requests, { current, older }: Window): number => {

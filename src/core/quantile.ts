@@ -5,6 +5,7 @@
  * Recording and reading cost the same however many durations there are: a record copies one path in two trees of counters,
  * a reading walks down one of them.
  */
+import * as Buckets from "./buckets.js"
 
 /** Counters of durations, the bounds of one a fixed factor above those of the one before. */
 export interface Histogram {
@@ -14,24 +15,14 @@ export interface Histogram {
   readonly sums: ReadonlyArray<number>
 }
 
-/**
- * The durations of the last `window` milliseconds in ten slices, aligned to multiples of their width. The window spans nine
- * full slices and what has passed of the tenth.
- */
-export interface Durations {
-  readonly window: number
-  /** The number of the current slice. */
-  readonly slice: number
-  readonly current: Histogram
-  /** The slices before the current one from the oldest on, and all of them together with the current one. */
-  readonly older: ReadonlyArray<Histogram>
+/** The durations of a window in ten buckets, and all of them together. */
+export interface Durations extends Buckets.Buckets<Histogram> {
   readonly all: Histogram
 }
 
 /** How far a quantile can be from the exact one, as a share of it. */
 export const relativeError = 0.02
 
-const slicesPerWindow = 10
 const blockSize = 16
 const blockCount = 28
 const counters = blockSize * blockCount
@@ -47,22 +38,19 @@ const empty: Histogram = {
   blocks: new Array<ReadonlyArray<number>>(blockCount).fill(emptyBlock),
   sums: new Array<number>(blockCount).fill(0)
 }
-const emptyOlder: ReadonlyArray<Histogram> = new Array<Histogram>(slicesPerWindow - 1).fill(empty)
+const none = Buckets.empties(empty)
 
 /** A window over durations that has seen none. */
-export const durations = (window: number, now: number): Durations => ({
-  window,
-  slice: sliceAt(window, now),
-  current: empty,
-  older: emptyOlder,
+export const durations = (within: number, now: number): Durations => ({
+  ...Buckets.start(within, none, now),
   all: empty
 })
 
 /** The window after one more duration, in milliseconds. */
 export const record = (durations: Durations, duration: number, now: number): Durations => {
-  const { all, current, older, slice, window } = expire(durations, now)
+  const { all, bucket, current, older, within } = expire(durations, now)
   const index = indexOf(duration)
-  return { window, slice, current: increment(current, index), older, all: increment(all, index) }
+  return { within, bucket, current: increment(current, index), older, all: increment(all, index) }
 }
 
 /** How many durations are in the window. */
@@ -81,17 +69,12 @@ export const quantile = (durations: Durations, q: number, now: number): number |
   return valueOf(block * blockSize + index)
 }
 
-const sliceAt = (window: number, now: number): number => Math.floor(now / (window / slicesPerWindow))
-
 /** The window as it is at an instant. A clock that lies back changes nothing. */
 const expire = (state: Durations, now: number): Durations => {
-  const passed = sliceAt(state.window, now) - state.slice
-  if (passed <= 0) return state
-  if (passed >= slicesPerWindow) return durations(state.window, now)
-  const slices = [...state.older, state.current, ...emptyOlder]
-  const older = slices.slice(passed, passed + slicesPerWindow - 1)
-  const all = slices.slice(0, passed).reduce(subtract, state.all)
-  return { window: state.window, slice: state.slice + passed, current: empty, older, all }
+  const buckets = Buckets.advance(state, none, now)
+  if (buckets === state) return state
+  const gone = Buckets.toList(state).slice(0, buckets.bucket - state.bucket)
+  return { ...buckets, all: gone.reduce(subtract, state.all) }
 }
 
 const indexOf = (duration: number): number => {
@@ -115,6 +98,7 @@ const increment = ({ blocks, count, sums }: Histogram, index: number): Histogram
 
 const subtract = (from: Histogram, gone: Histogram): Histogram => {
   if (gone.count === 0) return from
+  if (gone.count === from.count) return empty
   return {
     count: from.count - gone.count,
     blocks: from.blocks.map((block, at) =>

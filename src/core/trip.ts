@@ -2,6 +2,7 @@
  * When a closed circuit opens. A trip rule is a plain value, what it has seen is another, and three functions connect
  * them: record a call, ask whether the rule is met, read the numbers behind the answer.
  */
+import { bucketsPerWindow, toList } from "./buckets.js"
 import { finite, fraction, integer, InvalidOption, isList, isObject, onBehalfOf } from "./options.js"
 import * as Window from "./window.js"
 
@@ -120,7 +121,7 @@ const checkRate = (policy: string, { minimumCalls, threshold, window }: RateOpti
 
 const checkExtent = (policy: string, window: Extent): void => {
   const { of, within }: { readonly of?: number; readonly within?: number } = isObject(window) ? window : {}
-  if (within !== undefined) finite(policy, "within", within, Window.bucketsPerWindow)
+  if (within !== undefined) finite(policy, "within", within, bucketsPerWindow)
   else if (of !== undefined) integer(policy, "of", of, 1, maxWindowCalls)
   else throw new InvalidOption(policy, "of", of, 'a number of calls, or "within" a duration: one is needed')
 }
@@ -268,7 +269,7 @@ export const remember = (trip: Trip, seen: Seen, now: number): ReadonlyArray<Mem
     case "count":
       return [{ rule, calls: Window.outcomes(seen.window).map(Number).join("") }]
     case "time": {
-      const buckets = Window.buckets(Window.expire(seen.window, now))
+      const buckets = toList(Window.expire(seen.window, now))
       return [{ rule, buckets: buckets.map(({ calls, hits }) => [calls, hits] as const) }]
     }
     case "any":

@@ -2,6 +2,7 @@
  * Windows over recent calls: how many there were, and how many of them were hits (failures, or slow calls). One over the
  * last n calls, one over the last n milliseconds. Recording costs the same whatever the size of the window.
  */
+import * as Buckets from "./buckets.js"
 
 /** The totals of a window. */
 export interface Tally {
@@ -88,53 +89,30 @@ const storeWord = (
 
 // ------------------------------------------------------------------------------------- the last n milliseconds
 
-/** How many buckets a time window has: what it forgets at a time is a tenth of it. */
-export const bucketsPerWindow = 10
-
-/**
- * The calls of the last `within` milliseconds in ten buckets, aligned to multiples of their width. The current bucket is
- * kept apart; `older` holds the nine before it, oldest first, and only changes when a bucket ends. The window spans nine
- * full buckets and what has passed of the tenth.
- */
-export interface TimeWindow extends Tally {
-  readonly within: number
-  /** The number of the current bucket: the instant over the width, rounded down. */
-  readonly bucket: number
-  /** What the current bucket holds; the totals include it. */
-  readonly current: Tally
-  readonly older: ReadonlyArray<Tally>
-}
+/** The calls of the last `within` milliseconds in ten buckets, and the totals of all of them. */
+export interface TimeWindow extends Buckets.Buckets<Tally>, Tally {}
 
 const emptyTally: Tally = { calls: 0, hits: 0 }
-const emptyOlder: ReadonlyArray<Tally> = new Array<Tally>(bucketsPerWindow - 1).fill(emptyTally)
+const none = Buckets.empties(emptyTally)
 
-const bucketAt = (within: number, now: number): number => Math.floor((now * bucketsPerWindow) / within)
+const counted = (buckets: Buckets.Buckets<Tally>): TimeWindow => {
+  const all = Buckets.toList(buckets)
+  return {
+    ...buckets,
+    calls: all.reduce((sum, { calls }) => sum + calls, 0),
+    hits: all.reduce((sum, { hits }) => sum + hits, 0)
+  }
+}
 
 export const timeWindow = (within: number, now: number): TimeWindow => ({
-  within,
-  calls: 0,
-  hits: 0,
-  bucket: bucketAt(within, now),
-  current: emptyTally,
-  older: emptyOlder
+  ...Buckets.start(within, none, now),
+  ...emptyTally
 })
 
 /** The window as it reads at an instant, without what has become too old. An instant that lies back changes nothing. */
 export const expire = (window: TimeWindow, now: number): TimeWindow => {
-  const passed = bucketAt(window.within, now) - window.bucket
-  if (passed <= 0) return window
-  if (passed >= bucketsPerWindow) return timeWindow(window.within, now)
-  const older = [...window.older.slice(passed), window.current, ...emptyOlder.slice(0, passed - 1)].slice(
-    1 - bucketsPerWindow
-  )
-  return {
-    within: window.within,
-    calls: older.reduce((sum, tally) => sum + tally.calls, 0),
-    hits: older.reduce((sum, tally) => sum + tally.hits, 0),
-    bucket: window.bucket + passed,
-    current: emptyTally,
-    older
-  }
+  const buckets = Buckets.advance(window, none, now)
+  return buckets === window ? window : counted(buckets)
 }
 
 /** The window after one more call at an instant. */
@@ -143,26 +121,14 @@ export const recordCallAt = (window: TimeWindow, hit: boolean, now: number): Tim
   const added = hit ? 1 : 0
   return {
     within,
-    calls: calls + 1,
-    hits: hits + added,
     bucket,
     current: { calls: current.calls + 1, hits: current.hits + added },
-    older
+    older,
+    calls: calls + 1,
+    hits: hits + added
   }
 }
-
-/** The buckets of a window from the oldest to the current one. */
-export const buckets = (window: TimeWindow): ReadonlyArray<Tally> => [...window.older, window.current]
 
 /** A window made of buckets from the oldest to the current one, the current one being that of `now`. */
-export const fromBuckets = (within: number, tallies: ReadonlyArray<Tally>, now: number): TimeWindow => {
-  const kept = [...emptyOlder, emptyTally, ...tallies].slice(-bucketsPerWindow)
-  return {
-    within,
-    calls: kept.reduce((sum, tally) => sum + tally.calls, 0),
-    hits: kept.reduce((sum, tally) => sum + tally.hits, 0),
-    bucket: bucketAt(within, now),
-    current: kept[bucketsPerWindow - 1],
-    older: kept.slice(0, -1)
-  }
-}
+export const fromBuckets = (within: number, tallies: ReadonlyArray<Tally>, now: number): TimeWindow =>
+  counted(Buckets.fromList(within, tallies, none, now))
