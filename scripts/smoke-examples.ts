@@ -81,7 +81,7 @@ const start = (readme: string, command: string, env: Readonly<Record<string, str
     )
     const url = yield* Deferred.await(listening).pipe(
       Effect.timeoutFail({
-        duration: "30 seconds",
+        duration: "2 minutes",
         onTimeout: () => new Problem({ message: `not listening: ${command}` })
       })
     )
@@ -148,7 +148,7 @@ const offers = Effect.gen(function* () {
   const partner = yield* start(readme, "npx tsx examples/offers/partner-service.ts")
   const service = yield* start(readme, "npx tsx examples/offers/offer-service.ts", {
     PARTNER: partner.url,
-    OPEN_FOR: "3 seconds"
+    OPEN_FOR: "8 seconds"
   })
   const offer = Effect.map(get(`${service.url}/offer`), ({ body }) => String(body))
   const circuit = get(`${service.url}/offer/circuit`)
@@ -252,9 +252,9 @@ const all: Effect.Effect<
 )
 
 all.pipe(
-  Effect.timeoutOption("75 seconds"),
+  Effect.timeoutOption("5 minutes"),
   Effect.tap((done) =>
-    done._tag === "Some" ? Effect.void : report("everything", "not done after 75 seconds")
+    done._tag === "Some" ? Effect.void : report("everything", "not done after 5 minutes")
   ),
   Effect.zipRight(Effect.suspend(() => Console.log(`${passed} passed, ${failed} failed`))),
   Effect.onExit((exit) =>
