@@ -132,8 +132,9 @@ class Call {
   }
 
   /** Runs a body, and shows its exit to the parts from this position on. */
-  private run(body: Body, from: number): Body {
-    if (this.begun[from] === passing) return this.run(body, from + 1)
+  private run(body: Body, first: number): Body {
+    let from = first
+    while (this.begun[from] === passing) from++
     if (from === this.begun.length) return body
     const onFailure = (cause: Cause.Cause<unknown>): Body => this.ended(Exit.failCause(cause), from)
     return this.looksAtResults(from)

@@ -406,6 +406,18 @@ describe("policies without number", () => {
     breakers: Effect.succeed(() => Effect.runSync(CircuitBreaker.make()).protect),
     bulkheads: Effect.succeed(() => Effect.runSync(Bulkhead.make({ permits: 1 })).protect)
   }
+  it.effect("may have the same circuit breaker in it a hundred thousand times", () =>
+    Effect.gen(function* () {
+      const { protect } = yield* CircuitBreaker.make()
+      const twice = Policy.pipeline(protect, protect)
+      const pipeline = Array.from({ length: 10 }).reduce<typeof twice>(
+        (inner) => Policy.pipeline(inner, inner, inner),
+        twice
+      )
+      assert.strictEqual(yield* pipeline(Effect.succeed("up")), "up")
+    })
+  )
+
   for (const [kind, made] of Object.entries(kinds)) {
     it.effect(`may be nested 2000 pipelines deep: ${kind}`, () =>
       Effect.gen(function* () {
