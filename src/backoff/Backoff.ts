@@ -20,6 +20,7 @@ import type * as Schedule from "effect/Schedule"
 import type * as core from "../core/backoff.js"
 import { finite, fraction, InvalidOption, isList, object, type Shape, whereRead } from "../core/options.js"
 import { toSchedule } from "./schedule.js"
+import { BackoffTypeId } from "../internal/schedule.js"
 import { type DurationRange, optionMillis } from "../internal/duration.js"
 import { maxTimerMillis } from "../internal/time.js"
 
@@ -117,6 +118,68 @@ export interface FibonacciOptions extends Options {
   readonly base: Duration.DurationInput
 }
 
+// ------------------------------------------------------------------------------------------------------------- models
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export const TypeId: unique symbol = BackoffTypeId as never
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type TypeId = typeof TypeId
+
+/** What is known of every backoff. */
+interface Common {
+  /** `undefined` without a bound. */
+  readonly max: Duration.Duration | undefined
+  readonly jitter:
+    | "none"
+    | "full"
+    | "equal"
+    | "decorrelated"
+    | { readonly factor: number }
+    | { readonly plusMinus: Duration.Duration }
+}
+
+/**
+ * What a backoff was made from, its defaults included: the options of the constructor that `_tag` names.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Settings = Common &
+  (
+    | { readonly _tag: "constant"; readonly delay: Duration.Duration }
+    | { readonly _tag: "linear"; readonly base: Duration.Duration; readonly step: Duration.Duration }
+    | { readonly _tag: "exponential"; readonly base: Duration.Duration; readonly factor: number }
+    | { readonly _tag: "fibonacci"; readonly base: Duration.Duration }
+    | { readonly _tag: "list"; readonly delays: ReadonlyArray<Duration.Duration> }
+  )
+
+/**
+ * A schedule of this module, which knows what it was made from. What a combinator of `Schedule` makes of it is a plain schedule.
+ *
+ * @example
+ * ```ts
+ * import { Backoff } from "effect-resilience"
+ *
+ * const { settings } = Backoff.exponential({ base: "200 millis", max: "2 seconds", jitter: "full" })
+ *
+ * console.log(settings._tag, String(settings.max)) // exponential Duration(2s)
+ * ```
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Backoff extends Schedule.Schedule<Duration.Duration> {
+  readonly [TypeId]: unknown
+  readonly settings: Settings
+}
+
 // ------------------------------------------------------------------------------------------------------- constructors
 
 /**
@@ -145,7 +208,7 @@ export interface FibonacciOptions extends Options {
  * @since 0.1.0
  * @category constructors
  */
-export const constant = (options: ConstantOptions): Schedule.Schedule<Duration.Duration> => {
+export const constant = (options: ConstantOptions): Backoff => {
   const policy = "Backoff.constant"
   object(policy, "", options, shapes.constant)
   const delay = delayMillis(policy, "delay", options.delay, { zero: true })
@@ -174,7 +237,7 @@ export const constant = (options: ConstantOptions): Schedule.Schedule<Duration.D
  * @since 0.1.0
  * @category constructors
  */
-export const linear = (options: LinearOptions): Schedule.Schedule<Duration.Duration> => {
+export const linear = (options: LinearOptions): Backoff => {
   const policy = "Backoff.linear"
   object(policy, "", options, shapes.linear)
   const base = delayMillis(policy, "base", options.base)
@@ -208,7 +271,7 @@ export const linear = (options: LinearOptions): Schedule.Schedule<Duration.Durat
  * @since 0.1.0
  * @category constructors
  */
-export const exponential = (options: ExponentialOptions): Schedule.Schedule<Duration.Duration> => {
+export const exponential = (options: ExponentialOptions): Backoff => {
   const policy = "Backoff.exponential"
   object(policy, "", options, shapes.exponential)
   const base = delayMillis(policy, "base", options.base)
@@ -238,7 +301,7 @@ export const exponential = (options: ExponentialOptions): Schedule.Schedule<Dura
  * @since 0.1.0
  * @category constructors
  */
-export const fibonacci = (options: FibonacciOptions): Schedule.Schedule<Duration.Duration> => {
+export const fibonacci = (options: FibonacciOptions): Backoff => {
   const policy = "Backoff.fibonacci"
   object(policy, "", options, shapes.fibonacci)
   const base = delayMillis(policy, "base", options.base)
@@ -266,10 +329,7 @@ export const fibonacci = (options: FibonacciOptions): Schedule.Schedule<Duration
  * @since 0.1.0
  * @category constructors
  */
-export const list = (
-  delays: ReadonlyArray<Duration.DurationInput>,
-  options: Options = {}
-): Schedule.Schedule<Duration.Duration> => {
+export const list = (delays: ReadonlyArray<Duration.DurationInput>, options: Options = {}): Backoff => {
   const policy = "Backoff.list"
   object(policy, "", options, shapes.list)
   if (!isList(delays) || delays.length === 0)
@@ -302,7 +362,7 @@ const make = (
   first: number,
   growth: core.Growth,
   options: Options
-): Schedule.Schedule<Duration.Duration> => {
+): Backoff => {
   const max = options.max === undefined ? maxTimerMillis : delayMillis(policy, "max", options.max)
   if (max < first) {
     const atLeast = `at least "${firstOption}" (${Duration.format(Duration.millis(first))})`

@@ -11,6 +11,8 @@ import { bucketsPerWindow } from "../core/buckets.js"
 import { InvalidOption, object, whereRead } from "../core/options.js"
 import * as core from "../core/trip.js"
 import { optionMillis } from "../internal/duration.js"
+import { valueInWords } from "../policy/describe.js"
+import { shown } from "./tripSettings.js"
 
 /**
  * A rule that says when a closed circuit opens. Plain data: it can be compared, printed and kept.
@@ -169,13 +171,13 @@ export const any = (...rules: ReadonlyArray<Trip>): Trip => core.any(rules)
  * ```ts
  * import { Trip } from "effect-resilience"
  *
- * console.log(Trip.describe(Trip.failures({ count: 2, of: 3 }))) // failures(2 of 3)
+ * console.log(Trip.describe(Trip.failures({ count: 2, of: 3 }))) // failures(count: 2, of: 3)
  * ```
  *
  * @since 0.1.0
  * @category utils
  */
-export const describe = (trip: Trip): string => core.describe(trip)
+export const describe = (trip: Trip): string => valueInWords(shown(trip))
 
 /** How far back a rule looks, among its options, which are the given ones and no others. */
 const extent = (policy: string, options: Window, ...names: ReadonlyArray<string>): core.Extent => {

@@ -8,7 +8,7 @@ import type { Opening } from "../core/circuit.js"
 import { InvalidOption } from "../core/options.js"
 import type * as FailureCondition from "../policy/FailureCondition.js"
 import { optionMillis, runtimeMillis, shown } from "../internal/duration.js"
-import { type ScheduleState, stepSchedule } from "../internal/schedule.js"
+import { type ScheduleState, shownSchedule, stepSchedule } from "../internal/schedule.js"
 import { quoted } from "../internal/quoted.js"
 
 export interface OpenFor {
@@ -126,7 +126,7 @@ const maxReplayed = 100
  * an opening works out the next ones. If that call is interrupted, the next one does it.
  */
 class Scheduled implements OpenFor {
-  readonly setting = "scheduled"
+  readonly setting: unknown
   private ready: Ready
 
   constructor(
@@ -134,6 +134,7 @@ class Scheduled implements OpenFor {
     private readonly max: number | undefined,
     reopenings: number
   ) {
+    this.setting = shownSchedule(schedule)
     this.ready = { fresh: undefined, current: undefined, behind: Math.min(reopenings, maxReplayed) }
   }
 

@@ -21,6 +21,7 @@ import { duration, optionMillis } from "../internal/duration.js"
 import { nameOf } from "../policy/define.js"
 import * as OpenFor from "./openFor.js"
 import { checkSnapshot } from "./snapshot.js"
+import { shown } from "./tripSettings.js"
 
 export const constructorName = "CircuitBreaker.make"
 
@@ -111,7 +112,7 @@ const read = (options: CircuitBreaker.Options, defaultName: string): Configured 
     }
   }
   const settings: Policy.Settings = {
-    trip: Trip.describe(config.trip),
+    trip: shown(config.trip),
     openFor: openFor.setting,
     halfOpen: {
       permits: config.halfOpen.permits,

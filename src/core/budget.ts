@@ -101,19 +101,6 @@ const makers: { readonly [Tag in Rule["_tag"]]: (rule: Extract<Rule, { readonly 
   throttling
 }
 
-/** A rule in one line. */
-export const describe = (rule: Rule): string => {
-  const perSecond = "perSecond" in rule && rule.perSecond > 0 ? `, minPerSecond: ${rule.perSecond}` : ""
-  switch (rule._tag) {
-    case "successes":
-      return `successes(ratio: ${rule.ratio}, capacity: ${rule.capacity}${perSecond}${rule.refund ? ", refund" : ""})`
-    case "requests":
-      return `requests(ratio: ${rule.ratio}, window: ${rule.window}ms${perSecond})`
-    case "throttling":
-      return `throttling(maxTokens: ${rule.capacity}, tokenRatio: ${rule.ratio})`
-  }
-}
-
 // --------------------------------------------------------------------------------------------------------------- state
 
 const none = Buckets.empties<Tally>({ requests: 0, spent: 0 })

@@ -66,11 +66,14 @@ export const checked = (policy: string, rate: Rate, prefix = ""): Rate => {
   return rate
 }
 
-/** A rate in words. */
-export const describe = (rate: Rate): string => {
-  const burst = rate._tag === "tokenBucket" ? `, burst ${rate.burst}` : ""
-  return `${rate._tag}(${rate.limit} per ${rate.per}ms${burst})`
-}
+/** Whether two rates are the same. */
+export const isSame = (rate: Rate, other: Rate): boolean =>
+  rate._tag === other._tag &&
+  rate.limit === other.limit &&
+  rate.per === other.per &&
+  burstOf(rate) === burstOf(other)
+
+const burstOf = (rate: Rate): number | undefined => (rate._tag === "tokenBucket" ? rate.burst : undefined)
 
 /** A rate made ready for arithmetic. */
 export interface Rule {

@@ -462,7 +462,7 @@ const make = (policy: string, use: Use, options: AnyOptions = {}): ((self: Body)
     return failure === undefined ? exit : replacing(failure)
   }
   const onFailure = (cause: Cause.Cause<unknown>): Body => instead(Exit.failCause(cause))
-  const settings = { with: policy.slice("Fallback.".length), condition: options.condition && "custom" }
+  const settings = { with: policy.slice("Fallback.".length), condition: options.condition }
   const fallback = Policy.make({ kind: "fallback", name, settings }, (self: Body): Body => {
     if (!looksAtResults) return Effect.catchAllCause(self, onFailure)
     if (disposeResult !== undefined) return disposing(self, failureIn, replacing, disposeResult)

@@ -18,7 +18,7 @@ import * as internal from "./race.js"
 import * as internalDelay from "./delay.js"
 import * as Listeners from "../internal/listeners.js"
 import { combinator } from "../policy/define.js"
-import { check as budgetCheck } from "../retryBudget/source.js"
+import { check as budgetCheck, shown as shownBudget } from "../retryBudget/source.js"
 import type { Checked, ErrorOfEffect, Flat } from "../policy/types.js"
 import * as Policy from "../policy/Policy.js"
 import type * as RetryBudget from "../retryBudget/RetryBudget.js"
@@ -339,7 +339,12 @@ function make(options: Options<unknown, unknown>): (self: Body) => Body {
       ((attempt, elapsed, failure) =>
         Listeners.notify(name, onHedge, { name, attempt, elapsed: Duration.millis(elapsed), failure }))
   }
-  const settings: Policy.Settings = { delay: shown, maxHedges, disconnect: disconnect || undefined }
+  const settings: Policy.Settings = {
+    delay: shown,
+    maxHedges,
+    budget: shownBudget(budget),
+    disconnect: disconnect || undefined
+  }
   return Policy.make({ kind: "hedge", name, settings }, (self: Body): Body => {
     return maxHedges === 0 && budget === undefined ? self : internal.race(plan, self, budget)
   })
@@ -359,7 +364,10 @@ const readDelay = (
       minimumSamples,
       window: Duration.toMillis(window)
     }
-    return { delay: internalDelay.percentile(settings), shown: `percentile(${percentile})` }
+    return {
+      delay: internalDelay.percentile(settings),
+      shown: { _tag: "percentile", percentile, min, max, minimumSamples, window }
+    }
   }
   const millis = optionMillis(policy, "delay", delay, { zero: true, infinite: true })
   return { delay: internalDelay.fixed(millis), shown: Duration.millis(millis) }

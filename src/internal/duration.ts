@@ -72,3 +72,12 @@ const describeRange = (range: DurationRange): string =>
 /** A duration as it is shown in a message: as the user wrote it, or in words. */
 export const shown = (input: unknown): unknown =>
   Duration.isDuration(input) ? Duration.format(input) : input
+
+/** Plain data whose milliseconds at `keys` are durations, for the settings that a policy shows. */
+export const withDurations = (data: object, ...keys: ReadonlyArray<string>): object =>
+  Object.fromEntries(
+    Object.entries<unknown>(data).map(([key, value]) => [key, keys.includes(key) ? durations(value) : value])
+  )
+
+const durations = (value: unknown): unknown =>
+  typeof value === "number" ? Duration.millis(value) : Array.isArray(value) ? value.map(durations) : value

@@ -1,9 +1,15 @@
-/** Schedules stepped by hand: the delay is wanted before it is slept, so that it can be checked and replaced first. */
+/**
+ * Schedules stepped by hand: the delay is wanted before it is slept, so that it can be checked and replaced first. A backoff of
+ * this library is stepped by its rule.
+ */
 import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Predicate from "effect/Predicate"
+import * as Random from "effect/Random"
 import * as Schedule from "effect/Schedule"
 import * as ScheduleDecision from "effect/ScheduleDecision"
 import * as ScheduleIntervals from "effect/ScheduleIntervals"
+import * as Backoff from "../core/backoff.js"
 import { type Check, InvalidOption } from "../core/options.js"
 import * as Time from "./time.js"
 
@@ -21,22 +27,52 @@ export interface ScheduleStep {
   readonly delay: number | undefined
 }
 
+/** Under this key a backoff has its rule. */
+export const BackoffTypeId: unique symbol = Symbol.for("effect-resilience/Backoff")
+
+type AnySchedule = Schedule.Schedule<unknown, unknown, unknown>
+
+const isBackoff = (
+  schedule: AnySchedule
+): schedule is AnySchedule & { readonly [BackoffTypeId]: Backoff.Config; readonly settings: unknown } =>
+  Predicate.hasProperty(schedule, BackoffTypeId)
+
+/** A schedule as a policy shows it: all there is to know of a backoff, and nothing of another one. */
+export const shownSchedule = (schedule: AnySchedule): unknown =>
+  isBackoff(schedule) ? schedule.settings : "custom"
+
 /** Steps a schedule from a state; the first one is `schedule.initial`. */
-export const stepSchedule = <In, R>(
-  schedule: Schedule.Schedule<unknown, In, R>,
+export const stepSchedule = (
+  schedule: AnySchedule,
   state: ScheduleState,
-  input: In,
+  input: unknown,
   clock: Clock.Clock
-): Effect.Effect<ScheduleStep, never, R> =>
-  Effect.suspend(() => {
-    const now = Time.wallMillis(clock)
-    return Effect.map(schedule.step(now, input, state), ([next, , decision]) => ({
-      state: next as ScheduleState,
-      delay: ScheduleDecision.isContinue(decision)
-        ? usable(ScheduleIntervals.start(decision.intervals) - now)
-        : undefined
-    }))
-  })
+): Effect.Effect<ScheduleStep, never, unknown> =>
+  isBackoff(schedule)
+    ? stepBackoff(schedule[BackoffTypeId], state as Backoff.State)
+    : Effect.suspend(() => {
+        const now = Time.wallMillis(clock)
+        return Effect.map(schedule.step(now, input, state), ([next, , decision]) => ({
+          state: next as ScheduleState,
+          delay: ScheduleDecision.isContinue(decision)
+            ? usable(ScheduleIntervals.start(decision.intervals) - now)
+            : undefined
+        }))
+      })
+
+/** Steps the rule of a backoff. It draws a random number where it looks at one, and only there. */
+export const stepBackoff = (
+  config: Backoff.Config,
+  state: Backoff.State
+): Effect.Effect<{ readonly state: Backoff.State; readonly delay: number | undefined }> => {
+  const step = (random: number) => {
+    const [delay, next] = Backoff.next(config, state, random) ?? [undefined, state]
+    return { state: next, delay }
+  }
+  return Backoff.isRandom(config) && !Backoff.isDone(config, state)
+    ? Effect.map(Random.next, step)
+    : Effect.sync(() => step(0))
+}
 
 /** An exponential schedule without a cap runs into infinity sooner or later; no wait is longer than a timer's. */
 const usable = (delay: number): number => (delay > 0 ? Math.min(delay, Time.maxTimerMillis) : 0)

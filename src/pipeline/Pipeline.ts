@@ -5,6 +5,7 @@
  */
 import type * as Effect from "effect/Effect"
 import { callable } from "../core/options.js"
+import { describedOf } from "../policy/describe.js"
 import * as Policy from "../policy/Policy.js"
 import type { Filled } from "../retry/Retry.js"
 import { type Apply, compose } from "./compose.js"
@@ -198,7 +199,7 @@ export const pipeline: {
     throw new Policy.InvalidOption("Policy.pipeline", "policies", policies, "at least one policy")
   }
   policies.forEach((policy, index) => callable("Policy.pipeline", `policies[${index}]`, policy))
-  const parts = policies.map(Policy.describedOf)
+  const parts = policies.map(describedOf)
   const settings = { parts }
   const described: Policy.Described = { kind: "pipeline", name: "pipeline", settings }
   const composed = compose(policies as ReadonlyArray<Apply>, (apply) => Policy.make(described, apply))

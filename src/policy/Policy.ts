@@ -4,12 +4,13 @@
  *
  * @since 0.1.0
  */
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import type * as Schedule from "effect/Schedule"
 import { InvalidOption } from "../core/options.js"
+import { describedOf, lines } from "./describe.js"
 import type { ContextOfEffect, ErrorOfEffect, Flat, IsAny } from "./types.js"
 
 /**
@@ -35,7 +36,8 @@ import type { ContextOfEffect, ErrorOfEffect, Flat, IsAny } from "./types.js"
 export { InvalidOption }
 
 /**
- * The settings a policy was built with, as plain values: durations, numbers, strings and nested settings.
+ * The settings a policy was built with, as plain values: durations, numbers, strings and nested settings. Rules, rates and
+ * backoffs are tagged data with the options of the constructor that is named by the tag.
  *
  * @since 0.1.0
  * @category models
@@ -241,22 +243,18 @@ export declare namespace Given {
 }
 declare const given: unique symbol
 
-/** What a policy says about itself, and of a plain function that it is one. */
-/** @internal */
-export const describedOf = (policy: Described | ((self: never) => unknown)): Described =>
-  "kind" in policy ? policy : { kind: "function", name: policy.name || "function", settings: {} }
-
 /**
- * Describes policies in one line each, in the order they are given (pipe order: innermost first). A pipeline is a line for each
- * of its parts, the outermost first, and so are the pipelines in it.
+ * Describes policies, one line each, in the order they are given (pipe order: innermost first). A policy that is made of policies,
+ * such as a pipeline, is a line with those of its parts indented under it, the outermost first.
  *
  * @example
  * ```ts
  * import { Policy, Retry, Timeout } from "effect-resilience"
  *
- * console.log(Policy.describe(Timeout.timeout("2 seconds"), Retry.retry({ times: 2, name: "offers" })))
- * // timeout(limit: 2s)
- * // retry "offers"(times: 2)
+ * console.log(Policy.describe(Policy.pipeline(Timeout.timeout("2 seconds"), Retry.retry({ times: 2, name: "offers" }))))
+ * // pipeline
+ * //   retry "offers"(times: 2, schedule: exponential(base: 100ms, factor: 2, max: 10s, jitter: full), maxHint: 10s)
+ * //   timeout(limit: 2s)
  * ```
  *
  * @since 0.1.0
@@ -264,38 +262,6 @@ export const describedOf = (policy: Described | ((self: never) => unknown)): Des
  */
 export const describe = (...policies: ReadonlyArray<Described | ((self: never) => unknown)>): string =>
   policies.flatMap((policy) => lines(describedOf(policy))).join("\n")
-
-/** A loop, because pipelines may be nested to any depth. */
-const lines = (described: Described): ReadonlyArray<string> => {
-  const result: Array<string> = []
-  const left = [described]
-  for (let next = left.pop(); next !== undefined; next = left.pop()) {
-    const { parts } = next.settings
-    if (next.kind === "pipeline" && Array.isArray(parts) && parts.every(isDescribed)) left.push(...parts)
-    else result.push(describeOne(next))
-  }
-  return result
-}
-
-const isDescribed = (part: unknown): part is Described =>
-  Predicate.hasProperty(part, "kind") && Predicate.hasProperty(part, "settings")
-
-const describeOne = ({ kind, name, settings }: Described): string =>
-  `${kind}${name === kind ? "" : ` "${name}"`}(${describeSettings(settings)})`
-
-const describeSettings = (settings: object): string =>
-  Object.entries(settings)
-    .filter(([, value]) => value !== undefined)
-    .map(([option, value]) => `${option}: ${describeValue(value)}`)
-    .join(", ")
-
-const describeValue = (value: unknown): string => {
-  if (Duration.isDuration(value)) return Duration.format(value)
-  if (typeof value === "function") return "computed"
-  if (Array.isArray(value)) return `[${value.map(describeValue).join(", ")}]`
-  if (Predicate.isRecord(value)) return `{ ${describeSettings(value)} }`
-  return String(value)
-}
 
 /**
  * @since 0.1.0

@@ -13,7 +13,8 @@ import * as Stream from "effect/Stream"
 import { object, type Shape, whereRead } from "../core/options.js"
 import * as core from "../core/rateLimit.js"
 import type * as FailureCondition from "../policy/FailureCondition.js"
-import { optionMillis } from "../internal/duration.js"
+import { optionMillis, withDurations } from "../internal/duration.js"
+import { valueInWords } from "../policy/describe.js"
 import { check as checkCondition } from "../policy/condition.js"
 import * as internal from "./limiter.js"
 import { checkCost, configure, listeners as shapeOfGiven } from "./options.js"
@@ -196,13 +197,13 @@ const perMillis = (name: string, { per }: Limit): number =>
  * import { RateLimiter } from "effect-resilience"
  *
  * const rate = RateLimiter.tokenBucket({ limit: 100, per: "1 second", burst: 20 })
- * console.log(RateLimiter.describe(rate)) // tokenBucket(100 per 1000ms, burst 20)
+ * console.log(RateLimiter.describe(rate)) // tokenBucket(limit: 100, per: 1s, burst: 20)
  * ```
  *
  * @since 0.1.0
  * @category utils
  */
-export const describe = (rate: Rate): string => core.describe(rate)
+export const describe = (rate: Rate): string => valueInWords(withDurations(rate, "per"))
 
 // ------------------------------------------------------------------------------------------------------------- models
 

@@ -398,7 +398,7 @@ export class Limiter implements RateLimiter.RateLimiter, Member<RateLimiter.Snap
     Effect.flatMap(Effect.clock, (clock) => {
       Rate.checked("RateLimiter.setRate", rate)
       const from = this.line.rate
-      if (Rate.describe(rate) === Rate.describe(from)) return Effect.void
+      if (Rate.isSame(rate, from)) return Effect.void
       this.line.setRate(rate, this.now(clock))
       const event: RateLimiter.RateChanged = { name: this.name, from, to: rate }
       this.published.publish(event)

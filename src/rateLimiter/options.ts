@@ -15,7 +15,7 @@ import {
 import * as Rate from "../core/rateLimit.js"
 import type * as Policy from "../policy/Policy.js"
 import type * as RateLimiter from "./RateLimiter.js"
-import { duration, optionMillis } from "../internal/duration.js"
+import { duration, optionMillis, withDurations } from "../internal/duration.js"
 import { nameOf } from "../policy/define.js"
 
 const constructorName = "RateLimiter.make"
@@ -69,7 +69,7 @@ const read = (options: RateLimiter.Options, defaultName: string): Configured => 
     throw new InvalidOption(constructorName, "cost", cost, `at most "${bound}" (${most})`)
   }
   const settings: Policy.Settings = {
-    rate: Rate.describe(rate),
+    rate: withDurations(rate, "per"),
     maxWait: maxWait === 0 ? undefined : Duration.millis(maxWait),
     maxQueued: maxWait === 0 ? undefined : maxQueued,
     cost: cost === 1 ? undefined : cost

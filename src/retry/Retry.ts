@@ -34,8 +34,8 @@ import { type Begun, takingPart } from "../policy/frame.js"
 import * as Listeners from "../internal/listeners.js"
 import { combinator, withoutStack } from "../policy/define.js"
 import type { Call } from "../retryBudget/call.js"
-import { check as budget, withBudget } from "../retryBudget/source.js"
-import { check as schedule, type ScheduleState, stepSchedule } from "../internal/schedule.js"
+import { check as budget, shown as shownBudget, withBudget } from "../retryBudget/source.js"
+import { check as schedule, type ScheduleState, shownSchedule, stepSchedule } from "../internal/schedule.js"
 import * as Time from "../internal/time.js"
 import type { Flat, IsAny, Checked } from "../policy/types.js"
 import * as Policy from "../policy/Policy.js"
@@ -444,10 +444,11 @@ function make(options: Options<unknown, unknown>): (self: Body) => Body {
   }
   const settings: Policy.Settings = {
     times: times === Infinity ? undefined : times,
-    schedule: options.schedule === undefined ? undefined : "custom",
+    schedule: shownSchedule(plan.schedule),
     maxDuration: maxDuration === Infinity ? undefined : Duration.millis(maxDuration),
     maxHint: options.delayFrom === noHint ? undefined : Duration.millis(maxHint),
     hintJitter: hintJitter === 0 ? undefined : hintJitter,
+    budget: shownBudget(options.budget),
     exceeded: options.exceeded
   }
   return takingPart(

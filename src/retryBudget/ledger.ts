@@ -1,5 +1,6 @@
 /** The retry budget bound to Effect: the clock is read and the rule in `core/budget` is stepped, in one synchronous step. */
 import type * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Stream from "effect/Stream"
 import * as Rule from "../core/budget.js"
@@ -141,7 +142,7 @@ export class Budget implements RetryBudget.RetryBudget {
     now: number
   ) {
     this.rule = listeners.rule ?? defaultRule
-    this.settings = { rule: Rule.describe(this.rule) }
+    this.settings = { rule: shown(this.rule) }
     this.cell = new Cell(Rule.initial(this.rule, now))
     this.changes = this.broadcast.stream
   }
@@ -276,3 +277,13 @@ export class Budget implements RetryBudget.RetryBudget {
 }
 
 const nowOf = (fiber: AnyFiber): number => Time.monotonicMillis(Time.clockOf(fiber))
+
+/** A rule as the options of its constructor. */
+const shown = (rule: RetryBudget.Rule): object => {
+  const { _tag, ratio } = rule
+  if (_tag === "throttling") return { _tag, maxTokens: rule.capacity, tokenRatio: ratio }
+  const minPerSecond = rule.perSecond === 0 ? undefined : rule.perSecond
+  return _tag === "requests"
+    ? { _tag, ratio, window: Duration.millis(rule.window), minPerSecond }
+    : { _tag, ratio, capacity: rule.capacity, minPerSecond, refund: rule.refund || undefined }
+}

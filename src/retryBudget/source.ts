@@ -2,6 +2,7 @@
  * How a retry or a hedge comes by its budget. This file knows the budget by its type alone, so that a retry without a budget
  * brings none of it along.
  */
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import { identity } from "effect/Function"
 import * as Predicate from "effect/Predicate"
@@ -16,6 +17,13 @@ export const TypeId: RetryBudget.TypeId = Symbol.for("effect-resilience/RetryBud
 export const check: Check = (policy, option, value) => {
   if (Effect.isEffect(value) || Predicate.hasProperty(value, TypeId)) return
   throw new InvalidOption(policy, option, value, "a RetryBudget or its tag")
+}
+
+/** The budget among the settings of a policy: its name. That of a tag without instance is the key. */
+export const shown = (source: RetryBudget.Source | undefined): string | undefined => {
+  if (source === undefined) return undefined
+  if (Predicate.hasProperty(source, TypeId)) return source.name
+  return Context.isTag(source) ? source.key.replace(/^RetryBudget\//, "") : "retry-budget"
 }
 
 /** Runs a call that uses a budget: an instance, or the effect that finds one, which is the caller's also within a mask. */

@@ -447,3 +447,40 @@ describe("construction", () => {
   for (const [name, construct] of accepted)
     it(`accepts ${name}`, () => assert.isTrue(Schedule.isSchedule(construct())))
 })
+
+it.each([
+  [
+    Backoff.constant({ delay: 5 }),
+    { _tag: "constant", delay: Duration.millis(5), max: undefined, jitter: "none" }
+  ],
+  [
+    Backoff.linear({ base: 5, max: "1 second", jitter: { factor: 0.5 } }),
+    {
+      _tag: "linear",
+      base: Duration.millis(5),
+      step: Duration.millis(5),
+      max: Duration.seconds(1),
+      jitter: { factor: 0.5 }
+    }
+  ],
+  [
+    Backoff.exponential({ base: 5, jitter: { plusMinus: "1 millis" } }),
+    {
+      _tag: "exponential",
+      base: Duration.millis(5),
+      factor: 2,
+      max: undefined,
+      jitter: { plusMinus: Duration.millis(1) }
+    }
+  ],
+  [
+    Backoff.fibonacci({ base: 5, jitter: "full" }),
+    { _tag: "fibonacci", base: Duration.millis(5), max: undefined, jitter: "full" }
+  ],
+  [
+    Backoff.list([1, "2 seconds"]),
+    { _tag: "list", delays: [Duration.millis(1), Duration.seconds(2)], max: undefined, jitter: "none" }
+  ]
+])("a backoff knows what it was made from: %#", ({ settings }, expected) => {
+  assert.deepStrictEqual<unknown>(settings, expected)
+})

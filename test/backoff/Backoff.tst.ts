@@ -11,11 +11,12 @@ type Delays = Schedule.Schedule<Duration.Duration, unknown, never>
 
 describe("Backoff", () => {
   test("every constructor gives a schedule of delays that takes any input and needs nothing", () => {
-    expect(Backoff.constant({ delay: "1 second" })).type.toBe<Delays>()
-    expect(Backoff.linear({ base: "1 second" })).type.toBe<Delays>()
-    expect(Backoff.exponential({ base: "1 second", jitter: "full" })).type.toBe<Delays>()
-    expect(Backoff.fibonacci({ base: "1 second" })).type.toBe<Delays>()
-    expect(Backoff.list(["1 second", 5])).type.toBe<Delays>()
+    expect(Backoff.constant({ delay: "1 second" })).type.toBe<Backoff.Backoff>()
+    expect(Backoff.linear({ base: "1 second" })).type.toBe<Backoff.Backoff>()
+    expect(Backoff.exponential({ base: "1 second", jitter: "full" })).type.toBe<Backoff.Backoff>()
+    expect(Backoff.fibonacci({ base: "1 second" })).type.toBe<Backoff.Backoff>()
+    expect(Backoff.list(["1 second", 5])).type.toBe<Backoff.Backoff>()
+    expect<Backoff.Backoff>().type.toBeAssignableTo<Delays>()
   })
 
   test("leaves success, error and requirements of a retried effect alone", () => {

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Chunk, Duration, Effect, Exit, Option, Schedule } from "effect"
-import { CircuitBreaker, Policy, Trip } from "effect-resilience"
+import { Backoff, CircuitBreaker, Policy, Trip } from "effect-resilience"
 
 /** The message of the defect with which options are refused. */
 const refusal = (options: CircuitBreaker.Options): Effect.Effect<string> =>
@@ -119,7 +119,7 @@ describe("the options", () => {
         halfOpen: { permits: 2, successes: { count: 2, of: 3 }, maxWait: "5 seconds", uninterruptible: true }
       })
       const described =
-        'circuit-breaker "partner"(trip: failures(2 of 3), openFor: 15s, ' +
+        'circuit-breaker "partner"(trip: failures(count: 2, of: 3), openFor: 15s, ' +
         "halfOpen: { permits: 2, successes: 2 of 3, maxWait: 5s, uninterruptible: true })"
       const condition = breaker.protectWhen<string, "down">({ result: () => false })
       for (const policy of [breaker, breaker.protect, condition]) {
@@ -129,9 +129,17 @@ describe("the options", () => {
         )
         assert.strictEqual(Policy.describe(policy), described)
       }
-      const openFors = [Schedule.spaced("1 second"), () => "1 second" as const]
+      const openFors = [
+        Schedule.spaced("1 second"),
+        () => "1 second" as const,
+        Backoff.linear({ base: "1 second", max: "1 minute", jitter: { plusMinus: 500 } })
+      ]
       const rest = "halfOpen: { permits: 1, successes: 1, maxWait: 30s })"
-      for (const [index, shown] of ["scheduled", "computed"].entries()) {
+      for (const [index, shown] of [
+        "custom",
+        "computed",
+        "linear(base: 1s, step: 1s, max: 1m, jitter: { plusMinus: 500ms })"
+      ].entries()) {
         const other = yield* CircuitBreaker.make({ trip: Trip.consecutive(3), openFor: openFors[index] })
         assert.strictEqual(
           Policy.describe(other),

@@ -527,23 +527,4 @@ describe("the options of the rules", () => {
   ])("are refused: %s", (make, message) => {
     assert.throws(make, message)
   })
-
-  it("are shown in one line", () => {
-    assert.deepStrictEqual(
-      [
-        successes(),
-        successes({ perSecond: 3, refund: true }),
-        requests(),
-        requests({ perSecond: 10 }),
-        Budget.throttling({ capacity: 10, ratio: 0.1 })
-      ].map(Budget.describe),
-      [
-        "successes(ratio: 0.1, capacity: 100)",
-        "successes(ratio: 0.1, capacity: 100, minPerSecond: 3, refund)",
-        "requests(ratio: 0.2, window: 10000ms)",
-        "requests(ratio: 0.2, window: 10000ms, minPerSecond: 10)",
-        "throttling(maxTokens: 10, tokenRatio: 0.1)"
-      ]
-    )
-  })
 })

@@ -376,13 +376,19 @@ describe("options", () => {
     }
   })
 
-  it("read in words as they were given", () => {
-    const words = rates(100, 60_000).map(Rate.describe)
-    assert.deepStrictEqual(words, [
-      "smooth(100 per 60000ms)",
-      "bursty(100 per 60000ms)",
-      "tokenBucket(100 per 60000ms, burst 1)",
-      "slidingWindow(100 per 60000ms)"
-    ])
+  it("are the same rate when they agree in everything", () => {
+    const all = [
+      ...rates(100, 60_000),
+      ...rates(101, 60_000),
+      ...rates(100, 60_001),
+      { _tag: "tokenBucket", limit: 100, per: 60_000, burst: 2 } as const
+    ]
+    for (const [index, rate] of all.entries()) {
+      assert.deepStrictEqual(
+        all.map((other) => Rate.isSame(rate, other)),
+        all.map((_, other) => other === index)
+      )
+      assert.isTrue(Rate.isSame(rate, { ...rate }))
+    }
   })
 })

@@ -716,7 +716,7 @@ describe("the options of a hedge", () => {
       ),
       [
         "hedge(delay: 100ms, maxHedges: 1)",
-        'hedge "offers"(delay: percentile(0.95), maxHedges: 2, disconnect: true)',
+        'hedge "offers"(delay: percentile(percentile: 0.95, min: 1ms, max: Infinity, minimumSamples: 100, window: 30s), maxHedges: 2, disconnect: true)',
         "hedge(delay: computed, maxHedges: 1)"
       ].join("\n")
     )

@@ -292,25 +292,32 @@ describe("a pipeline says what it is", () => {
     assert.strictEqual(pipeline.settings.parts, pipeline.parts)
   })
 
-  it("in a line for each policy, the outermost first", () => {
+  it("in a line for each policy, the outermost first, under its own", () => {
     const inner = Policy.pipeline(timeout, retry)
-    const named = Policy.make({ kind: "pipeline", name: "partner", settings: inner.settings }, inner)
+    const outer = ['function "orDie"()', 'fallback "cold"(with: succeed)']
+    const retryLine =
+      "retry(times: 2, schedule: exponential(base: 100ms, factor: 2, max: 10s, jitter: full), maxHint: 10s)"
     for (const pipeline of [
       Policy.pipeline(timeout, retry, fallback, orDie),
-      Policy.pipeline(inner, Policy.pipeline(fallback, orDie)),
-      Policy.pipeline(named, fallback, orDie)
+      Policy.pipeline(inner, Policy.pipeline(fallback, orDie))
     ]) {
       assert.deepStrictEqual(Policy.describe(pipeline).split("\n"), [
-        'function "orDie"()',
-        'fallback "cold"(with: succeed)',
-        "retry(times: 2, maxHint: 10s)",
-        "timeout(limit: 2s)"
+        "pipeline",
+        ...[...outer, retryLine, "timeout(limit: 2s)"].map((line) => `  ${line}`)
       ])
     }
     assert.strictEqual(
       Policy.describe(fallback, inner),
-      'fallback "cold"(with: succeed)\nretry(times: 2, maxHint: 10s)\ntimeout(limit: 2s)'
+      ['fallback "cold"(with: succeed)', "pipeline", `  ${retryLine}`, "  timeout(limit: 2s)"].join("\n")
     )
+    const named = Policy.make({ kind: "pipeline", name: "partner", settings: inner.settings }, inner)
+    assert.deepStrictEqual(Policy.describe(Policy.pipeline(named, fallback, orDie)).split("\n"), [
+      "pipeline",
+      ...outer.map((line) => `  ${line}`),
+      '  pipeline "partner"',
+      `    ${retryLine}`,
+      "    timeout(limit: 2s)"
+    ])
   })
 
   it("and only a list of policies makes one of a description", () => {
@@ -424,7 +431,7 @@ describe("policies without number", () => {
         const make = yield* made
         let pipeline = composed(make())
         for (let depth = 1; depth < 2000; depth++) pipeline = composed(pipeline, make())
-        assert.strictEqual(Policy.describe(pipeline).split("\n").length, 2000)
+        assert.strictEqual(Policy.describe(pipeline).split("\n").length, 2001)
         const fiber = yield* Effect.fork(pipeline(Effect.succeed("done")))
         yield* TestClock.adjust(1)
         assert.strictEqual(yield* Fiber.join(fiber), "done")

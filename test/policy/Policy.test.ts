@@ -53,8 +53,14 @@ describe("Policy.describe", () => {
     ],
     [Timeout.timeout({ limit: Effect.succeed(1) }), "timeout(limit: computed)"],
     [Timeout.timeout(Infinity), "timeout(limit: Infinity)"],
-    [Retry.retry({}), "retry(times: 2, maxHint: 10s)"],
-    [Retry.retry({ times: 5, delayFrom: Retry.noHint }), "retry(times: 5)"],
+    [
+      Retry.retry({}),
+      "retry(times: 2, schedule: exponential(base: 100ms, factor: 2, max: 10s, jitter: full), maxHint: 10s)"
+    ],
+    [
+      Retry.retry({ times: 5, delayFrom: Retry.noHint }),
+      "retry(times: 5, schedule: exponential(base: 100ms, factor: 2, max: 10s, jitter: full))"
+    ],
     [
       Retry.retry({
         name: "offers",
@@ -68,7 +74,7 @@ describe("Policy.describe", () => {
     [Fallback.succeed(1), "fallback(with: succeed)"],
     [
       Fallback.chain([() => Effect.void], { name: "cold", condition: { defect: true } }),
-      `fallback "cold"(with: chain, condition: custom)`
+      `fallback "cold"(with: chain, condition: { defect: true })`
     ],
     [
       {

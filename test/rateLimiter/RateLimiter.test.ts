@@ -135,9 +135,9 @@ describe("a limiter", () => {
       assert.strictEqual(
         Policy.describe(limiter, plain, limiter.withCost(5)),
         [
-          'rate-limiter "api"(rate: tokenBucket(100 per 1000ms, burst 20), maxWait: 500ms, maxQueued: 50)',
-          "rate-limiter(rate: tokenBucket(100 per 1000ms, burst 20))",
-          'rate-limiter "api"(rate: tokenBucket(100 per 1000ms, burst 20), maxWait: 500ms, maxQueued: 50, cost: 5)'
+          'rate-limiter "api"(rate: tokenBucket(limit: 100, per: 1s, burst: 20), maxWait: 500ms, maxQueued: 50)',
+          "rate-limiter(rate: tokenBucket(limit: 100, per: 1s, burst: 20))",
+          'rate-limiter "api"(rate: tokenBucket(limit: 100, per: 1s, burst: 20), maxWait: 500ms, maxQueued: 50, cost: 5)'
         ].join("\n")
       )
     })

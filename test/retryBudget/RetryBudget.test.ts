@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Chunk, Context, Deferred, Effect, Exit, Fiber, Option, Stream, TestClock } from "effect"
-import { Policy, RetryBudget } from "effect-resilience"
+import { Hedge, Policy, Retry, RetryBudget } from "effect-resilience"
 
 const once = RetryBudget.successes({ capacity: 1 })
 
@@ -38,6 +38,34 @@ describe("a budget", () => {
       assert.strictEqual(Policy.describe(budget), "retry-budget(rule: successes(ratio: 0.1, capacity: 100))")
       const other = yield* RetryBudget.make({ rule: RetryBudget.successes() })
       assert.deepStrictEqual(other.settings, budget.settings)
+    })
+  )
+
+  it.effect.each([
+    [
+      RetryBudget.successes({ minPerSecond: 3, refund: true }),
+      "successes(ratio: 0.1, capacity: 100, minPerSecond: 3, refund: true)"
+    ],
+    [RetryBudget.requests(), "requests(ratio: 0.2, window: 10s)"],
+    [RetryBudget.requests({ minPerSecond: 10 }), "requests(ratio: 0.2, window: 10s, minPerSecond: 10)"],
+    [RetryBudget.throttling({ maxTokens: 10, tokenRatio: 0.1 }), "throttling(maxTokens: 10, tokenRatio: 0.1)"]
+  ] as const)("is shown with its rule %#", ([rule, shown]) =>
+    Effect.map(RetryBudget.make({ rule }), (budget) =>
+      assert.strictEqual(Policy.describe(budget), `retry-budget(rule: ${shown})`)
+    )
+  )
+
+  it.effect("is shown by the policies that it pays for, by its name", () =>
+    Effect.gen(function* () {
+      class Partner extends RetryBudget.Tag("Partner")<Partner>() {}
+      const budget = yield* RetryBudget.make({ name: "shared" })
+      const shown = (source: RetryBudget.Source) => [
+        Retry.retry({ budget: source }).settings["budget"],
+        Hedge.hedge({ delay: 1, budget: source }).settings["budget"]
+      ]
+      assert.deepStrictEqual(shown(budget), ["shared", "shared"])
+      assert.deepStrictEqual(shown(Partner), ["Partner", "Partner"])
+      assert.deepStrictEqual(shown(Effect.succeed(budget)), ["retry-budget", "retry-budget"])
     })
   )
 

@@ -34,7 +34,7 @@ export const make = <P extends Part.Any>(
   const { condition, name = "fallback", onFallback } = options
   const policy = { name, condition: Meaning.ofUsefulness(condition), onFallback }
   const makePart = condition === undefined ? Part.makeFallback<P> : Part.make<P>
-  return makePart({ kind: "fallback", name, settings: {} }, (client) =>
+  return makePart({ kind: "fallback", name, settings: { condition } }, (client) =>
     transform(client, (send, request) => {
       const attempts = new Attempts(send)
       const answer = (failure: Failure) => use(failure, request)

@@ -91,7 +91,7 @@ export const standard = <P extends Part.Any>(
   ].filter((part) => part !== undefined)
 
   const kind = "http-client"
-  const settings = { parts: outerToInner.map((part) => ({ [part.kind]: part.settings })) }
+  const settings = { parts: [...outerToInner].reverse() }
   const make = Part.isFallback(options.fallback) ? Part.makeFallback<P> : Part.make<P>
   return make({ kind, name: kind, settings }, (client) =>
     outerToInner.reduceRight<Client>((inner, part) => part(inner), client)

@@ -302,7 +302,7 @@ const construct = (constructorName: string, options: Options) => {
     within: Duration.toMillis(within),
     interruptWithin: Duration.toMillis(interruptWithin)
   }
-  const settings = Record.map(times, (time) => Duration.format(Duration.millis(time)))
+  const settings = Record.map(times, Duration.millis)
   const { exempt, onDraining, onDrained, server } = options
   const answer = answering(options)
   const made = new internal.Drain({ name, ...times, exempt, server, onDraining, onDrained, answer })

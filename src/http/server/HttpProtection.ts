@@ -576,7 +576,7 @@ const makeRequestBody = <R>(options: RequestBodyOptions<R>, caller: Caller): Pro
     stallTimeout: Duration.toMillis(stallTimeout),
     totalTimeout: Duration.toMillis(totalTimeout)
   }
-  const settings = Record.map(limits, (limit) => Duration.format(Duration.millis(limit)))
+  const settings = Record.map(limits, Duration.millis)
   const answer = answering({ respond })
   return protection(
     { kind, name, settings },
@@ -714,7 +714,7 @@ export const standard = <O>(options: Checked<O, StandardOptions>): Protection<Ne
             )
           ])
   ]
-  const settings = Object.fromEntries(parts.map((part) => [part.kind, part.settings]))
+  const settings = { parts: [...parts].reverse() }
   return protection(
     { kind: "standard", name: "standard", settings },
     <E, R>(app: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>) =>

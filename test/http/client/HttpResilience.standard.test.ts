@@ -8,7 +8,7 @@ import {
   HttpClientRequest,
   HttpClientResponse
 } from "@effect/platform"
-import { describe, expect, it } from "@effect/vitest"
+import { assert, describe, expect, it } from "@effect/vitest"
 import { Context, Duration, Effect, Exit, Layer, Random, Schedule, Schema } from "effect"
 import { Bulkhead, Policy, RateLimiter, RetryBudget, Timeout, Trip } from "effect-resilience"
 import { HttpResilience } from "effect-resilience/http"
@@ -119,8 +119,8 @@ describe("HttpResilience.standard", () => {
       bulkhead: { permits: 10 },
       hedge: { delay: "1 second" }
     })
-    const kinds = (everything.settings["parts"] as ReadonlyArray<object>).flatMap((part) => Object.keys(part))
-    expect(kinds).toEqual([
+    const parts = everything.settings["parts"] as ReadonlyArray<Policy.Described>
+    expect(parts.map(({ kind }) => kind).reverse()).toEqual([
       "timeout",
       "fallback",
       "bulkhead",
@@ -130,6 +130,17 @@ describe("HttpResilience.standard", () => {
       "hedge",
       "circuit-breaker",
       "timeout"
+    ])
+  })
+
+  it("is described as a tree, with the names of its parts", () => {
+    const budget = Effect.runSync(RetryBudget.make({ name: "shared" }))
+    assert.deepStrictEqual(Policy.describe(HttpResilience.standard({ budget })).split("\n"), [
+      "http-client",
+      '  timeout "total-timeout"(limit: 30s, body: buffered)',
+      "  retry(times: 3, schedule: exponential(base: 200ms, factor: 2, max: 10s, jitter: full), maxHint: 10s, hintJitter: 0.5, budget: shared)",
+      "  circuit-breaker(trip: any(consecutive(10), failureRate(threshold: 0.5, minimumCalls: 20, within: 30s)), openFor: 10s, halfOpen: { permits: 1, successes: 1, maxWait: 30s })",
+      '  timeout "attempt-timeout"(limit: 10s)'
     ])
   })
 

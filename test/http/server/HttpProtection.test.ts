@@ -60,7 +60,7 @@ describe("a middleware", () => {
     )
     assert.strictEqual(
       shown(HttpProtection.rateLimiter({ name: "api", rate: perSecond(5) })),
-      `rate-limiter "api"(rate: bursty(5 per 1000ms))`
+      `rate-limiter "api"(rate: bursty(limit: 5, per: 1s))`
     )
     assert.strictEqual(
       shown(HttpProtection.timeout({ limit: "1 second", status: 504 })),
@@ -68,7 +68,12 @@ describe("a middleware", () => {
     )
     assert.strictEqual(
       shown(HttpProtection.standard({ bulkhead: { permits: 3 }, timeout: "1 second" })),
-      "standard(bulkhead: { permits: 3, maxQueued: 0 }, timeout: { limit: 1s, status: 503 }, request-body: { stallTimeout: 30s, totalTimeout: Infinity })"
+      [
+        "standard",
+        "  bulkhead(permits: 3, maxQueued: 0)",
+        "  timeout(limit: 1s, status: 503)",
+        "  request-body(stallTimeout: 30s, totalTimeout: Infinity)"
+      ].join("\n")
     )
     assert.include(shown(HttpProtection.circuitBreaker()), "circuit-breaker(trip: ")
   })
