@@ -127,7 +127,10 @@ export interface Opening {
   readonly failure: FailureCondition.Failed<unknown, unknown> | undefined
   /** When to come back, where the failure says so: by the condition's `retryAfter`, or as the rejection of a policy. */
   readonly retryAfter: Duration.Duration | undefined
-  /** How often the circuit opened before without having stayed closed afterwards for as long as it had been open. */
+  /**
+   * How often the circuit had opened before since it last recovered. It has recovered when it has stayed closed for as long as
+   * it had been open.
+   */
   readonly reopenings: number
 }
 
@@ -159,7 +162,7 @@ export interface Snapshot {
   readonly consecutiveFailures: number
   /** Calls turned away since the breaker was made or reset. */
   readonly rejected: number
-  /** How often the circuit opened without having stayed closed afterwards for as long as it had been open. */
+  /** How often the circuit has opened since it last recovered (see {@link Opening}). */
   readonly reopenings: number
   /** How long the circuit was or is open, the last time it opened. */
   readonly openedFor: number
@@ -410,8 +413,8 @@ export interface Listeners {
 export interface Options extends Omit<Settings, "openFor">, Listeners {
   /**
    * How long the circuit stays open: a duration; a schedule, whose delays are taken one after the other with every
-   * reopening and from the start once the circuit has stayed closed for as long as it had been open; or a function of what
-   * opened it. Default: 10 seconds.
+   * reopening and from the start once the circuit has recovered (see {@link Opening}); or a function of what opened it.
+   * Default: 10 seconds.
    *
    * When what failed says when to come back (a condition's `retryAfter`, the rejection of a policy inside), a duration or a schedule
    * is the least: the circuit stays open until then, but no longer than `maxOpenFor`. A function decides alone.

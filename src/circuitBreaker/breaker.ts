@@ -470,7 +470,7 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
       name: this.name,
       from: from.state,
       to: to.state,
-      metrics: metricsOf(this.parts.config, from, to.since, rejected),
+      metrics: metricsOf(from, to.since, rejected),
       openFor: to.state === "open" ? Duration.millis(to.openedFor) : undefined
     }
     this.published.publish(change)
@@ -569,7 +569,7 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
 
   /** A failure among the calls that its rules look at. */
   hasEvidence(now: number): boolean {
-    return Circuit.hasEvidence(this.parts.config, this.cell.current, now)
+    return Circuit.hasEvidence(this.cell.current, now)
   }
 
   // ---------------------------------------------------------------------------------------------------------- steering

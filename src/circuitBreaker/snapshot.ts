@@ -6,7 +6,6 @@ import * as Trip from "../core/trip.js"
 
 /** The metrics of a circuit as it is at an instant. */
 export const metricsOf = (
-  config: Circuit.Config,
   circuit: Circuit.Circuit,
   now: number,
   rejected: number
@@ -17,7 +16,7 @@ export const metricsOf = (
     failures,
     failureRate: successes + failures === 0 ? 0 : failures / (successes + failures),
     rejected,
-    rules: "seen" in circuit ? Trip.readings(config.trip, circuit.seen, now) : []
+    rules: "seen" in circuit ? Trip.readings(circuit.seen, now) : []
   }
 }
 
@@ -31,7 +30,7 @@ export const toSnapshot = (
   wall: number
 ): CircuitBreaker.Snapshot => {
   const memory = Circuit.remember(config, circuit, now)
-  const { failureRate, failures, rules, successes } = metricsOf(config, circuit, now, rejected)
+  const { failureRate, failures, rules, successes } = metricsOf(circuit, now, rejected)
   return {
     name,
     state: memory.state,

@@ -11,7 +11,7 @@ export type StateName = "closed" | "open" | "half-open" | "isolated" | "disabled
 
 /** What opened the circuit, for whoever decides how long it stays open. */
 export interface Opening {
-  /** How often it opened before without having recovered for as long as it had been open. */
+  /** How often it had opened before since its last recovery ({@link hasRecovered}). */
   readonly reopenings: number
   /** What failed, when it was a call and not a person or a probe that never answered. */
   readonly failure: unknown
@@ -54,7 +54,7 @@ interface Common {
   readonly counts: Counts
   /** Failures in a row, over all states; a success ends the row. */
   readonly failuresInARow: number
-  /** How often it has opened without having recovered for as long as it had been open. */
+  /** How often it has opened since its last recovery ({@link hasRecovered}). */
   readonly reopenings: number
   /** How long the last opening lasted or lasts, in milliseconds. */
   readonly openedFor: number
@@ -132,14 +132,17 @@ export const initial = (config: Config, now: number): Circuit => ({
   seen: Trip.nothing(config.trip, now)
 })
 
+/** A circuit has recovered when it has stayed closed for as long as it had been open. Its openings count anew from there. */
+const hasRecovered = ({ openedFor, since, state }: Circuit, now: number): boolean =>
+  state === "closed" && now - since >= openedFor
+
 /** What a new state takes over from the one before. */
 const begin = (from: Circuit, now: number): Common => ({
   generation: from.generation + 1,
   since: now,
   counts: noCounts,
   failuresInARow: from.failuresInARow,
-  // A circuit that stayed closed for as long as it had been open has recovered, and starts over.
-  reopenings: from.state === "closed" && now - from.since >= from.openedFor ? 0 : from.reopenings,
+  reopenings: hasRecovered(from, now) ? 0 : from.reopenings,
   openedFor: from.openedFor
 })
 
@@ -292,7 +295,7 @@ const count = (config: Config, circuit: Circuit, result: Result, now: number): C
   if (circuit.state !== "closed") {
     const counted = { ...circuit, counts, failuresInARow }
     return counted.state === "metrics-only"
-      ? { ...counted, seen: Trip.record(config.trip, counted.seen, result, now) }
+      ? { ...counted, seen: Trip.record(counted.seen, result, now) }
       : counted
   }
   // Spelled out, because this is the step of nearly every call: a copy by spreading takes ten times as long.
@@ -304,7 +307,7 @@ const count = (config: Config, circuit: Circuit, result: Result, now: number): C
     failuresInARow,
     reopenings: circuit.reopenings,
     openedFor: circuit.openedFor,
-    seen: Trip.record(config.trip, circuit.seen, result, now)
+    seen: Trip.record(circuit.seen, result, now)
   }
 }
 
@@ -312,9 +315,7 @@ const count = (config: Config, circuit: Circuit, result: Result, now: number): C
 const decide = (config: Config, step: Step, result: Result, now: number): Step => {
   const { circuit } = step
   if (circuit.state === "closed") {
-    return Trip.isMet(config.trip, circuit.seen, now)
-      ? move(step, toOpen(config, circuit, now, result))
-      : step
+    return Trip.isMet(circuit.seen, now) ? move(step, toOpen(config, circuit, now, result)) : step
   }
   if (circuit.state !== "half-open") return step
   const { of, successes } = config.halfOpen
@@ -353,8 +354,8 @@ export const reset = (config: Config, before: Circuit, now: number): Step => {
 }
 
 /** Whether a closed circuit has seen something that may open it. */
-export const hasEvidence = (config: Config, circuit: Circuit, now: number): boolean =>
-  circuit.state === "closed" && Trip.hasHits(config.trip, circuit.seen, now)
+export const hasEvidence = (circuit: Circuit, now: number): boolean =>
+  circuit.state === "closed" && Trip.hasHits(circuit.seen, now)
 
 // ------------------------------------------------------------------------------------------------- surviving a restart
 
@@ -388,7 +389,7 @@ export const remember = (config: Config, before: Circuit, now: number): Memory =
     failuresInARow: circuit.failuresInARow,
     reopenings: circuit.reopenings,
     openedFor: circuit.openedFor,
-    seen: "seen" in circuit ? Trip.remember(config.trip, circuit.seen, now) : []
+    seen: "seen" in circuit ? Trip.remember(circuit.seen, now) : []
   }
 }
 

@@ -1,6 +1,6 @@
 /**
- * When a closed circuit opens. A trip rule is a plain value, what it has seen is another, and three functions connect
- * them: record a call, ask whether the rule is met, read the numbers behind the answer.
+ * When a closed circuit opens. A trip rule is a plain value; together with what it has seen it is another, which records a
+ * call, says whether the rule is met, and gives the numbers behind the answer.
  */
 import { bucketsPerWindow, toList } from "./buckets.js"
 import { finite, fraction, integer, InvalidOption, isList, isObject, onBehalfOf } from "./options.js"
@@ -45,7 +45,10 @@ export interface Any {
   readonly rules: ReadonlyArray<Trip>
 }
 
-export type Trip = Consecutive | Failures | FailureRate | SlowRate | Any
+/** A rule over a window of calls. */
+type Windowed = Failures | FailureRate | SlowRate
+
+export type Trip = Consecutive | Windowed | Any
 
 /** The largest window over calls: a million outcomes are 125 kB. */
 export const maxWindowCalls = 1_000_000
@@ -135,37 +138,59 @@ export interface Call {
   readonly duration: number
 }
 
-/** What a rule has seen, in the shape that the rule needs. */
-export type Seen =
-  | { readonly _tag: "run"; readonly length: number }
-  | { readonly _tag: "count"; readonly window: Window.CountWindow }
-  | { readonly _tag: "time"; readonly window: Window.TimeWindow }
-  | { readonly _tag: "any"; readonly seen: ReadonlyArray<Seen> }
+/** A rule and what it has seen, in the shape that the rule needs. */
+export type Seen = Run | Count | Time | All
 
-/** What a rule has seen before the first call. */
-export const nothing = (trip: Trip, now: number): Seen => {
-  if (trip._tag === "consecutive") return { _tag: "run", length: 0 }
-  if (trip._tag === "any") return { _tag: "any", seen: trip.rules.map((rule) => nothing(rule, now)) }
-  return "of" in trip.window
-    ? { _tag: "count", window: Window.countWindow(trip.window.of) }
-    : { _tag: "time", window: Window.timeWindow(trip.window.within, now) }
+interface Run {
+  readonly _tag: "run"
+  readonly rule: Consecutive
+  readonly length: number
 }
 
-/** What a rule has seen after one more call. */
-export const record = (trip: Trip, seen: Seen, call: Call, now: number): Seen => {
+interface Count {
+  readonly _tag: "count"
+  readonly rule: Windowed
+  readonly window: Window.CountWindow
+}
+
+interface Time {
+  readonly _tag: "time"
+  readonly rule: Windowed
+  readonly window: Window.TimeWindow
+}
+
+interface All {
+  readonly _tag: "any"
+  readonly parts: ReadonlyArray<Seen>
+}
+
+/** A rule before the first call. */
+export const nothing = (rule: Trip, now: number): Seen => {
+  if (rule._tag === "consecutive") return { _tag: "run", rule, length: 0 }
+  if (rule._tag === "any") return { _tag: "any", parts: rule.rules.map((part) => nothing(part, now)) }
+  const { window } = rule
+  return "of" in window
+    ? { _tag: "count", rule, window: Window.countWindow(window.of) }
+    : { _tag: "time", rule, window: Window.timeWindow(window.within, now) }
+}
+
+/** The rule after one more call. */
+export const record = (seen: Seen, call: Call, now: number): Seen => {
   switch (seen._tag) {
     case "run":
       return call.failed || seen.length !== 0
-        ? { _tag: "run", length: call.failed ? seen.length + 1 : 0 }
+        ? { _tag: "run", rule: seen.rule, length: call.failed ? seen.length + 1 : 0 }
         : seen
-    case "count":
-      return { _tag: "count", window: Window.recordCall(seen.window, isHit(trip, call)) }
-    case "time":
-      return { _tag: "time", window: Window.recordCallAt(seen.window, isHit(trip, call), now) }
-    case "any": {
-      const { rules } = trip as Any
-      return { _tag: "any", seen: seen.seen.map((part, index) => record(rules[index], part, call, now)) }
+    case "count": {
+      const { rule, window } = seen
+      return { _tag: "count", rule, window: Window.recordCall(window, isHit(rule, call)) }
     }
+    case "time": {
+      const { rule, window } = seen
+      return { _tag: "time", rule, window: Window.recordCallAt(window, isHit(rule, call), now) }
+    }
+    case "any":
+      return { _tag: "any", parts: seen.parts.map((part) => record(part, call, now)) }
   }
 }
 
@@ -175,36 +200,27 @@ export const isSlow = (trip: Trip, call: Call): boolean =>
     ? trip.rules.some((rule) => isSlow(rule, call))
     : trip._tag === "slowRate" && call.duration > trip.slowerThan
 
-const isHit = (trip: Trip, call: Call): boolean =>
-  trip._tag === "slowRate" ? call.duration > trip.slowerThan : call.failed
+const isHit = (rule: Windowed, call: Call): boolean =>
+  rule._tag === "slowRate" ? call.duration > rule.slowerThan : call.failed
 
 /** Whether a rule is met at an instant. */
-export const isMet = (trip: Trip, seen: Seen, now: number): boolean => {
-  if (seen._tag === "any") {
-    const { rules } = trip as Any
-    return seen.seen.some((part, index) => isMet(rules[index], part, now))
-  }
-  return reaches(trip, tally(seen, now))
-}
+export const isMet = (seen: Seen, now: number): boolean =>
+  seen._tag === "any" ? seen.parts.some((part) => isMet(part, now)) : reaches(seen.rule, tally(seen, now))
 
 /** Whether anything that a rule looks at speaks for opening. */
-export const hasHits = (trip: Trip, seen: Seen, now: number): boolean =>
-  seen._tag === "any"
-    ? seen.seen.some((part, index) => hasHits((trip as Any).rules[index], part, now))
-    : tally(seen, now).hits > 0
+export const hasHits = (seen: Seen, now: number): boolean =>
+  seen._tag === "any" ? seen.parts.some((part) => hasHits(part, now)) : tally(seen, now).hits > 0
 
-const tally = (seen: Exclude<Seen, { readonly _tag: "any" }>, now: number): Window.Tally =>
+const tally = (seen: Run | Count | Time, now: number): Window.Tally =>
   seen._tag === "run"
     ? { calls: seen.length, hits: seen.length }
     : seen._tag === "count"
       ? seen.window
       : Window.expire(seen.window, now)
 
-const reaches = (trip: Trip, seen: Window.Tally): boolean =>
-  trip._tag === "consecutive" || trip._tag === "failures"
-    ? seen.hits >= trip.count
-    : // Division rounds correctly, so a rate compares exactly with the literal that the user wrote: 99 of 200 is not 0.5.
-      trip._tag !== "any" && seen.calls >= trip.minimumCalls && seen.hits / seen.calls >= trip.threshold
+// Division rounds correctly, so a rate compares exactly with the literal that the user wrote: 99 of 200 is not 0.5.
+const reaches = (rule: Consecutive | Windowed, { calls, hits }: Window.Tally): boolean =>
+  "count" in rule ? hits >= rule.count : calls >= rule.minimumCalls && hits / calls >= rule.threshold
 
 // ------------------------------------------------------------------------------------------------------ what it says
 
@@ -222,22 +238,18 @@ export interface Reading {
 }
 
 /** One reading a rule, in the order in which the rules were given. */
-export const readings = (trip: Trip, seen: Seen, now: number): ReadonlyArray<Reading> => {
-  if (trip._tag === "any") {
-    return seen._tag === "any"
-      ? trip.rules.flatMap((rule, index) => readings(rule, seen.seen[index], now))
-      : []
-  }
-  if (seen._tag === "any") return []
+export const readings = (seen: Seen, now: number): ReadonlyArray<Reading> => {
+  if (seen._tag === "any") return seen.parts.flatMap((part) => readings(part, now))
+  const { rule } = seen
   const { calls, hits } = tally(seen, now)
   return [
     {
-      rule: trip._tag,
+      rule: rule._tag,
       calls,
       hits,
       rate: Window.rate({ calls, hits }),
-      threshold: trip._tag === "consecutive" || trip._tag === "failures" ? trip.count : trip.threshold,
-      met: reaches(trip, { calls, hits })
+      threshold: "count" in rule ? rule.count : rule.threshold,
+      met: reaches(rule, { calls, hits })
     }
   ]
 }
@@ -256,57 +268,50 @@ export interface Memory {
 }
 
 /** What a rule has seen, as data. */
-export const remember = (trip: Trip, seen: Seen, now: number): ReadonlyArray<Memory> => {
-  if (trip._tag === "any") {
-    return seen._tag === "any"
-      ? trip.rules.flatMap((rule, index) => remember(rule, seen.seen[index], now))
-      : []
-  }
-  const rule = describe(trip)
+export const remember = (seen: Seen, now: number): ReadonlyArray<Memory> => {
   switch (seen._tag) {
     case "run":
-      return [{ rule, run: seen.length }]
+      return [{ rule: describe(seen.rule), run: seen.length }]
     case "count":
-      return [{ rule, calls: Window.outcomes(seen.window).map(Number).join("") }]
+      return [{ rule: describe(seen.rule), calls: Window.outcomes(seen.window).map(Number).join("") }]
     case "time": {
       const buckets = toList(Window.expire(seen.window, now))
-      return [{ rule, buckets: buckets.map(({ calls, hits }) => [calls, hits] as const) }]
+      return [
+        { rule: describe(seen.rule), buckets: buckets.map(({ calls, hits }) => [calls, hits] as const) }
+      ]
     }
     case "any":
-      return []
+      return seen.parts.flatMap((part) => remember(part, now))
   }
 }
 
 /**
- * What a rule had seen, from data that is `elapsed` milliseconds old. A rule of which the data says nothing (because the
- * rules were changed in between) starts with nothing.
+ * A rule with what it had seen, from data that is `elapsed` milliseconds old. Where the data says nothing of a rule (because
+ * the rules were changed in between), it starts with nothing.
  */
-export const recall = (trip: Trip, memories: ReadonlyArray<Memory>, now: number, elapsed: number): Seen => {
-  if (trip._tag === "any") {
-    return { _tag: "any", seen: trip.rules.map((rule) => recall(rule, memories, now, elapsed)) }
+export const recall = (trip: Trip, memories: ReadonlyArray<Memory>, now: number, elapsed: number): Seen =>
+  restored(nothing(trip, now), memories, now, elapsed)
+
+const restored = (start: Seen, memories: ReadonlyArray<Memory>, now: number, elapsed: number): Seen => {
+  if (start._tag === "any") {
+    return { _tag: "any", parts: start.parts.map((part) => restored(part, memories, now, elapsed)) }
   }
-  const key = describe(trip)
+  const key = describe(start.rule)
   const memory = memories.find(({ rule }) => rule === key)
-  const start = nothing(trip, now)
   if (memory === undefined) return start
   switch (start._tag) {
     case "run":
-      return { _tag: "run", length: memory.run ?? 0 }
-    case "count":
-      return {
-        _tag: "count",
-        window: Array.from(memory.calls ?? "").reduce(
-          (window, hit) => Window.recordCall(window, hit === "1"),
-          start.window
-        )
-      }
-    case "time": {
-      const { within } = start.window
-      const tallies = (memory.buckets ?? []).map(([calls, hits]) => ({ calls, hits }))
-      return { _tag: "time", window: Window.expire(Window.fromBuckets(within, tallies, now - elapsed), now) }
+      return { ...start, length: memory.run ?? 0 }
+    case "count": {
+      const calls = Array.from(memory.calls ?? "")
+      const window = calls.reduce((window, hit) => Window.recordCall(window, hit === "1"), start.window)
+      return { ...start, window }
     }
-    case "any":
-      return start
+    case "time": {
+      const tallies = (memory.buckets ?? []).map(([calls, hits]) => ({ calls, hits }))
+      const before = Window.fromBuckets(start.window.within, tallies, now - elapsed)
+      return { ...start, window: Window.expire(before, now) }
+    }
   }
 }
 

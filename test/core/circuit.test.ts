@@ -294,7 +294,7 @@ const viewOf = (config: Circuit.Config, before: Circuit.Circuit, now: number): M
     openedFor: circuit.openedFor,
     admits: Circuit.acquire(config, before, now).permit !== undefined,
     retryAfter: Circuit.retryAfter(circuit, now),
-    readings: "seen" in circuit ? Trip.readings(config.trip, circuit.seen, now) : []
+    readings: "seen" in circuit ? Trip.readings(circuit.seen, now) : []
   }
 }
 
@@ -751,7 +751,7 @@ describe("steering", () => {
       counts: { successes: 0, failures: counts ? 5 : 0 },
       failuresInARow: counts ? 5 : 0
     })
-    const readings = "seen" in story.read ? Trip.readings(story.config.trip, story.read.seen, story.now) : []
+    const readings = "seen" in story.read ? Trip.readings(story.read.seen, story.now) : []
     assert.deepStrictEqual(
       readings.map(({ hits, met }) => ({ hits, met })),
       counts ? [{ hits: 5, met: true }] : []
@@ -907,7 +907,7 @@ describe("a circuit that is recalled", () => {
     const circuit = Circuit.recall(configOf({ trip }), memory, 0, 0)
     assert.deepInclude(circuit, { state: "closed", counts: { successes: 0, failures: 1 }, failuresInARow: 1 })
     assert.deepStrictEqual(
-      "seen" in circuit ? Trip.readings(trip, circuit.seen, 0).map(({ hits }) => hits) : [],
+      "seen" in circuit ? Trip.readings(circuit.seen, 0).map(({ hits }) => hits) : [],
       [1, 0]
     )
   })

@@ -14,16 +14,11 @@ const callOf = (letter: string): Trip.Call => ({
 
 /** What a rule has seen of calls that came one a millisecond from 0 on. */
 const seenAfter = (trip: Trip.Trip, calls: string): Trip.Seen =>
-  Array.from(calls).reduce(
-    (seen, letter, at) => Trip.record(trip, seen, callOf(letter), at),
-    Trip.nothing(trip, 0)
-  )
+  Array.from(calls).reduce((seen, letter, at) => Trip.record(seen, callOf(letter), at), Trip.nothing(trip, 0))
 
 /** Whether a rule is met after each of the calls: `x` where it is, `.` where it is not. */
 const metAfterEach = (trip: Trip.Trip, calls: string): string =>
-  Array.from(calls, (_, at) =>
-    Trip.isMet(trip, seenAfter(trip, calls.slice(0, at + 1)), at) ? "x" : "."
-  ).join("")
+  Array.from(calls, (_, at) => (Trip.isMet(seenAfter(trip, calls.slice(0, at + 1)), at) ? "x" : ".")).join("")
 
 const rateOf = (threshold: number, window: Trip.Extent, minimumCalls?: number) =>
   Trip.failureRate({ threshold, window, minimumCalls })
@@ -71,16 +66,16 @@ describe("a trip rule", () => {
       rateOf(0.1, { of: 1 }),
       slowRateOf(0.1, { within: 10 })
     ]
-    for (const trip of [...rules, Trip.any(rules)]) assert.isFalse(Trip.isMet(trip, Trip.nothing(trip, 0), 0))
+    for (const trip of [...rules, Trip.any(rules)]) assert.isFalse(Trip.isMet(Trip.nothing(trip, 0), 0))
   })
 
   it("over time is no longer met once its calls are too old, though nothing was recorded since", () => {
     const trip = Trip.any([Trip.failures(2, { within: 100 }), rateOf(0.5, { within: 100 }, 2)])
     const seen = seenAfter(trip, "ff")
-    assert.isTrue(Trip.isMet(trip, seen, 99))
-    assert.isFalse(Trip.isMet(trip, seen, 100))
+    assert.isTrue(Trip.isMet(seen, 99))
+    assert.isFalse(Trip.isMet(seen, 100))
     assert.deepStrictEqual(
-      Trip.readings(trip, seen, 100).map(({ calls, hits, met, rate }) => ({ calls, hits, met, rate })),
+      Trip.readings(seen, 100).map(({ calls, hits, met, rate }) => ({ calls, hits, met, rate })),
       [0, 1].map(() => ({ calls: 0, hits: 0, met: false, rate: 0 }))
     )
   })
@@ -91,7 +86,7 @@ describe("a trip rule", () => {
       Trip.any([Trip.failures(2, { of: 5 }), rateOf(0.5, { of: 4 })]),
       slowRateOf(0.25, { within: 100 }, 1)
     ])
-    assert.deepStrictEqual(Trip.readings(trip, seenAfter(trip, "fSff"), 3), [
+    assert.deepStrictEqual(Trip.readings(seenAfter(trip, "fSff"), 3), [
       { rule: "consecutive", calls: 2, hits: 2, rate: 1, threshold: 3, met: false },
       { rule: "failures", calls: 4, hits: 3, rate: 0.75, threshold: 2, met: true },
       { rule: "failureRate", calls: 4, hits: 3, rate: 0.75, threshold: 0.5, met: true },
@@ -104,7 +99,7 @@ describe("a trip rule", () => {
 
 const reached = (threshold: number, calls: number, hits: number): boolean => {
   const trip = rateOf(threshold, { within: 1000 }, 1)
-  return Trip.isMet(trip, { _tag: "time", window: Window.fromBuckets(1000, [{ calls, hits }], 0) }, 0)
+  return Trip.isMet({ _tag: "time", rule: trip, window: Window.fromBuckets(1000, [{ calls, hits }], 0) }, 0)
 }
 
 const isShare = (calls: number, hits: number, numerator: bigint, denominator: bigint): boolean =>
@@ -116,7 +111,7 @@ describe("a rate", () => {
     { hits: 100, met: true }
   ])("of $hits in 200 reaches a half: $met", ({ hits, met }) => {
     const trip = rateOf(0.5, { of: 200 })
-    assert.strictEqual(Trip.isMet(trip, seenAfter(trip, "s".repeat(200 - hits) + "f".repeat(hits)), 200), met)
+    assert.strictEqual(Trip.isMet(seenAfter(trip, "s".repeat(200 - hits) + "f".repeat(hits)), 200), met)
   })
 
   it.each<[threshold: number, numerator: bigint, denominator: bigint]>([
@@ -289,8 +284,8 @@ describe("a trip rule out of range is refused", () => {
 const throughJson = <A>(value: A): A => JSON.parse(JSON.stringify(value)) as A
 
 const recalled = (before: Trip.Trip, after: Trip.Trip, calls: string, now: number, elapsed: number) => {
-  const memory = throughJson(Trip.remember(before, seenAfter(before, calls), calls.length))
-  return Trip.readings(after, Trip.recall(after, memory, now, elapsed), now)
+  const memory = throughJson(Trip.remember(seenAfter(before, calls), calls.length))
+  return Trip.readings(Trip.recall(after, memory, now, elapsed), now)
 }
 
 describe("what a trip rule has seen survives a restart", () => {
@@ -308,19 +303,19 @@ describe("what a trip rule has seen survives a restart", () => {
   ])("%j", (trip) => {
     const now = calls.length
     for (const elapsed of [0, 1, 20, 39, 40, 1000]) {
-      const leftAlone = Trip.readings(trip, seenAfter(trip, calls), now + elapsed)
+      const leftAlone = Trip.readings(seenAfter(trip, calls), now + elapsed)
       assert.deepStrictEqual(recalled(trip, trip, calls, now + elapsed, elapsed), leftAlone, `${elapsed} ms`)
     }
   })
 
   it("and forgets as it would have done", () => {
     const trip = Trip.failures(3, { of: 5 })
-    const memory = throughJson(Trip.remember(trip, seenAfter(trip, "sfsff"), 5))
+    const memory = throughJson(Trip.remember(seenAfter(trip, "sfsff"), 5))
     const seen = Array.from("sss").reduce(
-      (seen, letter) => Trip.record(trip, seen, callOf(letter), 0),
+      (seen, letter) => Trip.record(seen, callOf(letter), 0),
       Trip.recall(trip, memory, 0, 0)
     )
-    assert.deepInclude(Trip.readings(trip, seen, 0)[0], { calls: 5, hits: 2 })
+    assert.deepInclude(Trip.readings(seen, 0)[0], { calls: 5, hits: 2 })
   })
 
   it("on another clock, within one bucket's precision", () => {
@@ -337,14 +332,12 @@ describe("what a trip rule has seen survives a restart", () => {
             .slice()
             .sort((a, b) => b - a)
             .reduce(
-              (seen, age) => Trip.record(trip, seen, callOf("f"), oldNow - age),
+              (seen, age) => Trip.record(seen, callOf("f"), oldNow - age),
               Trip.nothing(trip, oldNow - 200)
             )
-          const memory = throughJson(Trip.remember(trip, seen, oldNow))
+          const memory = throughJson(Trip.remember(seen, oldNow))
           const now = clock + elapsed
-          const [{ hits }] = Trip.readings(trip, Trip.recall(trip, memory, now, elapsed), now) as [
-            Trip.Reading
-          ]
+          const [{ hits }] = Trip.readings(Trip.recall(trip, memory, now, elapsed), now) as [Trip.Reading]
           const youngerThan = (age: number) => ages.filter((old) => old + elapsed < age).length
           assert.isAtLeast(hits, youngerThan(0.8 * within))
           assert.isAtMost(hits, youngerThan(1.1 * within))
