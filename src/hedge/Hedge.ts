@@ -317,14 +317,14 @@ const shape: Shape<Options<unknown, unknown>> = {
 function make(options: Options<unknown, unknown>): (self: Body) => Body {
   const policy = "Hedge.hedge"
   object(policy, "", options, shape)
-  const { budget, disconnect = false, maxHedges = 1, name = "hedge", onHedge } = options
+  const { budget, disconnect = false, disposeResult, maxHedges = 1, name = "hedge", onHedge } = options
   const { delay, shown } = readDelay(policy, options.delay)
   const plan: internal.Plan = {
     condition: Condition.compile(options.condition, { defect: false }),
     maxHedges,
     delay,
     disconnect,
-    disposeResult: options.disposeResult,
+    disposeResult: disposeResult && ((result) => Listeners.notifyShared(name, disposeResult, result)),
     startsNext: options.startsNext,
     attempt: (self, number, elapsed, parent) => {
       if (number > 1) {

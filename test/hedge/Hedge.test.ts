@@ -12,7 +12,8 @@ import {
   FiberRef,
   Option,
   Schedule,
-  TestClock
+  TestClock,
+  Logger
 } from "effect"
 import { CircuitBreaker, Hedge, Policy, Retry, RetryBudget, Timeout, Trip } from "effect-resilience"
 import { finish, scripted, timeline } from "../support/virtual.js"
@@ -560,6 +561,22 @@ describe("onHedge", () => {
       assert.strictEqual(begun.length, 2)
     })
   )
+})
+
+describe("the disposal of a loser's result", () => {
+  it.effect("that dies is reported, and the call has its result", () => {
+    const logged: Array<string> = []
+    const logger = Logger.make(({ message }) => void logged.push(String(message)))
+    const { call } = scripted(
+      Effect.uninterruptible(after(500, "first")),
+      Effect.uninterruptible(after(10, "second"))
+    )
+    const hedged = call.pipe(Hedge.hedge({ delay, name: "quotes", disposeResult: () => Effect.die("bug") }))
+    return Effect.gen(function* () {
+      assert.deepStrictEqual((yield* timed(hedged))[0], Exit.succeed("second"))
+      assert.deepStrictEqual(logged, ['a listener of "quotes" failed'])
+    }).pipe(Effect.provide(Logger.replace(Logger.defaultLogger, logger)))
+  })
 })
 
 describe("a hedge with a budget", () => {
