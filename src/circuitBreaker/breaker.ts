@@ -449,23 +449,21 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
     this.cell.current = circuit
     let told: Told
     for (const transition of transitions) told = both(told, this.changed(transition))
-    const problem = this.parts.openFor.takeProblem()
-    return problem === undefined
-      ? told
-      : both(
-          Effect.logWarning(
-            `"openFor" of ${quoted(this.name)} gave no duration, so the default is used`,
-            problem
-          ),
-          told
-        )
+    return told
   }
 
   private changed({ from, to }: Circuit.Transition): Told {
     const rejected = this.rejected - this.rejectedBefore
     this.rejectedBefore = this.rejected
-    if (to.state === "open") this.parts.openFor.used(to.reopenings - 1)
-    if (from.state === to.state) return undefined
+    let warned: Told
+    if (to.state === "open") {
+      this.parts.openFor.used(to.reopenings - 1)
+      if ("problem" in to) {
+        const warning = `"openFor" of ${quoted(this.name)} gave no duration, so the default is used`
+        warned = Effect.logWarning(warning, to.problem)
+      }
+    }
+    if (from.state === to.state) return warned
     const change: CircuitBreaker.StateChange = {
       name: this.name,
       from: from.state,
@@ -477,7 +475,7 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
     const { onClose, onHalfOpen, onOpen, onStateChange } = this.parts.listeners
     const listener = { open: onOpen, "half-open": onHalfOpen, closed: onClose }
     const particular = to.state in listener ? listener[to.state as keyof typeof listener] : undefined
-    return both(this.tell(particular, change), this.tell(onStateChange, change))
+    return both(warned, both(this.tell(particular, change), this.tell(onStateChange, change)))
   }
 
   private tell<Event>(

@@ -4,7 +4,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import type * as CircuitBreaker from "./CircuitBreaker.js"
-import type { Opening } from "../core/circuit.js"
+import type { Opening, Substitute } from "../core/circuit.js"
 import { InvalidOption } from "../core/options.js"
 import type * as FailureCondition from "../policy/FailureCondition.js"
 import { optionMillis, runtimeMillis, shown } from "../internal/duration.js"
@@ -13,15 +13,13 @@ import { quoted } from "../internal/quoted.js"
 
 export interface OpenFor {
   /** The milliseconds for an opening. Reads only, so that looking at a breaker changes nothing. */
-  readonly millis: (opening: Opening) => number
+  readonly millis: (opening: Opening) => number | Substitute
   /** Tells that an opening was real. */
   readonly used: (reopenings: number) => void
   /** Whether {@link prepare} has to run before the next opening. */
   readonly stale: boolean
   /** Works out the next delays. Stepping a schedule is an effect, and a step of the circuit cannot wait for one. */
   readonly prepare: (name: string, clock: Clock.Clock) => Effect.Effect<void, never, unknown>
-  /** What went wrong with a computed duration since the last time this was asked. */
-  readonly takeProblem: () => unknown
   /** How the option is shown. */
   readonly setting: unknown
 }
@@ -66,19 +64,17 @@ class Fixed implements OpenFor {
   millis = (opening: Opening) => withHint(this.duration, opening, this.max)
   used = () => {}
   prepare = () => Effect.void
-  takeProblem = () => undefined
 }
 
 class Computed implements OpenFor {
   readonly stale = false
   readonly setting = "computed"
-  private problem: unknown
   constructor(
     private readonly compute: (opening: CircuitBreaker.Opening) => Duration.DurationInput,
     private readonly max: number
   ) {}
 
-  millis = ({ failure, reopenings, retryAfter }: Opening): number => {
+  millis = ({ failure, reopenings, retryAfter }: Opening): number | Substitute => {
     try {
       const computed = this.compute({
         failure: failure as FailureCondition.Failed<unknown, unknown> | undefined,
@@ -87,21 +83,18 @@ class Computed implements OpenFor {
       })
       const millis = runtimeMillis(computed)
       if (millis !== undefined) return Math.min(millis, this.max)
-      this.problem = `not a duration: ${String(computed)}`
+      return this.instead(`not a duration: ${String(computed)}`)
     } catch (error) {
-      this.problem = error
+      return this.instead(error)
     }
-    return Math.min(defaultMillis, this.max)
+  }
+
+  private instead(problem: unknown): Substitute {
+    return { millis: Math.min(defaultMillis, this.max), problem }
   }
 
   used = () => {}
   prepare = () => Effect.void
-
-  takeProblem = (): unknown => {
-    const { problem } = this
-    this.problem = undefined
-    return problem
-  }
 }
 
 /** A run of the schedule, and the delay it has come to. */
@@ -155,8 +148,6 @@ class Scheduled implements OpenFor {
         ? { fresh: undefined, current: fresh ?? current, behind: 1 }
         : { fresh, current, behind: behind + 1 }
   }
-
-  takeProblem = () => undefined
 
   prepare = (name: string, clock: Clock.Clock): Effect.Effect<void, never, unknown> =>
     Effect.suspend(() => {

@@ -19,10 +19,16 @@ export interface Opening {
   readonly retryAfter: number | undefined
 }
 
+/** Milliseconds in place of those that could not be worked out, and why. */
+export interface Substitute {
+  readonly millis: number
+  readonly problem: unknown
+}
+
 export interface Config {
   readonly trip: Trip.Trip
   /** How long the circuit stays open, in milliseconds. */
-  readonly openFor: (opening: Opening) => number
+  readonly openFor: (opening: Opening) => number | Substitute
   readonly halfOpen: {
     /** How many probes may run at a time. */
     readonly permits: number
@@ -68,6 +74,8 @@ export interface Closed extends Common {
 export interface Open extends Common {
   readonly state: "open"
   readonly until: number
+  /** Why `openFor` gave a substitute, if it did. */
+  readonly problem?: unknown
 }
 
 export interface HalfOpen extends Common {
@@ -167,8 +175,10 @@ const toOpen = (
 ): Open => {
   const common = begin(from, now)
   const { reopenings } = common
-  const openedFor = config.openFor({ reopenings, failure: cause.failure, retryAfter: cause.retryAfter })
-  return { ...common, state: "open", reopenings: reopenings + 1, openedFor, until: now + openedFor }
+  const openFor = config.openFor({ reopenings, failure: cause.failure, retryAfter: cause.retryAfter })
+  const openedFor = typeof openFor === "number" ? openFor : openFor.millis
+  const open: Open = { ...common, state: "open", reopenings: reopenings + 1, openedFor, until: now + openedFor }
+  return typeof openFor === "number" ? open : { ...open, problem: openFor.problem }
 }
 
 // --------------------------------------------------------------------------------------------------------------- time
