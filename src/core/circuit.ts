@@ -177,7 +177,13 @@ const toOpen = (
   const { reopenings } = common
   const openFor = config.openFor({ reopenings, failure: cause.failure, retryAfter: cause.retryAfter })
   const openedFor = typeof openFor === "number" ? openFor : openFor.millis
-  const open: Open = { ...common, state: "open", reopenings: reopenings + 1, openedFor, until: now + openedFor }
+  const open: Open = {
+    ...common,
+    state: "open",
+    reopenings: reopenings + 1,
+    openedFor,
+    until: now + openedFor
+  }
   return typeof openFor === "number" ? open : { ...open, problem: openFor.problem }
 }
 

@@ -76,7 +76,10 @@ export const shown = (input: unknown): unknown =>
 /** Plain data whose milliseconds at `keys` are durations, for the settings that a policy shows. */
 export const withDurations = (data: object, ...keys: ReadonlyArray<string>): object =>
   Object.fromEntries(
-    Object.entries<unknown>(data).map(([key, value]) => [key, keys.includes(key) ? durations(value) : value])
+    Object.entries(data).map(([key, value]: [string, unknown]) => [
+      key,
+      keys.includes(key) ? durations(value) : value
+    ])
   )
 
 const durations = (value: unknown): unknown =>
