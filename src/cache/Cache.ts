@@ -91,8 +91,7 @@ export { CacheClosed } from "./cacheClosed.js"
  * @since 0.1.0
  * @category events
  */
-export interface Hit<out K> {
-  readonly name: string
+export interface Hit<out K> extends Policy.Event<"cache", "Hit"> {
   readonly key: K
   /** The time since what was served was stored. */
   readonly age: Duration.Duration
@@ -104,8 +103,7 @@ export interface Hit<out K> {
  * @since 0.1.0
  * @category events
  */
-export interface Miss<out K> {
-  readonly name: string
+export interface Miss<out K> extends Policy.Event<"cache", "Miss"> {
   readonly key: K
 }
 
@@ -115,8 +113,7 @@ export interface Miss<out K> {
  * @since 0.1.0
  * @category events
  */
-export interface Stale<out K> {
-  readonly name: string
+export interface Stale<out K> extends Policy.Event<"cache", "Stale"> {
   readonly key: K
   readonly state: StaleState
   /** The time since the value was stored. */
@@ -129,8 +126,7 @@ export interface Stale<out K> {
  * @since 0.1.0
  * @category events
  */
-export interface Refreshed<out K, out A, out E> {
-  readonly name: string
+export interface Refresh<out K, out A, out E> extends Policy.Event<"cache", "Refresh"> {
   readonly key: K
   /** How the lookup ended. */
   readonly exit: Exit.Exit<A, E>
@@ -143,10 +139,17 @@ export interface Refreshed<out K, out A, out E> {
  * @since 0.1.0
  * @category events
  */
-export interface Evicted<out K> {
-  readonly name: string
+export interface Evict<out K> extends Policy.Event<"cache", "Evict"> {
   readonly key: K
 }
+
+/**
+ * What happens in a cache.
+ *
+ * @since 0.1.0
+ * @category events
+ */
+export type Event<K, A, E> = Hit<K> | Miss<K> | Stale<K> | Refresh<K, A, E> | Evict<K>
 
 /**
  * What a cache holds and has done, as plain data. The counts are since it was made.
@@ -331,8 +334,8 @@ export interface Listeners<K, A, E> {
   readonly onHit?: ((event: Hit<K>) => Effect.Effect<unknown, unknown, unknown>) | undefined
   readonly onMiss?: ((event: Miss<K>) => Effect.Effect<unknown, unknown, unknown>) | undefined
   readonly onStale?: ((event: Stale<K>) => Effect.Effect<unknown, unknown, unknown>) | undefined
-  readonly onRefresh?: ((event: Refreshed<K, A, E>) => Effect.Effect<unknown, unknown, unknown>) | undefined
-  readonly onEvict?: ((event: Evicted<K>) => Effect.Effect<unknown, unknown, unknown>) | undefined
+  readonly onRefresh?: ((event: Refresh<K, A, E>) => Effect.Effect<unknown, unknown, unknown>) | undefined
+  readonly onEvict?: ((event: Evict<K>) => Effect.Effect<unknown, unknown, unknown>) | undefined
 }
 
 /**

@@ -16,12 +16,12 @@ import type * as Scope from "effect/Scope"
 import type * as Cache from "./Cache.js"
 import * as Core from "../core/cache.js"
 import type { Caller } from "../core/options.js"
+import { Events, type Tags } from "../policy/events.js"
 import type * as Policy from "../policy/Policy.js"
 import { withoutSpan } from "../internal/context.js"
 import * as Condition from "../policy/condition.js"
 import { runtimeMillis } from "../internal/duration.js"
 import { inherited } from "../internal/inside.js"
-import * as Listeners from "../internal/listeners.js"
 import { after, both, type Told } from "../internal/listeners.js"
 import * as Time from "../internal/time.js"
 import { quoted } from "../internal/quoted.js"
@@ -78,16 +78,17 @@ export const make = (
   ).pipe(closing)
 
 const prepare = (
-  kind: "store" | "cache",
+  form: "store" | "cache",
   options: Cache.StoreOptions<unknown, unknown, unknown>,
   defaultName: string,
   caller: Caller
 ): Effect.Effect<Parts> =>
-  Effect.map(Effect.context<never>(), (context) => ({
-    ...configure(kind, options, defaultName, caller),
-    listeners: options,
-    context: withoutSpan(context)
-  }))
+  Effect.map(Effect.context<never>(), (found) => {
+    const context = withoutSpan(found)
+    const configured = configure(form, options, defaultName, caller)
+    const events = new Events({ kind, name: configured.name }, tags, options, context)
+    return { ...configured, events, context }
+  })
 
 /** Ends the cache with the scope in which it was made. */
 const closing = <S extends StoreImpl>(made: Effect.Effect<S>): Effect.Effect<S, never, Scope.Scope> =>
@@ -95,9 +96,13 @@ const closing = <S extends StoreImpl>(made: Effect.Effect<S>): Effect.Effect<S, 
 
 /** What a cache is made of, fixed for its life. */
 interface Parts extends Configured {
-  readonly listeners: Cache.Listeners<unknown, unknown, unknown>
+  readonly events: Events<Event>
   readonly context: Context.Context<unknown>
 }
+
+type Event = Cache.Event<unknown, unknown, unknown>
+
+const tags: Tags<Event> = { Hit: "heard", Miss: "heard", Stale: "heard", Refresh: "heard", Evict: "heard" }
 
 class StoreImpl implements Cache.Store<unknown, unknown, unknown> {
   readonly [TypeId]: Cache.TypeId = TypeId
@@ -383,10 +388,9 @@ class StoreImpl implements Cache.Store<unknown, unknown, unknown> {
     const abandoned = flight.waiting === 0
     const { ending, told } = this.conclude(flight, exit, current, now)
     flight.end(ending)
-    const { onRefresh } = this.parts.listeners
     if (ending.interrupted || flight.reason === "miss") return told
     const duration = Duration.millis(now - flight.startedAt)
-    const refreshed = this.tell(onRefresh, onRefresh && { name: this.name, key, exit, duration })
+    const refreshed = this.parts.events.emit.Refresh?.({ key, exit, duration })
     return both(told, both(abandoned ? this.reportDefect(exit) : undefined, refreshed))
   }
 
@@ -462,8 +466,7 @@ class StoreImpl implements Cache.Store<unknown, unknown, unknown> {
     const { entry, evicted } = this.entries.add(key)
     if (evicted === undefined) return { entry, told: undefined }
     this.evictions += 1
-    const { onEvict } = this.parts.listeners
-    return { entry, told: this.tell(onEvict, onEvict && { name: this.name, key: evicted.key }) }
+    return { entry, told: this.parts.events.emit.Evict?.({ key: evicted.key }) }
   }
 
   /** Asks a function of the options. What throws or is no duration is a zero, and a warning in the log. */
@@ -494,14 +497,12 @@ class StoreImpl implements Cache.Store<unknown, unknown, unknown> {
   private hit(entry: Entry, at: number, now: number): Told {
     this.entries.use(entry)
     this.hits += 1
-    const { onHit } = this.parts.listeners
-    return onHit && this.tell(onHit, { name: this.name, key: entry.key, age: Duration.millis(now - at) })
+    return this.parts.events.emit.Hit?.({ key: entry.key, age: Duration.millis(now - at) })
   }
 
   private miss(key: unknown): Told {
     this.misses += 1
-    const { onMiss } = this.parts.listeners
-    return onMiss && this.tell(onMiss, { name: this.name, key })
+    return this.parts.events.emit.Miss?.({ key })
   }
 
   private serveStale(ask: Ask, entry: Entry, stored: Stored, state: Cache.StaleState, now: number): Body {
@@ -512,16 +513,7 @@ class StoreImpl implements Cache.Store<unknown, unknown, unknown> {
 
   private countStale(key: unknown, state: Cache.StaleState, age: number): Told {
     this.stale += 1
-    const { onStale } = this.parts.listeners
-    return onStale && this.tell(onStale, { name: this.name, key, state, age: Duration.millis(age) })
-  }
-
-  private tell<Event>(
-    listener: ((event: Event) => Effect.Effect<unknown, unknown, unknown>) | undefined,
-    event: Event | undefined
-  ): Told {
-    if (listener === undefined || event === undefined) return undefined
-    return Effect.provide(Listeners.notifyShared(this.name, listener, event), this.parts.context)
+    return this.parts.events.emit.Stale?.({ key, state, age: Duration.millis(age) })
   }
 
   // ---------------------------------------------------------------------------------------------------------- by hand

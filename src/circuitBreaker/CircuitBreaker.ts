@@ -79,8 +79,7 @@ export interface Metrics {
  * @since 0.1.0
  * @category events
  */
-export interface StateChange {
-  readonly name: string
+export interface StateChange extends Policy.Event<"circuit-breaker", "StateChange"> {
   readonly from: State
   readonly to: State
   /** The metrics of the state that was left. */
@@ -95,8 +94,7 @@ export interface StateChange {
  * @since 0.1.0
  * @category events
  */
-export interface CallSucceeded {
-  readonly name: string
+export interface Success extends Policy.Event<"circuit-breaker", "Success"> {
   readonly duration: Duration.Duration
 }
 
@@ -106,12 +104,31 @@ export interface CallSucceeded {
  * @since 0.1.0
  * @category events
  */
-export interface CallFailed {
-  readonly name: string
+export interface Failure extends Policy.Event<"circuit-breaker", "Failure"> {
   readonly duration: Duration.Duration
   /** What failed; `undefined` when the outcome was recorded by hand. */
   readonly failure: FailureCondition.Failed<unknown, unknown> | undefined
 }
+
+/**
+ * A call that was turned away, with the fields of its error.
+ *
+ * @since 0.1.0
+ * @category events
+ */
+export interface Rejected
+  extends Policy.Event<"circuit-breaker", "Rejected">, Pick<CircuitOpen, "state" | "retryAfter"> {
+  /** What the call fails with. */
+  readonly error: CircuitOpen
+}
+
+/**
+ * What happens in a breaker.
+ *
+ * @since 0.1.0
+ * @category events
+ */
+export type Event = StateChange | Success | Failure | Rejected
 
 /**
  * What opens the circuit, for an `openFor` that is computed.
@@ -396,14 +413,14 @@ export interface SettingsConfig extends Configured<Settings> {}
  * @category options
  */
 export interface Listeners {
-  readonly onSuccess?: ((event: CallSucceeded) => Effect.Effect<unknown, unknown, unknown>) | undefined
-  readonly onFailure?: ((event: CallFailed) => Effect.Effect<unknown, unknown, unknown>) | undefined
+  readonly onSuccess?: ((event: Success) => Effect.Effect<unknown, unknown, unknown>) | undefined
+  readonly onFailure?: ((event: Failure) => Effect.Effect<unknown, unknown, unknown>) | undefined
   readonly onOpen?: ((event: StateChange) => Effect.Effect<unknown, unknown, unknown>) | undefined
   readonly onHalfOpen?: ((event: StateChange) => Effect.Effect<unknown, unknown, unknown>) | undefined
   readonly onClose?: ((event: StateChange) => Effect.Effect<unknown, unknown, unknown>) | undefined
   /** Called after the three above, and for every other change of state. */
   readonly onStateChange?: ((event: StateChange) => Effect.Effect<unknown, unknown, unknown>) | undefined
-  readonly onRejected?: ((event: CircuitOpen) => Effect.Effect<unknown, unknown, unknown>) | undefined
+  readonly onRejected?: ((event: Rejected) => Effect.Effect<unknown, unknown, unknown>) | undefined
 }
 
 /**

@@ -15,17 +15,15 @@ import * as Circuit from "../core/circuit.js"
 import { type Caller, InvalidOption } from "../core/options.js"
 import * as Trip from "../core/trip.js"
 import type * as FailureCondition from "../policy/FailureCondition.js"
+import { Events, type Tags } from "../policy/events.js"
 import * as Policy from "../policy/Policy.js"
-import { Broadcast } from "../internal/broadcast.js"
-import { Cell } from "../internal/cell.js"
 import { withoutSpan } from "../internal/context.js"
 import * as Condition from "../policy/condition.js"
 import { runtimeMillis } from "../internal/duration.js"
 import { type Begin, type Begun, passing, takingPart } from "../policy/frame.js"
 import { Inside, insideOf } from "../internal/inside.js"
 import { instances, type Member } from "../policy/keyed.js"
-import * as Listeners from "../internal/listeners.js"
-import { after, both, type Told } from "../internal/listeners.js"
+import { after, both, notifyShared, type Told } from "../internal/listeners.js"
 import { withoutStack } from "../policy/define.js"
 import { isOwnRejection, rejectedBy } from "../policy/rejectedBy.js"
 import * as Time from "../internal/time.js"
@@ -146,8 +144,10 @@ export const make = (
       initial === undefined
         ? Circuit.initial(configured.config, now)
         : fromSnapshot(configured.config, initial, now, Time.wallMillis(clock))
-    const parts: Parts = { ...configured, listeners: options, context }
-    return new Breaker(parts, circuit, initial?.rejected ?? 0)
+    const { name } = configured
+    const listeners = { ...options, onStateChange: ofChange(name, options) }
+    const events = new Events({ kind, name }, tags, listeners, context)
+    return new Breaker({ ...configured, context }, events, circuit, initial?.rejected ?? 0)
   })
   return made as Effect.Effect<Breaker>
 }
@@ -186,8 +186,29 @@ export const keyed = (
 
 /** What a breaker is made of, fixed for its life. */
 interface Parts extends Configured {
-  readonly listeners: CircuitBreaker.Listeners
   readonly context: Context.Context<unknown>
+}
+
+const tags: Tags<CircuitBreaker.Event, CircuitBreaker.StateChange> = {
+  Success: "heard",
+  Failure: "heard",
+  StateChange: "followed",
+  Rejected: "heard"
+}
+
+/** Tells of a change to the listener of the state that it leads to, and then to that of every change. */
+const ofChange = (
+  name: string,
+  { onClose, onHalfOpen, onOpen, onStateChange }: CircuitBreaker.Listeners
+): CircuitBreaker.Listeners["onStateChange"] => {
+  if ((onClose ?? onHalfOpen ?? onOpen ?? onStateChange) === undefined) return undefined
+  const to: { readonly [State in CircuitBreaker.State]?: typeof onStateChange } = {
+    closed: onClose,
+    "half-open": onHalfOpen,
+    open: onOpen
+  }
+  return (change) =>
+    Effect.zipRight(notifyShared(name, to[change.to], change), notifyShared(name, onStateChange, change))
 }
 
 /** The error of a call that was turned away, and what it depends on. */
@@ -203,10 +224,7 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
   readonly kind = kind
   readonly name: string
   readonly settings: Policy.Settings
-  readonly protect: Policy.Policy<CircuitOpen>
-  readonly changes: Stream.Stream<CircuitBreaker.StateChange>
-  private readonly cell: Cell<Circuit.Circuit>
-  private readonly published = new Broadcast<CircuitBreaker.StateChange>(64)
+  private protection: Policy.Policy<CircuitOpen> | undefined
   /** How many had been turned away when the state began. */
   private rejectedBefore: number
   private lastRejection: Rejected | undefined
@@ -215,37 +233,40 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
 
   constructor(
     private readonly parts: Parts,
-    circuit: Circuit.Circuit,
+    private readonly events: Events<CircuitBreaker.Event, CircuitBreaker.StateChange>,
+    private circuit: Circuit.Circuit,
     /** Calls turned away. Not part of the state, so that turning a call away changes nothing that decides. */
     private rejected: number
   ) {
     this.name = parts.name
     this.settings = parts.settings
-    this.cell = new Cell(circuit)
     this.rejectedBefore = rejected
-    this.changes = this.published.stream
-    const { onFailure, onSuccess } = parts.listeners
+    const { Failure, Success } = events.emit
     const endless = { failed: false, duration: Infinity }
-    this.timed = onFailure !== undefined || onSuccess !== undefined || Trip.isSlow(parts.config.trip, endless)
-    this.protect = takingPart(
-      Policy.make(this, <A, E, R>(self: Effect.Effect<A, E, R>) => this.guard(byDefault, self)),
-      true,
-      this.begin(byDefault)
-    )
+    this.timed = (Failure ?? Success) !== undefined || Trip.isSlow(parts.config.trip, endless)
   }
 
-  readonly protectWhen = <A, E>(
-    condition: FailureCondition.FailureCondition<A, E>
-  ): CircuitBreaker.ProtectFor<A, E> => {
-    Condition.check("CircuitBreaker.protectWhen", "condition", condition)
-    const { classify } = Condition.compile(condition, silence)
-    return takingPart(
-      Policy.make<A, E, CircuitOpen>(this, <A1 extends A, E1 extends E, R>(self: Effect.Effect<A1, E1, R>) =>
-        this.guard(classify, self)
-      ),
+  get protect(): Policy.Policy<CircuitOpen> {
+    return (this.protection ??= takingPart(
+      Policy.make<CircuitOpen>(this, (self) => this.guard(byDefault, self)),
       true,
-      this.begin(classify as Classify)
-    )
+      this.begin(byDefault)
+    ))
+  }
+
+  get protectWhen() {
+    return <A, E>(condition: FailureCondition.FailureCondition<A, E>): CircuitBreaker.ProtectFor<A, E> => {
+      Condition.check("CircuitBreaker.protectWhen", "condition", condition)
+      const { classify } = Condition.compile(condition, silence)
+      return takingPart(
+        Policy.make<A, E, CircuitOpen>(
+          this,
+          <A1 extends A, E1 extends E, R>(self: Effect.Effect<A1, E1, R>) => this.guard(classify, self)
+        ),
+        true,
+        this.begin(classify as Classify)
+      )
+    }
   }
 
   /** The one place where the types of a call are left behind: what goes in comes out, but for a rejection. */
@@ -260,7 +281,7 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
 
   private run(classify: Classify, self: Body): Body {
     return this.prepared((clock, fiber) => {
-      switch (this.cell.current.state) {
+      switch (this.circuit.state) {
         case "disabled":
           return self
         case "closed":
@@ -281,20 +302,20 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
    */
   private isCounting(fiber: AnyFiber): boolean {
     const call = insideOf(fiber)?.find(this)
-    return call instanceof Counted && call.generation === this.cell.current.generation && !call.isLost
+    return call instanceof Counted && call.generation === this.circuit.generation && !call.isLost
   }
 
   /** The same while the circuit is half-open. */
   private isProbing(fiber: AnyFiber): boolean {
     for (let probe = fiber.getFiberRef(probing); probe !== undefined; probe = probe.outer) {
-      if (probe.owner === this && !probe.over) return Circuit.holds(this.cell.current, probe.permit)
+      if (probe.owner === this && !probe.over) return Circuit.holds(this.circuit, probe.permit)
     }
     return false
   }
 
   /** Whether a call is turned away by a state that stays as it is: then there is nothing to give back and nothing to mask. */
   private isShut(now: number): boolean {
-    const circuit = this.cell.current
+    const circuit = this.circuit
     return circuit.state === "isolated" || (circuit.state === "open" && now < circuit.until)
   }
 
@@ -310,13 +331,13 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
 
   private counted(classify: Classify, clock: Clock.Clock, fiber: AnyFiber): Counted {
     const startedAt = this.timed ? Time.monotonicMillis(clock) : 0
-    return new Counted(this, classify, fiber, clock, this.cell.current.generation, startedAt)
+    return new Counted(this, classify, fiber, clock, this.circuit.generation, startedAt)
   }
 
   /** The same in the frame of a pipeline, which is only for a circuit that lets everything in. */
   private begin(classify: Classify): Begin {
     return (fiber, clock) => {
-      const { state } = this.cell.current
+      const { state } = this.circuit
       if (this.parts.openFor.stale || (state !== "closed" && state !== "metrics-only")) return undefined
       return this.isCounting(fiber) ? passing : this.counted(classify, clock, fiber)
     }
@@ -377,8 +398,9 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
   /** Turns a call away. To be called in the step that decided so, for the reason is the state of that moment. */
   private reject(now: number): Effect.Effect<never, CircuitOpen> {
     this.rejected += 1
-    const { error, failure } = this.rejection(this.cell.current, now)
-    return after(this.tell(this.parts.listeners.onRejected, error), failure)
+    const { error, failure } = this.rejection(this.circuit, now)
+    const { retryAfter, state } = error
+    return after(this.events.emit.Rejected?.({ state, retryAfter, error }), failure)
   }
 
   /**
@@ -415,10 +437,10 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
     return Effect.suspend(() => {
       const { config } = this.parts
       const now = Time.monotonicMillis(clock)
-      const told = this.commit(Circuit.settle(config, this.cell.current, now))
+      const told = this.commit(Circuit.settle(config, this.circuit, now))
       if (told !== undefined) return Effect.zipRight(restore(told), this.admit(clock, restore, then))
-      const { circuit, permit } = Circuit.acquire(config, this.cell.current, now)
-      this.cell.current = circuit
+      const { circuit, permit } = Circuit.acquire(config, this.circuit, now)
+      this.circuit = circuit
       return then(permit)
     })
   }
@@ -428,25 +450,24 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
     const now = Time.monotonicMillis(clock)
     const duration = this.timed ? now - permit.startedAt : 0
     const result = { failed, duration, failure, retryAfter }
-    const step = Circuit.record(this.parts.config, this.cell.current, permit, result, now)
+    const step = Circuit.record(this.parts.config, this.circuit, permit, result, now)
     const changed = this.commit(step)
     if (!step.counted) return changed
-    const { onFailure, onSuccess } = this.parts.listeners
-    if (failed ? onFailure === undefined : onSuccess === undefined) return changed
-    const event = { name: this.name, duration: Duration.millis(duration) }
-    return both(failed ? this.tell(onFailure, { ...event, failure }) : this.tell(onSuccess, event), changed)
+    const { Failure, Success } = this.events.emit
+    const told = failed
+      ? Failure?.({ duration: Duration.millis(duration), failure })
+      : Success?.({ duration: Duration.millis(duration) })
+    return both(told, changed)
   }
 
   /** Takes a permit back from a call that says nothing. */
   private giveBack(permit: Circuit.Permit, clock: Clock.Clock): Told {
-    return this.commit(
-      Circuit.release(this.parts.config, this.cell.current, permit, Time.monotonicMillis(clock))
-    )
+    return this.commit(Circuit.release(this.parts.config, this.circuit, permit, Time.monotonicMillis(clock)))
   }
 
   /** Makes a step the state of the breaker, and publishes the changes of state in it. */
   private commit({ circuit, transitions }: Circuit.Step): Told {
-    this.cell.current = circuit
+    this.circuit = circuit
     let told: Told
     for (const transition of transitions) told = both(told, this.changed(transition))
     return told
@@ -464,25 +485,13 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
       }
     }
     if (from.state === to.state) return warned
-    const change: CircuitBreaker.StateChange = {
-      name: this.name,
+    const told = this.events.emit.StateChange?.({
       from: from.state,
       to: to.state,
       metrics: metricsOf(from, to.since, rejected),
       openFor: to.state === "open" ? Duration.millis(to.openedFor) : undefined
-    }
-    this.published.publish(change)
-    const { onClose, onHalfOpen, onOpen, onStateChange } = this.parts.listeners
-    const listener = { open: onOpen, "half-open": onHalfOpen, closed: onClose }
-    const particular = to.state in listener ? listener[to.state as keyof typeof listener] : undefined
-    return both(warned, both(this.tell(particular, change), this.tell(onStateChange, change)))
-  }
-
-  private tell<Event>(
-    listener: ((event: Event) => Effect.Effect<unknown, unknown, unknown>) | undefined,
-    event: Event
-  ): Told {
-    return listener && Effect.provide(Listeners.notifyShared(this.name, listener, event), this.parts.context)
+    })
+    return both(warned, told)
   }
 
   /** Runs a step with the clock of the fiber, after the open times have been worked out where an opening used one. */
@@ -500,74 +509,86 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
 
   // ------------------------------------------------------------------------------------------------------ without a call
 
-  readonly acquire: Effect.Effect<CircuitBreaker.Permit, CircuitOpen, Scope.Scope> = Effect.suspend(() =>
-    this.prepared((clock, fiber) => {
-      if (this.isCounting(fiber) || this.isProbing(fiber)) {
-        const { generation } = this.cell.current
-        return Effect.succeed(new HeldPermit(this, { generation, probe: undefined, startedAt: 0 }, true))
-      }
-      return Effect.uninterruptibleMask((restore) =>
-        this.admit(
-          clock,
-          restore,
-          (permit): Effect.Effect<CircuitBreaker.Permit, CircuitOpen, Scope.Scope> => {
-            if (permit === undefined) return restore(this.reject(Time.monotonicMillis(clock)))
-            const held = new HeldPermit(this, permit)
-            return Effect.as(
-              Effect.addFinalizer(() => this.record(held, Condition.ignored)),
-              held
-            )
-          }
+  get acquire(): Effect.Effect<CircuitBreaker.Permit, CircuitOpen, Scope.Scope> {
+    return Effect.suspend(() =>
+      this.prepared((clock, fiber) => {
+        if (this.isCounting(fiber) || this.isProbing(fiber)) {
+          const { generation } = this.circuit
+          return Effect.succeed(new HeldPermit(this, { generation, probe: undefined, startedAt: 0 }, true))
+        }
+        return Effect.uninterruptibleMask((restore) =>
+          this.admit(
+            clock,
+            restore,
+            (permit): Effect.Effect<CircuitBreaker.Permit, CircuitOpen, Scope.Scope> => {
+              if (permit === undefined) return restore(this.reject(Time.monotonicMillis(clock)))
+              const held = new HeldPermit(this, permit)
+              return Effect.as(
+                Effect.addFinalizer(() => this.record(held, Condition.ignored)),
+                held
+              )
+            }
+          )
         )
-      )
-    })
-  )
+      })
+    )
+  }
 
-  readonly record = (held: CircuitBreaker.Permit, outcome: FailureCondition.Outcome): Effect.Effect<void> =>
-    this.prepared((clock) => {
-      if (!(held instanceof HeldPermit) || held.owner !== this) {
-        return Effect.die(
-          new InvalidOption("CircuitBreaker.record", "permit", held.name, `a permit of "${this.name}"`)
-        )
-      }
-      if (held.returned) return Effect.void
-      held.returned = true
-      if (outcome._tag === "Ignored") return this.giveBack(held.permit, clock) ?? Effect.void
-      const observed =
-        outcome._tag === "Success"
-          ? succeeded
-          : { failed: true, failure: undefined, retryAfter: hintMillis(outcome.retryAfter) }
-      return this.count(held.permit, observed, clock) ?? Effect.void
-    })
+  get record() {
+    return (held: CircuitBreaker.Permit, outcome: FailureCondition.Outcome): Effect.Effect<void> =>
+      this.prepared((clock) => {
+        if (!(held instanceof HeldPermit) || held.owner !== this) {
+          return Effect.die(
+            new InvalidOption("CircuitBreaker.record", "permit", held.name, `a permit of "${this.name}"`)
+          )
+        }
+        if (held.returned) return Effect.void
+        held.returned = true
+        if (outcome._tag === "Ignored") return this.giveBack(held.permit, clock) ?? Effect.void
+        const observed =
+          outcome._tag === "Success"
+            ? succeeded
+            : { failed: true, failure: undefined, retryAfter: hintMillis(outcome.retryAfter) }
+        return this.count(held.permit, observed, clock) ?? Effect.void
+      })
+  }
 
   // ----------------------------------------------------------------------------------------------------------- reading
 
   /** The circuit as it is now. Looking changes nothing: what has become due is stepped by the next call. */
-  private readonly now = Effect.map(Effect.clock, (clock) => {
-    const now = Time.monotonicMillis(clock)
-    return { now, clock, circuit: Circuit.settle(this.parts.config, this.cell.current, now).circuit }
-  })
+  private read<A>(read: (circuit: Circuit.Circuit, now: number, clock: Clock.Clock) => A): Effect.Effect<A> {
+    return Effect.map(Effect.clock, (clock) => {
+      const now = Time.monotonicMillis(clock)
+      return read(Circuit.settle(this.parts.config, this.circuit, now).circuit, now, clock)
+    })
+  }
 
-  readonly state: Effect.Effect<CircuitBreaker.State> = Effect.map(this.now, ({ circuit }) => circuit.state)
+  get state(): Effect.Effect<CircuitBreaker.State> {
+    return this.read(({ state }) => state)
+  }
 
-  readonly remainingDelay: Effect.Effect<Duration.Duration> = Effect.map(this.now, ({ circuit, now }) =>
-    Duration.millis(Math.ceil(Circuit.retryAfter(circuit, now) ?? 0))
-  )
+  get remainingDelay(): Effect.Effect<Duration.Duration> {
+    return this.read((circuit, now) => Duration.millis(Math.ceil(Circuit.retryAfter(circuit, now) ?? 0)))
+  }
 
-  readonly snapshot: Effect.Effect<CircuitBreaker.Snapshot> = Effect.map(
-    this.now,
-    ({ circuit, clock, now }) =>
+  get snapshot(): Effect.Effect<CircuitBreaker.Snapshot> {
+    return this.read((circuit, now, clock) =>
       toSnapshot(this.name, this.parts.config, circuit, this.rejected, now, Time.wallMillis(clock))
-  )
+    )
+  }
+
+  get changes(): Stream.Stream<CircuitBreaker.StateChange> {
+    return this.events.stream
+  }
 
   /** Anything but a closed circuit holds something back, or was steered to where it is. */
   isProtecting(now: number): boolean {
-    return Circuit.settle(this.parts.config, this.cell.current, now).circuit.state !== "closed"
+    return Circuit.settle(this.parts.config, this.circuit, now).circuit.state !== "closed"
   }
 
   /** A failure among the calls that its rules look at. */
   hasEvidence(now: number): boolean {
-    return Circuit.hasEvidence(this.cell.current, now)
+    return Circuit.hasEvidence(this.circuit, now)
   }
 
   // ---------------------------------------------------------------------------------------------------------- steering
@@ -581,12 +602,12 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
       this.prepared((clock): Effect.Effect<void> => {
         const { config, openFor } = this.parts
         const now = Time.monotonicMillis(clock)
-        const told = this.commit(Circuit.settle(config, this.cell.current, now))
+        const told = this.commit(Circuit.settle(config, this.circuit, now))
         // Settling may have used up an open time, and the step may need the next one.
         if (told !== undefined || openFor.stale)
           return Effect.zipRight(told ?? Effect.void, this.steer(step, from))
-        if (from !== undefined && !from.includes(this.cell.current.state)) return Effect.void
-        return this.commit(step(config, this.cell.current, now)) ?? Effect.void
+        if (from !== undefined && !from.includes(this.circuit.state)) return Effect.void
+        return this.commit(step(config, this.circuit, now)) ?? Effect.void
       })
     )
   }
@@ -595,19 +616,45 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
     return this.steer((config, circuit, now) => Circuit.steer(config, circuit, state, now), from)
   }
 
-  readonly open: Effect.Effect<void> = this.to("open")
-  readonly close: Effect.Effect<void> = this.to("closed")
-  readonly halfOpen: Effect.Effect<void> = this.to("half-open")
-  readonly isolate: Effect.Effect<void> = this.to("isolated")
-  readonly release: Effect.Effect<void> = this.to("closed", ["isolated"])
-  readonly disable: Effect.Effect<void> = this.to("disabled")
-  readonly metricsOnly: Effect.Effect<void> = this.to("metrics-only")
-  readonly enable: Effect.Effect<void> = this.to("closed", ["disabled", "metrics-only"])
-  readonly reset: Effect.Effect<void> = this.steer((config, circuit, now) => {
-    this.rejected = 0
-    this.rejectedBefore = 0
-    return Circuit.reset(config, circuit, now)
-  })
+  get open(): Effect.Effect<void> {
+    return this.to("open")
+  }
+
+  get close(): Effect.Effect<void> {
+    return this.to("closed")
+  }
+
+  get halfOpen(): Effect.Effect<void> {
+    return this.to("half-open")
+  }
+
+  get isolate(): Effect.Effect<void> {
+    return this.to("isolated")
+  }
+
+  get release(): Effect.Effect<void> {
+    return this.to("closed", ["isolated"])
+  }
+
+  get disable(): Effect.Effect<void> {
+    return this.to("disabled")
+  }
+
+  get metricsOnly(): Effect.Effect<void> {
+    return this.to("metrics-only")
+  }
+
+  get enable(): Effect.Effect<void> {
+    return this.to("closed", ["disabled", "metrics-only"])
+  }
+
+  get reset(): Effect.Effect<void> {
+    return this.steer((config, circuit, now) => {
+      this.rejected = 0
+      this.rejectedBefore = 0
+      return Circuit.reset(config, circuit, now)
+    })
+  }
 }
 
 /** What a breaker makes of that on which its condition is silent. */

@@ -219,8 +219,7 @@ export { RateLimitExceeded } from "./rateLimitExceeded.js"
  * @since 0.1.0
  * @category events
  */
-export interface CallQueued {
-  readonly name: string
+export interface Queued extends Policy.Event<"rate-limiter", "Queued"> {
   readonly cost: number
   /** How long until its turn. For a call it becomes less when somebody before it leaves. */
   readonly wait: Duration.Duration
@@ -234,8 +233,7 @@ export interface CallQueued {
  * @since 0.1.0
  * @category events
  */
-export interface CallAdmitted {
-  readonly name: string
+export interface Admitted extends Policy.Event<"rate-limiter", "Admitted"> {
   readonly cost: number
   /** How long it waited; zero when it was its turn at once. */
   readonly waited: Duration.Duration
@@ -247,11 +245,32 @@ export interface CallAdmitted {
  * @since 0.1.0
  * @category events
  */
-export interface RateChanged {
-  readonly name: string
+export interface RateChanged extends Policy.Event<"rate-limiter", "RateChanged"> {
   readonly from: Rate
   readonly to: Rate
 }
+
+/**
+ * A call that was turned away, with the fields of its error.
+ *
+ * @since 0.1.0
+ * @category events
+ */
+export interface Rejected
+  extends
+    Policy.Event<"rate-limiter", "Rejected">,
+    Pick<RateLimitExceeded, "limit" | "cost" | "reason" | "retryAfter"> {
+  /** What the call fails with. */
+  readonly error: RateLimitExceeded
+}
+
+/**
+ * What happens in a limiter.
+ *
+ * @since 0.1.0
+ * @category events
+ */
+export type Event = Queued | Admitted | Rejected | RateChanged
 
 /**
  * A limiter's state as plain data. Times are milliseconds.
@@ -419,11 +438,11 @@ export interface Listeners {
    * Called when a call has entered the line. Its time is part of the call's wait, and interrupted when `maxWait` is over; the
    * turns of those behind come meanwhile.
    */
-  readonly onQueued?: ((event: CallQueued) => Effect.Effect<unknown, unknown, unknown>) | undefined
+  readonly onQueued?: ((event: Queued) => Effect.Effect<unknown, unknown, unknown>) | undefined
   /** Called before a call runs, when its turn has come. */
-  readonly onAdmitted?: ((event: CallAdmitted) => Effect.Effect<unknown, unknown, unknown>) | undefined
+  readonly onAdmitted?: ((event: Admitted) => Effect.Effect<unknown, unknown, unknown>) | undefined
   /** Called before a call that was turned away fails. */
-  readonly onRejected?: ((event: RateLimitExceeded) => Effect.Effect<unknown, unknown, unknown>) | undefined
+  readonly onRejected?: ((event: Rejected) => Effect.Effect<unknown, unknown, unknown>) | undefined
   readonly onRateChanged?: ((event: RateChanged) => Effect.Effect<unknown, unknown, unknown>) | undefined
 }
 

@@ -2,7 +2,6 @@
  * The rate limiter bound to Effect: the clock is read, the line is stepped once, and the effect runs outside of that step.
  */
 import type * as Clock from "effect/Clock"
-import type * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -13,14 +12,13 @@ import type * as Stream from "effect/Stream"
 import type { Caller } from "../core/options.js"
 import * as Rate from "../core/rateLimit.js"
 import type * as FailureCondition from "../policy/FailureCondition.js"
+import { Events, type Tags } from "../policy/events.js"
 import * as Policy from "../policy/Policy.js"
 import type * as RateLimiter from "./RateLimiter.js"
 import * as Beside from "../internal/beside.js"
-import { Broadcast } from "../internal/broadcast.js"
 import { withoutSpan } from "../internal/context.js"
 import * as Condition from "../policy/condition.js"
 import { instances, type Member } from "../policy/keyed.js"
-import * as Listeners from "../internal/listeners.js"
 import { after, type Told } from "../internal/listeners.js"
 import { withoutStack } from "../policy/define.js"
 import { perInstance } from "../policy/service.js"
@@ -59,8 +57,8 @@ export const make = (
     const configured = configure(options, defaultName, caller)
     const clock = yield* Effect.clock
     const context = withoutSpan(yield* Effect.context<never>())
-    const madeAt = Time.monotonicMillis(clock)
-    return new Limiter({ ...configured, listeners: options, context, madeAt })
+    const events = new Events({ kind, name: configured.name }, tags, options, context)
+    return new Limiter(configured, events, Time.monotonicMillis(clock))
   })
 
 /** Makes a limiter for each key, within bounds. */
@@ -105,12 +103,11 @@ export const keyed = (options: RateLimiter.KeyedOptions): Effect.Effect<RateLimi
     }
   })
 
-/** What a limiter is made of, fixed for its life. */
-interface Parts extends Configured {
-  readonly listeners: RateLimiter.Listeners
-  readonly context: Context.Context<unknown>
-  /** When it was made. Time is counted from there, where a number has room for its fractions. */
-  readonly madeAt: number
+const tags: Tags<RateLimiter.Event, RateLimiter.RateChanged> = {
+  Queued: "heard",
+  Admitted: "heard",
+  Rejected: "heard",
+  RateChanged: "followed"
 }
 
 export class Limiter implements RateLimiter.RateLimiter, Member<RateLimiter.Snapshot> {
@@ -118,34 +115,41 @@ export class Limiter implements RateLimiter.RateLimiter, Member<RateLimiter.Snap
   readonly kind = kind
   readonly name: string
   readonly settings: Policy.Settings
-  readonly protect: Policy.Policy<RateLimitExceeded>
-  readonly changes: Stream.Stream<RateLimiter.RateChanged>
+  private protection: Policy.Policy<RateLimitExceeded> | undefined
   private readonly line: Line
-  private readonly published = new Broadcast<RateLimiter.RateChanged>(64)
   private readonly maxWait: number
   /** Whether a call that is let in at once begins in the same step. */
   private readonly direct: boolean
   private rejected = 0
 
-  constructor(private readonly parts: Parts) {
-    this.name = parts.name
-    this.settings = parts.settings
-    this.maxWait = Rate.micros(parts.maxWait)
-    this.direct = parts.listeners.onAdmitted === undefined
-    this.line = new Line(parts.rate, parts.maxQueued, 0)
-    this.changes = this.published.stream
-    this.protect = this.policy(parts.cost, parts.settings)
+  constructor(
+    private readonly configured: Configured,
+    private readonly events: Events<RateLimiter.Event, RateLimiter.RateChanged>,
+    /** When it was made. Time is counted from there, where a number has room for its fractions. */
+    private readonly madeAt: number
+  ) {
+    this.name = configured.name
+    this.settings = configured.settings
+    this.maxWait = Rate.micros(configured.maxWait)
+    this.direct = events.emit.Admitted === undefined
+    this.line = new Line(configured.rate, configured.maxQueued, 0)
   }
 
   /** The time of the rule: microseconds since the limiter was made. */
   private now(clock: Clock.Clock): number {
-    return Rate.micros(Time.monotonicMillis(clock) - this.parts.madeAt)
+    return Rate.micros(Time.monotonicMillis(clock) - this.madeAt)
   }
 
   // ---------------------------------------------------------------------------------------------------------- a call
 
-  readonly withCost = (cost: number): Policy.Policy<RateLimitExceeded> =>
-    this.policy(checkCost("RateLimiter.withCost", cost), { ...this.settings, cost })
+  get protect(): Policy.Policy<RateLimitExceeded> {
+    return (this.protection ??= this.policy(this.configured.cost, this.settings))
+  }
+
+  get withCost() {
+    return (cost: number): Policy.Policy<RateLimitExceeded> =>
+      this.policy(checkCost("RateLimiter.withCost", cost), { ...this.settings, cost })
+  }
 
   private policy(cost: number, settings: Policy.Settings): Policy.Policy<RateLimitExceeded> {
     const described: Policy.Described = { kind, name: this.name, settings }
@@ -154,16 +158,16 @@ export class Limiter implements RateLimiter.RateLimiter, Member<RateLimiter.Snap
     )
   }
 
-  readonly protectWhen = <A, E>(
-    condition: FailureCondition.FailureCondition<A, E>
-  ): RateLimiter.ProtectFor<A, E> => {
-    Condition.check("RateLimiter.protectWhen", "condition", condition)
-    const { classify } = Condition.compile(condition, { defect: true })
-    return Policy.make<A, E, RateLimitExceeded>(
-      this,
-      <A1 extends A, E1 extends E, R>(self: Effect.Effect<A1, E1, R>) =>
-        this.run({ cost: this.parts.cost, self, classify })
-    )
+  get protectWhen() {
+    return <A, E>(condition: FailureCondition.FailureCondition<A, E>): RateLimiter.ProtectFor<A, E> => {
+      Condition.check("RateLimiter.protectWhen", "condition", condition)
+      const { classify } = Condition.compile(condition, { defect: true })
+      return Policy.make<A, E, RateLimitExceeded>(
+        this,
+        <A1 extends A, E1 extends E, R>(self: Effect.Effect<A1, E1, R>) =>
+          this.run({ cost: this.configured.cost, self, classify })
+      )
+    }
   }
 
   /** Lets a call in at once, after a wait, or not at all. */
@@ -327,110 +331,107 @@ export class Limiter implements RateLimiter.RateLimiter, Member<RateLimiter.Snap
           retryAfter: never ? undefined : toDuration(turn - now)
         })
     )
-    const told = this.tell(this.parts.listeners.onRejected, () => error)
+    const { limit, retryAfter } = error
+    const told = this.events.emit.Rejected?.({ limit, cost, reason: error.reason, retryAfter, error })
     return after(told, Exit.fail(error))
   }
 
   private admitted(cost: number, waited: number): Told {
-    const { onAdmitted } = this.parts.listeners
-    return this.tell(onAdmitted, () => ({ name: this.name, cost, waited: toDuration(waited) }))
+    return this.events.emit.Admitted?.({ cost, waited: toDuration(waited) })
   }
 
   private queued(cost: number, wait: number): Told {
-    const { onQueued } = this.parts.listeners
-    return this.tell(onQueued, () => ({
-      name: this.name,
-      cost,
-      wait: toDuration(wait),
-      queued: this.line.queued
-    }))
-  }
-
-  private tell<Event>(
-    listener: ((event: Event) => Effect.Effect<unknown, unknown, unknown>) | undefined,
-    event: () => Event
-  ): Told {
-    return (
-      listener && Effect.provide(Listeners.notifyShared(this.name, listener, event()), this.parts.context)
-    )
+    return this.events.emit.Queued?.({ cost, wait: toDuration(wait), queued: this.line.queued })
   }
 
   // ------------------------------------------------------------------------------------------------------ without a call
 
-  readonly tryAcquire = (cost = this.parts.cost): Effect.Effect<boolean> =>
-    Effect.flatMap(Effect.clock, (clock) => {
-      checkCost("RateLimiter.tryAcquire", cost)
-      if (!this.line.tryTake(cost, this.now(clock))) return Effect.succeed(false)
-      const permit = this.line.permit()
-      const told = this.admitted(cost, 0)
-      return after(
-        undoing(told, () => this.line.giveBack(permit, this.now(clock))),
-        Effect.succeed(true)
-      )
-    })
-
-  readonly acquire = (cost = this.parts.cost): Effect.Effect<void, RateLimitExceeded> =>
-    Effect.suspend(() => {
-      checkCost("RateLimiter.acquire", cost)
-      return this.run({ cost, self: Effect.void, classify: undefined })
-    })
-
-  readonly reserve = (cost = this.parts.cost): Effect.Effect<RateLimiter.Reservation, RateLimitExceeded> =>
-    Effect.flatMap(Effect.clock, (clock) => {
-      checkCost("RateLimiter.reserve", cost)
-      const { line } = this
-      const now = this.now(clock)
-      const turn = line.turn(cost, now)
-      if (turn === Infinity || (turn > now && line.isFull)) return this.reject(cost, now, "queue")
-      const place = line.enter({ cost, deadline: Infinity, promised: true, isReady: false }, turn, now)
-      const reservation = Effect.succeed({
-        wait: toDuration(turn - now),
-        cancel: Effect.map(Effect.clock, (clock) => line.leave(place, this.now(clock)))
+  get tryAcquire() {
+    return (cost = this.configured.cost): Effect.Effect<boolean> =>
+      Effect.flatMap(Effect.clock, (clock) => {
+        checkCost("RateLimiter.tryAcquire", cost)
+        if (!this.line.tryTake(cost, this.now(clock))) return Effect.succeed(false)
+        const permit = this.line.permit()
+        const told = this.admitted(cost, 0)
+        return after(
+          undoing(told, () => this.line.giveBack(permit, this.now(clock))),
+          Effect.succeed(true)
+        )
       })
-      const told = turn > now ? this.queued(cost, turn - now) : this.admitted(cost, 0)
-      return after(
-        undoing(told, () => line.leave(place, this.now(clock))),
-        reservation
-      )
-    })
+  }
 
-  readonly setRate = (rate: Rate.Rate): Effect.Effect<void> =>
-    Effect.flatMap(Effect.clock, (clock) => {
-      Rate.checked("RateLimiter.setRate", rate)
-      const from = this.line.rate
-      if (Rate.isSame(rate, from)) return Effect.void
-      this.line.setRate(rate, this.now(clock))
-      const event: RateLimiter.RateChanged = { name: this.name, from, to: rate }
-      this.published.publish(event)
-      return this.tell(this.parts.listeners.onRateChanged, () => event) ?? Effect.void
-    })
+  get acquire() {
+    return (cost = this.configured.cost): Effect.Effect<void, RateLimitExceeded> =>
+      Effect.suspend(() => {
+        checkCost("RateLimiter.acquire", cost)
+        return this.run({ cost, self: Effect.void, classify: undefined })
+      })
+  }
+
+  get reserve() {
+    return (cost = this.configured.cost): Effect.Effect<RateLimiter.Reservation, RateLimitExceeded> =>
+      Effect.flatMap(Effect.clock, (clock) => {
+        checkCost("RateLimiter.reserve", cost)
+        const { line } = this
+        const now = this.now(clock)
+        const turn = line.turn(cost, now)
+        if (turn === Infinity || (turn > now && line.isFull)) return this.reject(cost, now, "queue")
+        const place = line.enter({ cost, deadline: Infinity, promised: true, isReady: false }, turn, now)
+        const reservation = Effect.succeed({
+          wait: toDuration(turn - now),
+          cancel: Effect.map(Effect.clock, (clock) => line.leave(place, this.now(clock)))
+        })
+        const told = turn > now ? this.queued(cost, turn - now) : this.admitted(cost, 0)
+        return after(
+          undoing(told, () => line.leave(place, this.now(clock))),
+          reservation
+        )
+      })
+  }
+
+  get setRate() {
+    return (rate: Rate.Rate): Effect.Effect<void> =>
+      Effect.flatMap(Effect.clock, (clock) => {
+        Rate.checked("RateLimiter.setRate", rate)
+        const from = this.line.rate
+        if (Rate.isSame(rate, from)) return Effect.void
+        this.line.setRate(rate, this.now(clock))
+        return this.events.emit.RateChanged?.({ from, to: rate }) ?? Effect.void
+      })
+  }
 
   /** What has been admitted still counts, or somebody waits. */
   isProtecting(now: number): boolean {
-    return this.line.inUse(Rate.micros(now - this.parts.madeAt))
+    return this.line.inUse(Rate.micros(now - this.madeAt))
   }
 
   // ----------------------------------------------------------------------------------------------------------- reading
 
-  readonly available: Effect.Effect<number> = Effect.map(Effect.clock, (clock) =>
-    this.line.available(this.now(clock))
-  )
+  get available(): Effect.Effect<number> {
+    return Effect.map(Effect.clock, (clock) => this.line.available(this.now(clock)))
+  }
 
-  readonly snapshot: Effect.Effect<RateLimiter.Snapshot> = Effect.map(Effect.clock, (clock) => {
-    const { line } = this
-    const now = this.now(clock)
-    const turn = line.turn(1, now)
-    return {
-      name: this.name,
-      takenAt: Time.wallMillis(clock),
-      rate: line.rate,
-      available: line.available(now),
-      retryAfter: Rate.millis(turn - now),
-      queued: line.queued,
-      admitted: line.admitted,
-      rejected: this.rejected
-    }
-  })
+  get changes(): Stream.Stream<RateLimiter.RateChanged> {
+    return this.events.stream
+  }
+
+  get snapshot(): Effect.Effect<RateLimiter.Snapshot> {
+    return Effect.map(Effect.clock, (clock) => {
+      const { line } = this
+      const now = this.now(clock)
+      const turn = line.turn(1, now)
+      return {
+        name: this.name,
+        takenAt: Time.wallMillis(clock),
+        rate: line.rate,
+        available: line.available(now),
+        retryAfter: Rate.millis(turn - now),
+        queued: line.queued,
+        admitted: line.admitted,
+        rejected: this.rejected
+      }
+    })
+  }
 }
 
 const toDuration = (micros: number): Duration.Duration => Duration.millis(Rate.millis(micros))

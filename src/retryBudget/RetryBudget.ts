@@ -49,8 +49,7 @@ export type Activity = "retry" | "hedge"
  * @since 0.1.0
  * @category events
  */
-export interface Refused {
-  readonly name: string
+export interface Refused extends Policy.Event<"retry-budget", "Refused"> {
   readonly activity: Activity
   /** What it would have cost. */
   readonly cost: number
@@ -59,17 +58,44 @@ export interface Refused {
 }
 
 /**
- * The budget became exhausted with the first retry or hedge that it refused, or ceased to be with the next that it paid for.
+ * The budget became exhausted: with this retry or hedge it began to refuse.
  *
  * @since 0.1.0
  * @category events
  */
-export interface Change {
-  readonly name: string
-  readonly exhausted: boolean
+export interface Exhausted extends Policy.Event<"retry-budget", "Exhausted"> {
+  readonly exhausted: true
   /** The balance after it. */
   readonly balance: number
 }
+
+/**
+ * The budget is exhausted no longer: it has paid for a retry or hedge again, or was reset.
+ *
+ * @since 0.1.0
+ * @category events
+ */
+export interface Recovered extends Policy.Event<"retry-budget", "Recovered"> {
+  readonly exhausted: false
+  /** The balance after it. */
+  readonly balance: number
+}
+
+/**
+ * A change between a budget that pays and one that refuses.
+ *
+ * @since 0.1.0
+ * @category events
+ */
+export type Change = Exhausted | Recovered
+
+/**
+ * What happens in a budget.
+ *
+ * @since 0.1.0
+ * @category events
+ */
+export type Event = Change | Refused
 
 /**
  * A budget as plain data.
@@ -380,9 +406,9 @@ export interface SettingsConfig extends Configured<Settings> {}
  */
 export interface Listeners {
   /** Called with the first retry or hedge that is refused. */
-  readonly onExhausted?: ((event: Change) => Effect.Effect<unknown, unknown, unknown>) | undefined
+  readonly onExhausted?: ((event: Exhausted) => Effect.Effect<unknown, unknown, unknown>) | undefined
   /** Called with the first retry or hedge that is paid for after that. */
-  readonly onRecovered?: ((event: Change) => Effect.Effect<unknown, unknown, unknown>) | undefined
+  readonly onRecovered?: ((event: Recovered) => Effect.Effect<unknown, unknown, unknown>) | undefined
   /** Called for every retry and hedge that is refused, after `onExhausted`. */
   readonly onRefused?: ((event: Refused) => Effect.Effect<unknown, unknown, unknown>) | undefined
 }

@@ -1,5 +1,4 @@
 /** The retry budget bound to Effect: the clock is read and the rule in `core/budget` is stepped, in one synchronous step. */
-import type * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Stream from "effect/Stream"
@@ -14,12 +13,11 @@ import {
   text
 } from "../core/options.js"
 import type * as FailureCondition from "../policy/FailureCondition.js"
+import { Events, type Tags } from "../policy/events.js"
 import type * as Policy from "../policy/Policy.js"
 import type * as RetryBudget from "./RetryBudget.js"
-import { Broadcast } from "../internal/broadcast.js"
-import { Cell } from "../internal/cell.js"
 import { withoutSpan } from "../internal/context.js"
-import * as Listeners from "../internal/listeners.js"
+import { both, type Told } from "../internal/listeners.js"
 import * as Time from "../internal/time.js"
 import { type Call, withCall } from "./call.js"
 import { TypeId } from "./source.js"
@@ -40,7 +38,7 @@ export interface Withdrawal {
   /** For giving it back: where it was taken from, and how often the budget had been reset by then. */
   readonly bucket: number
   readonly resets: number
-  readonly told: Effect.Effect<void> | undefined
+  readonly told: Told
 }
 
 const defaultRule: RetryBudget.Rule = {
@@ -106,7 +104,8 @@ export const make = (
     const name = configure(options, defaultName, caller)
     const clock = yield* Effect.clock
     const context = withoutSpan(yield* Effect.context<never>())
-    return new Budget(name, options, context, Time.monotonicMillis(clock))
+    const events = new Events({ kind, name }, tags, options, context)
+    return new Budget(name, options.rule ?? defaultRule, events, Time.monotonicMillis(clock))
   })
   return made as Effect.Effect<RetryBudget.RetryBudget>
 }
@@ -121,30 +120,31 @@ interface Counts {
 
 const noCounts: Counts = { requests: 0, successes: 0, retries: 0, hedges: 0, refused: 0 }
 
+const tags: Tags<RetryBudget.Event, RetryBudget.Change> = {
+  Exhausted: "followed",
+  Recovered: "followed",
+  Refused: "heard"
+}
+
 export class Budget implements RetryBudget.RetryBudget {
   readonly [TypeId]: RetryBudget.TypeId = TypeId
   readonly kind = kind
   readonly settings: Policy.Settings
-  readonly changes: Stream.Stream<RetryBudget.Change>
-  private readonly rule: RetryBudget.Rule
-  private readonly cell: Cell<Rule.Budget>
+  private state: Rule.Budget
   /** What happened, beside the state that decides. */
   private counts = { ...noCounts }
   /** Whether the last retry or hedge that asked was refused. */
   private exhausted = false
   private resets = 0
-  private readonly broadcast = new Broadcast<RetryBudget.Change>(64)
 
   constructor(
     readonly name: string,
-    private readonly listeners: RetryBudget.Options,
-    private readonly context: Context.Context<unknown>,
+    private readonly rule: RetryBudget.Rule,
+    private readonly events: Events<RetryBudget.Event, RetryBudget.Change>,
     now: number
   ) {
-    this.rule = listeners.rule ?? defaultRule
-    this.settings = { rule: shown(this.rule) }
-    this.cell = new Cell(Rule.initial(this.rule, now))
-    this.changes = this.broadcast.stream
+    this.settings = { rule: shown(rule) }
+    this.state = Rule.initial(rule, now)
   }
 
   // ------------------------------------------------------------------------------------------------------- for policies
@@ -158,36 +158,36 @@ export class Budget implements RetryBudget.RetryBudget {
 
   requested(fiber: AnyFiber): void {
     this.counts.requests += 1
-    this.cell.current = Rule.requested(this.rule, this.cell.current, nowOf(fiber))
+    this.state = Rule.requested(this.rule, this.state, nowOf(fiber))
   }
 
   succeeded(taken: number, fiber: AnyFiber): void {
     this.counts.successes += 1
-    this.cell.current = Rule.succeeded(this.rule, this.cell.current, taken, nowOf(fiber))
+    this.state = Rule.succeeded(this.rule, this.state, taken, nowOf(fiber))
   }
 
   failed(fiber: AnyFiber): void {
-    this.cell.current = Rule.failed(this.rule, this.cell.current, nowOf(fiber))
+    this.state = Rule.failed(this.rule, this.state, nowOf(fiber))
   }
 
   withdraw(activity: RetryBudget.Activity, failure: Failure | undefined, fiber: AnyFiber): Withdrawal {
     const now = nowOf(fiber)
     const cost = this.costOf(failure)
-    const next = Rule.withdraw(this.rule, this.cell.current, cost, now)
+    const next = Rule.withdraw(this.rule, this.state, cost, now)
     if (next === undefined) return this.refuse(activity, cost, now)
-    this.cell.current = next
+    this.state = next
     this.count(activity, 1)
-    return this.outcome(true, cost, this.turn(false, this.listeners.onRecovered, now))
+    return this.outcome(true, cost, this.turn(false, now))
   }
 
-  private outcome(granted: boolean, cost: number, told: Withdrawal["told"]): Withdrawal {
-    return { granted, cost, bucket: Rule.bucketOf(this.cell.current), resets: this.resets, told }
+  private outcome(granted: boolean, cost: number, told: Told): Withdrawal {
+    return { granted, cost, bucket: Rule.bucketOf(this.state), resets: this.resets, told }
   }
 
   /** Takes back what was withdrawn, unless a reset has forgotten it. */
   giveBack(activity: RetryBudget.Activity, { bucket, cost, resets }: Withdrawal, fiber: AnyFiber): void {
     if (resets !== this.resets) return
-    this.cell.current = Rule.giveBack(this.rule, this.cell.current, cost, bucket, nowOf(fiber))
+    this.state = Rule.giveBack(this.rule, this.state, cost, bucket, nowOf(fiber))
     this.count(activity, -1)
   }
 
@@ -211,32 +211,19 @@ export class Budget implements RetryBudget.RetryBudget {
 
   private refuse(activity: RetryBudget.Activity, cost: number, now: number): Withdrawal {
     this.counts.refused += 1
-    const { onExhausted, onRefused } = this.listeners
-    const turned = this.turn(true, onExhausted, now)
-    if (onRefused === undefined) return this.outcome(false, cost, turned)
-    const balance = Rule.balance(this.rule, this.cell.current, now)
-    const refused = this.tell(onRefused, { name: this.name, activity, cost, balance })
-    return this.outcome(false, cost, Listeners.both(turned, refused))
+    const turned = this.turn(true, now)
+    const { Refused } = this.events.emit
+    const refused = Refused?.({ activity, cost, balance: Rule.balance(this.rule, this.state, now) })
+    return this.outcome(false, cost, both(turned, refused))
   }
 
   /** Notes whether the budget is exhausted, and tells it when that has changed. */
-  private turn(
-    exhausted: boolean,
-    listener: Listeners.Listener<RetryBudget.Change, unknown, unknown> | undefined,
-    now: number
-  ): Effect.Effect<void> | undefined {
+  private turn(exhausted: boolean, now: number): Told {
     if (this.exhausted === exhausted) return undefined
     this.exhausted = exhausted
-    const change = { name: this.name, exhausted, balance: Rule.balance(this.rule, this.cell.current, now) }
-    this.broadcast.publish(change)
-    return listener && this.tell(listener, change)
-  }
-
-  private tell<Event>(
-    listener: Listeners.Listener<Event, unknown, unknown>,
-    event: Event
-  ): Effect.Effect<void> {
-    return Effect.provide(Listeners.notifyShared(this.name, listener, event), this.context)
+    const { Exhausted, Recovered } = this.events.emit
+    const balance = Rule.balance(this.rule, this.state, now)
+    return exhausted ? Exhausted?.({ exhausted, balance }) : Recovered?.({ exhausted, balance })
   }
 
   // --------------------------------------------------------------------------------------------------------- for people
@@ -245,35 +232,53 @@ export class Budget implements RetryBudget.RetryBudget {
     return Effect.withFiberRuntime((fiber) => Effect.succeed(step(fiber)))
   }
 
-  readonly recordRequest: Effect.Effect<void> = this.step((fiber) => this.requested(fiber))
-  readonly recordSuccess: Effect.Effect<void> = this.step((fiber) => this.succeeded(0, fiber))
-  readonly recordFailure: Effect.Effect<void> = this.step((fiber) => this.failed(fiber))
+  get recordRequest(): Effect.Effect<void> {
+    return this.step((fiber) => this.requested(fiber))
+  }
 
-  readonly tryWithdraw = (failure?: Failure): Effect.Effect<boolean> =>
-    Effect.withFiberRuntime((fiber) => {
-      const { granted, told } = this.withdraw("retry", failure, fiber)
-      return told === undefined ? Effect.succeed(granted) : Effect.as(told, granted)
+  get recordSuccess(): Effect.Effect<void> {
+    return this.step((fiber) => this.succeeded(0, fiber))
+  }
+
+  get recordFailure(): Effect.Effect<void> {
+    return this.step((fiber) => this.failed(fiber))
+  }
+
+  get tryWithdraw() {
+    return (failure?: Failure): Effect.Effect<boolean> =>
+      Effect.withFiberRuntime((fiber) => {
+        const { granted, told } = this.withdraw("retry", failure, fiber)
+        return told === undefined ? Effect.succeed(granted) : Effect.as(told, granted)
+      })
+  }
+
+  get balance(): Effect.Effect<number> {
+    return this.step((fiber) => Rule.balance(this.rule, this.state, nowOf(fiber)))
+  }
+
+  get changes(): Stream.Stream<RetryBudget.Change> {
+    return this.events.stream
+  }
+
+  get snapshot(): Effect.Effect<RetryBudget.Snapshot> {
+    return this.step((fiber) => ({
+      name: this.name,
+      balance: Rule.balance(this.rule, this.state, nowOf(fiber)),
+      capacity: Rule.capacity(this.rule),
+      exhausted: this.exhausted,
+      ...this.counts
+    }))
+  }
+
+  get reset(): Effect.Effect<void> {
+    return Effect.withFiberRuntime((fiber) => {
+      const now = nowOf(fiber)
+      this.state = Rule.initial(this.rule, now)
+      this.counts = { ...noCounts }
+      this.resets += 1
+      return this.turn(false, now) ?? Effect.void
     })
-
-  readonly balance: Effect.Effect<number> = this.step((fiber) =>
-    Rule.balance(this.rule, this.cell.current, nowOf(fiber))
-  )
-
-  readonly snapshot: Effect.Effect<RetryBudget.Snapshot> = this.step((fiber) => ({
-    name: this.name,
-    balance: Rule.balance(this.rule, this.cell.current, nowOf(fiber)),
-    capacity: Rule.capacity(this.rule),
-    exhausted: this.exhausted,
-    ...this.counts
-  }))
-
-  readonly reset: Effect.Effect<void> = Effect.withFiberRuntime((fiber) => {
-    const now = nowOf(fiber)
-    this.cell.current = Rule.initial(this.rule, now)
-    this.counts = { ...noCounts }
-    this.resets += 1
-    return this.turn(false, this.listeners.onRecovered, now) ?? Effect.void
-  })
+  }
 }
 
 const nowOf = (fiber: AnyFiber): number => Time.monotonicMillis(Time.clockOf(fiber))

@@ -82,7 +82,7 @@ describe("listeners", () => {
         down
       )
       const age = Duration.seconds(10)
-      const event = { name: "offers", key: "a" }
+      const event = { kind: "cache", name: "offers", key: "a" }
       yield* cache.get("a")
       yield* TestClock.adjust("5 seconds")
       yield* cache.get("a")
@@ -95,14 +95,14 @@ describe("listeners", () => {
       yield* cache.set("b", "set")
       yield* cache.set("c", "set")
       assert.deepStrictEqual(log, [
-        ["onMiss", event],
-        ["onHit", { ...event, age: Duration.seconds(5) }],
-        ["onStale", { ...event, state: "revalidating", age }],
-        ["onRefresh", { ...event, exit: Exit.fail("down"), duration: Duration.millis(500) }],
-        ["onStale", { ...event, state: "stale", age: Duration.millis(10_500) }],
-        ["onMiss", event],
-        ["onStale", { ...event, state: "error-stale", age: Duration.seconds(20) }],
-        ["onEvict", event]
+        ["onMiss", { _tag: "Miss", ...event }],
+        ["onHit", { _tag: "Hit", ...event, age: Duration.seconds(5) }],
+        ["onStale", { _tag: "Stale", ...event, state: "revalidating", age }],
+        ["onRefresh", { _tag: "Refresh", ...event, exit: Exit.fail("down"), duration: Duration.millis(500) }],
+        ["onStale", { _tag: "Stale", ...event, state: "stale", age: Duration.millis(10_500) }],
+        ["onMiss", { _tag: "Miss", ...event }],
+        ["onStale", { _tag: "Stale", ...event, state: "error-stale", age: Duration.seconds(20) }],
+        ["onEvict", { _tag: "Evict", ...event }]
       ])
     })
   )

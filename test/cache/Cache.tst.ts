@@ -51,7 +51,7 @@ describe("Cache.make", () => {
         return failed._tag === "Error" && failed.error._tag === "Gone" ? 0 : "1 hour"
       },
       onRefresh: (event) => {
-        expect(event).type.toBe<Cache.Refreshed<string, number, Unavailable | Gone>>()
+        expect(event).type.toBe<Cache.Refresh<string, number, Unavailable | Gone>>()
         return Effect.void
       },
       onStale: ({ key, state }) => {

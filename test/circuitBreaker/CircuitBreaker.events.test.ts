@@ -102,20 +102,24 @@ describe("listeners", () => {
       const [success, error, defect, open, change, rejected] = log.map(([, event]) => event)
       const duration = Duration.millis(20)
       assert.strictEqual(log.length, 6)
-      assert.deepStrictEqual(success, { name: "partner", duration })
+      const partner = { kind: "circuit-breaker", name: "partner" }
+      assert.deepStrictEqual(success, { _tag: "Success", ...partner, duration })
       assert.deepStrictEqual(error, {
-        name: "partner",
+        _tag: "Failure",
+        ...partner,
         duration,
         failure: { _tag: "Error", error: "down", cause: Cause.fail("down") }
       })
       assert.deepStrictEqual(defect, {
-        name: "partner",
+        _tag: "Failure",
+        ...partner,
         duration,
         failure: { _tag: "Defect", defect: "bug", cause: Cause.die("bug") }
       })
       assert.deepStrictEqual(open, change)
       assert.deepStrictEqual(open, {
-        name: "partner",
+        _tag: "StateChange",
+        ...partner,
         from: "closed",
         to: "open",
         openFor: Duration.seconds(10),
@@ -127,7 +131,10 @@ describe("listeners", () => {
           rules: [{ rule: "failures", calls: 3, hits: 2, rate: 2 / 3, threshold: 2, met: true }]
         }
       })
-      assert.instanceOf(rejected, CircuitBreaker.CircuitOpen)
+      const { error: opened, ...rest } = rejected as CircuitBreaker.Rejected
+      assert.instanceOf(opened, CircuitBreaker.CircuitOpen)
+      const { retryAfter, state } = opened
+      assert.deepStrictEqual(rest, { _tag: "Rejected", ...partner, state, retryAfter })
     })
   )
 

@@ -81,9 +81,10 @@ describe("acquire and record", () => {
         yield* breaker.record(permit, outcome)
       }
       const duration = Duration.millis(20)
+      const partner = { kind: "circuit-breaker", name: "partner" }
       assert.deepStrictEqual(heard, [
-        { name: "partner", duration },
-        { name: "partner", duration, failure: undefined }
+        { _tag: "Success", ...partner, duration },
+        { _tag: "Failure", ...partner, duration, failure: undefined }
       ])
     })
   )

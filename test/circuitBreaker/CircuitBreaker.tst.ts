@@ -187,11 +187,12 @@ describe("make and layer", () => {
         return Effect.void
       },
       onFailure: (event) => {
-        expect(event).type.toBe<CircuitBreaker.CallFailed>()
+        expect(event).type.toBe<CircuitBreaker.Failure>()
         return Effect.flatMap(Desk, (desk) => desk.note(event.name))
       },
       onRejected: (event) => {
-        expect(event).type.toBe<CircuitOpen>()
+        expect(event).type.toBe<CircuitBreaker.Rejected>()
+        expect(event.error).type.toBe<CircuitOpen>()
         return Effect.void
       }
     })

@@ -19,6 +19,8 @@ import { Policy, RateLimiter } from "effect-resilience"
 const tenASecond = RateLimiter.smooth({ limit: 10, per: "1 second" })
 const threeAtOnce = RateLimiter.bursty({ limit: 3, per: "1 second" })
 
+const api = { kind: "rate-limiter", name: "api" } as const
+
 describe("tryAcquire", () => {
   it.effect("takes a turn that is there, and says whether it was", () =>
     Effect.gen(function* () {
@@ -228,8 +230,8 @@ describe("setRate", () => {
       yield* limiter.setRate(RateLimiter.smooth({ limit: 10, per: 1000 }))
       yield* limiter.setRate(threeAtOnce)
       assert.deepStrictEqual(heard, [
-        { name: "api", from: threeAtOnce, to: tenASecond },
-        { name: "api", from: tenASecond, to: threeAtOnce }
+        { _tag: "RateChanged", ...api, from: threeAtOnce, to: tenASecond },
+        { _tag: "RateChanged", ...api, from: tenASecond, to: threeAtOnce }
       ])
       assert.deepStrictEqual(Chunk.toReadonlyArray(yield* Fiber.join(fiber)), heard)
     })
@@ -276,9 +278,9 @@ describe("reading", () => {
 
 describe("listeners", () => {
   const listening = (heard: Array<unknown>) => ({
-    onQueued: (event: RateLimiter.CallQueued) => Effect.sync(() => heard.push(["queued", event])),
-    onAdmitted: (event: RateLimiter.CallAdmitted) => Effect.sync(() => heard.push(["admitted", event])),
-    onRejected: (event: RateLimiter.RateLimitExceeded) => Effect.sync(() => heard.push(["rejected", event]))
+    onQueued: (event: RateLimiter.Queued) => Effect.sync(() => heard.push(["queued", event])),
+    onAdmitted: (event: RateLimiter.Admitted) => Effect.sync(() => heard.push(["admitted", event])),
+    onRejected: (event: RateLimiter.Rejected) => Effect.sync(() => heard.push(["rejected", event]))
   })
 
   it.effect("hear of every call what became of it, in its fiber", () =>
@@ -297,10 +299,21 @@ describe("listeners", () => {
       yield* TestClock.adjust("100 millis")
       yield* Fiber.join(fiber)
       assert.deepStrictEqual(heard, [
-        ["admitted", { name: "api", cost: 1, waited: Duration.zero }],
-        ["queued", { name: "api", cost: 1, wait: Duration.millis(100), queued: 1 }],
-        ["rejected", error],
-        ["admitted", { name: "api", cost: 1, waited: Duration.millis(100) }],
+        ["admitted", { _tag: "Admitted", ...api, cost: 1, waited: Duration.zero }],
+        ["queued", { _tag: "Queued", ...api, cost: 1, wait: Duration.millis(100), queued: 1 }],
+        [
+          "rejected",
+          {
+            _tag: "Rejected",
+            ...api,
+            limit: 10,
+            cost: 1,
+            reason: "rate",
+            retryAfter: error.retryAfter,
+            error
+          }
+        ],
+        ["admitted", { _tag: "Admitted", ...api, cost: 1, waited: Duration.millis(100) }],
         "ran"
       ])
     })
@@ -316,9 +329,9 @@ describe("listeners", () => {
       yield* TestClock.adjust("1 second")
       yield* limiter.reserve(2)
       assert.deepStrictEqual(heard, [
-        ["admitted", { name: "api", cost: 1, waited: Duration.zero }],
-        ["queued", { name: "api", cost: 3, wait: Duration.millis(100), queued: 1 }],
-        ["admitted", { name: "api", cost: 2, waited: Duration.zero }]
+        ["admitted", { _tag: "Admitted", ...api, cost: 1, waited: Duration.zero }],
+        ["queued", { _tag: "Queued", ...api, cost: 3, wait: Duration.millis(100), queued: 1 }],
+        ["admitted", { _tag: "Admitted", ...api, cost: 2, waited: Duration.zero }]
       ])
     })
   )

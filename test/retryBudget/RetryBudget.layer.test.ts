@@ -38,7 +38,7 @@ it.effect("the changes of a tag are those of its budget", () =>
     yield* Effect.repeatN(Effect.yieldNow(), 5)
     yield* PartnerBudget.tryWithdraw()
     assert.deepStrictEqual(Chunk.toReadonlyArray(yield* heard), [
-      { name: "PartnerBudget", exhausted: true, balance: 0 }
+      { _tag: "Exhausted", kind: "retry-budget", name: "PartnerBudget", exhausted: true, balance: 0 }
     ])
   }).pipe(Effect.provide(PartnerBudget.layer({ rule: RetryBudget.successes({ capacity: 0 }) })))
 )

@@ -133,9 +133,10 @@ describe("a budget", () => {
       yield* budget.tryWithdraw()
       yield* Effect.repeatN(budget.recordSuccess, 2)
       yield* budget.tryWithdraw()
-      const exhausted = { name: "partner", exhausted: true, balance: 0.5 }
-      const refused = { name: "partner", activity: "retry", cost: 2, balance: 0.5 }
-      const recovered = { name: "partner", exhausted: false, balance: 0 }
+      const partner = { kind: "retry-budget", name: "partner" } as const
+      const exhausted = { _tag: "Exhausted", ...partner, exhausted: true, balance: 0.5 } as const
+      const refused = { _tag: "Refused", ...partner, activity: "retry", cost: 2, balance: 0.5 }
+      const recovered = { _tag: "Recovered", ...partner, exhausted: false, balance: 0 } as const
       assert.deepStrictEqual(log, [
         ["onExhausted", exhausted],
         ["onRefused", refused],
@@ -174,7 +175,13 @@ describe("a budget", () => {
       yield* Deferred.succeed(gate, undefined)
       yield* TestClock.adjust(1)
       assert.strictEqual(fast.length, 200)
-      assert.deepStrictEqual(fast.at(-1), { name: "retry-budget", exhausted: false, balance: 0 })
+      assert.deepStrictEqual(fast.at(-1), {
+        _tag: "Recovered",
+        kind: "retry-budget",
+        name: "retry-budget",
+        exhausted: false,
+        balance: 0
+      })
       assert.deepStrictEqual(slow.slice(1), fast.slice(-64))
     })
   )
