@@ -11,28 +11,24 @@
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import * as FiberId from "effect/FiberId"
-import * as Time from "../internal/time.js"
+import { Linked, type Links } from "../internal/linked.js"
 import * as Wait from "../internal/wait.js"
 
 /** How a wait ended: with the permits, with more asked for than there are any more, or with the time over. */
 export type Waited = "granted" | "full" | "expired"
 
 /** A place in the line. */
-export interface Waiter {
+export interface Waiter extends Links<Waiter> {
   readonly permits: number
   /** In which order the line was entered. */
   readonly number: number
-  previous: Waiter | undefined
-  next: Waiter | undefined
   /** How the wait ended. `granted` means that the permits are the waiter's, also before its fiber has noticed. */
   ended: Waited | undefined
   resume: ((waited: Waited) => void) | undefined
 }
 
 export class PermitQueue {
-  private head: Waiter | undefined
-  private tail: Waiter | undefined
+  private readonly line = new Linked<Waiter>()
   private taken = 0
   private grants = 0
   private length = 0
@@ -73,7 +69,7 @@ export class PermitQueue {
 
   /** Takes permits at once, or not at all when too few are free or somebody who is ready is waiting already. */
   tryTake(permits: number): boolean {
-    if (this.head !== undefined || this.taken + permits > this.total) return false
+    if (this.line.first !== undefined || this.taken + permits > this.total) return false
     this.taken += permits
     this.grants += 1
     return true
@@ -109,15 +105,9 @@ export class PermitQueue {
 
   /** Puts a waiter where it entered: nearly always at the end. */
   private link(waiter: Waiter): void {
-    let previous = this.tail
+    let previous = this.line.last
     while (previous !== undefined && previous.number > waiter.number) previous = previous.previous
-    const next = previous === undefined ? this.head : previous.next
-    waiter.previous = previous
-    waiter.next = next
-    if (previous === undefined) this.head = waiter
-    else previous.next = waiter
-    if (next === undefined) this.tail = waiter
-    else next.previous = waiter
+    this.line.insert(waiter, previous)
   }
 
   /**
@@ -138,14 +128,7 @@ export class PermitQueue {
       return Effect.failCause(cause)
     })
     const alone = before === undefined ? wait : Effect.ensuring(wait, Fiber.interrupt(before))
-    if (maxWait === Infinity) return alone
-    const expiry = Effect.map(Time.sleep(maxWait), () => this.leave(waiter, "expired"))
-    return Effect.flatMap(Effect.forkDaemon(Effect.interruptible(expiry)), (timer) =>
-      Effect.flatMap(Effect.exit(alone), (exit) => {
-        timer.unsafeInterruptAsFork(FiberId.none)
-        return exit
-      })
-    )
+    return Wait.withAlarm(alone, maxWait, () => this.leave(waiter, "expired"))
   }
 
   /** Gives the permits of one grant back, to the head of the line if they are enough for it. */
@@ -168,7 +151,7 @@ export class PermitQueue {
   resize(total: number): void {
     const shrinks = total < this.total
     this.total = total
-    for (let waiter = shrinks ? this.head : undefined; waiter !== undefined;) {
+    for (let waiter = shrinks ? this.line.first : undefined; waiter !== undefined;) {
       const { next } = waiter
       if (waiter.permits > total) this.unlink(waiter, "full")
       waiter = next
@@ -178,10 +161,11 @@ export class PermitQueue {
   }
 
   private handOver(): void {
-    while (this.head !== undefined && this.taken + this.head.permits <= this.total) {
-      this.taken += this.head.permits
+    for (let head = this.line.first; head !== undefined; head = this.line.first) {
+      if (this.taken + head.permits > this.total) return
+      this.taken += head.permits
       this.grants += 1
-      this.unlink(this.head, "granted")
+      this.unlink(head, "granted")
     }
   }
 
@@ -193,15 +177,7 @@ export class PermitQueue {
   }
 
   private unlink(waiter: Waiter, ended: Waited): void {
-    if (this.preparing.size === 0 || !this.preparing.delete(waiter)) {
-      const { next, previous } = waiter
-      if (previous === undefined) this.head = next
-      else previous.next = next
-      if (next === undefined) this.tail = previous
-      else next.previous = previous
-      // Whoever still holds the waiter does not hold the line.
-      waiter.previous = waiter.next = undefined
-    }
+    if (this.preparing.size === 0 || !this.preparing.delete(waiter)) this.line.remove(waiter)
     this.length -= 1
     this.asked -= waiter.permits
     waiter.ended = ended

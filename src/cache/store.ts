@@ -8,7 +8,6 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import * as FiberId from "effect/FiberId"
 import type * as Option from "effect/Option"
 import * as FiberRef from "effect/FiberRef"
 import * as Random from "effect/Random"
@@ -23,7 +22,9 @@ import * as Condition from "../policy/condition.js"
 import { runtimeMillis } from "../internal/duration.js"
 import { inherited } from "../internal/inside.js"
 import { after, both, type Told } from "../internal/listeners.js"
+import { forkMasked } from "../internal/fork.js"
 import * as Time from "../internal/time.js"
+import * as Wait from "../internal/wait.js"
 import { quoted } from "../internal/quoted.js"
 import { CacheClosed } from "./cacheClosed.js"
 import { CircularLookup } from "./circularLookup.js"
@@ -296,13 +297,7 @@ class StoreImpl implements Cache.Store<unknown, unknown, unknown> {
       waiter.tired = true
       waiter.resume?.(undefined)
     }
-    const alarm = Effect.map(Time.sleep(Math.max(0, patience)), tire)
-    return Effect.flatMap(Effect.forkDaemon(Effect.interruptible(alarm)), (timer) =>
-      Effect.map(wait, (waited) => {
-        timer.unsafeInterruptAsFork(FiberId.none)
-        return waited
-      })
-    )
+    return Wait.withAlarm(wait, Math.max(0, patience), tire)
   }
 
   private goesOn(flight: Flight): void {
@@ -373,7 +368,7 @@ class StoreImpl implements Cache.Store<unknown, unknown, unknown> {
       })
     )
     const ended = Effect.sync(() => void this.running.delete(flight))
-    return Effect.map(Effect.forkDaemon(Effect.ensuring(program, ended)), (fiber) => {
+    return Effect.map(forkMasked(Effect.ensuring(program, ended), "nobody"), (fiber) => {
       flight.fiber = fiber
     }) as Effect.Effect<void>
   }

@@ -18,6 +18,7 @@ import type * as FailureCondition from "../policy/FailureCondition.js"
 import type * as RetryBudget from "../retryBudget/RetryBudget.js"
 import * as Condition from "../policy/condition.js"
 import { holding, Interrupter } from "../internal/disposal.js"
+import { startIn } from "../internal/fork.js"
 import type { HedgeDelay } from "./delay.js"
 import { inherited } from "../internal/inside.js"
 import type { Call } from "../retryBudget/call.js"
@@ -88,11 +89,6 @@ const raceIn = (
       onSuccess: () => race.end(hold)
     })
   })
-
-/** How deep races are nested that were started within each other, in one go. */
-let nesting = 0
-/** Beyond this the fibers start a little later, so that the stack has an end. */
-const maxNesting = 16
 
 class Race {
   private readonly clock: Clock.Clock
@@ -373,15 +369,7 @@ class Race {
   }
 
   private fork(self: Body, runtime = this.runtime, scheduler?: Interrupter): AnyFiber {
-    nesting += 1
-    try {
-      return Runtime.runFork(runtime, self, {
-        immediate: nesting <= maxNesting,
-        ...(scheduler !== undefined && { scheduler })
-      })
-    } finally {
-      nesting -= 1
-    }
+    return startIn(runtime, self, scheduler && { scheduler })
   }
 
   private now(): number {

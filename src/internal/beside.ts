@@ -4,7 +4,7 @@ import * as Fiber from "effect/Fiber"
 import type * as RuntimeFlags from "effect/RuntimeFlags"
 import { inherited } from "./inside.js"
 import type { Told } from "./listeners.js"
-import { startFiber } from "./fiber.js"
+import { startFiber } from "./fork.js"
 import type { AnyFiber } from "./erased.js"
 
 /** What a listener has not done at once, while the call goes on. */
@@ -12,7 +12,7 @@ export type Rest = Fiber.RuntimeFiber<void>
 
 /** Begins to tell, in a fiber beside the call's. `undefined` when nothing is left to wait for. */
 export const begin = (caller: AnyFiber, flags: RuntimeFlags.RuntimeFlags, told: Told): Rest | undefined => {
-  const rest = told && startFiber(caller, inherited(caller, Effect.interruptible(told)), flags, {})
+  const rest = told && startFiber(caller, inherited(caller, Effect.interruptible(told)), flags)
   return rest?.unsafePoll() === null ? rest : undefined
 }
 

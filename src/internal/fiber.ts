@@ -3,7 +3,6 @@
  * out once, and never relied on: without it every limit works, in a fiber of its own.
  */
 import * as Cause from "effect/Cause"
-import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -12,7 +11,6 @@ import * as FiberRef from "effect/FiberRef"
 import type * as FiberRefs from "effect/FiberRefs"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
-import * as Runtime from "effect/Runtime"
 import type * as RuntimeFlags from "effect/RuntimeFlags"
 import type { AnyFiber } from "./erased.js"
 
@@ -67,36 +65,6 @@ export const withoutInterruption = (cause: Cause.Cause<never>, id: FiberId.Fiber
     newer.push(rest)
   }
   return cause
-}
-
-/** Each fiber that starts at once starts inside of the one before, on the host's stack. The next waits for its turn. */
-const maxLevels = 16
-let levels = 0
-
-/**
- * Starts a fiber with the context and the FiberRefs of another, which it does not belong to: there and then, unless that
- * is not wanted or would go too deep.
- */
-export const startFiber = <A, E, R>(
-  from: AnyFiber,
-  effect: Effect.Effect<A, E, R>,
-  runtimeFlags: RuntimeFlags.RuntimeFlags,
-  { immediate, updateRefs }: Runtime.RunForkOptions
-): Fiber.RuntimeFiber<A, E> => {
-  levels++
-  try {
-    return Runtime.runFork(
-      Runtime.make({
-        context: from.currentContext as Context.Context<R>,
-        runtimeFlags,
-        fiberRefs: from.getFiberRefs()
-      }),
-      effect,
-      { immediate: immediate !== false && levels <= maxLevels, updateRefs }
-    )
-  } finally {
-    levels--
-  }
 }
 
 /** Takes every step once that a limit takes later, and looks at what comes of it. */

@@ -8,14 +8,21 @@ export interface Links<Node> {
 
 export class Linked<Node extends Links<Node>> {
   first: Node | undefined
-  private last: Node | undefined
+  last: Node | undefined
 
   append(node: Node): void {
-    node.previous = this.last
-    node.next = undefined
-    if (this.last === undefined) this.first = node
-    else this.last.next = node
-    this.last = node
+    this.insert(node, this.last)
+  }
+
+  /** Puts a node behind another, or at the front. */
+  insert(node: Node, previous: Node | undefined): void {
+    const next = previous === undefined ? this.first : previous.next
+    node.previous = previous
+    node.next = next
+    if (previous === undefined) this.first = node
+    else previous.next = node
+    if (next === undefined) this.last = node
+    else next.previous = node
   }
 
   remove(node: Node): void {

@@ -7,8 +7,10 @@
  */
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as FiberId from "effect/FiberId"
 import * as Option from "effect/Option"
 import * as Scheduler from "effect/Scheduler"
+import { forkInterruptible } from "./fork.js"
 import * as Time from "./time.js"
 import type { AnyFiber } from "./erased.js"
 
@@ -29,3 +31,21 @@ const isLive = (fiber: AnyFiber): boolean =>
 
 const isDefault = (scheduler: Scheduler.Scheduler & { readonly wraps?: Scheduler.Scheduler }): boolean =>
   scheduler === Scheduler.defaultScheduler || scheduler.wraps === Scheduler.defaultScheduler
+
+/**
+ * A wait beside which a step runs after so many milliseconds, at most once: the step may end the wait. To be run where
+ * interruption is masked; what can be interrupted is the wait.
+ */
+export const withAlarm = <A, E, R>(
+  wait: Effect.Effect<A, E, R>,
+  millis: number,
+  alarm: () => void
+): Effect.Effect<A, E, R> =>
+  millis === Infinity
+    ? wait
+    : Effect.flatMap(forkInterruptible(Effect.map(Time.sleep(millis), alarm)), (timer) =>
+        Effect.flatMap(Effect.exit(wait), (exit) => {
+          timer.unsafeInterruptAsFork(FiberId.none)
+          return exit
+        })
+      )

@@ -6,7 +6,6 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import * as FiberId from "effect/FiberId"
 import type * as FiberStatus from "effect/FiberStatus"
 import type * as Stream from "effect/Stream"
 import type { Caller } from "../core/options.js"
@@ -438,12 +437,6 @@ const toDuration = (micros: number): Duration.Duration => Duration.millis(Rate.m
 
 /** Waits until something has changed at a place, or for so many microseconds. A timer counts in milliseconds. */
 const alarmed = (place: Place, changed: Effect.Effect<void>, micros: number): Effect.Effect<void> =>
-  Effect.uninterruptibleMask((restore) => {
-    const alarm = Effect.map(Time.sleep(Math.ceil(Rate.millis(micros))), () => place.notify())
-    return Effect.flatMap(Effect.forkDaemon(Effect.interruptible(alarm)), (timer) =>
-      Effect.flatMap(Effect.exit(restore(changed)), (exit) => {
-        timer.unsafeInterruptAsFork(FiberId.none)
-        return exit
-      })
-    )
-  })
+  Effect.uninterruptibleMask((restore) =>
+    Wait.withAlarm(restore(changed), Math.ceil(Rate.millis(micros)), () => place.notify())
+  )

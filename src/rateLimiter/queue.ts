@@ -12,6 +12,7 @@
  * front of other runs costs one step for each of them, when the next request enters.
  */
 import * as Rate from "../core/rateLimit.js"
+import { Linked, type Links } from "../internal/linked.js"
 
 /** A request that has been let in, or will be. */
 export interface Permit extends Rate.Admitted {
@@ -32,7 +33,7 @@ export interface Options {
 }
 
 /** A place in the line. */
-export class Place implements Options {
+export class Place implements Options, Links<Place> {
   readonly cost: number
   readonly deadline: number
   readonly promised: boolean
@@ -117,8 +118,7 @@ export class Line {
   /** The cost of everything that was ever let in. */
   private total = 0
   private generation = 0
-  private head: Place | undefined
-  private tail: Place | undefined
+  private readonly places = new Linked<Place>()
   private length = 0
   private entered = 0
   private lastRun: Run | undefined
@@ -179,8 +179,8 @@ export class Line {
 
   /** Lets a request in at once, or not at all when it is not due or somebody is before it. */
   tryTake(cost: number, now: number): boolean {
-    if (this.head !== undefined) this.settle(now)
-    if (this.head !== undefined || cost > this.rule.most) return false
+    if (this.places.first !== undefined) this.settle(now)
+    if (this.places.first !== undefined || cost > this.rule.most) return false
     if (Rate.due(this.rule, this.used, cost, Math.max(now, this.last)) > now) return false
     this.take(cost, now)
     return true
@@ -210,7 +210,9 @@ export class Line {
   /** How many calls of cost 1 would be let in at once now. */
   available(now: number): number {
     this.settle(now)
-    return this.head === undefined ? Rate.available(this.rule, this.used, Math.max(now, this.last)) : 0
+    return this.places.first === undefined
+      ? Rate.available(this.rule, this.used, Math.max(now, this.last))
+      : 0
   }
 
   /** Takes the last place, for the {@link Line.turn} that was asked for in the same step. */
@@ -222,10 +224,7 @@ export class Line {
       place.state = "admitted"
       return place
     }
-    place.previous = this.tail
-    if (this.tail === undefined) this.head = place
-    else this.tail.next = place
-    this.tail = place
+    this.places.append(place)
     this.length += 1
     this.join(place, at)
     if (waits(place)) this.first ??= place
@@ -243,7 +242,7 @@ export class Line {
 
   /** Lets in whoever's turn has come. */
   settle(now: number): void {
-    for (let place = this.head; place !== undefined; place = this.head) {
+    for (let place = this.places.first; place !== undefined; place = this.places.first) {
       const at = this.turnOfHead(place)
       if (at > now) break
       this.take(place.cost, at)
@@ -271,7 +270,7 @@ export class Line {
     this.settle(now)
     this.used = Rate.giveBack(this.rule, this.used, permit, this.total - permit.total)
     this.changedAt = Math.max(this.changedAt, now)
-    this.staleFrom(this.head?.run)
+    this.staleFrom(this.places.first?.run)
     this.settle(now)
   }
 
@@ -287,7 +286,7 @@ export class Line {
     this.generation += 1
     this.changedAt = Math.max(this.changedAt, now)
     this.stale = this.lastRun = this.headAt = undefined
-    for (let place = this.head; place !== undefined;) {
+    for (let place = this.places.first; place !== undefined;) {
       const { next } = place
       const at = this.turnOf(place, this.end())
       place.run = undefined
@@ -393,24 +392,21 @@ export class Line {
 
   /** Its turn, where that is known without a look at those in front of it; else that of the head. */
   private alarmOf(place: Place, { first, previous }: Run): number {
-    if (this.head !== undefined && (place === this.head || place !== first)) return this.turnOfHead(this.head)
+    if (this.places.first !== undefined && (place === this.places.first || place !== first))
+      return this.turnOfHead(this.places.first)
     if (previous !== undefined) this.refresh(previous)
     return this.turnOf(place, this.before(previous))
   }
 
   private unlink(place: Place, state: "admitted" | "rejected" | "left"): void {
-    const { next, previous, run } = place
+    const { next, run } = place
     if (place === this.first) {
       this.first = next
       while (this.first !== undefined && !waits(this.first)) this.first = this.first.next
     }
     if (run !== undefined) this.removeFrom(run, place, state === "admitted")
-    if (previous === undefined) this.head = next
-    else previous.next = next
-    if (next === undefined) this.tail = previous
-    else next.previous = previous
-    // Whoever still holds the place does not hold the line.
-    place.run = place.previous = place.next = undefined
+    this.places.remove(place)
+    place.run = undefined
     this.length -= 1
     this.headAt = undefined
     place.state = state

@@ -11,7 +11,8 @@ import * as Option from "effect/Option"
 import * as RuntimeFlags from "effect/RuntimeFlags"
 import { inherited } from "../internal/inside.js"
 import { Deadline, type Limit } from "./deadline.js"
-import { type Insides, startFiber } from "../internal/fiber.js"
+import type { Insides } from "../internal/fiber.js"
+import { forkMasked, startFiber } from "../internal/fork.js"
 import type { AnyFiber, Restore } from "../internal/erased.js"
 
 /** What an uninterruptible mask gives, to run an effect as it would have run outside of it. */
@@ -106,7 +107,7 @@ export const forked = <A, E, R, A2, E2, R2>(
   const { disconnect, millis, onTimeout } = limit
   const deadline = new Signal(caller, millis)
   const body = inherited(caller, restore(self))
-  return Effect.flatMap(disconnect ? Effect.forkDaemon(body) : Effect.fork(body), (child) => {
+  return Effect.flatMap(forkMasked(body, disconnect ? "nobody" : "caller"), (child) => {
     const first = Effect.async<void>((resume) => {
       const wake = () => resume(Effect.void)
       deadline.listener = wake

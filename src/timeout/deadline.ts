@@ -5,7 +5,7 @@ import * as Exit from "effect/Exit"
 import * as FiberRef from "effect/FiberRef"
 import * as Runtime from "effect/Runtime"
 import * as Time from "../internal/time.js"
-import { startFiber } from "../internal/fiber.js"
+import { startFiber } from "../internal/fork.js"
 import type { AnyFiber } from "../internal/erased.js"
 
 export interface Limit<A, E, R> {

@@ -6,6 +6,7 @@ import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
+import { forkInterruptible } from "../../internal/fork.js"
 import { withLimit } from "../../timeout/limit.js"
 
 type Response = HttpClientResponse.HttpClientResponse
@@ -104,6 +105,6 @@ const drained = (response: Response): Effect.Effect<unknown> =>
 
 /** A reader that is interrupted aborts the request; it has to have begun. */
 const cutOff = (response: Response): Effect.Effect<unknown> =>
-  Effect.flatMap(Effect.forkDaemon(Effect.interruptible(response.arrayBuffer)), (reader) =>
+  Effect.flatMap(forkInterruptible(response.arrayBuffer), (reader) =>
     Effect.zipRight(Effect.yieldNow(), Fiber.interrupt(reader))
   )
