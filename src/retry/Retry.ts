@@ -3,16 +3,8 @@
  *
  * @since 0.1.0
  */
-import type * as Cause from "effect/Cause"
-import type * as Clock from "effect/Clock"
-import * as Context from "effect/Context"
-import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
-import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
-import { identity } from "effect/Function"
-import * as Option from "effect/Option"
-import * as Random from "effect/Random"
+import type * as Effect from "effect/Effect"
 import type * as Schedule from "effect/Schedule"
 import {
   among,
@@ -24,23 +16,20 @@ import {
   text,
   times as timesCheck
 } from "../core/options.js"
-import type * as FailureCondition from "../policy/FailureCondition.js"
 import { toSchedule } from "../backoff/schedule.js"
-import * as Condition from "../policy/condition.js"
-import { withService } from "../internal/context.js"
 import { duration, optionMillis, runtimeMillis } from "../internal/duration.js"
-import { holding } from "../internal/disposal.js"
-import { type Begun, takingPart } from "../policy/frame.js"
-import * as Listeners from "../internal/listeners.js"
-import { combinator, withoutStack } from "../policy/define.js"
-import type { Call } from "../retryBudget/call.js"
-import { check as budget, shown as shownBudget, withBudget } from "../retryBudget/source.js"
-import { check as schedule, type ScheduleState, shownSchedule, stepSchedule } from "../internal/schedule.js"
-import * as Time from "../internal/time.js"
-import type { Flat, IsAny, Checked } from "../policy/types.js"
+import type { Body } from "../internal/erased.js"
+import { check as schedule, shownSchedule } from "../internal/schedule.js"
+import * as Condition from "../policy/condition.js"
+import { combinator } from "../policy/define.js"
+import type * as FailureCondition from "../policy/FailureCondition.js"
+import { takingPart } from "../policy/frame.js"
 import * as Policy from "../policy/Policy.js"
+import type { Checked, Flat, IsAny } from "../policy/types.js"
 import type * as RetryBudget from "../retryBudget/RetryBudget.js"
-import type { AnyFiber, Body, Restore } from "../internal/erased.js"
+import { check as budget, shown as shownBudget } from "../retryBudget/source.js"
+import type { RetriesExceeded } from "./retriesExceeded.js"
+import { apply, nestedIn, type Plan, Run } from "./run.js"
 
 // ------------------------------------------------------------------------------------------------------------- models
 
@@ -90,71 +79,16 @@ export interface Exceeded<out A, out E> extends FailedAttempt<A, E> {
 }
 
 /**
- * All attempts failed. Only with `exceeded: "wrap"`; by default the last failure comes back as it was.
- *
  * @since 0.1.0
  * @category errors
  */
-export class RetriesExceeded<out A = unknown, out E = unknown> extends Data.TaggedError("RetriesExceeded")<{
-  /** The name of the retry. */
-  readonly name: string
-  /** How many attempts were made. */
-  readonly attempts: number
-  /** The time from the beginning of the first attempt to the end of the last. */
-  readonly elapsed: Duration.Duration
-  readonly reason: Reason
-  /** How the last attempt ended. */
-  readonly lastExit: Exit.Exit<unknown, unknown>
-}> {
-  declare readonly lastExit: Exit.Exit<A, E>
-
-  override get message(): string {
-    return `gave up after ${this.attempts} attempt${this.attempts === 1 ? "" : "s"} in ${Duration.format(this.elapsed)} (${this.reason})`
-  }
-}
+export { RetriesExceeded } from "./retriesExceeded.js"
 
 /**
- * What an attempt can know about itself.
- *
- * @since 0.1.0
- * @category models
- */
-export interface Attempt {
-  /** The number of the attempt, from 1. */
-  readonly number: number
-  /** The time since the first attempt began. */
-  readonly elapsed: Duration.Duration
-  /** How the attempt before this one failed. */
-  readonly lastFailure: Option.Option<FailureCondition.Failed<unknown, unknown>>
-}
-
-const firstAttempt: Attempt = { number: 1, elapsed: Duration.zero, lastFailure: Option.none() }
-
-/**
- * The attempt that is running. Outside a retry it reads as a first attempt; in nested retries it is that of the innermost.
- *
- * @example
- * ```ts
- * import { Effect } from "effect"
- * import { Retry } from "effect-resilience"
- *
- * const call = Effect.gen(function* () {
- *   const attempt = yield* Retry.CurrentAttempt
- *   yield* Effect.annotateCurrentSpan("http.request.resend_count", attempt.number - 1)
- * })
- *
- * const program = call.pipe(Retry.retry({ times: 2 }))
- * ```
- *
  * @since 0.1.0
  * @category context
  */
-export class CurrentAttempt extends Context.Reference<CurrentAttempt>()(
-  "effect-resilience/Retry/CurrentAttempt",
-  {
-    defaultValue: (): Attempt => firstAttempt
-  }
-) {}
+export { type Attempt, CurrentAttempt } from "./currentAttempt.js"
 
 /**
  * @since 0.1.0
@@ -386,21 +320,6 @@ export const retry: {
 
 // ----------------------------------------------------------------------------------------------------- implementation
 
-/** The options checked and compiled, once for every use of the policy. */
-interface Plan {
-  readonly name: string
-  readonly condition: Condition.Compiled<unknown, unknown>
-  readonly times: number
-  readonly maxDuration: number
-  readonly maxHint: number
-  readonly hintJitter: number
-  readonly hintOf: (outcome: FailureCondition.Failure, failure: Failure) => number | undefined
-  readonly schedule: Schedule.Schedule<unknown, unknown, unknown>
-  readonly options: Options<unknown, unknown>
-}
-
-type Failure = FailureCondition.Failed<unknown, unknown>
-
 const range = { zero: true, infinite: true }
 
 const shape: Shape<Options<unknown, unknown>> = {
@@ -481,217 +400,4 @@ const hintReader = (delayFrom: Options<unknown, unknown>["delayFrom"]): Plan["hi
     const hint = Condition.retryAfter(outcome, failure)
     return hint === undefined ? undefined : Duration.toMillis(hint)
   }
-}
-
-/** One call: it begins with the first attempt and owns its run of the schedule. */
-class Run implements Begun {
-  scheduleState: ScheduleState
-  readonly startedAt: number
-
-  constructor(
-    readonly plan: Plan,
-    readonly around: { readonly self: Body },
-    readonly clock: Clock.Clock,
-    readonly call: Call | undefined,
-    /** For a retry that disposes of results: it runs in a mask, in which attempts, delays and listeners are interruptible. */
-    readonly restore: Restore = identity,
-    /** Takes what disposes of the result that comes back. */
-    readonly hold: ((dispose: Effect.Effect<unknown, never, unknown>) => void) | undefined = undefined
-  ) {
-    this.startedAt = Time.monotonicMillis(clock)
-    // The schedule is only stepped by a failure: a call that succeeds pays nothing for it.
-    this.scheduleState = plan.schedule.initial
-  }
-
-  elapsed(): number {
-    return Time.monotonicMillis(this.clock) - this.startedAt
-  }
-
-  /** An attempt has ended, the first if nothing is said: what is no failure comes back in the same step. */
-  ended(exit: Exit.Exit<unknown, unknown>, number = 1): Body {
-    const decided = decide(this, number, exit)
-    return decided === undefined ? exit : proceed(this, number, decided)
-  }
-}
-
-const inputOf = (failure: Failure): unknown =>
-  failure._tag === "Error" ? failure.error : failure._tag === "Result" ? failure.result : failure.defect
-
-const apply = (plan: Plan, around: { readonly self: Body }): Body => {
-  const { budget, disposeResult } = plan.options
-  const begin = (restore?: Restore, hold?: Run["hold"]): Body => {
-    const begun = (call?: Call): Body =>
-      Effect.withFiberRuntime((fiber) =>
-        attempt(new Run(plan, around, Time.clockOf(fiber), call, restore, hold), 1, nestedIn(fiber))
-      )
-    return budget === undefined ? begun() : withBudget(budget, begun, restore)
-  }
-  return disposeResult === undefined ? begin() : holding(begin)
-}
-
-/** What there is to know in a first attempt. Without a retry around this one, the reference reads so by itself. */
-const nestedIn = ({ currentContext }: AnyFiber): Attempt | undefined =>
-  currentContext.unsafeMap.has(CurrentAttempt.key) ? firstAttempt : undefined
-
-const attempt = (run: Run, number: number, current: Attempt | undefined): Body => {
-  const { condition, options } = run.plan
-  if (options.disposeResult !== undefined) {
-    return attemptDisposing(run, number, current, options.disposeResult)
-  }
-  const onFailure = (cause: Cause.Cause<unknown>): Body => run.ended(Exit.failCause(cause), number)
-  const body = knowing(current, run.around.self)
-  return condition.looksAtResults || run.call !== undefined
-    ? Effect.matchCauseEffect(body, {
-        onFailure,
-        onSuccess: (result) => run.ended(Exit.succeed(result), number)
-      })
-    : Effect.catchAllCause(body, onFailure)
-}
-
-const knowing = <A, E, R>(
-  current: Attempt | undefined,
-  self: Effect.Effect<A, E, R>
-): Effect.Effect<A, E, R> =>
-  current === undefined
-    ? self
-    : withService(
-        CurrentAttempt,
-        () => current,
-        () => self
-      )
-
-const proceed = (run: Run, number: number, decided: Decided): Body =>
-  Effect.flatMap(decided, (next) => (Exit.isExit(next) ? next : again(run, number, next)))
-
-/**
- * An attempt whose result has to be given back when it does not come back. From its end on the result is this retry's, so
- * that neither an interruption nor a listener that fails can lose it.
- */
-const attemptDisposing = (
-  run: Run,
-  number: number,
-  current: Attempt | undefined,
-  disposeResult: (result: unknown) => Effect.Effect<unknown, never, unknown>
-): Body =>
-  Effect.flatMap(knowing(current, Effect.exit(run.restore(run.around.self))), (exit) => {
-    const decided = run.restore(Effect.suspend(() => decide(run, number, exit) ?? Effect.succeed(exit)))
-    if (Exit.isFailure(exit)) return proceed(run, number, decided)
-    const dispose = Effect.suspend(() => disposeResult(exit.value))
-    return Effect.flatMap(
-      Effect.onError(decided, () => dispose),
-      (next) => {
-        if (!Exit.isExit(next)) {
-          return Effect.flatMap(dispose, () => again(run, number, { ...next, disposed: true }))
-        }
-        run.hold?.(dispose)
-        return next
-      }
-    )
-  })
-
-/** Another attempt, and when. */
-interface Next {
-  /** When, on the monotonic clock. */
-  readonly at: number
-  readonly event: Scheduled<unknown, unknown>
-  /** What comes back if there is no other attempt after all. */
-  readonly exit: Exit.Exit<unknown, unknown>
-  /** Whether the result in it has been given back, so that it cannot come back. */
-  readonly disposed: boolean
-}
-
-/** What follows an attempt: another one, or the exit that comes back. */
-type Decided = Effect.Effect<Next | Exit.Exit<unknown, unknown>, unknown, unknown>
-
-const again = (run: Run, number: number, next: Next): Body => {
-  const { maxDuration, name, options } = run.plan
-  const { event } = next
-  const begun = (woken: number): Body => {
-    const elapsed = run.elapsed()
-    // Only the listener can have made it too late: the fraction by which a timer is late is no reason to give up.
-    const late = next.at - run.startedAt + (elapsed - woken) > maxDuration
-    if (late && !next.disposed)
-      return Effect.flatten(run.restore(giveUp(run, event, next.exit, "maxDuration")))
-    run.call?.begun()
-    return attempt(run, number + 1, {
-      number: number + 1,
-      elapsed: Duration.millis(elapsed),
-      lastFailure: Option.some(event.failure)
-    })
-  }
-  const wake = (): Body => {
-    const woken = run.elapsed()
-    const told = Listeners.notify(name, options.onRetry, event)
-    return told === Effect.void ? begun(woken) : Effect.flatMap(run.restore(told), () => begun(woken))
-  }
-  return Duration.toMillis(event.delay) > 0
-    ? Effect.flatMap(run.restore(Time.sleepUntil(run.clock, next.at)), wake)
-    : wake()
-}
-
-/** Gives up: what comes back is the exit of the last attempt as it was, or the error that wraps it. */
-const giveUp = (
-  run: Run,
-  { attempt, elapsed, failure, name }: FailedAttempt<unknown, unknown>,
-  exit: Exit.Exit<unknown, unknown>,
-  reason: Reason
-): Effect.Effect<Exit.Exit<unknown, unknown>, unknown, unknown> => {
-  const { exceeded, onExceeded } = run.plan.options
-  return Effect.map(Listeners.notify(name, onExceeded, { attempt, elapsed, failure, name, reason }), () =>
-    exceeded === "wrap"
-      ? Exit.fail(
-          withoutStack(
-            () => new RetriesExceeded({ name, attempts: attempt, elapsed, reason, lastExit: exit })
-          )
-        )
-      : exit
-  )
-}
-
-/** Whether there is another attempt; an exit is what comes back instead. `undefined` when there is nothing to retry. */
-const decide = (run: Run, number: number, exit: Exit.Exit<unknown, unknown>): Decided | undefined => {
-  const { condition, hintJitter, hintOf, maxDuration, maxHint, name, options, schedule, times } = run.plan
-  const outcome = condition.classify(exit)
-  if (outcome._tag === "Success") run.call?.succeeded()
-  if (outcome._tag !== "Failure") return undefined
-  const failure = Condition.failed(exit)
-  if (failure === undefined) return undefined
-  const failedAt = run.elapsed()
-  const event = { name, attempt: number, elapsed: Duration.millis(failedAt), failure }
-  if (options.abortWhen?.(failure) === true) {
-    return Effect.as(Listeners.notify(name, options.onAbort, event), exit)
-  }
-  run.call?.failed()
-  const over = (reason: Reason): Decided => giveUp(run, event, exit, reason)
-  if (number > times) return over("times")
-  const hint = hintOf(outcome, failure)
-  if (hint !== undefined && hint > maxHint) return over("hint")
-
-  const after = (delay: number): Decided => {
-    const next: Next = {
-      at: run.startedAt + failedAt + delay,
-      event: { ...event, delay: Duration.millis(delay) },
-      exit,
-      disposed: false
-    }
-    const payment = run.call?.withdraw("retry", failure)
-    if (payment?.granted === false) return Listeners.after(payment.told, over("budget"))
-    const told = Listeners.after(payment?.told, Listeners.notify(name, options.onRetryScheduled, next.event))
-    // Schedule and listeners may take their time, so the bound is checked once more before the delay is slept.
-    const decided = (): Decided => (run.elapsed() > maxDuration ? over("maxDuration") : Effect.succeed(next))
-    return told === Effect.void ? decided() : Effect.flatMap(told, decided)
-  }
-  const step = stepSchedule(schedule, run.scheduleState, inputOf(failure), run.clock)
-  return Effect.flatMap(step, ({ delay: scheduled, state }): Decided => {
-    run.scheduleState = state
-    if (scheduled === undefined) return over("schedule")
-    const delay = Math.max(scheduled, hint ?? 0)
-    if (failedAt + delay > maxDuration) return over("maxDuration")
-    if (hint === undefined) return after(delay)
-    // A spread that goes beyond the bound is no reason to give up.
-    const spread = Math.min(hint * hintJitter, maxDuration - failedAt - hint)
-    return spread >= 1
-      ? Effect.flatMap(Random.next, (draw) => after(Math.max(delay, hint + Math.floor(spread * draw))))
-      : after(delay)
-  })
 }

@@ -1,0 +1,266 @@
+/** The engine of a retry: attempts one after the other, and between two of them the decision whether there is another, and when. */
+import type * as Cause from "effect/Cause"
+import type * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import { identity } from "effect/Function"
+import * as Option from "effect/Option"
+import * as Random from "effect/Random"
+import type * as Schedule from "effect/Schedule"
+import { withService } from "../internal/context.js"
+import { holding } from "../internal/disposal.js"
+import type { AnyFiber, Body, Restore } from "../internal/erased.js"
+import * as Listeners from "../internal/listeners.js"
+import { type ScheduleState, stepSchedule } from "../internal/schedule.js"
+import * as Time from "../internal/time.js"
+import * as Condition from "../policy/condition.js"
+import { withoutStack } from "../policy/define.js"
+import type * as FailureCondition from "../policy/FailureCondition.js"
+import type { Begun } from "../policy/frame.js"
+import type { Call } from "../retryBudget/call.js"
+import { withBudget } from "../retryBudget/source.js"
+import { type Attempt, CurrentAttempt, firstAttempt } from "./currentAttempt.js"
+import { RetriesExceeded } from "./retriesExceeded.js"
+import type * as Retry from "./Retry.js"
+
+/** The options checked and compiled, once for every use of the policy. */
+export interface Plan {
+  readonly name: string
+  readonly condition: Condition.Compiled<unknown, unknown>
+  readonly times: number
+  readonly maxDuration: number
+  readonly maxHint: number
+  readonly hintJitter: number
+  readonly hintOf: (outcome: FailureCondition.Failure, failure: Failure) => number | undefined
+  readonly schedule: Schedule.Schedule<unknown, unknown, unknown>
+  readonly options: Retry.Options<unknown, unknown>
+}
+
+type Failure = FailureCondition.Failed<unknown, unknown>
+
+/** One call: it begins with the first attempt and owns its run of the schedule. */
+export class Run implements Begun {
+  scheduleState: ScheduleState
+  readonly startedAt: number
+
+  constructor(
+    readonly plan: Plan,
+    readonly around: { readonly self: Body },
+    readonly clock: Clock.Clock,
+    readonly call: Call | undefined,
+    /** For a retry that disposes of results: it runs in a mask, in which attempts, delays and listeners are interruptible. */
+    readonly restore: Restore = identity,
+    /** Takes what disposes of the result that comes back. */
+    readonly hold: ((dispose: Effect.Effect<unknown, never, unknown>) => void) | undefined = undefined
+  ) {
+    this.startedAt = Time.monotonicMillis(clock)
+    // The schedule is only stepped by a failure: a call that succeeds pays nothing for it.
+    this.scheduleState = plan.schedule.initial
+  }
+
+  elapsed(): number {
+    return Time.monotonicMillis(this.clock) - this.startedAt
+  }
+
+  /** An attempt has ended, the first if nothing is said: what is no failure comes back in the same step. */
+  ended(exit: Exit.Exit<unknown, unknown>, number = 1): Body {
+    const deciding = decide(this, number, exit)
+    return deciding === undefined ? exit : proceed(this, number, deciding)
+  }
+}
+
+const inputOf = (failure: Failure): unknown =>
+  failure._tag === "Error" ? failure.error : failure._tag === "Result" ? failure.result : failure.defect
+
+export const apply = (plan: Plan, around: { readonly self: Body }): Body => {
+  const { budget, disposeResult } = plan.options
+  const begin = (restore?: Restore, hold?: Run["hold"]): Body => {
+    const begun = (call?: Call): Body =>
+      Effect.withFiberRuntime((fiber) =>
+        attempt(new Run(plan, around, Time.clockOf(fiber), call, restore, hold), 1, nestedIn(fiber))
+      )
+    return budget === undefined ? begun() : withBudget(budget, begun, restore)
+  }
+  return disposeResult === undefined ? begin() : holding(begin)
+}
+
+/** What there is to know in a first attempt. Without a retry around this one, the reference reads so by itself. */
+export const nestedIn = ({ currentContext }: AnyFiber): Attempt | undefined =>
+  currentContext.unsafeMap.has(CurrentAttempt.key) ? firstAttempt : undefined
+
+const attempt = (run: Run, number: number, current: Attempt | undefined): Body => {
+  const { condition, options } = run.plan
+  if (options.disposeResult !== undefined) {
+    return attemptDisposing(run, number, current, options.disposeResult)
+  }
+  const onFailure = (cause: Cause.Cause<unknown>): Body => run.ended(Exit.failCause(cause), number)
+  const body = knowing(current, run.around.self)
+  return condition.looksAtResults || run.call !== undefined
+    ? Effect.matchCauseEffect(body, {
+        onFailure,
+        onSuccess: (result) => run.ended(Exit.succeed(result), number)
+      })
+    : Effect.catchAllCause(body, onFailure)
+}
+
+const knowing = <A, E, R>(
+  current: Attempt | undefined,
+  self: Effect.Effect<A, E, R>
+): Effect.Effect<A, E, R> =>
+  current === undefined
+    ? self
+    : withService(
+        CurrentAttempt,
+        () => current,
+        () => self
+      )
+
+const proceed = (run: Run, number: number, deciding: Deciding): Body =>
+  Effect.flatMap(deciding, (next) => (next._tag === "Done" ? next.exit : again(run, number, next, false)))
+
+/**
+ * An attempt whose result has to be given back when it does not come back. From its end on the result is this retry's, so
+ * that neither an interruption nor a listener that fails can lose it.
+ */
+const attemptDisposing = (
+  run: Run,
+  number: number,
+  current: Attempt | undefined,
+  disposeResult: (result: unknown) => Effect.Effect<unknown, never, unknown>
+): Body =>
+  Effect.flatMap(knowing(current, Effect.exit(run.restore(run.around.self))), (exit) => {
+    const deciding = run.restore(
+      Effect.suspend(() => decide(run, number, exit) ?? Effect.succeed(done(exit)))
+    )
+    if (Exit.isFailure(exit)) return proceed(run, number, deciding)
+    const dispose = Effect.suspend(() => disposeResult(exit.value))
+    return Effect.flatMap(
+      Effect.onError(deciding, () => dispose),
+      (next) => {
+        if (next._tag === "Again") return Effect.flatMap(dispose, () => again(run, number, next, true))
+        run.hold?.(dispose)
+        return next.exit
+      }
+    )
+  })
+
+/** What follows an attempt that failed. */
+type Decision = Again | Done
+
+/** Another attempt, and when. */
+interface Again {
+  readonly _tag: "Again"
+  /** When, on the monotonic clock. */
+  readonly at: number
+  readonly event: Retry.Scheduled<unknown, unknown>
+  /** What comes back if there is no other attempt after all. */
+  readonly exit: Exit.Exit<unknown, unknown>
+}
+
+/** The end, and what comes back. */
+interface Done {
+  readonly _tag: "Done"
+  readonly exit: Exit.Exit<unknown, unknown>
+}
+
+type Deciding<D = Decision> = Effect.Effect<D, unknown, unknown>
+
+const done = (exit: Exit.Exit<unknown, unknown>): Done => ({ _tag: "Done", exit })
+
+/** `disposed`: the result of the attempt has been given back, and so cannot come back. */
+const again = (run: Run, number: number, { at, event, exit }: Again, disposed: boolean): Body => {
+  const { maxDuration, name, options } = run.plan
+  const begun = (woken: number): Body => {
+    const elapsed = run.elapsed()
+    // Only the listener can have made it too late: the fraction by which a timer is late is no reason to give up.
+    const late = at - run.startedAt + (elapsed - woken) > maxDuration
+    if (late && !disposed) {
+      return Effect.flatMap(run.restore(giveUp(run, event, exit, "maxDuration")), ({ exit }) => exit)
+    }
+    run.call?.begun()
+    return attempt(run, number + 1, {
+      number: number + 1,
+      elapsed: Duration.millis(elapsed),
+      lastFailure: Option.some(event.failure)
+    })
+  }
+  const wake = (): Body => {
+    const woken = run.elapsed()
+    const told = Listeners.notify(name, options.onRetry, event)
+    return told === Effect.void ? begun(woken) : Effect.flatMap(run.restore(told), () => begun(woken))
+  }
+  return Duration.toMillis(event.delay) > 0
+    ? Effect.flatMap(run.restore(Time.sleepUntil(run.clock, at)), wake)
+    : wake()
+}
+
+/** Gives up: what comes back is the exit of the last attempt as it was, or the error that wraps it. */
+const giveUp = (
+  run: Run,
+  { attempt, elapsed, failure, name }: Retry.FailedAttempt<unknown, unknown>,
+  exit: Exit.Exit<unknown, unknown>,
+  reason: Retry.Reason
+): Deciding<Done> => {
+  const { exceeded, onExceeded } = run.plan.options
+  return Effect.map(Listeners.notify(name, onExceeded, { attempt, elapsed, failure, name, reason }), () =>
+    done(
+      exceeded === "wrap"
+        ? Exit.fail(
+            withoutStack(
+              () => new RetriesExceeded({ name, attempts: attempt, elapsed, reason, lastExit: exit })
+            )
+          )
+        : exit
+    )
+  )
+}
+
+/** What follows an attempt. `undefined` when there is nothing to retry. */
+const decide = (run: Run, number: number, exit: Exit.Exit<unknown, unknown>): Deciding | undefined => {
+  const { condition, hintJitter, hintOf, maxDuration, maxHint, name, options, schedule, times } = run.plan
+  const outcome = condition.classify(exit)
+  if (outcome._tag === "Success") run.call?.succeeded()
+  if (outcome._tag !== "Failure") return undefined
+  const failure = Condition.failed(exit)
+  if (failure === undefined) return undefined
+  const failedAt = run.elapsed()
+  const event = { name, attempt: number, elapsed: Duration.millis(failedAt), failure }
+  if (options.abortWhen?.(failure) === true) {
+    return Effect.as(Listeners.notify(name, options.onAbort, event), done(exit))
+  }
+  run.call?.failed()
+  const over = (reason: Retry.Reason): Deciding => giveUp(run, event, exit, reason)
+  if (number > times) return over("times")
+  const hint = hintOf(outcome, failure)
+  if (hint !== undefined && hint > maxHint) return over("hint")
+
+  const after = (delay: number): Deciding => {
+    const next: Again = {
+      _tag: "Again",
+      at: run.startedAt + failedAt + delay,
+      event: { ...event, delay: Duration.millis(delay) },
+      exit
+    }
+    const payment = run.call?.withdraw("retry", failure)
+    if (payment?.granted === false) return Listeners.after(payment.told, over("budget"))
+    const told = Listeners.after(payment?.told, Listeners.notify(name, options.onRetryScheduled, next.event))
+    // Schedule and listeners may take their time, so the bound is checked once more before the delay is slept.
+    const unlessLate = (): Deciding =>
+      run.elapsed() > maxDuration ? over("maxDuration") : Effect.succeed(next)
+    return told === Effect.void ? unlessLate() : Effect.flatMap(told, unlessLate)
+  }
+  const step = stepSchedule(schedule, run.scheduleState, inputOf(failure), run.clock)
+  return Effect.flatMap(step, ({ delay: scheduled, state }): Deciding => {
+    run.scheduleState = state
+    if (scheduled === undefined) return over("schedule")
+    const delay = Math.max(scheduled, hint ?? 0)
+    if (failedAt + delay > maxDuration) return over("maxDuration")
+    if (hint === undefined) return after(delay)
+    // A spread that goes beyond the bound is no reason to give up.
+    const spread = Math.min(hint * hintJitter, maxDuration - failedAt - hint)
+    return spread >= 1
+      ? Effect.flatMap(Random.next, (draw) => after(Math.max(delay, hint + Math.floor(spread * draw))))
+      : after(delay)
+  })
+}
