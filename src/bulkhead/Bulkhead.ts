@@ -4,22 +4,16 @@
  *
  * @since 0.1.0
  */
-import type * as Config from "effect/Config"
-import type * as ConfigError from "effect/ConfigError"
-import * as Context from "effect/Context"
+import type * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
-import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
+import type * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import * as Stream from "effect/Stream"
+import type * as Stream from "effect/Stream"
 import type * as FailureCondition from "../policy/FailureCondition.js"
-import * as internal from "./limit.js"
-import { check as checkCondition } from "../policy/condition.js"
+import { bulkheads } from "./limit.js"
 import type { BulkheadFull } from "./bulkheadFull.js"
-import { configure, listeners as shapeOfGiven } from "./options.js"
-import { accessors, perInstance, fromConfig } from "../policy/service.js"
 import type { Checked, Configured } from "../policy/types.js"
-import * as Policy from "../policy/Policy.js"
+import type * as Policy from "../policy/Policy.js"
 
 /**
  * @since 0.1.0
@@ -309,7 +303,7 @@ export interface Options extends Settings, Listeners {}
  * @category constructors
  */
 export const make = <O>(options: Checked<O, Options>): Effect.Effect<Bulkhead, never, Policy.ContextOf<O>> =>
-  internal.make(options, internal.kind)
+  bulkheads.make(options)
 
 /**
  * The options of {@link keyed}.
@@ -323,19 +317,32 @@ export interface KeyedOptions extends Policy.Bounds {
 }
 
 /**
+ * What can be done with a bulkhead for each key, given that `Needed` is there.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface KeyedOperations<Needed = never> extends Policy.Keyed<
+  Bulkhead,
+  Snapshot,
+  Operations<Needed>,
+  Needed
+> {
+  /** {@link Operations.protect} of the bulkhead of a key. */
+  readonly protect: (key: string) => Policy.Policy<BulkheadFull, Needed>
+  /** {@link Operations.protectWhen} of the bulkhead of a key. */
+  readonly protectWhen: (key: string) => ProtectWhen<Needed>
+  /** {@link Operations.withPermits} of the bulkhead of a key. */
+  readonly withPermits: (key: string, permits: number) => Policy.Policy<BulkheadFull, Needed>
+}
+
+/**
  * A bulkhead for each key.
  *
  * @since 0.1.0
  * @category models
  */
-export interface KeyedBulkhead extends Policy.Keyed<Bulkhead, Snapshot> {
-  /** {@link Operations.protect} of the bulkhead of a key. */
-  readonly protect: (key: string) => Policy.Policy<BulkheadFull>
-  /** {@link Operations.protectWhen} of the bulkhead of a key. */
-  readonly protectWhen: (key: string) => ProtectWhen
-  /** {@link Operations.withPermits} of the bulkhead of a key. */
-  readonly withPermits: (key: string, permits: number) => Policy.Policy<BulkheadFull>
-}
+export interface KeyedBulkhead extends KeyedOperations {}
 
 /**
  * Makes a bulkhead for each key: a tenant, a host, a route. Each has its places and its line for itself, so that one key
@@ -363,11 +370,7 @@ export interface KeyedBulkhead extends Policy.Keyed<Bulkhead, Snapshot> {
  */
 export const keyed = <O>(
   options: Checked<O, KeyedOptions>
-): Effect.Effect<
-  KeyedBulkhead,
-  never,
-  Policy.ContextOf<O extends { readonly options: infer Each } ? Each : never>
-> => internal.keyed(options)
+): Effect.Effect<KeyedBulkhead, never, Policy.KeyedContextOf<O>> => bulkheads.keyed(options)
 
 // ----------------------------------------------------------------------------------------------------------- services
 
@@ -377,21 +380,8 @@ export const keyed = <O>(
  * @since 0.1.0
  * @category services
  */
-export interface Service<Self> extends Operations<Self> {
-  /** A layer with a bulkhead of these options. Bad options are a defect of type `InvalidOption`. */
-  readonly layer: <O>(options: Checked<O, Options>) => Layer.Layer<Self, never, Policy.ContextOf<O>>
-  /**
-   * A layer whose settings come from the configuration; listeners are given beside it. Bad settings are a `ConfigError`
-   * that says which and why.
-   */
-  readonly layerConfig: {
-    (settings: SettingsConfig | Config.Config<Settings>): Layer.Layer<Self, ConfigError.ConfigError>
-    <L>(
-      settings: SettingsConfig | Config.Config<Settings>,
-      listeners: Checked<L, Listeners>
-    ): Layer.Layer<Self, ConfigError.ConfigError, Policy.ContextOf<L>>
-  }
-}
+export interface Service<Self>
+  extends Operations<Self>, Policy.Layers<Self, Options, Settings, SettingsConfig, Listeners> {}
 
 /**
  * The class that a bulkhead's tag extends.
@@ -447,59 +437,51 @@ export interface TagClass<Self, Id extends string>
  * @since 0.1.0
  * @category services
  */
-export const Tag =
-  <const Id extends string>(id: Id) =>
-  <Self>(): TagClass<Self, Id> =>
-    service(Context.Tag(`Bulkhead/${id}`)<Self, Bulkhead>(), id)
+export const Tag: <const Id extends string>(id: Id) => <Self>() => TagClass<Self, Id> = bulkheads.Tag
 
-/** Adds what can be done with the service to its tag. */
-const service = <Self, T extends Context.Tag<Self, Bulkhead>>(
-  tag: T,
-  name: string,
-  called = name
-): T & Service<Self> => {
-  const described: Policy.Described = { kind: internal.kind, name, settings: {} }
+/**
+ * What the tag of keyed bulkheads has besides being a tag: its layers, and everything that can be done with the bulkheads.
+ *
+ * @since 0.1.0
+ * @category services
+ */
+export interface KeyedService<Self>
+  extends KeyedOperations<Self>, Policy.KeyedLayers<Self, KeyedOptions, Settings, Listeners> {}
 
-  const operations: Service<Self> = {
-    layer: (options: Options) =>
-      Layer.effect(tag, internal.make(options, name, { policy: `${called}.layer` })),
-    layerConfig: (settings: SettingsConfig | Config.Config<Settings>, listeners: Listeners = {}) =>
-      Layer.effect(
-        tag,
-        fromConfig({
-          caller: { policy: `${called}.layerConfig` },
-          settings,
-          given: listeners,
-          shapeOfGiven,
-          check: (read, caller) => configure(read, name, caller),
-          make: (options, caller) => internal.make(options, name, caller)
-        })
-      ),
-    protect: Policy.make(described, <A, E, R>(self: Effect.Effect<A, E, R>) =>
-      Effect.flatMap(tag, (bulkhead) => bulkhead.protect(self))
-    ),
-    protectWhen: <A, E>(condition: FailureCondition.FailureCondition<A, E>) => {
-      checkCondition("Bulkhead.protectWhen", "condition", condition)
-      const policy = perInstance((bulkhead: Bulkhead) => bulkhead.protectWhen(condition))
-      return Policy.make<A, E, BulkheadFull, Self>(
-        described,
-        <A1 extends A, E1 extends E, R>(self: Effect.Effect<A1, E1, R>) =>
-          Effect.flatMap(tag, (bulkhead) => policy(bulkhead)(self))
-      )
-    },
-    withPermits: (permits) => {
-      const takes = internal.checkRequest(permits)
-      const policy = perInstance((bulkhead: Bulkhead) => bulkhead.withPermits(takes))
-      return Policy.make({ ...described, settings: { takes } }, <A, E, R>(self: Effect.Effect<A, E, R>) =>
-        Effect.flatMap(tag, (bulkhead) => policy(bulkhead)(self))
-      )
-    },
-    resize: (permits) => Effect.flatMap(tag, (bulkhead) => bulkhead.resize(permits)),
-    changes: Stream.unwrap(Effect.map(tag, (bulkhead) => bulkhead.changes)),
-    ...accessors(tag, ["acquire", "snapshot"])
-  }
-  return Object.assign(tag, operations)
-}
+/**
+ * The class that a tag of keyed bulkheads extends.
+ *
+ * @since 0.1.0
+ * @category services
+ */
+export interface KeyedTagClass<Self, Id extends string>
+  extends Context.TagClass<Self, `KeyedBulkhead/${Id}`, KeyedBulkhead>, KeyedService<Self> {}
+
+/**
+ * A bulkhead for each key, as a service: {@link keyed} with layers.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Bulkhead } from "effect-resilience"
+ *
+ * class Tenants extends Bulkhead.KeyedTag("Tenants")<Tenants>() {}
+ *
+ * declare const report: (tenant: string) => Effect.Effect<string, "down">
+ *
+ * // Effect<string, "down" | BulkheadFull, Tenants>
+ * const reportOf = (tenant: string) => report(tenant).pipe(Tenants.protect(tenant))
+ *
+ * const TenantsLive = Tenants.layer({ options: { permits: 4, maxQueued: 16, maxWait: "1 second" } })
+ *
+ * const program = reportOf("acme").pipe(Effect.provide(TenantsLive))
+ * ```
+ *
+ * @since 0.1.0
+ * @category services
+ */
+export const KeyedTag: <const Id extends string>(id: Id) => <Self>() => KeyedTagClass<Self, Id> =
+  bulkheads.KeyedTag
 
 /**
  * The bulkhead of a program that has just one. A program with several makes a {@link Tag} for each.
@@ -518,11 +500,7 @@ const service = <Self, T extends Context.Tag<Self, Bulkhead>>(
  * @since 0.1.0
  * @category services
  */
-export const Bulkhead: Context.Tag<Bulkhead, Bulkhead> & Service<Bulkhead> = service(
-  Context.GenericTag<Bulkhead>("effect-resilience/Bulkhead"),
-  internal.kind,
-  "Bulkhead"
-)
+export const Bulkhead: Context.Tag<Bulkhead, Bulkhead> & Service<Bulkhead> = bulkheads.service()
 
 /**
  * The layer of {@link Bulkhead}.

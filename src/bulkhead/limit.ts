@@ -21,15 +21,15 @@ import * as Beside from "../internal/beside.js"
 import * as Condition from "../policy/condition.js"
 import { withoutSpan } from "../internal/context.js"
 import { Inside, insideOf, runningFiber } from "../internal/inside.js"
-import { instances, type Member } from "../policy/keyed.js"
+import type { Member } from "../policy/keyed.js"
 import { after, both, type Told } from "../internal/listeners.js"
 import { PermitQueue } from "./queue.js"
 import { withoutStack } from "../policy/define.js"
 import { isOwnRejection, rejectedBy } from "../policy/rejectedBy.js"
-import { perInstance } from "../policy/service.js"
+import * as Stateful from "../policy/stateful.js"
 import * as Time from "../internal/time.js"
 import { BulkheadFull } from "./bulkheadFull.js"
-import { type Configured, configure } from "./options.js"
+import { type Configured, configure, listeners } from "./options.js"
 import type { AnyFiber, Body, Restore } from "../internal/erased.js"
 
 export const TypeId: Bulkhead.TypeId = Symbol.for("effect-resilience/Bulkhead") as Bulkhead.TypeId
@@ -39,8 +39,7 @@ export const kind = "bulkhead"
 type Classify = FailureCondition.Classifier<unknown, unknown>
 
 /** How many permits a call of a weighted policy takes. */
-export const checkRequest = (permits: number): number =>
-  integer("Bulkhead.withPermits", "permits", permits, 1)
+const checkRequest = (permits: number): number => integer("Bulkhead.withPermits", "permits", permits, 1)
 
 /**
  * Makes a bulkhead. What its listeners require is taken from the context, and stands in the types of the public
@@ -51,48 +50,6 @@ export const make = (options: Bulkhead.Options, defaultName: string, caller?: Ca
     const configured = configure(options, defaultName, caller)
     const context = withoutSpan(yield* Effect.context<never>())
     return new Limit(configured, new Events({ kind, name: configured.name }, tags, options, context))
-  })
-
-/** Makes a bulkhead for each key, within bounds. */
-export const keyed = (options: Bulkhead.KeyedOptions): Effect.Effect<Bulkhead.KeyedBulkhead> =>
-  Effect.gen(function* () {
-    const { described, members: bulkheads } = yield* instances<Bulkhead.Options, Limit, Bulkhead.Snapshot>(
-      "Bulkhead.keyed",
-      kind,
-      options,
-      configure,
-      make
-    )
-    const policy = (key: string, apply: (bulkhead: Limit) => Policy.Policy<BulkheadFull>) =>
-      Policy.make(described(key), <A, E, R>(self: Effect.Effect<A, E, R>) =>
-        bulkheads.use<A, E | BulkheadFull, R>(key, (bulkhead) =>
-          bulkhead === undefined ? self : apply(bulkhead)(self)
-        )
-      )
-    return {
-      find: bulkheads.find,
-      size: bulkheads.size,
-      snapshots: bulkheads.snapshots,
-      protect: (key: string) => policy(key, (bulkhead) => bulkhead.protect),
-      protectWhen:
-        (key: string) =>
-        <A, E>(condition: FailureCondition.FailureCondition<A, E>): Bulkhead.ProtectFor<A, E> => {
-          Condition.check("Bulkhead.protectWhen", "condition", condition)
-          // The condition is compiled once, and not for every call.
-          const policy = perInstance((bulkhead: Limit) => bulkhead.protectWhen<A, E>(condition))
-          return Policy.make<A, E, BulkheadFull>(
-            described(key),
-            <A1 extends A, E1 extends E, R>(self: Effect.Effect<A1, E1, R>) =>
-              bulkheads.use<A1, E1 | BulkheadFull, R>(key, (bulkhead) =>
-                bulkhead === undefined ? self : policy(bulkhead)(self)
-              )
-          )
-        },
-      withPermits: (key: string, permits: number) => {
-        checkRequest(permits)
-        return policy(key, (bulkhead) => bulkhead.withPermits(permits))
-      }
-    }
   })
 
 const tags: Tags<Bulkhead.Event, Bulkhead.Resized> = {
@@ -149,6 +106,9 @@ const since = (call: Call, startedAt: number): Duration.Duration => Duration.mil
 
 export class Limit implements Bulkhead.Bulkhead, Member<Bulkhead.Snapshot> {
   readonly [TypeId]: Bulkhead.TypeId = TypeId
+  get [Stateful.Kind](): Stateful.Kind {
+    return definition
+  }
   readonly kind = kind
   readonly name: string
   readonly settings: Policy.Settings
@@ -464,3 +424,44 @@ const fieldsOf = ({ permits, queued, reason, requested, retryAfter }: BulkheadFu
 const measuredOneIn = 64
 
 const byDefault: Classify = Condition.compile<unknown, unknown>(undefined, { defect: true }).classify
+
+// --------------------------------------------------------------------------------------------------------- definition
+
+interface Family extends Stateful.KeyedFamily {
+  readonly module: "Bulkhead"
+  readonly operations: Bulkhead.Operations<this["needed"]>
+  readonly service: Bulkhead.Service<this["needed"]>
+  readonly keyed: Bulkhead.KeyedOperations<this["needed"]>
+  readonly keyedService: Bulkhead.KeyedService<this["needed"]>
+  readonly instance: Bulkhead.Bulkhead
+  readonly options: Bulkhead.Options
+  readonly settings: Bulkhead.Settings
+  readonly given: Bulkhead.Listeners
+  readonly snapshot: Bulkhead.Snapshot
+}
+
+const definition: Stateful.KeyedDefinition<Family> = {
+  module: "Bulkhead",
+  kind,
+  make,
+  check: configure,
+  given: listeners,
+  members: {
+    protect: "policy",
+    protectWhen: Stateful.condition("Bulkhead"),
+    withPermits: (permits) => ({ takes: checkRequest(permits) }),
+    acquire: "effect",
+    resize: "call",
+    snapshot: "effect",
+    changes: "stream"
+  },
+  status: ({ inUse, permits, queued }) => (inUse < permits && queued === 0 ? "available" : "full"),
+  actions: [],
+  byKey: (at) => ({
+    protect: (key) => at(key).protect,
+    protectWhen: (key) => at(key).protectWhen,
+    withPermits: (key, permits) => at(key).withPermits(permits)
+  })
+}
+
+export const bulkheads = /*#__PURE__*/ Stateful.defineKeyed(definition)

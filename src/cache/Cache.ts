@@ -6,18 +6,15 @@
  */
 import type * as Config from "effect/Config"
 import type * as ConfigError from "effect/ConfigError"
-import * as Context from "effect/Context"
+import type * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
-import * as Effect from "effect/Effect"
+import type * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
-import * as Layer from "effect/Layer"
+import type * as Layer from "effect/Layer"
 import type * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import type * as FailureCondition from "../policy/FailureCondition.js"
-import type { Caller } from "../core/options.js"
-import * as internal from "./store.js"
-import { configure, givenShapes } from "./options.js"
-import { fromConfig } from "../policy/service.js"
+import { caches, stores } from "./store.js"
 import type { Checked, Configured } from "../policy/types.js"
 import type * as Policy from "../policy/Policy.js"
 
@@ -420,7 +417,7 @@ export interface Options<K, A, E> extends StoreOptions<K, A, E> {
 export const make = <K, A, E, O>(
   options: Checked<O, Options<K, A, E>>
 ): Effect.Effect<Cache<K, A, E>, never, Scope.Scope | Policy.ContextOf<O>> =>
-  makeCache<K, A, E>(options, internal.kind, { policy: "Cache.make" })
+  caches.make(options as Options<unknown, unknown, unknown>) as never
 
 /**
  * Makes a store for values of one type, that lives as long as the scope: a cache that is filled by the effects that are piped
@@ -454,30 +451,7 @@ export const makeStore =
   <O>(
     options: Checked<O, StoreOptions<K, A, E>>
   ): Effect.Effect<Store<K, A, E>, never, Scope.Scope | Policy.ContextOf<O>> =>
-    makeStoreOf<K, A, E>(options, internal.kind, { policy: "Cache.makeStore" })
-
-/** Inside, keys, values and errors are unknown: what comes out is what went in. */
-const makeCache = <K, A, E>(
-  options: Options<K, A, E>,
-  name: string,
-  caller: Caller
-): Effect.Effect<Cache<K, A, E>, never, Scope.Scope> =>
-  internal.make(options as Options<unknown, unknown, unknown>, name, caller) as Effect.Effect<
-    Cache<K, A, E>,
-    never,
-    Scope.Scope
-  >
-
-const makeStoreOf = <K, A, E>(
-  options: StoreOptions<K, A, E>,
-  name: string,
-  caller: Caller
-): Effect.Effect<Store<K, A, E>, never, Scope.Scope> =>
-  internal.makeStore(options as StoreOptions<unknown, unknown, unknown>, name, caller) as Effect.Effect<
-    Store<K, A, E>,
-    never,
-    Scope.Scope
-  >
+    stores.make(options as StoreOptions<unknown, unknown, unknown>) as never
 
 // ----------------------------------------------------------------------------------------------------------- services
 
@@ -627,32 +601,7 @@ export interface MakeTag<Id extends string> {
  * @since 0.1.0
  * @category services
  */
-export const Tag =
-  <const Id extends string>(id: Id): MakeTag<Id> =>
-  <Self, K, A, E = never>(): TagClass<Self, Id, K, A, E> => {
-    const tag = Context.Tag(`Cache/${id}`)<Self, Cache<K, A, E>>()
-    const service: Service<Self, K, A, E> = {
-      ...storeOperations(tag),
-      layer: (options: Options<K, A, E>) =>
-        Layer.scoped(tag, makeCache(options, id, { policy: `${id}.layer` })),
-      layerConfig: (settings: SettingsConfig | Config.Config<Settings>, options: LookupOptions<K, A, E>) =>
-        Layer.scoped(
-          tag,
-          fromConfig({
-            caller: { policy: `${id}.layerConfig` },
-            settings,
-            given: options,
-            shapeOfGiven: givenShapes.cache,
-            check: (read, caller) => configure("store", read, id, caller),
-            make: (both, caller) => makeCache(both, id, caller)
-          })
-        ),
-      get: (key) => Effect.flatMap(tag, (cache) => cache.get(key)),
-      serve: (key) => Effect.flatMap(tag, (cache) => cache.serve(key)),
-      refresh: (key) => Effect.flatMap(tag, (cache) => cache.refresh(key))
-    }
-    return Object.assign(tag, service)
-  }
+export const Tag: <const Id extends string>(id: Id) => MakeTag<Id> = caches.Tag
 
 /**
  * A store as a service of its own: a cache that is filled by the effects that are piped through it. See {@link Tag} for when
@@ -678,42 +627,6 @@ export const Tag =
  * @since 0.1.0
  * @category services
  */
-export const StoreTag =
-  <const Id extends string>(id: Id) =>
-  <Self, K, A, E = never>(): StoreTagClass<Self, Id, K, A, E> => {
-    const tag = Context.Tag(`CacheStore/${id}`)<Self, Store<K, A, E>>()
-    const service: StoreService<Self, K, A, E> = {
-      ...storeOperations(tag),
-      layer: (options: StoreOptions<K, A, E>) =>
-        Layer.scoped(tag, makeStoreOf(options, id, { policy: `${id}.layer` })),
-      layerConfig: (settings: SettingsConfig | Config.Config<Settings>, listeners: Listeners<K, A, E> = {}) =>
-        Layer.scoped(
-          tag,
-          fromConfig({
-            caller: { policy: `${id}.layerConfig` },
-            settings,
-            given: listeners,
-            shapeOfGiven: givenShapes.store,
-            check: (read, caller) => configure("store", read, id, caller),
-            make: (both, caller) => makeStoreOf(both, id, caller)
-          })
-        )
-    }
-    return Object.assign(tag, service)
-  }
-
-/** What can be done with the store or the cache behind a tag. */
-const storeOperations = <Self, K, A, E>(
-  tag: Context.Tag<Self, Store<K, A, E>> | Context.Tag<Self, Cache<K, A, E>>
-): StoreOperations<K, A, E, Self> => {
-  const store: Effect.Effect<StoreOperations<K, A, E>, never, Self> = tag
-  return {
-    cached: (key) => (self) => Effect.flatMap(store, (instance) => instance.cached(key)(self)),
-    served: (key) => (self) => Effect.flatMap(store, (instance) => instance.served(key)(self)),
-    getOption: (key) => Effect.flatMap(store, (instance) => instance.getOption(key)),
-    set: (key, value) => Effect.flatMap(store, (instance) => instance.set(key, value)),
-    invalidate: (key) => Effect.flatMap(store, (instance) => instance.invalidate(key)),
-    invalidateAll: Effect.flatMap(store, (instance) => instance.invalidateAll),
-    snapshot: Effect.flatMap(store, (instance) => instance.snapshot)
-  }
-}
+export const StoreTag: <const Id extends string>(
+  id: Id
+) => <Self, K, A, E = never>() => StoreTagClass<Self, Id, K, A, E> = stores.Tag as never

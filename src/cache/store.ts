@@ -21,6 +21,7 @@ import { withoutSpan } from "../internal/context.js"
 import * as Condition from "../policy/condition.js"
 import { runtimeMillis } from "../internal/duration.js"
 import { inherited } from "../internal/inside.js"
+import * as Stateful from "../policy/stateful.js"
 import { after, both, type Told } from "../internal/listeners.js"
 import { forkMasked } from "../internal/fork.js"
 import * as Time from "../internal/time.js"
@@ -31,7 +32,7 @@ import { CircularLookup } from "./circularLookup.js"
 import { Entries, type Entry, type Remembered, type Stored } from "./entries.js"
 import { currentFlight, type Ending, Flight, type Reason, type Waiter } from "./flight.js"
 import { KeyMap } from "./keyMap.js"
-import { type Configured, configure } from "./options.js"
+import { type Configured, configure, givenShapes } from "./options.js"
 import type { Body, Restore } from "../internal/erased.js"
 
 export const TypeId: Cache.TypeId = Symbol.for("effect-resilience/Cache") as Cache.TypeId
@@ -63,7 +64,7 @@ interface Ask {
 export const makeStore = (
   options: Cache.StoreOptions<unknown, unknown, unknown>,
   defaultName: string,
-  caller: Caller
+  caller: Caller = { policy: "Cache.makeStore" }
 ): Effect.Effect<Cache.Store<unknown, unknown, unknown>, never, Scope.Scope> =>
   Effect.map(prepare("store", options, defaultName, caller), (parts) => new StoreImpl(parts)).pipe(closing)
 
@@ -71,7 +72,7 @@ export const makeStore = (
 export const make = (
   options: Cache.Options<unknown, unknown, unknown>,
   defaultName: string,
-  caller: Caller
+  caller: Caller = { policy: "Cache.make" }
 ): Effect.Effect<Cache.Cache<unknown, unknown, unknown>, never, Scope.Scope> =>
   Effect.map(
     prepare("cache", options, defaultName, caller),
@@ -107,6 +108,9 @@ const tags: Tags<Event> = { Hit: "heard", Miss: "heard", Stale: "heard", Refresh
 
 class StoreImpl implements Cache.Store<unknown, unknown, unknown> {
   readonly [TypeId]: Cache.TypeId = TypeId
+  get [Stateful.Kind](): Stateful.Kind {
+    return shown
+  }
   readonly kind = kind
   readonly name: string
   readonly settings: Policy.Settings
@@ -607,3 +611,64 @@ class CacheImpl extends StoreImpl implements Cache.Cache<unknown, unknown, unkno
 /** Whether a failure is remembered, so that it is too early for another lookup. */
 const isFailing = ({ remembered }: Entry, now: number): boolean =>
   remembered !== undefined && now < remembered.until
+
+// --------------------------------------------------------------------------------------------------------- definition
+
+const shown: Stateful.Kind<Cache.Snapshot, never> = {
+  kind,
+  status: ({ size }) => (size === 0 ? "empty" : "filled"),
+  actions: []
+}
+
+/** Inside, keys, values and errors are unknown: what comes out is what went in. */
+interface StoreFamily extends Stateful.Family {
+  readonly module: "CacheStore"
+  readonly operations: Cache.StoreOperations<unknown, unknown, unknown, this["needed"]>
+  readonly service: Cache.StoreService<this["needed"], unknown, unknown, unknown>
+  readonly instance: Cache.Store<unknown, unknown, unknown>
+  readonly options: Cache.StoreOptions<unknown, unknown, unknown>
+  readonly settings: Cache.Settings
+  readonly given: Cache.Listeners<unknown, unknown, unknown>
+  readonly snapshot: Cache.Snapshot
+}
+
+interface CacheFamily extends Stateful.Family {
+  readonly module: "Cache"
+  readonly operations: Cache.Operations<unknown, unknown, unknown, this["needed"]>
+  readonly service: Cache.Service<this["needed"], unknown, unknown, unknown>
+  readonly instance: Cache.Cache<unknown, unknown, unknown>
+  readonly options: Cache.Options<unknown, unknown, unknown>
+  readonly settings: Cache.Settings
+  readonly given: Cache.LookupOptions<unknown, unknown, unknown>
+  readonly snapshot: Cache.Snapshot
+}
+
+const store: Stateful.Definition<StoreFamily> = {
+  ...shown,
+  module: "CacheStore",
+  make: makeStore,
+  check: (settings, defaultName, caller) => configure("store", settings, defaultName, caller),
+  given: givenShapes.store,
+  members: {
+    cached: "combinator",
+    served: "combinator",
+    getOption: "call",
+    set: "call",
+    invalidate: "call",
+    invalidateAll: "effect",
+    snapshot: "effect"
+  },
+  scoped: true
+}
+
+export const stores = /*#__PURE__*/ Stateful.define(store)
+
+export const caches = /*#__PURE__*/ Stateful.define<CacheFamily>({
+  ...shown,
+  module: "Cache",
+  make,
+  check: store.check,
+  given: givenShapes.cache,
+  members: { ...store.members, get: "call", serve: "call", refresh: "call" },
+  scoped: true
+})

@@ -4,26 +4,19 @@
  *
  * @since 0.1.0
  */
-import type * as Config from "effect/Config"
-import type * as ConfigError from "effect/ConfigError"
-import * as Context from "effect/Context"
+import type * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
-import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
+import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
-import * as Stream from "effect/Stream"
+import type * as Stream from "effect/Stream"
 import type * as core from "../core/circuit.js"
 import type * as FailureCondition from "../policy/FailureCondition.js"
-import * as internal from "./breaker.js"
-import { check as checkCondition } from "../policy/condition.js"
+import { breakers } from "./breaker.js"
 import type { CircuitOpen } from "./circuitOpen.js"
-import { configure, listeners as shapeOfGiven } from "./options.js"
-import { beginIn, takingPart } from "../policy/frame.js"
-import { accessors, perInstance, fromConfig } from "../policy/service.js"
 import type { Checked, Configured } from "../policy/types.js"
-import * as Policy from "../policy/Policy.js"
+import type * as Policy from "../policy/Policy.js"
 import type * as Trip from "./Trip.js"
 
 /**
@@ -479,7 +472,7 @@ export interface Options extends Omit<Settings, "openFor">, Listeners {
 export const make: {
   (): Effect.Effect<CircuitBreaker>
   <O>(options: Checked<O, Options>): Effect.Effect<CircuitBreaker, never, Policy.ContextOf<O>>
-} = (options: Options = {}) => internal.make(options, internal.kind)
+} = breakers.make
 
 /**
  * The options of {@link keyed}.
@@ -493,17 +486,30 @@ export interface KeyedOptions extends Policy.Bounds {
 }
 
 /**
+ * What can be done with a breaker for each key, given that `Needed` is there.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface KeyedOperations<Needed = never> extends Policy.Keyed<
+  CircuitBreaker,
+  Snapshot,
+  Operations<Needed>,
+  Needed
+> {
+  /** {@link Operations.protect} of the breaker of a key. */
+  readonly protect: (key: string) => Policy.Policy<CircuitOpen, Needed>
+  /** {@link Operations.protectWhen} of the breaker of a key. */
+  readonly protectWhen: (key: string) => ProtectWhen<Needed>
+}
+
+/**
  * A circuit breaker for each key.
  *
  * @since 0.1.0
  * @category models
  */
-export interface KeyedCircuitBreaker extends Policy.Keyed<CircuitBreaker, Snapshot> {
-  /** {@link Operations.protect} of the breaker of a key. */
-  readonly protect: (key: string) => Policy.Policy<CircuitOpen>
-  /** {@link Operations.protectWhen} of the breaker of a key. */
-  readonly protectWhen: (key: string) => ProtectWhen
-}
+export interface KeyedCircuitBreaker extends KeyedOperations {}
 
 /**
  * Makes a breaker for each key: a host, a tenant, a route. When one of them is down, the others are still called.
@@ -535,14 +541,8 @@ export interface KeyedCircuitBreaker extends Policy.Keyed<CircuitBreaker, Snapsh
  */
 export const keyed: {
   (): Effect.Effect<KeyedCircuitBreaker>
-  <O>(
-    options: Checked<O, KeyedOptions>
-  ): Effect.Effect<
-    KeyedCircuitBreaker,
-    never,
-    Policy.ContextOf<O extends { readonly options: infer Each } ? Each : never>
-  >
-} = (options: KeyedOptions = {}) => internal.keyed(options)
+  <O>(options: Checked<O, KeyedOptions>): Effect.Effect<KeyedCircuitBreaker, never, Policy.KeyedContextOf<O>>
+} = breakers.keyed
 
 // ----------------------------------------------------------------------------------------------------------- services
 
@@ -552,24 +552,8 @@ export const keyed: {
  * @since 0.1.0
  * @category services
  */
-export interface Service<Self> extends Operations<Self> {
-  /** A layer with a breaker of these options. Bad options are a defect of type `InvalidOption`. */
-  readonly layer: {
-    (): Layer.Layer<Self>
-    <O>(options: Checked<O, Options>): Layer.Layer<Self, never, Policy.ContextOf<O>>
-  }
-  /**
-   * A layer whose settings come from the configuration; listeners are given beside it. Bad settings are a `ConfigError`
-   * that says which and why.
-   */
-  readonly layerConfig: {
-    (settings: SettingsConfig | Config.Config<Settings>): Layer.Layer<Self, ConfigError.ConfigError>
-    <L>(
-      settings: SettingsConfig | Config.Config<Settings>,
-      listeners: Checked<L, Listeners>
-    ): Layer.Layer<Self, ConfigError.ConfigError, Policy.ContextOf<L>>
-  }
-}
+export interface Service<Self>
+  extends Operations<Self>, Policy.LayersWithDefaults<Self, Options, Settings, SettingsConfig, Listeners> {}
 
 /**
  * The class that a breaker's tag extends.
@@ -623,74 +607,51 @@ export interface TagClass<Self, Id extends string>
  * @since 0.1.0
  * @category services
  */
-export const Tag =
-  <const Id extends string>(id: Id) =>
-  <Self>(): TagClass<Self, Id> =>
-    service(Context.Tag(`CircuitBreaker/${id}`)<Self, CircuitBreaker>(), id)
+export const Tag: <const Id extends string>(id: Id) => <Self>() => TagClass<Self, Id> = breakers.Tag
 
-/** Adds what can be done with the service to its tag. */
-const service = <Self, T extends Context.Tag<Self, CircuitBreaker>>(
-  tag: T,
-  name: string,
-  called = name
-): T & Service<Self> => {
-  const described: Policy.Described = { kind: internal.kind, name, settings: {} }
+/**
+ * What the tag of keyed breakers has besides being a tag: its layers, and everything that can be done with the breakers.
+ *
+ * @since 0.1.0
+ * @category services
+ */
+export interface KeyedService<Self>
+  extends KeyedOperations<Self>, Policy.KeyedLayersWithDefaults<Self, KeyedOptions, Settings, Listeners> {}
 
-  const operations: Service<Self> = {
-    layer: (options: Options = {}) =>
-      Layer.effect(tag, internal.make(options, name, { policy: `${called}.layer` })),
-    layerConfig: (settings: SettingsConfig | Config.Config<Settings>, listeners: Listeners = {}) =>
-      Layer.effect(
-        tag,
-        fromConfig({
-          caller: { policy: `${called}.layerConfig` },
-          settings,
-          given: listeners,
-          shapeOfGiven,
-          check: (read, caller) => configure(read, name, caller),
-          make: (options, caller) => internal.make(options, name, caller)
-        })
-      ),
-    protect: takingPart(
-      Policy.make(described, <A, E, R>(self: Effect.Effect<A, E, R>) =>
-        Effect.flatMap(tag, (breaker) => breaker.protect(self))
-      ),
-      true,
-      beginIn(tag, (breaker: CircuitBreaker) => breaker.protect)
-    ),
-    protectWhen: <A, E>(condition: FailureCondition.FailureCondition<A, E>) => {
-      checkCondition("CircuitBreaker.protectWhen", "condition", condition)
-      const policy = perInstance((breaker: CircuitBreaker) => breaker.protectWhen<A, E>(condition))
-      return takingPart(
-        Policy.make<A, E, CircuitOpen, Self>(
-          described,
-          <A1 extends A, E1 extends E, R>(self: Effect.Effect<A1, E1, R>) =>
-            Effect.flatMap(tag, (breaker) => policy(breaker)(self))
-        ),
-        true,
-        beginIn(tag, policy)
-      )
-    },
-    record: (permit, outcome) => Effect.flatMap(tag, (breaker) => breaker.record(permit, outcome)),
-    changes: Stream.unwrap(Effect.map(tag, (breaker) => breaker.changes)),
-    ...accessors(tag, [
-      "acquire",
-      "close",
-      "disable",
-      "enable",
-      "halfOpen",
-      "isolate",
-      "metricsOnly",
-      "open",
-      "release",
-      "remainingDelay",
-      "reset",
-      "snapshot",
-      "state"
-    ])
-  }
-  return Object.assign(tag, operations)
-}
+/**
+ * The class that a tag of keyed breakers extends.
+ *
+ * @since 0.1.0
+ * @category services
+ */
+export interface KeyedTagClass<Self, Id extends string>
+  extends Context.TagClass<Self, `KeyedCircuitBreaker/${Id}`, KeyedCircuitBreaker>, KeyedService<Self> {}
+
+/**
+ * A breaker for each key, as a service: {@link keyed} with layers.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { CircuitBreaker, Trip } from "effect-resilience"
+ *
+ * class Hosts extends CircuitBreaker.KeyedTag("Hosts")<Hosts>() {}
+ *
+ * declare const fetchFrom: (host: string) => Effect.Effect<string, "down">
+ *
+ * // Effect<string, "down" | CircuitOpen, Hosts>
+ * const fetch = (host: string) => fetchFrom(host).pipe(Hosts.protect(host))
+ *
+ * const HostsLive = Hosts.layer({ options: { trip: Trip.consecutive(3) }, capacity: 100 })
+ *
+ * const program = fetch("a.example").pipe(Effect.provide(HostsLive))
+ * ```
+ *
+ * @since 0.1.0
+ * @category services
+ */
+export const KeyedTag: <const Id extends string>(id: Id) => <Self>() => KeyedTagClass<Self, Id> =
+  breakers.KeyedTag
 
 /**
  * The breaker of a program that has just one. A program with several makes a {@link Tag} for each.
@@ -709,11 +670,8 @@ const service = <Self, T extends Context.Tag<Self, CircuitBreaker>>(
  * @since 0.1.0
  * @category services
  */
-export const CircuitBreaker: Context.Tag<CircuitBreaker, CircuitBreaker> & Service<CircuitBreaker> = service(
-  Context.GenericTag<CircuitBreaker>("effect-resilience/CircuitBreaker"),
-  internal.kind,
-  "CircuitBreaker"
-)
+export const CircuitBreaker: Context.Tag<CircuitBreaker, CircuitBreaker> & Service<CircuitBreaker> =
+  breakers.service()
 
 /**
  * The layer of {@link CircuitBreaker}.

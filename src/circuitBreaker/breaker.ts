@@ -22,14 +22,15 @@ import * as Condition from "../policy/condition.js"
 import { runtimeMillis } from "../internal/duration.js"
 import { type Begin, type Begun, passing, takingPart } from "../policy/frame.js"
 import { Inside, insideOf } from "../internal/inside.js"
-import { instances, type Member } from "../policy/keyed.js"
+import type { Member } from "../policy/keyed.js"
 import { after, both, notifyShared, type Told } from "../internal/listeners.js"
 import { withoutStack } from "../policy/define.js"
 import { isOwnRejection, rejectedBy } from "../policy/rejectedBy.js"
+import * as Stateful from "../policy/stateful.js"
 import * as Time from "../internal/time.js"
 import { quoted } from "../internal/quoted.js"
 import { CircuitOpen } from "./circuitOpen.js"
-import { type Configured, configure } from "./options.js"
+import { type Configured, configure, listeners } from "./options.js"
 import { fromSnapshot, metricsOf, toSnapshot } from "./snapshot.js"
 import type { AnyFiber, Body, Restore } from "../internal/erased.js"
 
@@ -152,38 +153,6 @@ export const make = (
   return made as Effect.Effect<Breaker>
 }
 
-/** Makes a breaker for each key, within bounds. */
-export const keyed = (
-  options: CircuitBreaker.KeyedOptions
-): Effect.Effect<CircuitBreaker.KeyedCircuitBreaker> =>
-  Effect.gen(function* () {
-    const { described, members: breakers } = yield* instances<
-      CircuitBreaker.Options,
-      Breaker,
-      CircuitBreaker.Snapshot
-    >("CircuitBreaker.keyed", kind, options, configure, make, {})
-    return {
-      find: breakers.find,
-      size: breakers.size,
-      snapshots: breakers.snapshots,
-      protect: (key: string) =>
-        Policy.make(described(key), <A, E, R>(self: Effect.Effect<A, E, R>) =>
-          breakers.use<A, E | CircuitOpen, R>(key, (breaker) => breaker?.protect(self) ?? self)
-        ),
-      protectWhen:
-        (key: string) =>
-        <A, E>(condition: FailureCondition.FailureCondition<A, E>): CircuitBreaker.ProtectFor<A, E> => {
-          Condition.check("CircuitBreaker.protectWhen", "condition", condition)
-          const { classify } = Condition.compile(condition, silence)
-          return Policy.make<A, E, CircuitOpen>(
-            described(key),
-            <A1 extends A, E1 extends E, R>(self: Effect.Effect<A1, E1, R>) =>
-              breakers.use<A1, E1 | CircuitOpen, R>(key, (breaker) => breaker?.guard(classify, self) ?? self)
-          )
-        }
-    }
-  })
-
 /** What a breaker is made of, fixed for its life. */
 interface Parts extends Configured {
   readonly context: Context.Context<unknown>
@@ -221,6 +190,9 @@ interface Rejected {
 
 export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBreaker.Snapshot> {
   readonly [TypeId]: CircuitBreaker.TypeId = TypeId
+  get [Stateful.Kind](): Stateful.Kind {
+    return definition
+  }
   readonly kind = kind
   readonly name: string
   readonly settings: Policy.Settings
@@ -664,3 +636,55 @@ const byDefault: FailureCondition.Classifier<unknown, unknown> = Condition.compi
   undefined,
   silence
 ).classify
+
+// --------------------------------------------------------------------------------------------------------- definition
+
+interface Family extends Stateful.KeyedFamily {
+  readonly module: "CircuitBreaker"
+  readonly operations: CircuitBreaker.Operations<this["needed"]>
+  readonly service: CircuitBreaker.Service<this["needed"]>
+  readonly keyed: CircuitBreaker.KeyedOperations<this["needed"]>
+  readonly keyedService: CircuitBreaker.KeyedService<this["needed"]>
+  readonly instance: CircuitBreaker.CircuitBreaker
+  readonly options: CircuitBreaker.Options
+  readonly settings: CircuitBreaker.Settings
+  readonly given: CircuitBreaker.Listeners
+  readonly snapshot: CircuitBreaker.Snapshot
+}
+
+const definition: Stateful.KeyedDefinition<Family> = {
+  module: "CircuitBreaker",
+  kind,
+  make,
+  check: configure,
+  given: listeners,
+  defaults: {},
+  members: {
+    protect: "policy",
+    protectWhen: Stateful.condition("CircuitBreaker"),
+    state: "effect",
+    remainingDelay: "effect",
+    snapshot: "effect",
+    changes: "stream",
+    acquire: "effect",
+    record: "call",
+    open: "effect",
+    close: "effect",
+    halfOpen: "effect",
+    isolate: "effect",
+    release: "effect",
+    disable: "effect",
+    metricsOnly: "effect",
+    enable: "effect",
+    reset: "effect"
+  },
+  takesPart: true,
+  status: ({ state }) => state,
+  actions: ["isolate", "release", "open", "close", "reset"],
+  byKey: (at) => ({
+    protect: (key) => at(key).protect,
+    protectWhen: (key) => at(key).protectWhen
+  })
+}
+
+export const breakers = /*#__PURE__*/ Stateful.defineKeyed(definition)

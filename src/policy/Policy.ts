@@ -4,14 +4,18 @@
  *
  * @since 0.1.0
  */
+import type * as Config from "effect/Config"
+import type * as ConfigError from "effect/ConfigError"
 import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
+import type * as Layer from "effect/Layer"
 import type * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import type * as Schedule from "effect/Schedule"
 import { InvalidOption } from "../core/options.js"
 import { describedOf, lines } from "./describe.js"
-import type { ContextOfEffect, ErrorOfEffect, Flat, IsAny } from "./types.js"
+import type { Bounds } from "./keyed.js"
+import type { Checked, Configured, ContextOfEffect, ErrorOfEffect, Flat, IsAny } from "./types.js"
 
 /**
  * An option of a policy was outside its allowed range. Constructors that return a plain value (`Timeout.timeout`,
@@ -329,11 +333,121 @@ export type { Bounds } from "./keyed.js"
  * @since 0.1.0
  * @category keyed
  */
-export interface Keyed<out Instance, out Snapshot> {
+export interface Keyed<out Instance, out Snapshot, out Operations = unknown, out Needed = never> {
+  /** The kind of the instances, and the name that they have in common. The name of each is this one, a slash and its key. */
+  readonly described: Described
+  /**
+   * The operations of the instance of a key. Each looks the instance up, and makes it when there is none. With
+   * `whenFull: "bypass"`, a key without an instance gets a new one that is not kept.
+   */
+  readonly at: (key: string) => Operations
   /** The instance of a key, if it has one: to read it or to steer it. Looking for it does not count as a call. */
-  readonly find: (key: string) => Effect.Effect<Option.Option<Instance>>
+  readonly find: (key: string) => Effect.Effect<Option.Option<Instance>, never, Needed>
   /** The snapshots of all instances by key, the one least recently used first. */
-  readonly snapshots: Effect.Effect<ReadonlyMap<string, Snapshot>>
+  readonly snapshots: Effect.Effect<ReadonlyMap<string, Snapshot>, never, Needed>
   /** How many keys have an instance of their own. */
-  readonly size: Effect.Effect<number>
+  readonly size: Effect.Effect<number, never, Needed>
+}
+
+/**
+ * What the listeners among the options of a keyed policy require.
+ *
+ * @since 0.1.0
+ * @category keyed
+ */
+export type KeyedContextOf<O> = ContextOf<O extends { readonly options: infer Each } ? Each : never>
+
+/**
+ * The settings of a keyed policy, each a `Config` or an object of them: its bounds, and the settings of each instance.
+ *
+ * @since 0.1.0
+ * @category keyed
+ */
+export interface KeyedSettingsConfig<Settings> extends Configured<Bounds> {
+  readonly options: Configured<Settings> | Config.Config<Settings>
+}
+
+/**
+ * The layers of a policy's tag.
+ *
+ * @since 0.1.0
+ * @category services
+ */
+export interface Layers<Self, Options, Settings, SettingsConfig, Listeners> {
+  /** A layer with an instance of these options. Bad options are a defect of type `InvalidOption`. */
+  readonly layer: <O>(options: Checked<O, Options>) => Layer.Layer<Self, never, ContextOf<O>>
+  /**
+   * A layer whose settings come from the configuration; listeners are given besides. Bad settings are a `ConfigError` that
+   * says which and why.
+   */
+  readonly layerConfig: LayerConfig<Self, SettingsConfig | Config.Config<Settings>, Listeners>
+}
+
+/**
+ * The layers of a policy's tag, where every option has a default.
+ *
+ * @since 0.1.0
+ * @category services
+ */
+export interface LayersWithDefaults<Self, Options, Settings, SettingsConfig, Listeners> extends Layers<
+  Self,
+  Options,
+  Settings,
+  SettingsConfig,
+  Listeners
+> {
+  /** A layer with an instance of these options. Bad options are a defect of type `InvalidOption`. */
+  readonly layer: {
+    (): Layer.Layer<Self>
+    <O>(options: Checked<O, Options>): Layer.Layer<Self, never, ContextOf<O>>
+  }
+}
+
+/**
+ * The layers of a tag of a keyed policy.
+ *
+ * @since 0.1.0
+ * @category services
+ */
+export interface KeyedLayers<Self, Options, Settings, Listeners> {
+  /** A layer with an instance for each key. Bad options are a defect of type `InvalidOption`. */
+  readonly layer: <O>(options: Checked<O, Options>) => Layer.Layer<Self, never, KeyedContextOf<O>>
+  /**
+   * A layer whose settings come from the configuration; listeners are given besides. Bad settings are a `ConfigError` that
+   * says which and why.
+   */
+  readonly layerConfig: LayerConfig<Self, KeyedSettingsConfig<Settings>, Listeners>
+}
+
+/**
+ * The layers of a tag of a keyed policy, where every option has a default.
+ *
+ * @since 0.1.0
+ * @category services
+ */
+export interface KeyedLayersWithDefaults<Self, Options, Settings, Listeners> {
+  /** A layer with an instance for each key. Bad options are a defect of type `InvalidOption`. */
+  readonly layer: {
+    (): Layer.Layer<Self>
+    <O>(options: Checked<O, Options>): Layer.Layer<Self, never, KeyedContextOf<O>>
+  }
+  /**
+   * A layer whose settings come from the configuration; listeners are given besides. Bad settings are a `ConfigError` that
+   * says which and why.
+   */
+  readonly layerConfig: LayerConfig<Self, Partial<KeyedSettingsConfig<Settings>>, Listeners>
+}
+
+/**
+ * Makes a layer of settings from the configuration, and of listeners.
+ *
+ * @since 0.1.0
+ * @category services
+ */
+export interface LayerConfig<Self, Settings, Listeners> {
+  (settings: Settings): Layer.Layer<Self, ConfigError.ConfigError>
+  <L>(
+    settings: Settings,
+    listeners: Checked<L, Listeners>
+  ): Layer.Layer<Self, ConfigError.ConfigError, ContextOf<L>>
 }

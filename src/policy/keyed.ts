@@ -8,23 +8,17 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
-import {
-  among,
-  type Caller,
-  InvalidOption,
-  isObject,
-  join,
-  object,
-  type Shape,
-  text,
-  whole
-} from "../core/options.js"
-import type * as Policy from "./Policy.js"
+import * as Predicate from "effect/Predicate"
+import { among, type Caller, InvalidOption, join, type Shape, whole } from "../core/options.js"
 import { duration, optionMillis } from "../internal/duration.js"
 import { runningFiber } from "../internal/inside.js"
 import { Linked, type Links } from "../internal/linked.js"
 import * as Time from "../internal/time.js"
 import type { Restore } from "../internal/erased.js"
+
+/** Whether something is a keyed policy, or the tag of one. */
+export const isKeyed = (u: unknown): u is { readonly snapshots: unknown } =>
+  Predicate.hasProperty(u, "snapshots") && Predicate.hasProperty(u, "find")
 
 /** The bounds of a keyed policy, as the user gives them. */
 export interface Bounds {
@@ -226,83 +220,4 @@ export class Keyed<M extends Member<Snapshot>, Snapshot> {
       else this.forget(oldest)
     }
   }
-}
-
-/** The options of an instance: the same for every key, or a function of it. */
-type Each<O> = O | ((key: string) => O)
-
-const shape = {
-  ...boundsShape,
-  options: (policy: string, option: string, value: unknown): void => {
-    if (typeof value !== "function" && !isObject(value)) {
-      throw new InvalidOption(policy, option, value, "options, or a function to options")
-    }
-  }
-}
-
-/** What the policies of a key are made of. */
-export interface Instances<M extends Member<Snapshot>, Snapshot> {
-  readonly members: Keyed<M, Snapshot>
-  /** What the policy of a key says about itself. */
-  readonly described: (key: string) => Policy.Described
-}
-
-/** Instances by key, each made where it is first used, with the services of whoever made this. */
-export const instances = <
-  O extends { readonly name?: string | undefined },
-  M extends Member<Snapshot>,
-  Snapshot
->(
-  policy: string,
-  kind: string,
-  options: Bounds & { readonly options?: Each<O> | undefined },
-  check: (options: O, defaultName: string, caller: Caller) => unknown,
-  make: (options: O, defaultName: string, caller: Caller) => Effect.Effect<M>,
-  byDefault?: O
-): Effect.Effect<Instances<M, Snapshot>> =>
-  Effect.map(Effect.context<never>(), (context) => {
-    object(policy, "", options, shape)
-    const { options: each = byDefault } = options
-    const at = { policy, path: "options" }
-    const of = (key: string | undefined) => optionsOf(policy, kind, each, key)
-    // Options that are the same for every key are checked now, not at the first call.
-    if (typeof each !== "function") check(of(undefined), kind, at)
-    return {
-      members: new Keyed<M, Snapshot>(policy, options, (key) =>
-        Effect.provide(
-          Effect.suspend(() => make(of(key), kind, at)),
-          context
-        )
-      ),
-      described: (key) => ({ kind, name: describedName(kind, each, key), settings: { key } })
-    }
-  })
-
-/** The name of the instance of a key. A function of the key that throws is heard of by the call, which dies of it. */
-const describedName = <O extends { readonly name?: string | undefined }>(
-  kind: string,
-  each: Each<O> | undefined,
-  key: string
-): string => {
-  try {
-    return nameFor(kind, typeof each === "function" ? each(key) : (each ?? {}), key)
-  } catch {
-    return nameFor(kind, {}, key)
-  }
-}
-
-const nameFor = (kind: string, { name }: { readonly name?: string | undefined }, key: string): string =>
-  `${name ?? kind}/${key}`
-
-/** The options of the instance of a key, with the key in its name; those of the shared instance without one. */
-const optionsOf = <O extends { readonly name?: string | undefined }>(
-  policy: string,
-  kind: string,
-  options: Each<O> | undefined,
-  key: string | undefined
-): O & { readonly name: string } => {
-  const given = typeof options === "function" ? options(key ?? "*") : options
-  if (!isObject(given)) throw new InvalidOption(policy, "options", given, "options, or a function to options")
-  if (given.name !== undefined) text(policy, "options.name", given.name)
-  return { ...given, name: nameFor(kind, given, key ?? "*") }
 }

@@ -41,7 +41,9 @@ export type ContextOfEffect<V> =
 export type NeededByGiven<V> =
   IsAny<V> extends true
     ? never
-    : V extends { readonly snapshot: Effect.Effect<unknown, never, infer Needed> }
+    : V extends
+          | { readonly snapshot: Effect.Effect<unknown, never, infer Needed> }
+          | { readonly snapshots: Effect.Effect<unknown, never, infer Needed> }
       ? Needed
       : Policy.ContextOf<V>
 

@@ -3,25 +3,19 @@
  *
  * @since 0.1.0
  */
-import type * as Config from "effect/Config"
-import type * as ConfigError from "effect/ConfigError"
-import * as Context from "effect/Context"
+import type * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
-import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
-import * as Stream from "effect/Stream"
+import type * as Effect from "effect/Effect"
+import type * as Stream from "effect/Stream"
 import { object, type Shape, whereRead } from "../core/options.js"
 import * as core from "../core/rateLimit.js"
 import type * as FailureCondition from "../policy/FailureCondition.js"
 import { optionMillis, withDurations } from "../internal/duration.js"
 import { valueInWords } from "../policy/describe.js"
-import { check as checkCondition } from "../policy/condition.js"
-import * as internal from "./limiter.js"
-import { checkCost, configure, listeners as shapeOfGiven } from "./options.js"
+import { limiters } from "./limiter.js"
 import type { RateLimitExceeded } from "./rateLimitExceeded.js"
-import { accessors, perInstance, fromConfig } from "../policy/service.js"
 import type { Checked, Configured } from "../policy/types.js"
-import * as Policy from "../policy/Policy.js"
+import type * as Policy from "../policy/Policy.js"
 
 /**
  * @since 0.1.0
@@ -484,7 +478,7 @@ export interface Options extends Settings, Listeners {}
  */
 export const make = <O>(
   options: Checked<O, Options>
-): Effect.Effect<RateLimiter, never, Policy.ContextOf<O>> => internal.make(options, internal.kind)
+): Effect.Effect<RateLimiter, never, Policy.ContextOf<O>> => limiters.make(options)
 
 /**
  * The options of {@link keyed}.
@@ -498,21 +492,32 @@ export interface KeyedOptions extends Policy.Bounds {
 }
 
 /**
+ * What can be done with a limiter for each key, given that `Needed` is there.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface KeyedOperations<Needed = never> extends Policy.Keyed<
+  RateLimiter,
+  Snapshot,
+  Operations<Needed>,
+  Needed
+> {
+  /** {@link Operations.protect} of the limiter of a key. */
+  readonly protect: (key: string) => Policy.Policy<RateLimitExceeded, Needed>
+  /** {@link Operations.protectWhen} of the limiter of a key. */
+  readonly protectWhen: (key: string) => ProtectWhen<Needed>
+  /** {@link Operations.withCost} of the limiter of a key. */
+  readonly withCost: (key: string, cost: number) => Policy.Policy<RateLimitExceeded, Needed>
+}
+
+/**
  * A rate limiter for each key.
  *
  * @since 0.1.0
  * @category models
  */
-export interface KeyedRateLimiter extends Policy.Keyed<RateLimiter, Snapshot> {
-  /** The name that they have in common: that of the options, without a key. `"rate-limiter"` where the options are a function. */
-  readonly name: string
-  /** {@link Operations.protect} of the limiter of a key. */
-  readonly protect: (key: string) => Policy.Policy<RateLimitExceeded>
-  /** {@link Operations.protectWhen} of the limiter of a key. */
-  readonly protectWhen: (key: string) => ProtectWhen
-  /** {@link Operations.withCost} of the limiter of a key. */
-  readonly withCost: (key: string, cost: number) => Policy.Policy<RateLimitExceeded>
-}
+export interface KeyedRateLimiter extends KeyedOperations {}
 
 /**
  * Makes a limiter for each key: a tenant, an address, an API key. Each has the rate for itself.
@@ -543,11 +548,7 @@ export interface KeyedRateLimiter extends Policy.Keyed<RateLimiter, Snapshot> {
  */
 export const keyed = <O>(
   options: Checked<O, KeyedOptions>
-): Effect.Effect<
-  KeyedRateLimiter,
-  never,
-  Policy.ContextOf<O extends { readonly options: infer Each } ? Each : never>
-> => internal.keyed(options)
+): Effect.Effect<KeyedRateLimiter, never, Policy.KeyedContextOf<O>> => limiters.keyed(options)
 
 // ----------------------------------------------------------------------------------------------------------- services
 
@@ -557,21 +558,8 @@ export const keyed = <O>(
  * @since 0.1.0
  * @category services
  */
-export interface Service<Self> extends Operations<Self> {
-  /** A layer with a limiter of these options. Bad options are a defect of type `InvalidOption`. */
-  readonly layer: <O>(options: Checked<O, Options>) => Layer.Layer<Self, never, Policy.ContextOf<O>>
-  /**
-   * A layer whose settings come from the configuration; listeners are given beside it. Bad settings are a `ConfigError`
-   * that says which and why.
-   */
-  readonly layerConfig: {
-    (settings: SettingsConfig | Config.Config<Settings>): Layer.Layer<Self, ConfigError.ConfigError>
-    <L>(
-      settings: SettingsConfig | Config.Config<Settings>,
-      listeners: Checked<L, Listeners>
-    ): Layer.Layer<Self, ConfigError.ConfigError, Policy.ContextOf<L>>
-  }
-}
+export interface Service<Self>
+  extends Operations<Self>, Policy.Layers<Self, Options, Settings, SettingsConfig, Listeners> {}
 
 /**
  * The class that a limiter's tag extends.
@@ -624,62 +612,54 @@ export interface TagClass<Self, Id extends string>
  * @since 0.1.0
  * @category services
  */
-export const Tag =
-  <const Id extends string>(id: Id) =>
-  <Self>(): TagClass<Self, Id> =>
-    service(Context.Tag(`RateLimiter/${id}`)<Self, RateLimiter>(), id)
+export const Tag: <const Id extends string>(id: Id) => <Self>() => TagClass<Self, Id> = limiters.Tag
 
-/** Adds what can be done with the service to its tag. */
-const service = <Self, T extends Context.Tag<Self, RateLimiter>>(
-  tag: T,
-  name: string,
-  called = name
-): T & Service<Self> => {
-  const described: Policy.Described = { kind: internal.kind, name, settings: {} }
+/**
+ * What the tag of keyed limiters has besides being a tag: its layers, and everything that can be done with the limiters.
+ *
+ * @since 0.1.0
+ * @category services
+ */
+export interface KeyedService<Self>
+  extends KeyedOperations<Self>, Policy.KeyedLayers<Self, KeyedOptions, Settings, Listeners> {}
 
-  const operations: Service<Self> = {
-    layer: (options: Options) =>
-      Layer.effect(tag, internal.make(options, name, { policy: `${called}.layer` })),
-    layerConfig: (settings: SettingsConfig | Config.Config<Settings>, listeners: Listeners = {}) =>
-      Layer.effect(
-        tag,
-        fromConfig({
-          caller: { policy: `${called}.layerConfig` },
-          settings,
-          given: listeners,
-          shapeOfGiven,
-          check: (read, caller) => configure(read, name, caller),
-          make: (options, caller) => internal.make(options, name, caller)
-        })
-      ),
-    protect: Policy.make(described, <A, E, R>(self: Effect.Effect<A, E, R>) =>
-      Effect.flatMap(tag, (limiter) => limiter.protect(self))
-    ),
-    protectWhen: <A, E>(condition: FailureCondition.FailureCondition<A, E>) => {
-      checkCondition("RateLimiter.protectWhen", "condition", condition)
-      const policy = perInstance((limiter: RateLimiter) => limiter.protectWhen<A, E>(condition))
-      return Policy.make<A, E, RateLimitExceeded, Self>(
-        described,
-        <A1 extends A, E1 extends E, R>(self: Effect.Effect<A1, E1, R>) =>
-          Effect.flatMap(tag, (limiter) => policy(limiter)(self))
-      )
-    },
-    withCost: (cost) => {
-      checkCost("RateLimiter.withCost", cost)
-      const policy = perInstance((limiter: RateLimiter) => limiter.withCost(cost))
-      return Policy.make({ ...described, settings: { cost } }, <A, E, R>(self: Effect.Effect<A, E, R>) =>
-        Effect.flatMap(tag, (limiter) => policy(limiter)(self))
-      )
-    },
-    tryAcquire: (cost) => Effect.flatMap(tag, (limiter) => limiter.tryAcquire(cost)),
-    acquire: (cost) => Effect.flatMap(tag, (limiter) => limiter.acquire(cost)),
-    reserve: (cost) => Effect.flatMap(tag, (limiter) => limiter.reserve(cost)),
-    setRate: (rate) => Effect.flatMap(tag, (limiter) => limiter.setRate(rate)),
-    changes: Stream.unwrap(Effect.map(tag, (limiter) => limiter.changes)),
-    ...accessors(tag, ["available", "snapshot"])
-  }
-  return Object.assign(tag, operations)
-}
+/**
+ * The class that a tag of keyed limiters extends.
+ *
+ * @since 0.1.0
+ * @category services
+ */
+export interface KeyedTagClass<Self, Id extends string>
+  extends Context.TagClass<Self, `KeyedRateLimiter/${Id}`, KeyedRateLimiter>, KeyedService<Self> {}
+
+/**
+ * A limiter for each key, as a service: {@link keyed} with layers.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { RateLimiter } from "effect-resilience"
+ *
+ * class Users extends RateLimiter.KeyedTag("Users")<Users>() {}
+ *
+ * declare const search: (user: string) => Effect.Effect<string, "down">
+ *
+ * // Effect<string, "down" | RateLimitExceeded, Users>
+ * const searchFor = (user: string) => search(user).pipe(Users.protect(user))
+ *
+ * const UsersLive = Users.layer({
+ *   options: { rate: RateLimiter.tokenBucket({ limit: 100, per: "1 minute" }) },
+ *   capacity: 10_000
+ * })
+ *
+ * const program = searchFor("ada").pipe(Effect.provide(UsersLive))
+ * ```
+ *
+ * @since 0.1.0
+ * @category services
+ */
+export const KeyedTag: <const Id extends string>(id: Id) => <Self>() => KeyedTagClass<Self, Id> =
+  limiters.KeyedTag
 
 /**
  * The limiter of a program that has just one. A program with several makes a {@link Tag} for each.
@@ -698,11 +678,7 @@ const service = <Self, T extends Context.Tag<Self, RateLimiter>>(
  * @since 0.1.0
  * @category services
  */
-export const RateLimiter: Context.Tag<RateLimiter, RateLimiter> & Service<RateLimiter> = service(
-  Context.GenericTag<RateLimiter>("effect-resilience/RateLimiter"),
-  internal.kind,
-  "RateLimiter"
-)
+export const RateLimiter: Context.Tag<RateLimiter, RateLimiter> & Service<RateLimiter> = limiters.service()
 
 /**
  * The layer of {@link RateLimiter}.

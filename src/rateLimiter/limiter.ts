@@ -17,14 +17,14 @@ import type * as RateLimiter from "./RateLimiter.js"
 import * as Beside from "../internal/beside.js"
 import { withoutSpan } from "../internal/context.js"
 import * as Condition from "../policy/condition.js"
-import { instances, type Member } from "../policy/keyed.js"
+import type { Member } from "../policy/keyed.js"
 import { after, type Told } from "../internal/listeners.js"
 import { withoutStack } from "../policy/define.js"
-import { perInstance } from "../policy/service.js"
+import * as Stateful from "../policy/stateful.js"
 import * as Time from "../internal/time.js"
 import * as Wait from "../internal/wait.js"
 import { Line, type Permit, type Place } from "./queue.js"
-import { checkCost, type Configured, configure } from "./options.js"
+import { checkCost, type Configured, configure, listeners } from "./options.js"
 import { RateLimitExceeded } from "./rateLimitExceeded.js"
 import type { AnyFiber, Restore } from "../internal/erased.js"
 
@@ -60,48 +60,6 @@ export const make = (
     return new Limiter(configured, events, Time.monotonicMillis(clock))
   })
 
-/** Makes a limiter for each key, within bounds. */
-export const keyed = (options: RateLimiter.KeyedOptions): Effect.Effect<RateLimiter.KeyedRateLimiter> =>
-  Effect.gen(function* () {
-    const { described, members: limiters } = yield* instances<
-      RateLimiter.Options,
-      Limiter,
-      RateLimiter.Snapshot
-    >("RateLimiter.keyed", kind, options, configure, make)
-    const policy = (key: string, apply: (limiter: Limiter) => Policy.Policy<RateLimitExceeded>) =>
-      Policy.make(described(key), <A, E, R>(self: Effect.Effect<A, E, R>) =>
-        limiters.use<A, E | RateLimitExceeded, R>(key, (limiter) =>
-          limiter === undefined ? self : apply(limiter)(self)
-        )
-      )
-    const each = options.options
-    return {
-      name: (typeof each === "function" ? undefined : each.name) ?? kind,
-      find: limiters.find,
-      size: limiters.size,
-      snapshots: limiters.snapshots,
-      protect: (key: string) => policy(key, (limiter) => limiter.protect),
-      protectWhen:
-        (key: string) =>
-        <A, E>(condition: FailureCondition.FailureCondition<A, E>): RateLimiter.ProtectFor<A, E> => {
-          Condition.check("RateLimiter.protectWhen", "condition", condition)
-          // The condition is compiled once, and not for every call.
-          const policy = perInstance((limiter: Limiter) => limiter.protectWhen<A, E>(condition))
-          return Policy.make<A, E, RateLimitExceeded>(
-            described(key),
-            <A1 extends A, E1 extends E, R>(self: Effect.Effect<A1, E1, R>) =>
-              limiters.use<A1, E1 | RateLimitExceeded, R>(key, (limiter) =>
-                limiter === undefined ? self : policy(limiter)(self)
-              )
-          )
-        },
-      withCost: (key: string, cost: number) => {
-        checkCost("RateLimiter.withCost", cost)
-        return policy(key, (limiter) => limiter.withCost(cost))
-      }
-    }
-  })
-
 const tags: Tags<RateLimiter.Event, RateLimiter.RateChanged> = {
   Queued: "heard",
   Admitted: "heard",
@@ -111,6 +69,9 @@ const tags: Tags<RateLimiter.Event, RateLimiter.RateChanged> = {
 
 export class Limiter implements RateLimiter.RateLimiter, Member<RateLimiter.Snapshot> {
   readonly [TypeId]: RateLimiter.TypeId = TypeId
+  get [Stateful.Kind](): Stateful.Kind {
+    return definition
+  }
   readonly kind = kind
   readonly name: string
   readonly settings: Policy.Settings
@@ -440,3 +401,47 @@ const alarmed = (place: Place, changed: Effect.Effect<void>, micros: number): Ef
   Effect.uninterruptibleMask((restore) =>
     Wait.withAlarm(restore(changed), Math.ceil(Rate.millis(micros)), () => place.notify())
   )
+
+// --------------------------------------------------------------------------------------------------------- definition
+
+interface Family extends Stateful.KeyedFamily {
+  readonly module: "RateLimiter"
+  readonly operations: RateLimiter.Operations<this["needed"]>
+  readonly service: RateLimiter.Service<this["needed"]>
+  readonly keyed: RateLimiter.KeyedOperations<this["needed"]>
+  readonly keyedService: RateLimiter.KeyedService<this["needed"]>
+  readonly instance: RateLimiter.RateLimiter
+  readonly options: RateLimiter.Options
+  readonly settings: RateLimiter.Settings
+  readonly given: RateLimiter.Listeners
+  readonly snapshot: RateLimiter.Snapshot
+}
+
+const definition: Stateful.KeyedDefinition<Family> = {
+  module: "RateLimiter",
+  kind,
+  make,
+  check: configure,
+  given: listeners,
+  members: {
+    protect: "policy",
+    protectWhen: Stateful.condition("RateLimiter"),
+    withCost: (cost) => ({ cost: checkCost("RateLimiter.withCost", cost) }),
+    tryAcquire: "call",
+    acquire: "call",
+    reserve: "call",
+    available: "effect",
+    setRate: "call",
+    snapshot: "effect",
+    changes: "stream"
+  },
+  status: ({ available }) => (available > 0 ? "available" : "exhausted"),
+  actions: [],
+  byKey: (at) => ({
+    protect: (key) => at(key).protect,
+    protectWhen: (key) => at(key).protectWhen,
+    withCost: (key, cost) => at(key).withCost(cost)
+  })
+}
+
+export const limiters = /*#__PURE__*/ Stateful.defineKeyed(definition)

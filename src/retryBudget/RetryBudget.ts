@@ -4,20 +4,16 @@
  *
  * @since 0.1.0
  */
-import type * as Config from "effect/Config"
-import type * as ConfigError from "effect/ConfigError"
-import * as Context from "effect/Context"
+import type * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
-import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
+import type * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
-import * as Stream from "effect/Stream"
+import type * as Stream from "effect/Stream"
 import * as core from "../core/budget.js"
 import { callable, flag, InvalidOption, object, type Shape, whereRead } from "../core/options.js"
 import type * as FailureCondition from "../policy/FailureCondition.js"
 import { optionMillis } from "../internal/duration.js"
 import * as internal from "./ledger.js"
-import { accessors, fromConfig } from "../policy/service.js"
 import type { Checked, Configured } from "../policy/types.js"
 import type * as Policy from "../policy/Policy.js"
 
@@ -450,7 +446,71 @@ export interface Options extends Settings, Listeners {}
 export const make: {
   (): Effect.Effect<RetryBudget>
   <O>(options: Checked<O, Options>): Effect.Effect<RetryBudget, never, Policy.ContextOf<O>>
-} = (options: Options = {}) => internal.make(options, internal.kind)
+} = internal.budgets.make
+
+/**
+ * The options of {@link keyed}.
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export interface KeyedOptions extends Policy.Bounds {
+  /** The options of each budget, or a function of its key (`"*"` for the shared one). The key is added to the name. */
+  readonly options?: Options | ((key: string) => Options) | undefined
+}
+
+/**
+ * What can be done with a budget for each key, given that `Needed` is there.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface KeyedOperations<Needed = never> extends Policy.Keyed<
+  RetryBudget,
+  Snapshot,
+  Operations<Needed>,
+  Needed
+> {
+  /** The budget of a key, for the `budget` of a retry or a hedge. It is made when there is none. */
+  readonly get: (key: string) => Effect.Effect<RetryBudget, never, Needed>
+}
+
+/**
+ * A retry budget for each key.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface KeyedRetryBudget extends KeyedOperations {}
+
+/**
+ * Makes a budget for each key: a host, a tenant, a route. Retries to one that is down take nothing from the others.
+ *
+ * There are at most `capacity` of them (1000), and one that is not used for `idleTimeToLive` (10 minutes) is forgotten, but
+ * never one that has less in it than a new one. One with more does not make room for others. A new key for which there is no
+ * room shares one budget with all other such keys, or has none with `whenFull: "bypass"`.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Retry, RetryBudget } from "effect-resilience"
+ *
+ * declare const fetchFrom: (host: string) => Effect.Effect<string, "down">
+ *
+ * const program = Effect.gen(function* () {
+ *   const hosts = yield* RetryBudget.keyed({ options: { name: "hosts" }, capacity: 100 })
+ *   const fetch = (host: string) => fetchFrom(host).pipe(Retry.retry({ times: 2, budget: hosts.get(host) }))
+ *   return yield* Effect.all([fetch("a.example"), fetch("b.example")])
+ * })
+ * ```
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const keyed: {
+  (): Effect.Effect<KeyedRetryBudget>
+  <O>(options: Checked<O, KeyedOptions>): Effect.Effect<KeyedRetryBudget, never, Policy.KeyedContextOf<O>>
+} = internal.budgets.keyed
 
 // ----------------------------------------------------------------------------------------------------------- services
 
@@ -460,24 +520,8 @@ export const make: {
  * @since 0.1.0
  * @category services
  */
-export interface Service<Self> extends Operations<Self> {
-  /** A layer with a budget of these options. Bad options are a defect of type `InvalidOption`. */
-  readonly layer: {
-    (): Layer.Layer<Self>
-    <O>(options: Checked<O, Options>): Layer.Layer<Self, never, Policy.ContextOf<O>>
-  }
-  /**
-   * A layer whose settings come from the configuration; listeners are given beside it. Bad settings are a `ConfigError`
-   * that says which and why.
-   */
-  readonly layerConfig: {
-    (settings: SettingsConfig | Config.Config<Settings>): Layer.Layer<Self, ConfigError.ConfigError>
-    <L>(
-      settings: SettingsConfig | Config.Config<Settings>,
-      listeners: Checked<L, Listeners>
-    ): Layer.Layer<Self, ConfigError.ConfigError, Policy.ContextOf<L>>
-  }
-}
+export interface Service<Self>
+  extends Operations<Self>, Policy.LayersWithDefaults<Self, Options, Settings, SettingsConfig, Listeners> {}
 
 /**
  * The class that a budget's tag extends.
@@ -533,38 +577,49 @@ export interface TagClass<Self, Id extends string>
  * @since 0.1.0
  * @category services
  */
-export const Tag =
-  <const Id extends string>(id: Id) =>
-  <Self>(): TagClass<Self, Id> =>
-    service(Context.Tag(`RetryBudget/${id}`)<Self, RetryBudget>(), id)
+export const Tag: <const Id extends string>(id: Id) => <Self>() => TagClass<Self, Id> = internal.budgets.Tag
 
-/** Adds what can be done with the service to its tag. */
-const service = <Self, T extends Context.Tag<Self, RetryBudget>>(
-  tag: T,
-  name: string,
-  called = name
-): T & Service<Self> => {
-  const operations: Service<Self> = {
-    layer: (options: Options = {}) =>
-      Layer.effect(tag, internal.make(options, name, { policy: `${called}.layer` })),
-    layerConfig: (settings: SettingsConfig | Config.Config<Settings>, listeners: Listeners = {}) =>
-      Layer.effect(
-        tag,
-        fromConfig({
-          caller: { policy: `${called}.layerConfig` },
-          settings,
-          given: listeners,
-          shapeOfGiven: internal.listeners,
-          check: (read, caller) => internal.configure(read, name, caller),
-          make: (options, caller) => internal.make(options, name, caller)
-        })
-      ),
-    tryWithdraw: (failure) => Effect.flatMap(tag, (budget) => budget.tryWithdraw(failure)),
-    changes: Stream.unwrap(Effect.map(tag, (budget) => budget.changes)),
-    ...accessors(tag, ["balance", "recordFailure", "recordRequest", "recordSuccess", "reset", "snapshot"])
-  }
-  return Object.assign(tag, operations)
-}
+/**
+ * What the tag of keyed budgets has besides being a tag: its layers, and everything that can be done with the budgets.
+ *
+ * @since 0.1.0
+ * @category services
+ */
+export interface KeyedService<Self>
+  extends KeyedOperations<Self>, Policy.KeyedLayersWithDefaults<Self, KeyedOptions, Settings, Listeners> {}
+
+/**
+ * The class that a tag of keyed budgets extends.
+ *
+ * @since 0.1.0
+ * @category services
+ */
+export interface KeyedTagClass<Self, Id extends string>
+  extends Context.TagClass<Self, `KeyedRetryBudget/${Id}`, KeyedRetryBudget>, KeyedService<Self> {}
+
+/**
+ * A budget for each key, as a service: {@link keyed} with layers.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Retry, RetryBudget } from "effect-resilience"
+ *
+ * class Hosts extends RetryBudget.KeyedTag("Hosts")<Hosts>() {}
+ *
+ * declare const fetchFrom: (host: string) => Effect.Effect<string, "down">
+ *
+ * // Effect<string, "down", Hosts>
+ * const fetch = (host: string) => fetchFrom(host).pipe(Retry.retry({ times: 2, budget: Hosts.get(host) }))
+ *
+ * const program = fetch("a.example").pipe(Effect.provide(Hosts.layer({ capacity: 100 })))
+ * ```
+ *
+ * @since 0.1.0
+ * @category services
+ */
+export const KeyedTag: <const Id extends string>(id: Id) => <Self>() => KeyedTagClass<Self, Id> =
+  internal.budgets.KeyedTag
 
 /**
  * The budget of a program that has just one. A program with several makes a {@link Tag} for each.
@@ -583,11 +638,8 @@ const service = <Self, T extends Context.Tag<Self, RetryBudget>>(
  * @since 0.1.0
  * @category services
  */
-export const RetryBudget: Context.Tag<RetryBudget, RetryBudget> & Service<RetryBudget> = service(
-  Context.GenericTag<RetryBudget>("effect-resilience/RetryBudget"),
-  internal.kind,
-  "RetryBudget"
-)
+export const RetryBudget: Context.Tag<RetryBudget, RetryBudget> & Service<RetryBudget> =
+  internal.budgets.service()
 
 /**
  * The layer of {@link RetryBudget}.

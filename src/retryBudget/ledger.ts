@@ -18,6 +18,8 @@ import type * as Policy from "../policy/Policy.js"
 import type * as RetryBudget from "./RetryBudget.js"
 import { withoutSpan } from "../internal/context.js"
 import { both, type Told } from "../internal/listeners.js"
+import type { Member } from "../policy/keyed.js"
+import * as Stateful from "../policy/stateful.js"
 import * as Time from "../internal/time.js"
 import { type Call, withCall } from "./call.js"
 import { TypeId } from "./source.js"
@@ -99,15 +101,15 @@ export const make = (
   options: RetryBudget.Options,
   defaultName: string,
   caller?: Caller
-): Effect.Effect<RetryBudget.RetryBudget> => {
-  const made: Effect.Effect<RetryBudget.RetryBudget, never, unknown> = Effect.gen(function* () {
+): Effect.Effect<Budget> => {
+  const made: Effect.Effect<Budget, never, unknown> = Effect.gen(function* () {
     const name = configure(options, defaultName, caller)
     const clock = yield* Effect.clock
     const context = withoutSpan(yield* Effect.context<never>())
     const events = new Events({ kind, name }, tags, options, context)
     return new Budget(name, options.rule ?? defaultRule, events, Time.monotonicMillis(clock))
   })
-  return made as Effect.Effect<RetryBudget.RetryBudget>
+  return made as Effect.Effect<Budget>
 }
 
 interface Counts {
@@ -126,8 +128,11 @@ const tags: Tags<RetryBudget.Event, RetryBudget.Change> = {
   Refused: "heard"
 }
 
-export class Budget implements RetryBudget.RetryBudget {
+export class Budget implements RetryBudget.RetryBudget, Member<RetryBudget.Snapshot> {
   readonly [TypeId]: RetryBudget.TypeId = TypeId
+  get [Stateful.Kind](): Stateful.Kind {
+    return definition
+  }
   readonly kind = kind
   readonly settings: Policy.Settings
   private state: Rule.Budget
@@ -226,6 +231,23 @@ export class Budget implements RetryBudget.RetryBudget {
     return exhausted ? Exhausted?.({ exhausted, balance }) : Recovered?.({ exhausted, balance })
   }
 
+  // ------------------------------------------------------------------------------------------------------------ by key
+
+  /** It has less than a new one would have. */
+  isProtecting(now: number): boolean {
+    return this.comparedToNew(now) < 0
+  }
+
+  /** It has more than a new one would have. */
+  hasEvidence(now: number): boolean {
+    return this.comparedToNew(now) > 0
+  }
+
+  private comparedToNew(now: number): number {
+    const balance = (budget: Rule.Budget) => Rule.balance(this.rule, budget, now)
+    return balance(this.state) - balance(Rule.initial(this.rule, now))
+  }
+
   // --------------------------------------------------------------------------------------------------------- for people
 
   private step<A>(step: (fiber: AnyFiber) => A): Effect.Effect<A> {
@@ -292,3 +314,42 @@ const shown = (rule: RetryBudget.Rule): object => {
     ? { _tag, ratio, window: Duration.millis(rule.window), minPerSecond }
     : { _tag, ratio, capacity: rule.capacity, minPerSecond, refund: rule.refund || undefined }
 }
+
+// --------------------------------------------------------------------------------------------------------- definition
+
+interface Family extends Stateful.KeyedFamily {
+  readonly module: "RetryBudget"
+  readonly operations: RetryBudget.Operations<this["needed"]>
+  readonly service: RetryBudget.Service<this["needed"]>
+  readonly keyed: RetryBudget.KeyedOperations<this["needed"]>
+  readonly keyedService: RetryBudget.KeyedService<this["needed"]>
+  readonly instance: RetryBudget.RetryBudget
+  readonly options: RetryBudget.Options
+  readonly settings: RetryBudget.Settings
+  readonly given: RetryBudget.Listeners
+  readonly snapshot: RetryBudget.Snapshot
+}
+
+const definition: Stateful.KeyedDefinition<Family> = {
+  module: "RetryBudget",
+  kind,
+  make,
+  check: configure,
+  given: listeners,
+  defaults: {},
+  members: {
+    tryWithdraw: "call",
+    recordRequest: "effect",
+    recordSuccess: "effect",
+    recordFailure: "effect",
+    balance: "effect",
+    snapshot: "effect",
+    changes: "stream",
+    reset: "effect"
+  },
+  status: ({ exhausted }) => (exhausted ? "exhausted" : "available"),
+  actions: ["reset"],
+  byKey: (_, get) => ({ get })
+}
+
+export const budgets = /*#__PURE__*/ Stateful.defineKeyed(definition)

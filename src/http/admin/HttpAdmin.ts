@@ -182,8 +182,8 @@ export type Instance =
  * @category options
  */
 export type Keyed = Policy.Keyed<
-  CircuitBreaker.CircuitBreaker | Bulkhead.Bulkhead | RateLimiter.RateLimiter,
-  CircuitBreaker.Snapshot | Bulkhead.Snapshot | RateLimiter.Snapshot
+  CircuitBreaker.CircuitBreaker | Bulkhead.Bulkhead | RateLimiter.RateLimiter | RetryBudget.RetryBudget,
+  CircuitBreaker.Snapshot | Bulkhead.Snapshot | RateLimiter.Snapshot | RetryBudget.Snapshot
 >
 
 /**

@@ -87,37 +87,17 @@ const CircuitState: Schema.Schema<CircuitBreaker.State> = Schema.Literal(
   "metrics-only"
 )
 
-export const CircuitBreakerEntry = Schema.Struct({
-  kind: Schema.Literal("circuit-breaker"),
-  name: Schema.String,
-  state: CircuitState,
-  snapshot: CircuitBreaker.Snapshot
-})
+const entry = <const Kind extends string, State extends string, Snapshot, Encoded>(
+  kind: Kind,
+  state: Schema.Schema<State>,
+  snapshot: Schema.Schema<Snapshot, Encoded>
+) => Schema.Struct({ kind: Schema.Literal(kind), name: Schema.String, state, snapshot })
 
-export const BulkheadEntry = Schema.Struct({
-  kind: Schema.Literal("bulkhead"),
-  name: Schema.String,
-  state: Schema.Literal("available", "full"),
-  snapshot: BulkheadSnapshot
-})
-
-export const RateLimiterEntry = Schema.Struct({
-  kind: Schema.Literal("rate-limiter"),
-  name: Schema.String,
-  state: Schema.Literal("available", "exhausted"),
-  snapshot: RateLimiterSnapshot
-})
-
-export const RetryBudgetEntry = Schema.Struct({
-  kind: Schema.Literal("retry-budget"),
-  name: Schema.String,
-  state: Schema.Literal("available", "exhausted"),
-  snapshot: RetryBudgetSnapshot
-})
-
-export const CacheEntry = Schema.Struct({
-  kind: Schema.Literal("cache"),
-  name: Schema.String,
-  state: Schema.Literal("empty", "filled"),
-  snapshot: CacheSnapshot
-})
+/** A policy of any kind as it is shown, with the words for its state. */
+export const AnyEntry = Schema.Union(
+  entry("circuit-breaker", CircuitState, CircuitBreaker.Snapshot),
+  entry("bulkhead", Schema.Literal("available", "full"), BulkheadSnapshot),
+  entry("rate-limiter", Schema.Literal("available", "exhausted"), RateLimiterSnapshot),
+  entry("retry-budget", Schema.Literal("available", "exhausted"), RetryBudgetSnapshot),
+  entry("cache", Schema.Literal("empty", "filled"), CacheSnapshot)
+)

@@ -3,13 +3,7 @@ import * as HttpApiEndpoint from "@effect/platform/HttpApiEndpoint"
 import * as HttpApiGroup from "@effect/platform/HttpApiGroup"
 import * as Schema from "effect/Schema"
 import type * as HttpAdmin from "./HttpAdmin.js"
-import {
-  BulkheadEntry,
-  CacheEntry,
-  CircuitBreakerEntry,
-  RateLimiterEntry,
-  RetryBudgetEntry
-} from "./entries.js"
+import { AnyEntry } from "./entries.js"
 import {
   ActionNotSupported,
   PolicyAmbiguous,
@@ -18,14 +12,6 @@ import {
   SteeringDenied
 } from "./errors.js"
 import { Action, Kind, PathName } from "./names.js"
-
-const AnyEntry = Schema.Union(
-  CircuitBreakerEntry,
-  BulkheadEntry,
-  RateLimiterEntry,
-  RetryBudgetEntry,
-  CacheEntry
-)
 
 export const Entry: Schema.Schema<HttpAdmin.Entry, typeof AnyEntry.Encoded> = AnyEntry
 

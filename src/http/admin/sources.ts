@@ -1,13 +1,10 @@
 /** The policies behind the admin routes: found once, when the routes are made, and read whenever somebody asks. */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import * as Predicate from "effect/Predicate"
-import * as Bulkhead from "../../bulkhead/Bulkhead.js"
-import * as Cache from "../../cache/Cache.js"
-import * as CircuitBreaker from "../../circuitBreaker/CircuitBreaker.js"
 import { InvalidOption } from "../../core/options.js"
-import * as RateLimiter from "../../rateLimiter/RateLimiter.js"
-import * as RetryBudget from "../../retryBudget/RetryBudget.js"
+import { isKeyed } from "../../policy/keyed.js"
+import type * as Policy from "../../policy/Policy.js"
+import * as Stateful from "../../policy/stateful.js"
 import type * as HttpAdmin from "./HttpAdmin.js"
 import type { Hash } from "./keys.js"
 import type { Action, Kind } from "./names.js"
@@ -53,7 +50,7 @@ export const places = (
         })
       } else if (isKeyed(given)) {
         once(given, undefined, "given once")
-        found.push(keyed(given, hash))
+        found.push(keyed(given as HttpAdmin.Keyed, hash))
       } else {
         throw new InvalidOption(
           policy,
@@ -65,9 +62,6 @@ export const places = (
     }
     return found
   })
-
-const isKeyed = (u: unknown): u is HttpAdmin.Keyed =>
-  Predicate.hasProperty(u, "snapshots") && Predicate.hasProperty(u, "find")
 
 /** The instances of a keyed policy. Only their keys are known beforehand, so an instance is asked for its name. */
 const keyed = (policy: HttpAdmin.Keyed, hash: Hash | undefined): Place => {
@@ -103,80 +97,30 @@ const keyed = (policy: HttpAdmin.Keyed, hash: Hash | undefined): Place => {
 const endings = (name: string): ReadonlyArray<string> =>
   Array.from(name.matchAll(/\//g), ({ index }) => name.slice(index + 1))
 
-/** What is shown of an instance, or `undefined` when it is none. */
-const show = (instance: unknown, name?: string): Shown | undefined => {
-  if (isCircuitBreaker(instance)) {
-    const { close, isolate, open, release, reset } = instance
-    return shownAs(
-      "circuit-breaker",
-      instance,
-      name,
-      { isolate, release, open, close, reset },
-      (kind, snapshot) => ({
-        kind,
-        name: snapshot.name,
-        state: snapshot.state,
-        snapshot
-      })
-    )
-  }
-  if (isBulkhead(instance)) {
-    return shownAs("bulkhead", instance, name, {}, (kind, snapshot) => ({
-      kind,
-      name: snapshot.name,
-      state: snapshot.inUse < snapshot.permits && snapshot.queued === 0 ? "available" : "full",
-      snapshot
-    }))
-  }
-  if (isRateLimiter(instance)) {
-    return shownAs("rate-limiter", instance, name, {}, (kind, snapshot) => ({
-      kind,
-      name: snapshot.name,
-      state: snapshot.available > 0 ? "available" : "exhausted",
-      snapshot
-    }))
-  }
-  if (isRetryBudget(instance)) {
-    return shownAs("retry-budget", instance, name, { reset: instance.reset }, (kind, snapshot) => ({
-      kind,
-      name: snapshot.name,
-      state: snapshot.exhausted ? "exhausted" : "available",
-      snapshot
-    }))
-  }
-  if (isCache(instance)) {
-    return shownAs("cache", instance, name, {}, (kind, snapshot) => ({
-      kind,
-      name: snapshot.name,
-      state: snapshot.size === 0 ? "empty" : "filled",
-      snapshot
-    }))
-  }
-  return undefined
+/** What there is of an instance of any kind. */
+interface Instance extends Policy.Described {
+  readonly snapshot: Effect.Effect<object>
 }
 
-const shownAs = <const K extends Kind, Snapshot extends { readonly name: string }>(
-  kind: K,
-  instance: { readonly name: string; readonly snapshot: Effect.Effect<Snapshot> },
-  name: string = instance.name,
-  actions: Actions,
-  entry: (kind: K, snapshot: Snapshot) => HttpAdmin.Entry
+/** What is shown of an instance, or `undefined` when it is none. */
+const show = (instance: unknown, name?: string): Shown | undefined => {
+  const kind = Stateful.kindOf(instance)
+  return kind && shownAs(kind, instance as Instance, name)
+}
+
+const shownAs = (
+  { actions, kind, status }: Stateful.Kind,
+  instance: Instance,
+  name: string = instance.name
 ): Shown => ({
-  kind,
+  kind: kind as Kind,
   name,
-  entry: Effect.map(instance.snapshot, (snapshot) => entry(kind, { ...snapshot, name })),
-  actions
+  // The schema of an entry checks whether its parts belong together.
+  entry: Effect.map(instance.snapshot, (snapshot) => {
+    const entry: unknown = { kind, name, state: status(snapshot as never), snapshot: { ...snapshot, name } }
+    return entry as HttpAdmin.Entry
+  }),
+  actions: Object.fromEntries(
+    actions.map((action) => [action, instance[action as keyof Instance] as unknown as Effect.Effect<void>])
+  )
 })
-
-const isCircuitBreaker = (u: unknown): u is CircuitBreaker.CircuitBreaker =>
-  Predicate.hasProperty(u, CircuitBreaker.TypeId)
-
-const isBulkhead = (u: unknown): u is Bulkhead.Bulkhead => Predicate.hasProperty(u, Bulkhead.TypeId)
-
-const isRateLimiter = (u: unknown): u is RateLimiter.RateLimiter =>
-  Predicate.hasProperty(u, RateLimiter.TypeId)
-
-const isRetryBudget = (u: unknown): u is RetryBudget.RetryBudget =>
-  Predicate.hasProperty(u, RetryBudget.TypeId)
-
-const isCache = (u: unknown): u is HttpAdmin.AnyCache => Predicate.hasProperty(u, Cache.TypeId)

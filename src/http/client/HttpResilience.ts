@@ -394,19 +394,20 @@ export interface CircuitBreakerUse extends KeyOptions {
  */
 export const circuitBreaker: {
   (): Part<CircuitBreaker.CircuitOpen>
-  <O = CircuitBreakerOptions | CircuitBreaker.KeyedCircuitBreaker | CircuitBreaker.Operations<unknown>>(
+  <O = CircuitBreakerOptions | CircuitBreaker.KeyedOperations<unknown> | CircuitBreaker.Operations<unknown>>(
     options: Checked<
       O,
       CircuitBreakerOptions,
-      CircuitBreaker.KeyedCircuitBreaker | CircuitBreaker.Operations<unknown>
+      CircuitBreaker.KeyedOperations<unknown> | CircuitBreaker.Operations<unknown>
     >
   ): Part<CircuitBreaker.CircuitOpen, NeededByGiven<O>>
   <Needed = never>(
-    given: CircuitBreaker.KeyedCircuitBreaker | CircuitBreaker.Operations<Needed>,
+    given: CircuitBreaker.KeyedOperations<Needed> | CircuitBreaker.Operations<Needed>,
     use: CircuitBreakerUse | undefined
   ): Part<CircuitBreaker.CircuitOpen, Needed>
 } = <P extends Part<unknown, unknown>>(
-  first: CircuitBreakerOptions | CircuitBreaker.KeyedCircuitBreaker | CircuitBreaker.Operations<unknown> = {},
+  first:
+    CircuitBreakerOptions | CircuitBreaker.KeyedOperations<unknown> | CircuitBreaker.Operations<unknown> = {},
   use: CircuitBreakerUse = {}
 ): P => (Shared.isInstance(first) ? Shared.circuitBreakerOf(first, use) : Shared.circuitBreaker(first))
 
@@ -508,15 +509,15 @@ export interface BulkheadOptions extends Bulkhead.Options, Policy.Bounds, KeyOpt
  * @category parts
  */
 export const bulkhead: {
-  <O = BulkheadOptions | Bulkhead.KeyedBulkhead | Bulkhead.Operations<unknown>>(
-    options: Checked<O, BulkheadOptions, Bulkhead.KeyedBulkhead | Bulkhead.Operations<unknown>>
+  <O = BulkheadOptions | Bulkhead.KeyedOperations<unknown> | Bulkhead.Operations<unknown>>(
+    options: Checked<O, BulkheadOptions, Bulkhead.KeyedOperations<unknown> | Bulkhead.Operations<unknown>>
   ): Part<Bulkhead.BulkheadFull, NeededByGiven<O>>
   <Needed = never>(
-    given: Bulkhead.KeyedBulkhead | Bulkhead.Operations<Needed>,
+    given: Bulkhead.KeyedOperations<Needed> | Bulkhead.Operations<Needed>,
     use: KeyOptions | undefined
   ): Part<Bulkhead.BulkheadFull, Needed>
 } = <P extends Part<unknown, unknown>>(
-  first: BulkheadOptions | Bulkhead.KeyedBulkhead | Bulkhead.Operations<unknown>,
+  first: BulkheadOptions | Bulkhead.KeyedOperations<unknown> | Bulkhead.Operations<unknown>,
   use: KeyOptions = {}
 ): P => (Shared.isInstance(first) ? Shared.limitsOf("bulkhead", first, use) : Shared.bulkhead(first))
 
@@ -558,15 +559,19 @@ export interface RateLimiterOptions extends RateLimiter.Options, Policy.Bounds, 
  * @category parts
  */
 export const rateLimiter: {
-  <O = RateLimiterOptions | RateLimiter.KeyedRateLimiter | RateLimiter.Operations<unknown>>(
-    options: Checked<O, RateLimiterOptions, RateLimiter.KeyedRateLimiter | RateLimiter.Operations<unknown>>
+  <O = RateLimiterOptions | RateLimiter.KeyedOperations<unknown> | RateLimiter.Operations<unknown>>(
+    options: Checked<
+      O,
+      RateLimiterOptions,
+      RateLimiter.KeyedOperations<unknown> | RateLimiter.Operations<unknown>
+    >
   ): Part<RateLimiter.RateLimitExceeded, NeededByGiven<O>>
   <Needed = never>(
-    given: RateLimiter.KeyedRateLimiter | RateLimiter.Operations<Needed>,
+    given: RateLimiter.KeyedOperations<Needed> | RateLimiter.Operations<Needed>,
     use: KeyOptions | undefined
   ): Part<RateLimiter.RateLimitExceeded, Needed>
 } = <P extends Part<unknown, unknown>>(
-  first: RateLimiterOptions | RateLimiter.KeyedRateLimiter | RateLimiter.Operations<unknown>,
+  first: RateLimiterOptions | RateLimiter.KeyedOperations<unknown> | RateLimiter.Operations<unknown>,
   use: KeyOptions = {}
 ): P => (Shared.isInstance(first) ? Shared.limitsOf("rate-limiter", first, use) : Shared.rateLimiter(first))
 

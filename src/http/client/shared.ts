@@ -8,7 +8,7 @@ import { callable, type Caller, object, type Shape } from "../../core/options.js
 import { configure as configureBulkhead, shape as bulkheadShape } from "../../bulkhead/options.js"
 import { configure as configureBreaker, shape as breakerShape } from "../../circuitBreaker/options.js"
 import * as Condition from "../../policy/condition.js"
-import { boundsShape, refuseBounds } from "../../policy/keyed.js"
+import { boundsShape, isKeyed, refuseBounds } from "../../policy/keyed.js"
 import { configure as configureLimiter, shape as limiterShape } from "../../rateLimiter/options.js"
 import type * as Policy from "../../policy/Policy.js"
 import * as RateLimiter from "../../rateLimiter/RateLimiter.js"
@@ -29,12 +29,9 @@ export const isInstance = <Options, Instance extends { readonly protect: unknown
   first: Options | Instance
 ): first is Instance => Predicate.hasProperty(first, "protect")
 
-const isKeyed = <Single, Keyed extends { readonly find: unknown }>(found: Single | Keyed): found is Keyed =>
-  Predicate.hasProperty(found, "find")
-
 // ---------------------------------------------------------------------------------------------------- circuit breaker
 
-type Breakers = CircuitBreaker.KeyedCircuitBreaker | CircuitBreaker.Operations<unknown>
+type Breakers = CircuitBreaker.KeyedOperations<unknown> | CircuitBreaker.Operations<unknown>
 
 const keyShape: Shape<HttpResilience.KeyOptions> = { key: callable }
 const useShape: Shape<HttpResilience.CircuitBreakerUse> = { ...keyShape, condition: Condition.check }
@@ -97,7 +94,7 @@ interface Single {
 }
 
 interface ByKey {
-  readonly find: unknown
+  readonly snapshots: unknown
   readonly protect: (key: string) => Policy.Policy<unknown, unknown>
 }
 

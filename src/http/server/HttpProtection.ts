@@ -35,9 +35,9 @@ import { configure as configureBulkhead, shape as bulkheadShape } from "../../bu
 import { make as makeBreaker } from "../../circuitBreaker/breaker.js"
 import { configure as configureBreaker, shape as breakerShape } from "../../circuitBreaker/options.js"
 import { duration, optionMillis } from "../../internal/duration.js"
-import { boundsShape, refuseBounds } from "../../policy/keyed.js"
+import { boundsShape, isKeyed, refuseBounds } from "../../policy/keyed.js"
 import { notifyShared } from "../../internal/listeners.js"
-import { keyed as makeLimiters, make as makeLimiter } from "../../rateLimiter/limiter.js"
+import { limiters, make as makeLimiter } from "../../rateLimiter/limiter.js"
 import { configure as configureLimiter, shape as limiterShape } from "../../rateLimiter/options.js"
 import type { Flat, IsAny, NeededByGiven, Checked } from "../../policy/types.js"
 import * as Policy from "../../policy/Policy.js"
@@ -357,7 +357,7 @@ const breakerGate = <Needed>(
  * (`r`) and, when that is nothing, in how many seconds there is something (`t`). With several limiters each adds its own.
  * They are those of draft-ietf-httpapi-ratelimit-headers-11.
  *
- * Beside options it takes an instance, a tag, or a `RateLimiter.keyed` together with a `key`.
+ * Beside options it takes an instance, a tag, or a `RateLimiter.keyed` or its tag together with a `key`.
  *
  * Bad options throw an `InvalidOption`.
  *
@@ -386,18 +386,21 @@ export const rateLimiter: {
   <O = RateLimiterOptions | RateLimiter.Operations<unknown>>(
     options: Checked<O, RateLimiterOptions, RateLimiter.Operations<unknown>>
   ): Gate<NeededByGiven<O>>
-  (limiters: RateLimiter.KeyedRateLimiter, options: KeyedRateLimiterAnswering): Gate
+  <Needed = never>(
+    limiters: RateLimiter.KeyedOperations<Needed>,
+    options: KeyedRateLimiterAnswering
+  ): Gate<Needed>
   <Needed = never>(
     given: RateLimiter.Operations<Needed>,
     options: RateLimiterAnswering | undefined
   ): Gate<Needed>
 } = (
-  given: RateLimiter.Operations<unknown> | RateLimiter.KeyedRateLimiter | RateLimiterOptions,
+  given: RateLimiter.Operations<unknown> | RateLimiter.KeyedOperations<unknown> | RateLimiterOptions,
   options: RateLimiterAnswering & Partial<KeyedRateLimiterAnswering> = {}
 ) => makeRateLimiter(given, options, { policy: "HttpProtection.rateLimiter" }) as Gate
 
 const makeRateLimiter = (
-  given: RateLimiter.Operations<unknown> | RateLimiter.KeyedRateLimiter | RateLimiterOptions,
+  given: RateLimiter.Operations<unknown> | RateLimiter.KeyedOperations<unknown> | RateLimiterOptions,
   options: RateLimiterAnswering & Partial<KeyedRateLimiterAnswering>,
   caller: Caller
 ): Gate<unknown> => {
@@ -405,7 +408,7 @@ const makeRateLimiter = (
   const { path = "", policy } = caller
   if (isKeyed(given)) {
     object(policy, path, options, shapes.keyedAnswering)
-    const { fields = "always", key, name = given.name } = options
+    const { fields = "always", key, name = given.described.name } = options
     if (key === undefined) {
       throw new InvalidOption(
         policy,
@@ -439,7 +442,7 @@ const makeRateLimiter = (
     })
     return gate({ kind, name, settings }, Gates.limited(limits, answer, fields))
   }
-  const made = once(makeLimiters({ capacity, idleTimeToLive, whenFull, options: own }))
+  const made = once(limiters.keyed({ capacity, idleTimeToLive, whenFull, options: own }))
   const described: Policy.Described = { kind, name, settings: { ...settings, key: "of the request" } }
   return gate(described, Gates.limited(Gates.ofLimiters(name, made, key), answer, fields))
 }
@@ -776,8 +779,6 @@ const shapes: {
 const isInstance = <Instance extends { readonly protect: unknown }>(
   value: Instance | object
 ): value is Instance => Predicate.hasProperty(value, "protect")
-
-const isKeyed = (value: object): value is RateLimiter.KeyedRateLimiter => Predicate.hasProperty(value, "find")
 
 const isProtection = (value: unknown): value is Protection<unknown> => Predicate.hasProperty(value, TypeId)
 

@@ -12,7 +12,7 @@ import type * as Bulkhead from "../../bulkhead/Bulkhead.js"
 import type * as CircuitBreaker from "../../circuitBreaker/CircuitBreaker.js"
 import type * as FailureCondition from "../../policy/FailureCondition.js"
 import * as Condition from "../../policy/condition.js"
-import { perInstance } from "../../policy/service.js"
+import { perInstance } from "../../policy/stateful.js"
 import type * as RateLimiter from "../../rateLimiter/RateLimiter.js"
 import type * as HttpProblem from "../problem/HttpProblem.js"
 import { type Answer, isTurnedAway } from "./answer.js"
@@ -126,7 +126,7 @@ export const ofLimiter = <Needed>(
 
 export const ofLimiters = <Needed>(
   name: string,
-  limiters: Effect.Effect<RateLimiter.KeyedRateLimiter, never, Needed>,
+  limiters: Effect.Effect<RateLimiter.KeyedOperations<Needed>, never, Needed>,
   keyOf: (request: Request) => string | undefined
 ): Limits<Needed> => ({
   name,

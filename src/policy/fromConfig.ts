@@ -1,74 +1,35 @@
-/**
- * What every stateful policy's tag offers beside being a tag: what the instance offers, given that the instance is there,
- * and layers whose settings come from the configuration.
- */
+/** Settings from the configuration, for `layerConfig` of every policy. */
 import * as Config from "effect/Config"
 import * as ConfigError from "effect/ConfigError"
 import * as ConfigProvider from "effect/ConfigProvider"
-import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
-import { type Caller, InvalidOption, isObject, object, onBehalfOf, type Shape } from "../core/options.js"
+import { type Caller, InvalidOption, isObject, onBehalfOf } from "../core/options.js"
 
-/** The members of a service that are effects, as effects that need the service. */
-type Accessors<Self, Shape, Keys extends keyof Shape> = {
-  readonly [K in Keys]: Shape[K] extends Effect.Effect<infer A, infer E, infer R>
-    ? Effect.Effect<A, E, R | Self>
-    : never
-}
-
-/** Effects that find the service and are one of its members. */
-export const accessors = <Self, Shape, const Keys extends keyof Shape>(
-  tag: Context.Tag<Self, Shape>,
-  keys: ReadonlyArray<Keys>
-): Accessors<Self, Shape, Keys> =>
-  Object.fromEntries(
-    keys.map((key) => [key, Effect.flatMap(tag, (service) => service[key] as Effect.Effect<unknown>)])
-  ) as unknown as Accessors<Self, Shape, Keys>
-
-/**
- * Something made from an instance, such as a policy with its condition compiled, kept for as long as it is the same
- * instance that is asked for: a call does not make it anew.
- */
-export const perInstance = <Shape, A>(make: (service: Shape) => A): ((service: Shape) => A) => {
-  let last: { readonly service: Shape; readonly made: A } | undefined
-  return (service) => {
-    if (last?.service !== service) last = { service, made: make(service) }
-    return last.made
-  }
-}
-
-/** What a layer needs to make its instance from settings and from what is given besides them, such as listeners. */
-export interface Definition<Settings, Given, A, R> {
+/** What is read from the configuration, and for whom. */
+export interface Reading<Settings> {
   /** The function of the tag that was called, such as `Partner.layerConfig`. */
   readonly caller: Caller
   readonly settings: Config.Config.Wrap<Settings>
-  readonly given: Given
-  readonly shapeOfGiven: Shape<Given>
   /** Throws an `InvalidOption` for bad settings. */
   readonly check: (settings: Settings, caller: Caller) => unknown
-  readonly make: (options: Settings & Given, caller: Caller) => Effect.Effect<A, never, R>
 }
 
-/** An instance whose settings come from the configuration. A bad one is a `ConfigError` that says which, where and why. */
-export const fromConfig = <Settings extends object, Given extends object, A, R>({
+/** Settings from the configuration. A bad one is a `ConfigError` that says which, where and why. */
+export const fromConfig = <Settings extends object>({
   caller,
   check,
-  given,
-  make,
-  settings,
-  shapeOfGiven
-}: Definition<Settings, Given, A, R>): Effect.Effect<A, ConfigError.ConfigError, R> =>
+  settings
+}: Reading<Settings>): Effect.Effect<Settings, ConfigError.ConfigError> =>
   Effect.suspend(() => {
     const { policy } = caller
-    object(policy, "", given, shapeOfGiven)
     const configs = new Map<string, Config.Config<unknown>>()
     return Effect.flatMap(read(policy, "", settings, configs), (values) => {
       const options = values as Settings
-      return Effect.flatMap(
+      return Effect.as(
         refused(policy, configs, () => check(options, caller)),
-        () => make({ ...options, ...given }, caller)
+        options
       )
     })
   })
