@@ -36,7 +36,7 @@ export const TypeId: Bulkhead.TypeId = Symbol.for("effect-resilience/Bulkhead") 
 
 export const kind = "bulkhead"
 
-type Classify = FailureCondition.Classifier<unknown, unknown>
+type Judge = Condition.Judge<unknown, unknown>
 
 /** How many permits a call of a weighted policy takes. */
 const checkRequest = (permits: number): number => integer("Bulkhead.withPermits", "permits", permits, 1)
@@ -64,7 +64,7 @@ const tags: Tags<Bulkhead.Event, Bulkhead.Resized> = {
 /** What a call looks like from where its permits are given back. */
 interface Call {
   readonly permits: number
-  readonly classify: Classify
+  readonly judge: Judge
   readonly restore: Restore
   /** Only there when somebody listens. */
   readonly listening: Listening | undefined
@@ -142,10 +142,10 @@ export class Limit implements Bulkhead.Bulkhead, Member<Bulkhead.Snapshot> {
   get protectWhen() {
     return <A, E>(condition: FailureCondition.FailureCondition<A, E>): Bulkhead.ProtectFor<A, E> => {
       Condition.check("Bulkhead.protectWhen", "condition", condition)
-      const { classify } = Condition.compile(condition, { defect: true })
+      const { judge } = Condition.compile(condition, { defect: true })
       return Policy.make<A, E, BulkheadFull>(
         this,
-        <A1 extends A, E1 extends E, R>(self: Effect.Effect<A1, E1, R>) => this.guard(1, classify, self)
+        <A1 extends A, E1 extends E, R>(self: Effect.Effect<A1, E1, R>) => this.guard(1, judge, self)
       )
     }
   }
@@ -165,16 +165,16 @@ export class Limit implements Bulkhead.Bulkhead, Member<Bulkhead.Snapshot> {
   /** The one place where the types of a call are left behind: what goes in comes out, but for a rejection. */
   private guard<A, E, R>(
     permits: number,
-    classify: FailureCondition.Classifier<A, E>,
+    judge: Condition.Judge<A, E>,
     self: Effect.Effect<A, E, R>
   ): Effect.Effect<A, E | BulkheadFull, R> {
-    return this.run(permits, classify as Classify, self) as Effect.Effect<A, E | BulkheadFull, R>
+    return this.run(permits, judge as Judge, self) as Effect.Effect<A, E | BulkheadFull, R>
   }
 
   // ---------------------------------------------------------------------------------------------------------- a call
 
-  private run(permits: number, classify: Classify, self: Body): Body {
-    return this.masked(permits, classify, (call) => {
+  private run(permits: number, judge: Judge, self: Body): Body {
+    return this.masked(permits, judge, (call) => {
       // It has its permits already: waiting for others while it holds these could last for ever.
       const lender = this.lender(call)
       if (lender !== undefined) return this.runWith(lender, call, self)
@@ -230,13 +230,13 @@ export class Limit implements Bulkhead.Bulkhead, Member<Bulkhead.Snapshot> {
   /** From the moment at which permits are taken until they are back nothing can come between. */
   private masked<A, E, R>(
     permits: number,
-    classify: Classify,
+    judge: Judge,
     use: (call: Call) => Effect.Effect<A, E, R>
   ): Effect.Effect<A, E, R> {
     return Effect.uninterruptibleMask((restore) => {
       const call = (fiber: AnyFiber | undefined, listening: Listening | undefined): Call => ({
         permits,
-        classify,
+        judge,
         restore,
         listening,
         clock: listening && Time.clockOf(listening.fiber),
@@ -347,16 +347,15 @@ export class Limit implements Bulkhead.Bulkhead, Member<Bulkhead.Snapshot> {
   private settle(call: Call, exit: Exit.Exit<unknown, unknown>, startedAt: number): Told {
     if (call.clock !== undefined) this.held = Held.mean(this.held, now(call) - startedAt)
     if (call.inside === undefined || call.inside.sharers === 0) this.queue.give(call.permits)
-    const outcome = call.classify(exit)
+    const verdict = call.judge(exit)
     const { Failure, Success } = this.events.emit
-    if (outcome._tag === "Success") {
+    if (verdict._tag === "Success") {
       this.successes += 1
       return Success?.({ duration: since(call, startedAt) })
     }
-    const failure = outcome._tag === "Failure" ? Condition.failed(exit) : undefined
-    if (failure === undefined || isOwnRejection(this, exit)) return undefined
+    if (verdict._tag === "Ignored" || isOwnRejection(this, exit)) return undefined
     this.failures += 1
-    return Failure?.({ duration: since(call, startedAt), failure })
+    return Failure?.({ duration: since(call, startedAt), failure: verdict.failed })
   }
 
   // ------------------------------------------------------------------------------------------------------ without a call
@@ -423,7 +422,7 @@ const fieldsOf = ({ permits, queued, reason, requested, retryAfter }: BulkheadFu
 /** How many calls there are for each one that is measured when nobody is turned away. */
 const measuredOneIn = 64
 
-const byDefault: Classify = Condition.compile<unknown, unknown>(undefined, { defect: true }).classify
+const byDefault: Judge = Condition.compile<unknown, unknown>(undefined, { defect: true }).judge
 
 // --------------------------------------------------------------------------------------------------------- definition
 

@@ -62,7 +62,7 @@ class HeldPermit implements CircuitBreaker.Permit {
 class Counted extends Inside implements Begun, Circuit.Permit {
   constructor(
     private readonly breaker: Breaker,
-    private readonly classify: Classify,
+    private readonly judge: Judge,
     fiber: AnyFiber,
     private readonly clock: Clock.Clock,
     readonly generation: number,
@@ -77,7 +77,7 @@ class Counted extends Inside implements Begun, Circuit.Permit {
 
   ended(exit: Exit.Exit<unknown, unknown>): Body {
     this.over = true
-    return this.breaker.settleCounted(this.classify, this, exit, this.clock)
+    return this.breaker.settleCounted(this.judge, this, exit, this.clock)
   }
 }
 
@@ -107,23 +107,14 @@ interface Observed {
 const succeeded: Observed = { failed: false, failure: undefined, retryAfter: undefined }
 
 /** What an exit means to a breaker: `undefined` when it is to be ignored, as what the breaker did itself always is. */
-const observe = (
-  breaker: Breaker,
-  classify: Classify,
-  exit: Exit.Exit<unknown, unknown>
-): Observed | undefined => {
-  const outcome = classify(exit)
-  if (outcome._tag === "Success") return succeeded
-  const failure = outcome._tag === "Failure" ? Condition.failed(exit) : undefined
-  if (outcome._tag !== "Failure" || failure === undefined || isOwnRejection(breaker, exit)) return undefined
-  return { failed: true, failure, retryAfter: hintMillis(Condition.retryAfter(outcome, failure)) }
+const observe = (breaker: Breaker, judge: Judge, exit: Exit.Exit<unknown, unknown>): Observed | undefined => {
+  const verdict = judge(exit)
+  if (verdict._tag === "Success") return succeeded
+  if (verdict._tag === "Ignored" || isOwnRejection(breaker, exit)) return undefined
+  return { failed: true, failure: verdict.failed, retryAfter: verdict.retryAfterMillis }
 }
 
-/** A hint may come from a classifier, which may say anything: what is no duration is no hint. */
-const hintMillis = (hint: Duration.Duration | undefined): number | undefined =>
-  hint === undefined ? undefined : runtimeMillis(hint)
-
-type Classify = FailureCondition.Classifier<unknown, unknown>
+type Judge = Condition.Judge<unknown, unknown>
 
 /**
  * Makes a breaker. What its schedule and its listeners require is taken from the context, and stands in the types of the
@@ -229,40 +220,40 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
   get protectWhen() {
     return <A, E>(condition: FailureCondition.FailureCondition<A, E>): CircuitBreaker.ProtectFor<A, E> => {
       Condition.check("CircuitBreaker.protectWhen", "condition", condition)
-      const { classify } = Condition.compile(condition, silence)
+      const { judge } = Condition.compile(condition, silence)
       return takingPart(
         Policy.make<A, E, CircuitOpen>(
           this,
-          <A1 extends A, E1 extends E, R>(self: Effect.Effect<A1, E1, R>) => this.guard(classify, self)
+          <A1 extends A, E1 extends E, R>(self: Effect.Effect<A1, E1, R>) => this.guard(judge, self)
         ),
         true,
-        this.begin(classify as Classify)
+        this.begin(judge as Judge)
       )
     }
   }
 
   /** The one place where the types of a call are left behind: what goes in comes out, but for a rejection. */
   guard<A, E, R>(
-    classify: FailureCondition.Classifier<A, E>,
+    judge: Condition.Judge<A, E>,
     self: Effect.Effect<A, E, R>
   ): Effect.Effect<A, E | CircuitOpen, R> {
-    return this.run(classify as Classify, self) as Effect.Effect<A, E | CircuitOpen, R>
+    return this.run(judge as Judge, self) as Effect.Effect<A, E | CircuitOpen, R>
   }
 
   // ---------------------------------------------------------------------------------------------------------- a call
 
-  private run(classify: Classify, self: Body): Body {
+  private run(judge: Judge, self: Body): Body {
     return this.prepared((clock, fiber) => {
       switch (this.circuit.state) {
         case "disabled":
           return self
         case "closed":
         case "metrics-only":
-          return this.isCounting(fiber) ? self : this.runCounted(classify, self, clock, fiber)
+          return this.isCounting(fiber) ? self : this.runCounted(judge, self, clock, fiber)
         default: {
           if (this.isProbing(fiber)) return self
           const now = Time.monotonicMillis(clock)
-          return this.isShut(now) ? this.reject(now) : this.runMasked(classify, self, clock, fiber)
+          return this.isShut(now) ? this.reject(now) : this.runMasked(judge, self, clock, fiber)
         }
       }
     })
@@ -292,8 +283,8 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
   }
 
   /** A circuit that lets everything in does not change by it, and the call holds nothing that it would have to give back. */
-  private runCounted(classify: Classify, self: Body, clock: Clock.Clock, fiber: AnyFiber): Body {
-    const call = this.counted(classify, clock, fiber)
+  private runCounted(judge: Judge, self: Body, clock: Clock.Clock, fiber: AnyFiber): Body {
+    const call = this.counted(judge, clock, fiber)
     // Neither handler runs for an interruption from outside, and neither needs to.
     return Effect.matchCauseEffect(self, {
       onFailure: (cause) => call.ended(Exit.failCause(cause)),
@@ -301,32 +292,32 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
     })
   }
 
-  private counted(classify: Classify, clock: Clock.Clock, fiber: AnyFiber): Counted {
+  private counted(judge: Judge, clock: Clock.Clock, fiber: AnyFiber): Counted {
     const startedAt = this.timed ? Time.monotonicMillis(clock) : 0
-    return new Counted(this, classify, fiber, clock, this.circuit.generation, startedAt)
+    return new Counted(this, judge, fiber, clock, this.circuit.generation, startedAt)
   }
 
   /** The same in the frame of a pipeline, which is only for a circuit that lets everything in. */
-  private begin(classify: Classify): Begin {
+  private begin(judge: Judge): Begin {
     return (fiber, clock) => {
       const { state } = this.circuit
       if (this.parts.openFor.stale || (state !== "closed" && state !== "metrics-only")) return undefined
-      return this.isCounting(fiber) ? passing : this.counted(classify, clock, fiber)
+      return this.isCounting(fiber) ? passing : this.counted(judge, clock, fiber)
     }
   }
 
   settleCounted(
-    classify: Classify,
+    judge: Judge,
     permit: Circuit.Permit,
     exit: Exit.Exit<unknown, unknown>,
     clock: Clock.Clock
   ): Body {
-    const observed = observe(this, classify, exit)
+    const observed = observe(this, judge, exit)
     return observed === undefined ? exit : after(this.count(permit, observed, clock), exit)
   }
 
   /** A call that may be a probe: from the moment it is let in until its permit is back nothing can come between. */
-  private runMasked(classify: Classify, self: Body, clock: Clock.Clock, fiber: AnyFiber): Body {
+  private runMasked(judge: Judge, self: Body, clock: Clock.Clock, fiber: AnyFiber): Body {
     return Effect.uninterruptibleMask((restore) =>
       this.admit(clock, restore, (permit): Body => {
         if (permit === undefined) return restore(this.reject(Time.monotonicMillis(clock)))
@@ -341,7 +332,7 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
           probe.over = true
           return Effect.zipRight(
             FiberRef.set(probing, outer),
-            this.settle(classify, permit, exit, clock, restore)
+            this.settle(judge, permit, exit, clock, restore)
           )
         })
       })
@@ -349,7 +340,7 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
   }
 
   private settle(
-    classify: Classify,
+    judge: Judge,
     permit: Circuit.Permit,
     exit: Exit.Exit<unknown, unknown>,
     clock: Clock.Clock,
@@ -357,7 +348,7 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
   ): Body {
     let observed: Observed | undefined
     try {
-      observed = observe(this, classify, exit)
+      observed = observe(this, judge, exit)
     } catch (defect) {
       // A condition that throws is a bug to show, but not a reason to keep the permit.
       const told = this.giveBack(permit, clock)
@@ -520,7 +511,11 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
         const observed =
           outcome._tag === "Success"
             ? succeeded
-            : { failed: true, failure: undefined, retryAfter: hintMillis(outcome.retryAfter) }
+            : {
+                failed: true,
+                failure: undefined,
+                retryAfter: outcome.retryAfter && runtimeMillis(outcome.retryAfter)
+              }
         return this.count(held.permit, observed, clock) ?? Effect.void
       })
   }
@@ -632,10 +627,10 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
 /** What a breaker makes of that on which its condition is silent. */
 const silence: Condition.Defaults = { defect: true, ignore: Condition.isOwnStall }
 
-const byDefault: FailureCondition.Classifier<unknown, unknown> = Condition.compile<unknown, unknown>(
+const byDefault: Condition.Judge<unknown, unknown> = Condition.compile<unknown, unknown>(
   undefined,
   silence
-).classify
+).judge
 
 // --------------------------------------------------------------------------------------------------------- definition
 

@@ -450,9 +450,11 @@ const make = (policy: string, use: Use, options: AnyOptions = {}): ((self: Body)
   object(policy, "", options, shape)
   const { name = "fallback" } = options
   const { disposeResult, onFallback } = options
-  const { classify, looksAtResults } = Condition.compile(options.condition, { defect: false })
-  const failureIn = (exit: Exit.Exit<unknown, unknown>): Failure | undefined =>
-    classify(exit)._tag === "Failure" ? Condition.failed(exit) : undefined
+  const { judge, looksAtResults } = Condition.compile(options.condition, { defect: false })
+  const failureIn = (exit: Exit.Exit<unknown, unknown>): Failure | undefined => {
+    const verdict = judge(exit)
+    return verdict._tag === "Failure" ? verdict.failed : undefined
+  }
   const replacing = (failure: Failure): Body =>
     onFallback === undefined
       ? use(failure)

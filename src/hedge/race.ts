@@ -16,7 +16,7 @@ import * as Runtime from "effect/Runtime"
 import * as RuntimeFlags from "effect/RuntimeFlags"
 import type * as FailureCondition from "../policy/FailureCondition.js"
 import type * as RetryBudget from "../retryBudget/RetryBudget.js"
-import * as Condition from "../policy/condition.js"
+import type * as Condition from "../policy/condition.js"
 import { holding, Interrupter } from "../internal/disposal.js"
 import { startIn } from "../internal/fork.js"
 import type { HedgeDelay } from "./delay.js"
@@ -273,10 +273,9 @@ class Race {
     const now = this.now()
     const duration = now - attempt.startedAt
     try {
-      const outcome = this.plan.condition.classify(exit)
-      const failure = outcome._tag === "Failure" ? Condition.failed(exit) : undefined
-      if (failure === undefined) {
-        if (outcome._tag === "Success") {
+      const verdict = this.plan.condition.judge(exit)
+      if (verdict._tag !== "Failure") {
+        if (verdict._tag === "Success") {
           this.plan.delay.answered(duration, now)
           this.call?.succeeded()
         }
@@ -286,8 +285,8 @@ class Race {
       this.call?.failed()
       if (this.lastFailed !== undefined) this.dispose(this.lastFailed.exit)
       this.lastFailed = { attempt, exit }
-      if (this.plan.startsNext?.(failure) === false) this.left = 0
-      this.want(failure)
+      if (this.plan.startsNext?.(verdict.failed) === false) this.left = 0
+      this.want(verdict.failed)
     } catch (defect) {
       if (this.lastFailed?.attempt !== attempt) this.dispose(exit)
       this.settle(undefined, Exit.die(defect))

@@ -1,4 +1,4 @@
-/** Conditions compiled once per call site into one function from an exit to an outcome. */
+/** Conditions compiled once per call site into one function from an exit to a verdict. */
 import * as Cause from "effect/Cause"
 import * as Chunk from "effect/Chunk"
 import * as Duration from "effect/Duration"
@@ -50,16 +50,24 @@ const beforeFinalizers = <E>(cause: Cause.Cause<E>): Cause.Cause<E> =>
 export const failed = <A, E>(exit: Exit.Exit<A, E>): FailureCondition.Failed<A, E> | undefined =>
   Exit.isSuccess(exit) ? { _tag: "Result", result: exit.value } : failedCause(exit.cause)
 
-/** When to come back: what the condition read, else what a rejection from further inside says. */
-export const retryAfter = (
-  outcome: FailureCondition.Failure,
-  seen: FailureCondition.Failed<unknown, unknown>
-): Duration.Duration | undefined =>
-  outcome.retryAfter ??
-  (seen._tag === "Error" && Policy.isRejection(seen.error) ? seen.error.retryAfter : undefined)
+/** An outcome with what a policy wants to know of a failure. */
+export type Verdict = FailureCondition.Success | FailureCondition.Ignored | FailureVerdict
+
+export interface FailureVerdict {
+  readonly _tag: "Failure"
+  readonly failed: FailureCondition.Failed<unknown, unknown>
+  /** When to come back: what the condition read, else what a rejection from further inside says. */
+  readonly retryAfterMillis: number | undefined
+}
+
+export interface Judge<in A, in E> {
+  (exit: Exit.Exit<A, E>): Verdict
+}
 
 /** A condition ready for use. */
 export interface Compiled<in A, in E> {
+  readonly judge: Judge<A, E>
+  /** The same as an outcome, which has no hint but the condition's own. */
   readonly classify: FailureCondition.Classifier<A, E>
   /** Whether a successful exit can be anything but a success. */
   readonly looksAtResults: boolean
@@ -120,7 +128,7 @@ export const compile = <A, E>(
     return ofError === failure && defaults.ignore?.(seen.error) === true ? ignored : ofError
   }
 
-  const classify = (exit: Exit.Exit<A, E>): FailureCondition.Outcome => {
+  const judge = (exit: Exit.Exit<A, E>, otherHint: HintOf | undefined): Verdict => {
     if (!looksAtResults && exit._tag === "Success") return success
     const seen = failed(exit)
     if (seen === undefined || parts.some((part) => ignores(part, seen))) return ignored
@@ -130,12 +138,36 @@ export const compile = <A, E>(
       explicit.find((said) => said?._tag === "Ignored") ??
       explicit.find((said) => said !== undefined) ??
       byDefault(seen)
+    if (outcome._tag !== "Failure") return outcome
     // The hint of a part that says Failure comes before that of one that only reads hints.
     const says = (part: Part<A, E>) => explicit[parts.indexOf(part)]?._tag === "Failure"
-    return hinted([...parts.filter(says), ...parts.filter((part) => !says(part))], seen, outcome)
+    const retryAfterMillis =
+      outcome.retryAfter === undefined
+        ? (hintFrom([...parts.filter(says), ...parts.filter((part) => !says(part))], seen) ??
+          otherHint?.(seen))
+        : runtimeMillis(outcome.retryAfter)
+    return { _tag: "Failure", failed: seen, retryAfterMillis }
   }
-  return { classify, looksAtResults }
+  return {
+    judge: (exit) => judge(exit, hintOfRejection),
+    classify: (exit) => {
+      const verdict = judge(exit, undefined)
+      return verdict._tag === "Failure" ? failureAfter(verdict.retryAfterMillis) : verdict
+    },
+    looksAtResults
+  }
 }
+
+/** A failure with a hint, if there is one. */
+export const failureAfter = (millis: number | undefined): FailureCondition.Outcome =>
+  millis === undefined ? failure : { _tag: "Failure", retryAfter: Duration.millis(millis) }
+
+type HintOf = (seen: FailureCondition.Failed<unknown, unknown>) => number | undefined
+
+const hintOfRejection: HintOf = (seen) =>
+  seen._tag === "Error" && Policy.isRejection(seen.error) && seen.error.retryAfter !== undefined
+    ? runtimeMillis(seen.error.retryAfter)
+    : undefined
 
 /** Of which exits a condition speaks. What it is silent on is left to the defaults. */
 export const speaksOf = <A, E>(
@@ -152,10 +184,7 @@ export const speaksOf = <A, E>(
 export const hintIn = <A, E>(
   condition: FailureCondition.FailureCondition<A, E>,
   seen: FailureCondition.Failed<A, E>
-): Duration.Duration | undefined => {
-  const outcome = hinted(flatten(condition), seen, failure)
-  return outcome._tag === "Failure" ? outcome.retryAfter : undefined
-}
+): number | undefined => hintFrom(flatten(condition), seen)
 
 type Part<A, E> = FailureCondition.Options<A, E> | FailureCondition.Classifier<A, E>
 
@@ -196,17 +225,15 @@ const hasTag = (tags: ReadonlyArray<string> | undefined, error: unknown): boolea
   typeof error._tag === "string" &&
   tags.includes(error._tag)
 
-/** The outcome with the first hint that a part reads, when it is a failure that has none yet. */
-const hinted = <A, E>(
+/** The first hint that a part reads. */
+const hintFrom = <A, E>(
   parts: ReadonlyArray<Part<A, E>>,
-  seen: FailureCondition.Failed<A, E>,
-  outcome: FailureCondition.Outcome
-): FailureCondition.Outcome => {
-  if (outcome._tag !== "Failure" || outcome.retryAfter !== undefined) return outcome
+  seen: FailureCondition.Failed<A, E>
+): number | undefined => {
   for (const part of parts) {
     const hint = typeof part === "function" ? undefined : part.retryAfter?.(seen)
     const millis = hint === undefined ? undefined : runtimeMillis(hint)
-    if (millis !== undefined) return { _tag: "Failure", retryAfter: Duration.millis(millis) }
+    if (millis !== undefined) return millis
   }
-  return outcome
+  return undefined
 }

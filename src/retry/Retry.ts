@@ -390,14 +390,10 @@ const defaultSchedule = toSchedule({
 
 const hintReader = (delayFrom: Options<unknown, unknown>["delayFrom"]): Plan["hintOf"] => {
   if (typeof delayFrom === "function") {
-    return (_outcome, failure) => {
-      const hint = delayFrom(failure)
+    return ({ failed }) => {
+      const hint = delayFrom(failed)
       return hint === undefined ? undefined : runtimeMillis(hint)
     }
   }
-  if (delayFrom !== undefined) return () => undefined
-  return (outcome, failure) => {
-    const hint = Condition.retryAfter(outcome, failure)
-    return hint === undefined ? undefined : Duration.toMillis(hint)
-  }
+  return delayFrom === undefined ? ({ retryAfterMillis }) => retryAfterMillis : () => undefined
 }

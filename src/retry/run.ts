@@ -14,7 +14,7 @@ import type { AnyFiber, Body, Restore } from "../internal/erased.js"
 import * as Listeners from "../internal/listeners.js"
 import { type ScheduleState, stepSchedule } from "../internal/schedule.js"
 import * as Time from "../internal/time.js"
-import * as Condition from "../policy/condition.js"
+import type * as Condition from "../policy/condition.js"
 import { withoutStack } from "../policy/define.js"
 import type * as FailureCondition from "../policy/FailureCondition.js"
 import type { Begun } from "../policy/frame.js"
@@ -32,7 +32,7 @@ export interface Plan {
   readonly maxDuration: number
   readonly maxHint: number
   readonly hintJitter: number
-  readonly hintOf: (outcome: FailureCondition.Failure, failure: Failure) => number | undefined
+  readonly hintOf: (verdict: Condition.FailureVerdict) => number | undefined
   readonly schedule: Schedule.Schedule<unknown, unknown, unknown>
   readonly options: Retry.Options<unknown, unknown>
 }
@@ -219,11 +219,10 @@ const giveUp = (
 /** What follows an attempt. `undefined` when there is nothing to retry. */
 const decide = (run: Run, number: number, exit: Exit.Exit<unknown, unknown>): Deciding | undefined => {
   const { condition, hintJitter, hintOf, maxDuration, maxHint, name, options, schedule, times } = run.plan
-  const outcome = condition.classify(exit)
-  if (outcome._tag === "Success") run.call?.succeeded()
-  if (outcome._tag !== "Failure") return undefined
-  const failure = Condition.failed(exit)
-  if (failure === undefined) return undefined
+  const verdict = condition.judge(exit)
+  if (verdict._tag === "Success") run.call?.succeeded()
+  if (verdict._tag !== "Failure") return undefined
+  const { failed: failure } = verdict
   const failedAt = run.elapsed()
   const event = { name, attempt: number, elapsed: Duration.millis(failedAt), failure }
   if (options.abortWhen?.(failure) === true) {
@@ -232,7 +231,7 @@ const decide = (run: Run, number: number, exit: Exit.Exit<unknown, unknown>): De
   run.call?.failed()
   const over = (reason: Retry.Reason): Deciding => giveUp(run, event, exit, reason)
   if (number > times) return over("times")
-  const hint = hintOf(outcome, failure)
+  const hint = hintOf(verdict)
   if (hint !== undefined && hint > maxHint) return over("hint")
 
   const after = (delay: number): Deciding => {

@@ -51,9 +51,6 @@ const fateOfError = (error: unknown): Fate => {
   return failed(faultOf(error))
 }
 
-const failureAfter = (millis: number | undefined): FailureCondition.Outcome =>
-  millis === undefined ? Condition.failure : { _tag: "Failure", retryAfter: Duration.millis(millis) }
-
 /** When to come back, as a policy reads it from a response. */
 type HintOf = (response: Response) => number | undefined
 
@@ -62,7 +59,7 @@ const hintToBreaker: HintOf = (response) => (response.status === 503 ? Hints.ret
 
 /** A rejection that has been sealed in another error is not read by a retry itself. */
 const failureOf = ({ retryAfter }: Policy.Rejection): FailureCondition.Outcome =>
-  failureAfter(retryAfter === undefined ? undefined : Duration.toMillis(retryAfter))
+  Condition.failureAfter(retryAfter === undefined ? undefined : Duration.toMillis(retryAfter))
 
 /** To a circuit breaker: whether the other side works. */
 const health: Classifier = (exit) => {
@@ -88,7 +85,7 @@ const healthOfAnswer = (response: Response): FailureCondition.Outcome => {
     case "well":
       return Condition.success
     case "ill":
-      return failureAfter(hintToBreaker(response))
+      return Condition.failureAfter(hintToBreaker(response))
     case "unknown":
       return Condition.ignored
   }
@@ -101,7 +98,9 @@ const transience: Classifier = (exit) => {
   const fate = fateOf(seen)
   switch (fate._tag) {
     case "Answered":
-      return isTransient(fate.response.status) ? failureAfter(hintToRetry(fate.response)) : Condition.success
+      return isTransient(fate.response.status)
+        ? Condition.failureAfter(hintToRetry(fate.response))
+        : Condition.success
     case "Failed":
       return repeated(fate.fault)
     case "Rejected":
@@ -165,10 +164,10 @@ const orStandard = (
     const said = isSilent ? standard(exit) : outcome
     if (said._tag !== "Failure") return said
     const own = Condition.hintIn(condition, seen)
-    if (own !== undefined) return { _tag: "Failure", retryAfter: own }
+    if (own !== undefined) return Condition.failureAfter(own)
     if (said.retryAfter !== undefined) return said
     const fate = fateOf(seen)
-    return fate._tag === "Answered" ? failureAfter(hintOf(fate.response)) : said
+    return fate._tag === "Answered" ? Condition.failureAfter(hintOf(fate.response)) : said
   }
 }
 
