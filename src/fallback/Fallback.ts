@@ -14,9 +14,9 @@ import type * as FailureCondition from "../policy/FailureCondition.js"
 import * as Condition from "../policy/condition.js"
 import { holding } from "../internal/disposal.js"
 import { takingPart } from "../policy/frame.js"
-import * as Listeners from "../internal/listeners.js"
 import { combinator } from "../policy/define.js"
 import type { ContextOfEffect, ErrorOfEffect, Checked, SuccessOfEffect } from "../policy/types.js"
+import * as Events from "../policy/events.js"
 import * as Policy from "../policy/Policy.js"
 import type { Body } from "../internal/erased.js"
 
@@ -26,13 +26,19 @@ import type { Body } from "../internal/erased.js"
  * A fallback is about to be used, for this failure.
  *
  * @since 0.1.0
- * @category models
+ * @category events
  */
-export interface FallbackUsed<out A, out E> {
-  /** The name of the fallback. */
-  readonly name: string
+export interface FallbackUsed<out A, out E> extends Policy.Event<"fallback", "Fallback"> {
   readonly failure: FailureCondition.Failed<A, E>
 }
+
+/**
+ * What happens in a fallback.
+ *
+ * @since 0.1.0
+ * @category events
+ */
+export type Event<A, E> = FallbackUsed<A, E>
 
 /**
  * The options of a fallback, for effects that succeed with an `A` and fail with an `E`.
@@ -449,16 +455,21 @@ const shape: Shape<AnyOptions> = {
 const make = (policy: string, use: Use, options: AnyOptions = {}): ((self: Body) => Body) => {
   object(policy, "", options, shape)
   const { name = "fallback" } = options
-  const { disposeResult, onFallback } = options
+  const { disposeResult } = options
+  const emit = Events.ofCall<Event<unknown, unknown>>(
+    { kind: "fallback", name },
+    { Fallback: "heard" },
+    options
+  )
   const { judge, looksAtResults } = Condition.compile(options.condition, { defect: false })
   const failureIn = (exit: Exit.Exit<unknown, unknown>): Failure | undefined => {
     const verdict = judge(exit)
     return verdict._tag === "Failure" ? verdict.failed : undefined
   }
-  const replacing = (failure: Failure): Body =>
-    onFallback === undefined
-      ? use(failure)
-      : Effect.flatMap(Listeners.notify(name, onFallback, { name, failure }), () => use(failure))
+  const replacing = (failure: Failure): Body => {
+    const told = emit.Fallback?.({ failure })
+    return told === undefined ? use(failure) : Effect.flatMap(told, () => use(failure))
+  }
   const instead = (exit: Exit.Exit<unknown, unknown>): Body => {
     const failure = failureIn(exit)
     return failure === undefined ? exit : replacing(failure)

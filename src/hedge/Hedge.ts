@@ -20,6 +20,7 @@ import * as Listeners from "../internal/listeners.js"
 import { combinator } from "../policy/define.js"
 import { check as budgetCheck, shown as shownBudget } from "../retryBudget/source.js"
 import type { Checked, ErrorOfEffect, Flat } from "../policy/types.js"
+import * as Events from "../policy/events.js"
 import * as Policy from "../policy/Policy.js"
 import type * as RetryBudget from "../retryBudget/RetryBudget.js"
 import type { Body } from "../internal/erased.js"
@@ -30,11 +31,9 @@ import type { Body } from "../internal/erased.js"
  * A hedge that starts.
  *
  * @since 0.1.0
- * @category models
+ * @category events
  */
-export interface Hedged<out A, out E> {
-  /** The name of the hedge. */
-  readonly name: string
+export interface Hedged<out A, out E> extends Policy.Event<"hedge", "Hedge"> {
   /** The number of the attempt that starts: 2 is the first hedge. */
   readonly attempt: number
   /** The time since the first attempt began. */
@@ -42,6 +41,14 @@ export interface Hedged<out A, out E> {
   /** What failed and made it start at once; `undefined` when the delay has passed. */
   readonly failure: FailureCondition.Failed<A, E> | undefined
 }
+
+/**
+ * What happens in a hedge.
+ *
+ * @since 0.1.0
+ * @category events
+ */
+export type Event<A, E> = Hedged<A, E>
 
 /**
  * What an attempt can know about itself.
@@ -317,8 +324,9 @@ const shape: Shape<Options<unknown, unknown>> = {
 function make(options: Options<unknown, unknown>): (self: Body) => Body {
   const policy = "Hedge.hedge"
   object(policy, "", options, shape)
-  const { budget, disconnect = false, disposeResult, maxHedges = 1, name = "hedge", onHedge } = options
+  const { budget, disconnect = false, disposeResult, maxHedges = 1, name = "hedge" } = options
   const { delay, shown } = readDelay(policy, options.delay)
+  const emit = Events.ofCall<Event<unknown, unknown>>({ kind: "hedge", name }, { Hedge: "heard" }, options)
   const plan: internal.Plan = {
     condition: Condition.compile(options.condition, { defect: false }),
     maxHedges,
@@ -334,10 +342,7 @@ function make(options: Options<unknown, unknown>): (self: Body) => Body {
       const nested = parent.currentContext.unsafeMap.has(CurrentAttempt.key)
       return nested ? Effect.provideService(self, CurrentAttempt, firstAttempt) : self
     },
-    told:
-      onHedge &&
-      ((attempt, elapsed, failure) =>
-        Listeners.notify(name, onHedge, { name, attempt, elapsed: Duration.millis(elapsed), failure }))
+    told: (attempt, elapsed, failure) => emit.Hedge?.({ attempt, elapsed: Duration.millis(elapsed), failure })
   }
   const settings: Policy.Settings = {
     delay: shown,

@@ -23,6 +23,7 @@ import type { HedgeDelay } from "./delay.js"
 import { inherited } from "../internal/inside.js"
 import type { Call } from "../retryBudget/call.js"
 import { withBudget } from "../retryBudget/source.js"
+import type { Told } from "../internal/listeners.js"
 import * as Time from "../internal/time.js"
 import * as Wait from "../internal/wait.js"
 import type { AnyExit, AnyFiber, Body, Restore } from "../internal/erased.js"
@@ -41,7 +42,7 @@ export interface Plan {
   /** The first attempt, or one that is a hedge, with what it can know about itself. */
   readonly attempt: (self: Body, number: number, elapsed: number, parent: AnyFiber) => Body
   /** What is told before a hedge runs; `undefined` when nobody listens. */
-  readonly told: ((number: number, elapsed: number, failure: Failure | undefined) => Body) | undefined
+  readonly told: (number: number, elapsed: number, failure: Failure | undefined) => Told<unknown, unknown>
 }
 
 interface Attempt {
@@ -253,8 +254,9 @@ class Race {
     // Elsewhere the whole fiber is interruptible.
     const within = attempt.interrupter === undefined ? identity : Effect.interruptible
     const self = attemptOf(within(this.self), attempt.number, elapsed, this.parent)
-    if (attempt.number === 1 || told === undefined) return self
-    return Effect.matchCauseEffect(within(told(attempt.number, elapsed, failure)), {
+    const heard = attempt.number === 1 ? undefined : told(attempt.number, elapsed, failure)
+    if (heard === undefined) return self
+    return Effect.matchCauseEffect(within(heard), {
       onFailure: (cause) => {
         attempt.broken = true
         return Effect.failCause(cause)

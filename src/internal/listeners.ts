@@ -47,12 +47,12 @@ const report = (policy: string, cause: Cause.Cause<unknown>): Effect.Effect<void
   Effect.logWarning(`a listener of ${quoted(policy)} failed`, cause)
 
 /** Telling whoever listens, or `undefined` when nobody does: then it costs nothing. */
-export type Told = Effect.Effect<void> | undefined
+export type Told<E = never, R = never> = Effect.Effect<void, E, R> | undefined
 
 /** One after the other. */
-export const both = (first: Told, second: Told): Told =>
+export const both = <E, R>(first: Told<E, R>, second: Told<E, R>): Told<E, R> =>
   first === undefined ? second : second === undefined ? first : Effect.zipRight(first, second)
 
 /** An effect after whoever listens has been told. */
-export const after = <A, E, R>(told: Told, self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+export const after = <A, E, R>(told: Told<E, R>, self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   told === undefined ? self : Effect.zipRight(told, self)

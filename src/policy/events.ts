@@ -53,12 +53,12 @@ const emitOf = <E extends Event, Told>(
 /** The emitter of a policy that is no instance: its listeners belong to the call, and fail it with their errors. */
 export const ofCall = <E extends Event>(
   source: Source,
-  tags: ReadonlyArray<E["_tag"]>,
+  tags: Tags<E>,
   listeners: Listeners<E>
 ): Emit<E, Effect.Effect<void, unknown, unknown>> =>
   emitOf(
     source,
-    tags,
+    Object.keys(tags),
     listeners,
     (_tag, listener) => listener && ((event) => notify(source.name, listener, event))
   )

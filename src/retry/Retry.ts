@@ -24,6 +24,7 @@ import * as Condition from "../policy/condition.js"
 import { combinator } from "../policy/define.js"
 import type * as FailureCondition from "../policy/FailureCondition.js"
 import { takingPart } from "../policy/frame.js"
+import * as Events from "../policy/events.js"
 import * as Policy from "../policy/Policy.js"
 import type { Checked, Flat, IsAny } from "../policy/types.js"
 import type * as RetryBudget from "../retryBudget/RetryBudget.js"
@@ -49,8 +50,6 @@ export type Reason = "times" | "schedule" | "maxDuration" | "hint" | "budget"
  * @category models
  */
 export interface FailedAttempt<out A, out E> {
-  /** The name of the retry. */
-  readonly name: string
   /** The number of the attempt, from 1. */
   readonly attempt: number
   /** The time since the first attempt began. */
@@ -62,9 +61,20 @@ export interface FailedAttempt<out A, out E> {
  * An attempt that failed and is followed by another one, `delay` after it failed.
  *
  * @since 0.1.0
- * @category models
+ * @category events
  */
-export interface Scheduled<out A, out E> extends FailedAttempt<A, E> {
+export interface RetryScheduled<out A, out E>
+  extends Policy.Event<"retry", "RetryScheduled">, FailedAttempt<A, E> {
+  readonly delay: Duration.Duration
+}
+
+/**
+ * The delay after an attempt that failed is over, and the next attempt begins.
+ *
+ * @since 0.1.0
+ * @category events
+ */
+export interface Retried<out A, out E> extends Policy.Event<"retry", "Retry">, FailedAttempt<A, E> {
   readonly delay: Duration.Duration
 }
 
@@ -72,11 +82,27 @@ export interface Scheduled<out A, out E> extends FailedAttempt<A, E> {
  * The attempt after which a retry gave up.
  *
  * @since 0.1.0
- * @category models
+ * @category events
  */
-export interface Exceeded<out A, out E> extends FailedAttempt<A, E> {
+export interface Exceeded<out A, out E> extends Policy.Event<"retry", "Exceeded">, FailedAttempt<A, E> {
   readonly reason: Reason
 }
+
+/**
+ * The attempt after which `abortWhen` ended a retry.
+ *
+ * @since 0.1.0
+ * @category events
+ */
+export interface Abort<out A, out E> extends Policy.Event<"retry", "Abort">, FailedAttempt<A, E> {}
+
+/**
+ * What happens in a retry.
+ *
+ * @since 0.1.0
+ * @category events
+ */
+export type Event<A, E> = RetryScheduled<A, E> | Retried<A, E> | Exceeded<A, E> | Abort<A, E>
 
 /**
  * @since 0.1.0
@@ -183,13 +209,13 @@ export interface Options<A, E, Input = A | E> {
   readonly disposeResult?: ((result: A) => Effect.Effect<unknown, never, unknown>) | undefined
   /** Called when another attempt is decided on, before the delay. */
   readonly onRetryScheduled?:
-    ((event: Scheduled<A, E>) => Effect.Effect<unknown, unknown, unknown>) | undefined
+    ((event: RetryScheduled<A, E>) => Effect.Effect<unknown, unknown, unknown>) | undefined
   /** Called after the delay, before the next attempt. */
-  readonly onRetry?: ((event: Scheduled<A, E>) => Effect.Effect<unknown, unknown, unknown>) | undefined
+  readonly onRetry?: ((event: Retried<A, E>) => Effect.Effect<unknown, unknown, unknown>) | undefined
   /** Called when the retry gives up. */
   readonly onExceeded?: ((event: Exceeded<A, E>) => Effect.Effect<unknown, unknown, unknown>) | undefined
   /** Called when `abortWhen` ended the retry. */
-  readonly onAbort?: ((event: FailedAttempt<A, E>) => Effect.Effect<unknown, unknown, unknown>) | undefined
+  readonly onAbort?: ((event: Abort<A, E>) => Effect.Effect<unknown, unknown, unknown>) | undefined
 }
 
 /** What the schedule among the options takes. */
@@ -343,6 +369,13 @@ const shape: Shape<Options<unknown, unknown>> = {
   onAbort: callable
 }
 
+const tags: Events.Tags<Event<unknown, unknown>> = {
+  RetryScheduled: "heard",
+  Retry: "heard",
+  Exceeded: "heard",
+  Abort: "heard"
+}
+
 function make(options: Options<unknown, unknown>): (self: Body) => Body {
   const policy = "Retry.retry"
   object(policy, "", options, shape)
@@ -352,6 +385,7 @@ function make(options: Options<unknown, unknown>): (self: Body) => Body {
   const maxHint = optionMillis(policy, "maxHint", options.maxHint ?? defaultMaxHintMillis, range)
   const plan: Plan = {
     name,
+    emit: Events.ofCall<Event<unknown, unknown>>({ kind: "retry", name }, tags, options),
     condition: Condition.compile(options.condition, { defect: false }),
     times,
     maxDuration,

@@ -11,11 +11,12 @@ import type * as Schedule from "effect/Schedule"
 import { withService } from "../internal/context.js"
 import { holding } from "../internal/disposal.js"
 import type { AnyFiber, Body, Restore } from "../internal/erased.js"
-import * as Listeners from "../internal/listeners.js"
+import { after, both } from "../internal/listeners.js"
 import { type ScheduleState, stepSchedule } from "../internal/schedule.js"
 import * as Time from "../internal/time.js"
 import type * as Condition from "../policy/condition.js"
 import { withoutStack } from "../policy/define.js"
+import type { Emit } from "../policy/events.js"
 import type * as FailureCondition from "../policy/FailureCondition.js"
 import type { Begun } from "../policy/frame.js"
 import type { Call } from "../retryBudget/call.js"
@@ -27,6 +28,7 @@ import type * as Retry from "./Retry.js"
 /** The options checked and compiled, once for every use of the policy. */
 export interface Plan {
   readonly name: string
+  readonly emit: Emit<Retry.Event<unknown, unknown>, Effect.Effect<void, unknown, unknown>>
   readonly condition: Condition.Compiled<unknown, unknown>
   readonly times: number
   readonly maxDuration: number
@@ -145,6 +147,8 @@ const attemptDisposing = (
     )
   })
 
+type Failed = Retry.FailedAttempt<unknown, unknown>
+
 /** What follows an attempt that failed. */
 type Decision = Again | Done
 
@@ -153,7 +157,7 @@ interface Again {
   readonly _tag: "Again"
   /** When, on the monotonic clock. */
   readonly at: number
-  readonly event: Retry.Scheduled<unknown, unknown>
+  readonly failed: Failed & { readonly delay: Duration.Duration }
   /** What comes back if there is no other attempt after all. */
   readonly exit: Exit.Exit<unknown, unknown>
 }
@@ -169,28 +173,28 @@ type Deciding<D = Decision> = Effect.Effect<D, unknown, unknown>
 const done = (exit: Exit.Exit<unknown, unknown>): Done => ({ _tag: "Done", exit })
 
 /** `disposed`: the result of the attempt has been given back, and so cannot come back. */
-const again = (run: Run, number: number, { at, event, exit }: Again, disposed: boolean): Body => {
-  const { maxDuration, name, options } = run.plan
+const again = (run: Run, number: number, { at, exit, failed }: Again, disposed: boolean): Body => {
+  const { emit, maxDuration } = run.plan
   const begun = (woken: number): Body => {
     const elapsed = run.elapsed()
     // Only the listener can have made it too late: the fraction by which a timer is late is no reason to give up.
     const late = at - run.startedAt + (elapsed - woken) > maxDuration
     if (late && !disposed) {
-      return Effect.flatMap(run.restore(giveUp(run, event, exit, "maxDuration")), ({ exit }) => exit)
+      return Effect.flatMap(run.restore(giveUp(run, failed, exit, "maxDuration")), ({ exit }) => exit)
     }
     run.call?.begun()
     return attempt(run, number + 1, {
       number: number + 1,
       elapsed: Duration.millis(elapsed),
-      lastFailure: Option.some(event.failure)
+      lastFailure: Option.some(failed.failure)
     })
   }
   const wake = (): Body => {
     const woken = run.elapsed()
-    const told = Listeners.notify(name, options.onRetry, event)
-    return told === Effect.void ? begun(woken) : Effect.flatMap(run.restore(told), () => begun(woken))
+    const told = emit.Retry?.(failed)
+    return told === undefined ? begun(woken) : Effect.flatMap(run.restore(told), () => begun(woken))
   }
-  return Duration.toMillis(event.delay) > 0
+  return Duration.toMillis(failed.delay) > 0
     ? Effect.flatMap(run.restore(Time.sleepUntil(run.clock, at)), wake)
     : wake()
 }
@@ -198,14 +202,14 @@ const again = (run: Run, number: number, { at, event, exit }: Again, disposed: b
 /** Gives up: what comes back is the exit of the last attempt as it was, or the error that wraps it. */
 const giveUp = (
   run: Run,
-  { attempt, elapsed, failure, name }: Retry.FailedAttempt<unknown, unknown>,
+  { attempt, elapsed, failure }: Failed,
   exit: Exit.Exit<unknown, unknown>,
   reason: Retry.Reason
 ): Deciding<Done> => {
-  const { exceeded, onExceeded } = run.plan.options
-  return Effect.map(Listeners.notify(name, onExceeded, { attempt, elapsed, failure, name, reason }), () =>
+  const { emit, name, options } = run.plan
+  return Effect.map(emit.Exceeded?.({ attempt, elapsed, failure, reason }) ?? Effect.void, () =>
     done(
-      exceeded === "wrap"
+      options.exceeded === "wrap"
         ? Exit.fail(
             withoutStack(
               () => new RetriesExceeded({ name, attempts: attempt, elapsed, reason, lastExit: exit })
@@ -218,36 +222,36 @@ const giveUp = (
 
 /** What follows an attempt. `undefined` when there is nothing to retry. */
 const decide = (run: Run, number: number, exit: Exit.Exit<unknown, unknown>): Deciding | undefined => {
-  const { condition, hintJitter, hintOf, maxDuration, maxHint, name, options, schedule, times } = run.plan
+  const { condition, emit, hintJitter, hintOf, maxDuration, maxHint, options, schedule, times } = run.plan
   const verdict = condition.judge(exit)
   if (verdict._tag === "Success") run.call?.succeeded()
   if (verdict._tag !== "Failure") return undefined
   const { failed: failure } = verdict
   const failedAt = run.elapsed()
-  const event = { name, attempt: number, elapsed: Duration.millis(failedAt), failure }
+  const failed: Failed = { attempt: number, elapsed: Duration.millis(failedAt), failure }
   if (options.abortWhen?.(failure) === true) {
-    return Effect.as(Listeners.notify(name, options.onAbort, event), done(exit))
+    return Effect.as(emit.Abort?.(failed) ?? Effect.void, done(exit))
   }
   run.call?.failed()
-  const over = (reason: Retry.Reason): Deciding => giveUp(run, event, exit, reason)
+  const over = (reason: Retry.Reason): Deciding => giveUp(run, failed, exit, reason)
   if (number > times) return over("times")
   const hint = hintOf(verdict)
   if (hint !== undefined && hint > maxHint) return over("hint")
 
-  const after = (delay: number): Deciding => {
+  const retryAfter = (delay: number): Deciding => {
     const next: Again = {
       _tag: "Again",
       at: run.startedAt + failedAt + delay,
-      event: { ...event, delay: Duration.millis(delay) },
+      failed: { ...failed, delay: Duration.millis(delay) },
       exit
     }
     const payment = run.call?.withdraw("retry", failure)
-    if (payment?.granted === false) return Listeners.after(payment.told, over("budget"))
-    const told = Listeners.after(payment?.told, Listeners.notify(name, options.onRetryScheduled, next.event))
+    if (payment?.granted === false) return after(payment.told, over("budget"))
+    const told = both(payment?.told, emit.RetryScheduled?.(next.failed))
     // Schedule and listeners may take their time, so the bound is checked once more before the delay is slept.
     const unlessLate = (): Deciding =>
       run.elapsed() > maxDuration ? over("maxDuration") : Effect.succeed(next)
-    return told === Effect.void ? unlessLate() : Effect.flatMap(told, unlessLate)
+    return told === undefined ? unlessLate() : Effect.flatMap(told, unlessLate)
   }
   const step = stepSchedule(schedule, run.scheduleState, inputOf(failure), run.clock)
   return Effect.flatMap(step, ({ delay: scheduled, state }): Deciding => {
@@ -255,11 +259,11 @@ const decide = (run: Run, number: number, exit: Exit.Exit<unknown, unknown>): De
     if (scheduled === undefined) return over("schedule")
     const delay = Math.max(scheduled, hint ?? 0)
     if (failedAt + delay > maxDuration) return over("maxDuration")
-    if (hint === undefined) return after(delay)
+    if (hint === undefined) return retryAfter(delay)
     // A spread that goes beyond the bound is no reason to give up.
     const spread = Math.min(hint * hintJitter, maxDuration - failedAt - hint)
     return spread >= 1
-      ? Effect.flatMap(Random.next, (draw) => after(Math.max(delay, hint + Math.floor(spread * draw))))
-      : after(delay)
+      ? Effect.flatMap(Random.next, (draw) => retryAfter(Math.max(delay, hint + Math.floor(spread * draw))))
+      : retryAfter(delay)
   })
 }

@@ -17,10 +17,10 @@ import {
   whereRead
 } from "../core/options.js"
 import { optionMillis, runtimeMillis } from "../internal/duration.js"
-import * as Listeners from "../internal/listeners.js"
 import { combinator, withoutStack } from "../policy/define.js"
 import { respond, respondable } from "../internal/respondable.js"
 import { withLimit } from "./limit.js"
+import { telling } from "./telling.js"
 import * as Policy from "../policy/Policy.js"
 
 /**
@@ -55,6 +55,26 @@ export class TimeoutExceeded extends Data.TaggedError("TimeoutExceeded")<{
 }
 
 /**
+ * A call took longer than its limit, with the fields of its error.
+ *
+ * @since 0.1.0
+ * @category events
+ */
+export interface TimedOut
+  extends Policy.Event<"timeout", "Timeout">, Pick<TimeoutExceeded, "limit" | "elapsed" | "stalled"> {
+  /** What the call fails with. */
+  readonly error: TimeoutExceeded
+}
+
+/**
+ * What happens in a timeout.
+ *
+ * @since 0.1.0
+ * @category events
+ */
+export type Event = TimedOut
+
+/**
  * @since 0.1.0
  * @category models
  */
@@ -72,7 +92,7 @@ export interface Options<E1 = never, R1 = never, E2 = never, R2 = never> {
   /** The name in the error and in events. Default: `"timeout"`. */
   readonly name?: string | undefined
   /** Called when the limit has passed and the effect is gone, before `TimeoutExceeded` reaches the caller. */
-  readonly onTimeout?: ((event: TimeoutExceeded) => Effect.Effect<unknown, E2, R2>) | undefined
+  readonly onTimeout?: ((event: TimedOut) => Effect.Effect<unknown, E2, R2>) | undefined
 }
 
 /**
@@ -126,7 +146,8 @@ function make<E1, R1, E2, R2>(
 ): Policy.Policy<TimeoutExceeded | E1 | E2, R1 | R2> {
   const options = isOptions(input) ? input : { limit: input }
   object(policyName, "", options, shape)
-  const { disconnect = false, limit, name = "timeout", onTimeout } = options
+  const { disconnect = false, limit, name = "timeout" } = options
+  const emit = telling<E2, R2>(name, options)
   const exceeded = (millis: number) => (elapsed: number, stalled?: number) => {
     const error = withoutStack(
       () =>
@@ -137,7 +158,7 @@ function make<E1, R1, E2, R2>(
           ...(stalled === undefined ? {} : { stalled: Duration.millis(stalled) })
         })
     )
-    return Effect.zipRight(Listeners.notify(name, onTimeout, error), Effect.fail(error))
+    return Effect.zipRight(emit(error) ?? Effect.void, Effect.fail(error))
   }
   const limitOf = (millis: number) => ({ millis, disconnect, onTimeout: exceeded(millis) })
   const describe = (shown: unknown): Policy.Described => ({

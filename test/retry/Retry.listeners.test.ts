@@ -50,19 +50,20 @@ describe("Retry.retry, listeners", () => {
       yield* finish(Retry.retry(call, { ...options, onExceeded: on("onExceeded") }))
       yield* finish(Retry.retry(call, { ...options, abortWhen: () => true, onAbort: on("onAbort") }))
       const cause = Cause.fail("down")
-      const first = { name: "offers", attempt: 1, elapsed: Duration.millis(100) }
+      const offers = { kind: "retry", name: "offers" }
+      const first = { ...offers, attempt: 1, elapsed: Duration.millis(100) }
       const scheduled = {
         ...first,
         failure: { _tag: "Error", error: "down", cause },
         delay: Duration.seconds(1)
       }
       const result = { _tag: "Result", result: 503 }
-      const second = { name: "offers", attempt: 2, elapsed: Duration.millis(1100), failure: result }
+      const second = { ...offers, attempt: 2, elapsed: Duration.millis(1100), failure: result }
       assert.deepStrictEqual(events, [
-        ["onRetryScheduled", scheduled],
-        ["onRetry", scheduled],
-        ["onExceeded", { ...second, reason: "times" }],
-        ["onAbort", { name: "offers", attempt: 1, elapsed: Duration.zero, failure: result }]
+        ["onRetryScheduled", { _tag: "RetryScheduled", ...scheduled }],
+        ["onRetry", { _tag: "Retry", ...scheduled }],
+        ["onExceeded", { _tag: "Exceeded", ...second, reason: "times" }],
+        ["onAbort", { _tag: "Abort", ...offers, attempt: 1, elapsed: Duration.zero, failure: result }]
       ])
     })
   )
@@ -70,7 +71,7 @@ describe("Retry.retry, listeners", () => {
   it.effect("are told of a hint as the delay that it makes", () =>
     Effect.gen(function* () {
       const { log, note } = timeline()
-      const onRetry = ({ delay, name }: Retry.Scheduled<unknown, unknown>) =>
+      const onRetry = ({ delay, name }: Retry.Retried<unknown, unknown>) =>
         note(`${name} ${Duration.format(delay)}`)
       yield* finish(
         Retry.retry(Effect.fail("down"), { ...everySecond, delayFrom: () => "5 seconds", onRetry })

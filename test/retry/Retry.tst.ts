@@ -128,7 +128,7 @@ describe("Retry.retry", () => {
             return Effect.void
           },
           onRetry: (event) => {
-            expect(event).type.toBe<Retry.Scheduled<Response, E>>()
+            expect(event).type.toBe<Retry.Retried<Response, E>>()
             return Effect.void
           },
           onExceeded: (event) => {
@@ -141,11 +141,11 @@ describe("Retry.retry", () => {
     use(
       Retry.retry(call, {
         onRetryScheduled: (event) => {
-          expect(event).type.toBe<Retry.Scheduled<Response, E>>()
+          expect(event).type.toBe<Retry.RetryScheduled<Response, E>>()
           return Effect.void
         },
         onAbort: (event) => {
-          expect(event).type.toBe<Retry.FailedAttempt<Response, E>>()
+          expect(event).type.toBe<Retry.Abort<Response, E>>()
           return Effect.void
         }
       })

@@ -452,7 +452,7 @@ describe("Timeout.timeout, onTimeout", () => {
   it.effect.each(bothModes)("%s is given the error itself, and its own error replaces it", ([, options]) =>
     Effect.gen(function* () {
       const events: Array<Timeout.TimeoutExceeded> = []
-      const onTimeout = (event: Timeout.TimeoutExceeded) => Effect.sync(() => events.push(event))
+      const onTimeout = ({ error }: Timeout.TimedOut) => Effect.sync(() => events.push(error))
       const exit = yield* finish(Effect.never.pipe(Timeout.timeout({ ...options, onTimeout })))
       assert.strictEqual(events[0], yield* Effect.flip(exit))
       const replaced = Effect.never.pipe(

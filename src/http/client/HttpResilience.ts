@@ -252,10 +252,10 @@ export interface RetryOptions extends RequestOptions {
   readonly name?: string | undefined
   /** Called when another attempt is decided on, before the delay. The response that failed can still be read. */
   readonly onRetryScheduled?:
-    ((event: Retry.Scheduled<Response, unknown>) => Effect.Effect<unknown, unknown, unknown>) | undefined
+    ((event: Retry.RetryScheduled<Response, unknown>) => Effect.Effect<unknown, unknown, unknown>) | undefined
   /** Called after the delay, before the next attempt. */
   readonly onRetry?:
-    ((event: Retry.Scheduled<Response, unknown>) => Effect.Effect<unknown, unknown, unknown>) | undefined
+    ((event: Retry.Retried<Response, unknown>) => Effect.Effect<unknown, unknown, unknown>) | undefined
   /** Called when the retry gives up. */
   readonly onExceeded?:
     ((event: Retry.Exceeded<Response, unknown>) => Effect.Effect<unknown, unknown, unknown>) | undefined
@@ -429,8 +429,7 @@ export interface TimeoutOptions {
   /** The name in the error and in events. Default: `"timeout"`. */
   readonly name?: string | undefined
   /** Called when the limit has passed and the request is gone. */
-  readonly onTimeout?:
-    ((event: Timeout.TimeoutExceeded) => Effect.Effect<unknown, unknown, unknown>) | undefined
+  readonly onTimeout?: ((event: Timeout.TimedOut) => Effect.Effect<unknown, unknown, unknown>) | undefined
 }
 
 /**

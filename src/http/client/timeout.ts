@@ -18,6 +18,7 @@ import { optionMillis } from "../../internal/duration.js"
 import * as Listeners from "../../internal/listeners.js"
 import { withoutStack } from "../../policy/define.js"
 import * as Time from "../../internal/time.js"
+import { telling } from "../../timeout/telling.js"
 import * as Timeout from "../../timeout/Timeout.js"
 import type * as HttpResilience from "./HttpResilience.js"
 import { Attempts, transformWhole } from "./attempt.js"
@@ -68,6 +69,9 @@ export const make = <P extends Part.Any>(
   } = isOptions(input) ? input : { limit: input }
   const coverage = coverageOf(body)
   const policy = Timeout.timeout({ limit, name, onTimeout })
+  const tell = telling(policy.name, {
+    onTimeout: onTimeout && ((event) => Listeners.notifyShared(policy.name, onTimeout, event))
+  })
 
   const exceeded = (elapsed: number, stalled?: number) =>
     withoutStack(
@@ -100,7 +104,7 @@ export const make = <P extends Part.Any>(
             instant: startedAt + millis,
             coverage,
             error: (stalled) => exceeded(Time.monotonicMillis(clock) - startedAt, stalled),
-            tell: (error) => Effect.provide(Listeners.notifyShared(policy.name, onTimeout, error), context)
+            tell: (error) => Effect.provide(tell(error) ?? Effect.void, context)
           }
           return Effect.map(limited, (response): Response => new TimedResponse(response, deadline))
         })

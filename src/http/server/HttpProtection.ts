@@ -196,7 +196,7 @@ export interface TimeoutOptions<R = never> extends Answering {
   /** The name in the error and in events. Default: `"timeout"`. */
   readonly name?: string | undefined
   /** Called before the answer. A listener that fails or dies is reported in the log and changes nothing. */
-  readonly onTimeout?: ((event: Timeout.TimeoutExceeded) => Effect.Effect<unknown, unknown, R>) | undefined
+  readonly onTimeout?: ((event: Timeout.TimedOut) => Effect.Effect<unknown, unknown, R>) | undefined
 }
 
 /**

@@ -111,7 +111,7 @@ describe("retry", () => {
         }
       },
       onRetry: (event) => {
-        expect(event).type.toBe<Retry.Scheduled<Response, unknown>>()
+        expect(event).type.toBe<Retry.Retried<Response, unknown>>()
         return Effect.void
       },
       onExceeded: (event) => {
@@ -215,7 +215,8 @@ describe("timeout", () => {
     HttpResilience.timeout({
       limit: 2000,
       onTimeout: (event) => {
-        expect(event).type.toBe<Late>()
+        expect(event).type.toBe<Timeout.TimedOut>()
+        expect(event.error).type.toBe<Late>()
         return Effect.void
       }
     })
@@ -611,7 +612,7 @@ describe("standard", () => {
     HttpResilience.standard({
       retry: {
         onRetry: (event) => {
-          expect(event).type.toBe<Retry.Scheduled<Response, unknown>>()
+          expect(event).type.toBe<Retry.Retried<Response, unknown>>()
           return Effect.void
         },
         condition: { result: (response) => response.status === 503 }

@@ -1,0 +1,16 @@
+/** How a timeout tells that a call took too long, apart so that a limit on what comes after the call can tell it too. */
+import type { Told } from "../internal/listeners.js"
+import { ofCall } from "../policy/events.js"
+import type * as Timeout from "./Timeout.js"
+
+export const telling = <E, R>(
+  name: string,
+  listeners: Pick<Timeout.Options<never, never, E, R>, "onTimeout">
+): ((error: Timeout.TimeoutExceeded) => Told<E, R>) => {
+  const { Timeout: tell } = ofCall<Timeout.Event>({ kind: "timeout", name }, { Timeout: "heard" }, listeners)
+  return (error) => {
+    const { elapsed, limit, stalled } = error
+    const fields = { limit, elapsed, ...(stalled === undefined ? {} : { stalled }) }
+    return tell?.({ ...fields, error }) as Told<E, R>
+  }
+}
