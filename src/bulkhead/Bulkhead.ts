@@ -187,9 +187,10 @@ export interface Operations<Needed = never> {
    */
   readonly acquire: Effect.Effect<void, BulkheadFull, Needed | Scope.Scope>
   /**
-   * Changes how many permits there are: a whole number of at least 1, anything else is a defect of type `InvalidOption`.
-   * More permits go to those who wait, at once. With fewer, running calls finish and nobody is let in until enough of them
-   * have; those who wait for more permits than there now are, are turned away.
+   * Changes how many permits there are: a whole number of at least 0, anything else is a defect of type `InvalidOption`.
+   * More permits go to those who wait, at once. With fewer, running calls finish and no call is admitted until enough of them
+   * have; calls that wait for more permits than there now are, are rejected. `0` closes the bulkhead: running calls finish, waiting
+   * calls wait on, new ones queue while there is room and are rejected after that, until it is resized again.
    */
   readonly resize: (permits: number) => Effect.Effect<void, never, Needed>
   readonly snapshot: Effect.Effect<Snapshot, never, Needed>

@@ -380,7 +380,7 @@ export class Limit implements Bulkhead.Bulkhead, Member<Bulkhead.Snapshot> {
   get resize() {
     return (permits: number): Effect.Effect<void> =>
       Effect.suspend(() => {
-        integer("Bulkhead.resize", "permits", permits, 1)
+        integer("Bulkhead.resize", "permits", permits, 0)
         const from = this.queue.permits
         if (permits === from) return Effect.void
         this.queue.resize(permits)

@@ -80,7 +80,7 @@ export class PermitQueue {
    * when the line is as long as it may be, or when more is asked for than there is. Who is not ready says so later.
    */
   enter(permits: number, isReady = true): Waiter | undefined {
-    if (permits > this.total || this.length >= this.maxQueued) return undefined
+    if (this.isTooMany(permits) || this.length >= this.maxQueued) return undefined
     const waiter: Waiter = {
       permits,
       number: this.entered++,
@@ -146,18 +146,23 @@ export class PermitQueue {
 
   /**
    * Changes how many permits there are. More of them wake those who wait; fewer let those who have one finish. A request
-   * for more than there are could wait for ever, and ends as if the line had been full.
+   * for more than there are could wait for ever, and ends as if the line had been full. With none, all wait.
    */
   resize(total: number): void {
-    const shrinks = total < this.total
+    const mayDrop = total < this.total || this.total === 0
     this.total = total
-    for (let waiter = shrinks ? this.line.first : undefined; waiter !== undefined;) {
+    for (let waiter = mayDrop ? this.line.first : undefined; waiter !== undefined;) {
       const { next } = waiter
-      if (waiter.permits > total) this.unlink(waiter, "full")
+      if (this.isTooMany(waiter.permits)) this.unlink(waiter, "full")
       waiter = next
     }
-    for (const waiter of this.preparing) if (waiter.permits > total) this.unlink(waiter, "full")
+    for (const waiter of this.preparing) if (this.isTooMany(waiter.permits)) this.unlink(waiter, "full")
     this.handOver()
+  }
+
+  /** While there are none nobody can know how many there will be. */
+  private isTooMany(permits: number): boolean {
+    return this.total > 0 && permits > this.total
   }
 
   private handOver(): void {

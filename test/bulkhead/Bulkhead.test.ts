@@ -408,6 +408,29 @@ describe("resize", () => {
     })
   )
 
+  it.effect("to nothing closes the bulkhead: what runs finishes, and the others wait or are rejected", () =>
+    Effect.gen(function* () {
+      const bulkhead = yield* Bulkhead.make({ permits: 2, maxQueued: 2 })
+      const begun: Array<string> = []
+      const [a, b] = yield* Effect.forEach(["a", "b"], (name) => gated(begun, name))
+      yield* forked(bulkhead.protect(a.call))
+      yield* bulkhead.resize(0)
+      const waiting = yield* forked(bulkhead.protect(b.call))
+      const large = yield* forked(Effect.flip(bulkhead.withPermits(2)(up)))
+      const rejected = yield* Effect.flip(bulkhead.protect(up))
+      assert.deepInclude(rejected, { reason: "full", permits: 0, queued: 2, retryAfter: undefined })
+      yield* a.open
+      yield* settled
+      assert.deepStrictEqual(begun, ["a"])
+      assert.deepInclude(yield* bulkhead.snapshot, { permits: 0, inUse: 0, running: 0, queued: 2 })
+      yield* bulkhead.resize(1)
+      assert.deepInclude(yield* Fiber.join(large), { reason: "full", permits: 1, requested: 2 })
+      yield* b.open
+      yield* Fiber.join(waiting)
+      assert.deepStrictEqual(begun, ["a", "b"])
+    })
+  )
+
   it.effect("turns away a waiting call that takes more than there are now, and serves those behind it", () =>
     Effect.gen(function* () {
       const bulkhead = yield* Bulkhead.make({ permits: 3, maxQueued: 10 })
@@ -547,7 +570,7 @@ const commands = FastCheck.array(
       weight: 1,
       arbitrary: FastCheck.record({
         type: FastCheck.constant("resize" as const),
-        permits: FastCheck.integer({ min: 1, max: 5 })
+        permits: FastCheck.integer({ min: 0, max: 5 })
       })
     }
   ),
@@ -571,7 +594,7 @@ class Model {
   call(id: number, permits: number): void {
     const fits = this.line.length === 0 && this.inUse + permits <= this.permits
     if (fits) this.running.push({ id, permits })
-    else if (permits <= this.permits && this.line.length < this.maxQueued) this.line.push({ id, permits })
+    else if (this.canEver(permits) && this.line.length < this.maxQueued) this.line.push({ id, permits })
     else this.turnedAway.push(id)
   }
 
@@ -583,9 +606,13 @@ class Model {
 
   resize(permits: number): void {
     this.permits = permits
-    this.turnedAway.push(...this.line.filter((call) => call.permits > permits).map(({ id }) => id))
-    this.line = this.line.filter((call) => call.permits <= permits)
+    this.turnedAway.push(...this.line.filter((call) => !this.canEver(call.permits)).map(({ id }) => id))
+    this.line = this.line.filter((call) => this.canEver(call.permits))
     this.serve()
+  }
+
+  private canEver(permits: number): boolean {
+    return permits <= this.permits || this.permits === 0
   }
 
   private serve(): void {
