@@ -13,7 +13,7 @@ const layerOfVitest = {
 }
 
 export default defineConfig(
-  globalIgnores(["dist/", "coverage/"]),
+  globalIgnores(["dist/", "coverage/", ".stryker/"]),
   { linterOptions: { reportUnusedDisableDirectives: "error" } },
   eslint.configs.recommended,
   {
