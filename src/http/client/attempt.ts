@@ -7,7 +7,6 @@
  * are looked for where version 0.97 has them, and done without where they are missing.
  */
 import * as HttpClient from "@effect/platform/HttpClient"
-import type * as HttpClientError from "@effect/platform/HttpClientError"
 import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import type * as Cause from "effect/Cause"
@@ -22,6 +21,7 @@ import type { Mutable } from "effect/Types"
 import { failedCause } from "../../policy/condition.js"
 import * as Time from "../../internal/time.js"
 import { TimeoutExceeded } from "../../timeout/Timeout.js"
+import { isResponseError } from "./errors.js"
 import * as Faults from "./faults.js"
 import * as Hints from "./hints.js"
 import { canHaveArrived, isLedAway } from "./sent.js"
@@ -305,6 +305,3 @@ export const responseOf = (exit: Exit.Exit<unknown, unknown>): Response | undefi
   const failed = failedCause(exit.cause)
   return failed?._tag === "Error" && isResponseError(failed.error) ? failed.error.response : undefined
 }
-
-export const isResponseError = (error: unknown): error is HttpClientError.ResponseError =>
-  Predicate.isTagged(error, "ResponseError") && Predicate.hasProperty(error, "response")

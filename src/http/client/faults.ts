@@ -1,12 +1,12 @@
 /** How `fetch`, undici and node:http say what kept a request from an answer, by code, by message or by what was watched. */
 import type * as HttpBody from "@effect/platform/HttpBody"
-import * as HttpClientError from "@effect/platform/HttpClientError"
 import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import * as Cause from "effect/Cause"
 import * as Predicate from "effect/Predicate"
 import type { Fault } from "../../core/http/httpBlame.js"
 import { isExhausted, isUntrusted, says, wasNeverSent } from "../../core/http/httpSemantics.js"
 import type { TimeoutExceeded } from "../../timeout/Timeout.js"
+import { invalidRequest, type RequestError } from "./errors.js"
 
 type Request = HttpClientRequest.HttpClientRequest
 
@@ -94,7 +94,7 @@ const hasCode = (error: unknown, codes: ReadonlySet<string>): boolean =>
   says(error, ({ code }) => codes.has(code))
 
 /** What kept a request from an answer whose client failed in sending it. */
-export const faultOf = (error: HttpClientError.RequestError): Fault => {
+export const faultOf = (error: RequestError): Fault => {
   const { cause, request } = error
   const known = noted.get(error)
   if (known !== undefined) return known
@@ -165,12 +165,7 @@ const thrown: ReadonlySet<string> = new Set([
 ])
 
 /** The error of a request that a client threw out as invalid. Any other defect is a bug, and stays one. */
-export const refusalIn = (defect: unknown, request: Request): HttpClientError.RequestError | undefined =>
+export const refusalIn = (defect: unknown, request: Request): RequestError | undefined =>
   defect instanceof TypeError && "code" in defect && thrown.has(String(defect.code))
-    ? new HttpClientError.RequestError({
-        request,
-        reason: "Encode",
-        cause: defect,
-        description: defect.message
-      })
+    ? invalidRequest(request, defect)
     : undefined

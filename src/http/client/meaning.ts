@@ -1,5 +1,4 @@
 /** What the exit of a request means to each policy, where the user says nothing else. */
-import * as HttpClientError from "@effect/platform/HttpClientError"
 import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import * as Duration from "effect/Duration"
 import { consequences, type Fault } from "../../core/http/httpBlame.js"
@@ -8,7 +7,7 @@ import type * as FailureCondition from "../../policy/FailureCondition.js"
 import * as Condition from "../../policy/condition.js"
 import * as Policy from "../../policy/Policy.js"
 import { TimeoutExceeded } from "../../timeout/Timeout.js"
-import { isResponseError } from "./attempt.js"
+import { isClientError, isResponseError, isStatusError, isTransportError } from "./errors.js"
 import { faultOf, faultOfTimeout } from "./faults.js"
 import * as Hints from "./hints.js"
 import { Sent } from "./sent.js"
@@ -39,12 +38,11 @@ const fateOfError = (error: unknown): Fate => {
   if (error instanceof TimeoutExceeded) return failed(faultOfTimeout(error))
   if (Policy.isRejection(error)) return { _tag: "Rejected", rejection: error }
   if (isResponseError(error)) {
-    if (error.reason === "StatusCode") return { _tag: "Answered", response: error.response }
+    if (isStatusError(error)) return { _tag: "Answered", response: error.response }
     if (error.cause instanceof TimeoutExceeded) return fateOfError(error.cause)
     return wasCutShort(error.cause) ? failed("lost") : other
   }
-  if (!HttpClientError.isHttpClientError(error)) return other
-  if (error.reason !== "Transport") return failed("invalid")
+  if (!isTransportError(error)) return isClientError(error) ? failed("invalid") : other
   // The error of a policy on its way through a client that knows HTTP errors alone.
   if (error.cause instanceof TimeoutExceeded || Policy.isRejection(error.cause))
     return fateOfError(error.cause)

@@ -1,5 +1,4 @@
 /** Sending a request again: the retry of this library, told what HTTP means by failure and which requests may be repeated. */
-import type * as HttpClientError from "@effect/platform/HttpClientError"
 import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import * as Cause from "effect/Cause"
 import type * as Context from "effect/Context"
@@ -14,7 +13,8 @@ import { check as budget } from "../../retryBudget/source.js"
 import { check as schedule } from "../../internal/schedule.js"
 import * as Retry from "../../retry/Retry.js"
 import type * as HttpResilience from "./HttpResilience.js"
-import { Attempts, isResponseError, transform } from "./attempt.js"
+import { Attempts, transform } from "./attempt.js"
+import { isResponseError, type ResponseError } from "./errors.js"
 import { Sent } from "./sent.js"
 import * as Meaning from "./meaning.js"
 import * as Part from "./part.js"
@@ -71,7 +71,7 @@ export const make = <P extends Part.Any>(
 
 /** A status that was made an error further inside. It has a response, so to the retry it is a result that can be disposed of. */
 class Refused {
-  constructor(readonly error: HttpClientError.ResponseError) {}
+  constructor(readonly error: ResponseError) {}
 }
 
 type Answer = Response | Refused

@@ -1,10 +1,10 @@
 /** What `@effect/rpc` needs of an HTTP client: it parses every answer as one of its own, whatever its status and type are. */
 import * as HttpClient from "@effect/platform/HttpClient"
-import { ResponseError } from "@effect/platform/HttpClientError"
 import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import * as Effect from "effect/Effect"
 import { callable } from "../../core/options.js"
 import type * as HttpResilience from "./HttpResilience.js"
+import { bodyError, type ResponseError, statusError } from "./errors.js"
 import { discard } from "./response.js"
 import { sealed } from "./sealed.js"
 
@@ -27,13 +27,10 @@ const answerOf = (response: Response): Effect.Effect<Response, ResponseError> =>
   const isEmpty = headers["content-length"] === "0"
   if (isOk && !isEmpty && mediaType(headers) === mediaType(request.headers)) return Effect.succeed(response)
   const error = isOk
-    ? new ResponseError({
-        request,
-        response,
-        reason: "Decode",
+    ? bodyError(response, {
         description: `expected ${mediaType(request.headers)}, got ${isEmpty ? "no body" : (mediaType(headers) ?? "no content type")}`
       })
-    : new ResponseError({ request, response, reason: "StatusCode", description: "non 2xx status code" })
+    : statusError(response)
   return Effect.zipRight(discard(response), Effect.fail(error))
 }
 

@@ -1,8 +1,8 @@
 /** What is certain about a request that failed: whether it can have arrived. */
-import * as HttpClientError from "@effect/platform/HttpClientError"
 import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import { wasNeverSent } from "../../core/http/httpSemantics.js"
 import * as Policy from "../../policy/Policy.js"
+import { isTransportError } from "./errors.js"
 import { originOf } from "./request.js"
 
 /** The error of a request that may have arrived, on its way through a retry that repeats no such request. */
@@ -21,16 +21,14 @@ export const canHaveArrived = (
   handedOver: boolean
 ): boolean => {
   if (Policy.isRejection(error)) return handedOver
-  if (!HttpClientError.isHttpClientError(error) || error._tag !== "RequestError") return true
-  if (error.reason !== "Transport") return true
+  if (!isTransportError(error)) return true
   if (Policy.isRejection(error.cause)) return handedOver
   return error.request.url !== request.url || !wasNeverSent(error.cause, targetOf(request.url))
 }
 
 /** Whether there was no connection to another place than the one that the request was to go to. */
 export const isLedAway = (error: unknown, request: HttpClientRequest.HttpClientRequest): boolean =>
-  HttpClientError.isHttpClientError(error) &&
-  error.reason === "Transport" &&
+  isTransportError(error) &&
   wasNeverSent(error.cause) &&
   (originOf(error.request) !== originOf(request) || !wasNeverSent(error.cause, targetOf(request.url)))
 

@@ -1,6 +1,4 @@
 /** A response whose body has to be read before a deadline. */
-import type * as HttpClientError from "@effect/platform/HttpClientError"
-import { ResponseError } from "@effect/platform/HttpClientError"
 import * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import * as HttpIncomingMessage from "@effect/platform/HttpIncomingMessage"
 import type * as Clock from "effect/Clock"
@@ -11,6 +9,7 @@ import * as Stream from "effect/Stream"
 import * as Time from "../../internal/time.js"
 import { withLimit } from "../../timeout/limit.js"
 import type { TimeoutExceeded } from "../../timeout/Timeout.js"
+import { bodyError, type ResponseError } from "./errors.js"
 import { abort, standsInFor } from "./response.js"
 
 type Response = HttpClientResponse.HttpClientResponse
@@ -84,7 +83,7 @@ export class TimedResponse extends Inspectable.Class implements Response {
     return this.inTime(this.original.formData)
   }
 
-  get stream(): Stream.Stream<Uint8Array, HttpClientError.ResponseError> {
+  get stream(): Stream.Stream<Uint8Array, ResponseError> {
     if (this.deadline.coverage === "buffered") return this.original.stream
     return Stream.fromPull(
       Effect.map(Stream.toPull(this.original.stream), (pull) =>
@@ -97,7 +96,7 @@ export class TimedResponse extends Inspectable.Class implements Response {
     return this.original.toJSON()
   }
 
-  private inTime<A, E>(read: Effect.Effect<A, E>): Effect.Effect<A, E | HttpClientError.ResponseError> {
+  private inTime<A, E>(read: Effect.Effect<A, E>): Effect.Effect<A, E | ResponseError> {
     return Effect.suspend(() =>
       this.wasRead
         ? read
@@ -110,7 +109,7 @@ export class TimedResponse extends Inspectable.Class implements Response {
 
   private limited<A, E, E2>(
     read: Effect.Effect<A, E>,
-    fail: (error: HttpClientError.ResponseError) => Effect.Effect<never, E2>
+    fail: (error: ResponseError) => Effect.Effect<never, E2>
   ): Effect.Effect<A, E | E2> {
     const { clock, instant } = this.deadline
     const limited = Effect.suspend(() =>
@@ -128,16 +127,9 @@ export class TimedResponse extends Inspectable.Class implements Response {
   private late(stalled: number | undefined) {
     return Effect.zipRight(
       abort(this),
-      Effect.map(this.exceeded(stalled), (cause) => {
-        const description = "the body was not read in time"
-        return new ResponseError({
-          request: this.request,
-          response: this,
-          reason: "Decode",
-          cause,
-          description
-        })
-      })
+      Effect.map(this.exceeded(stalled), (cause) =>
+        bodyError(this, { description: "the body was not read in time", cause })
+      )
     )
   }
 
