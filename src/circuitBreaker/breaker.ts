@@ -500,11 +500,13 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
   get record() {
     return (held: CircuitBreaker.Permit, outcome: FailureCondition.Outcome): Effect.Effect<void> =>
       this.prepared((clock) => {
-        if (!(held instanceof HeldPermit) || held.owner !== this) {
+        if (!(held instanceof HeldPermit) || held.owner.name !== this.name) {
           return Effect.die(
             new InvalidOption("CircuitBreaker.record", "permit", held.name, `a permit of "${this.name}"`)
           )
         }
+        // The breaker of a key may have been forgotten while a call had its permit.
+        if (held.owner !== this) return held.owner.record(held, outcome)
         if (held.returned) return Effect.void
         held.returned = true
         if (outcome._tag === "Ignored") return this.giveBack(held.permit, clock) ?? Effect.void

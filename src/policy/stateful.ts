@@ -462,6 +462,7 @@ export const defineKeyed = <F extends KeyedFamily>(definition: KeyedDefinition<F
       { called: name, defaultName: name },
       {
         ...rest,
+        defaults: {},
         make: keyedOf as Make,
         check: (settings, defaultName, { policy }) => {
           object(policy, "", settings, keyedShape)

@@ -1,6 +1,6 @@
 import { HttpClientRequest, HttpRouter, HttpServer } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Context, Effect, Exit, Layer, Option } from "effect"
+import { Cause, Effect, Exit, Layer, Option } from "effect"
 import { Bulkhead, Cache, CircuitBreaker, Policy, RateLimiter, RetryBudget, Trip } from "effect-resilience"
 import * as HttpAdmin from "../../../src/http/admin/HttpAdmin.js"
 import { anybody, onServer, raw, served } from "../support/admin.js"
@@ -295,10 +295,10 @@ describe("policies by key", () => {
 
   it.live("can have a tag of their own", () =>
     Effect.gen(function* () {
-      class Hosts extends Context.Tag("Hosts")<Hosts, CircuitBreaker.KeyedCircuitBreaker>() {}
-      const live = Layer.effect(Hosts, CircuitBreaker.keyed({ options: { name: "hosts" } }))
+      class Hosts extends CircuitBreaker.KeyedTag("hosts")<Hosts>() {}
+      const live = Hosts.layer()
       yield* Effect.gen(function* () {
-        yield* (yield* Hosts).protect("a")(Effect.void)
+        yield* Hosts.protect("a")(Effect.void)
         const admin = yield* served({ policies: [Hosts] })
         const entry = yield* admin.get({ path: { name: "hosts/a" }, urlParams: {} })
         assert.strictEqual(entry.kind, "circuit-breaker")

@@ -354,13 +354,15 @@ describe("HttpResilience.bulkhead and rateLimiter", () => {
   it.effect("instances, tags and keyed policies from elsewhere are used as they are", () =>
     Effect.gen(function* () {
       class Places extends Bulkhead.Tag("Places")<Places>() {}
+      class Origins extends Bulkhead.KeyedTag("Origins")<Origins>() {}
       const { client } = scripted(after(1000, status(200)))
       const instance = yield* Bulkhead.make({ permits: 1 })
       const keyed = yield* Bulkhead.keyed({ options: { permits: 1 } })
       const limited = client.pipe(
         HttpResilience.bulkhead(instance),
         HttpResilience.bulkhead(Places),
-        HttpResilience.bulkhead(keyed)
+        HttpResilience.bulkhead(keyed),
+        HttpResilience.bulkhead(Origins)
       )
       yield* Effect.gen(function* () {
         const fiber = yield* Effect.fork(limited.execute(get))
@@ -369,9 +371,10 @@ describe("HttpResilience.bulkhead and rateLimiter", () => {
         expect((yield* instance.snapshot).inUse).toBe(1)
         expect((yield* Places.snapshot).inUse).toBe(1)
         expect([...(yield* keyed.snapshots).keys()]).toEqual(["http://service.test"])
+        expect([...(yield* Origins.snapshots).keys()]).toEqual(["http://service.test"])
         yield* TestClock.adjust("1 second")
         yield* Fiber.join(fiber)
-      }).pipe(Effect.provide(Places.layer({ permits: 1 })))
+      }).pipe(Effect.provide([Places.layer({ permits: 1 }), Origins.layer({ options: { permits: 1 } })]))
     })
   )
 

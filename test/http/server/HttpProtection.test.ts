@@ -524,6 +524,18 @@ describe("a rate limiter", () => {
     })
   )
 
+  it.effect("knows a tag by key by its identifier", () =>
+    Effect.gen(function* () {
+      class Users extends RateLimiter.KeyedTag("Users")<Users>() {}
+      const app = HttpProtection.rateLimiter(Users, { key: () => "alice" })(ok)
+      const live = Users.layer({ options: { rate: perSecond(1) } })
+      const answers = yield* Effect.provide(Effect.all([limits(app), limits(app)]), live)
+      const expected = { ratelimit: `"Users";r=0;t=1`, policy: `"Users";q=1;w=1` }
+      assert.deepInclude(answers[0], { status: 200, ...expected })
+      assert.deepInclude(answers[1], { status: 429, ...expected })
+    })
+  )
+
   it.effect("says nothing of what keys share for which there is no room", () =>
     Effect.gen(function* () {
       const app = HttpProtection.rateLimiter({

@@ -1,0 +1,322 @@
+// What comes from the definition of a stateful policy, the same for every kind.
+import { assert, describe, it } from "@effect/vitest"
+import {
+  Cause,
+  Config,
+  ConfigProvider,
+  type Context,
+  Effect,
+  Exit,
+  Layer,
+  Option,
+  Predicate,
+  Schedule
+} from "effect"
+import { Bulkhead, CircuitBreaker, Policy, RateLimiter, Retry, RetryBudget, Trip } from "effect-resilience"
+import { kindOf } from "../../src/policy/stateful.js"
+
+class Breakers extends CircuitBreaker.KeyedTag("Hosts")<Breakers>() {}
+class Bulkheads extends Bulkhead.KeyedTag("Tenants")<Bulkheads>() {}
+class Limiters extends RateLimiter.KeyedTag("Users")<Limiters>() {}
+class Budgets extends RetryBudget.KeyedTag("Routes")<Budgets>() {}
+
+const rate = RateLimiter.smooth({ limit: 1, per: "1 second" })
+
+interface AnyOperations<Needed> {
+  readonly snapshot: Effect.Effect<{ readonly name: string }, never, Needed>
+}
+
+type AnyKeyed<Needed = never> = Policy.Keyed<
+  Policy.Described & AnyOperations<never>,
+  { readonly name: string },
+  AnyOperations<Needed>,
+  Needed
+>
+
+interface Subject {
+  readonly module: string
+  readonly kind: string
+  readonly name: string
+  readonly tag: AnyKeyed<unknown> & Context.Tag<never, never>
+  readonly keyed: (bounds: Policy.Bounds) => Effect.Effect<AnyKeyed>
+  readonly layer: (bounds: Policy.Bounds) => Layer.Layer<never>
+  readonly bad: Layer.Layer<never, unknown>
+  /** What is said of a setting from the configuration that is bad. */
+  readonly message: string
+}
+
+const subject = (of: unknown): Subject => of as Subject
+
+/** The next stateful policy joins by an entry. */
+const subjects: ReadonlyArray<Subject> = [
+  subject({
+    module: "CircuitBreaker",
+    kind: "circuit-breaker",
+    name: "Hosts",
+    tag: Breakers,
+    keyed: (bounds: Policy.Bounds) => CircuitBreaker.keyed({ ...bounds, options: { name: "Hosts" } }),
+    layer: Breakers.layer,
+    bad: Breakers.layerConfig({ options: { halfOpen: { permits: Config.integer("BAD") } } }),
+    message: 'Hosts.layerConfig: option "options.halfOpen.permits" must be'
+  }),
+  subject({
+    module: "Bulkhead",
+    kind: "bulkhead",
+    name: "Tenants",
+    tag: Bulkheads,
+    keyed: (bounds: Policy.Bounds) => Bulkhead.keyed({ ...bounds, options: { name: "Tenants", permits: 1 } }),
+    layer: (bounds: Policy.Bounds) => Bulkheads.layer({ ...bounds, options: { permits: 1 } }),
+    bad: Bulkheads.layerConfig({ options: { permits: Config.integer("BAD") } }),
+    message: 'Tenants.layerConfig: option "options.permits" must be'
+  }),
+  subject({
+    module: "RateLimiter",
+    kind: "rate-limiter",
+    name: "Users",
+    tag: Limiters,
+    keyed: (bounds: Policy.Bounds) => RateLimiter.keyed({ ...bounds, options: { name: "Users", rate } }),
+    layer: (bounds: Policy.Bounds) => Limiters.layer({ ...bounds, options: { rate } }),
+    bad: Limiters.layerConfig({ options: { rate: Config.succeed(rate), cost: Config.integer("BAD") } }),
+    message: 'Users.layerConfig: option "options.cost" must be'
+  }),
+  subject({
+    module: "RetryBudget",
+    kind: "retry-budget",
+    name: "Routes",
+    tag: Budgets,
+    keyed: (bounds: Policy.Bounds) => RetryBudget.keyed({ ...bounds, options: { name: "Routes" } }),
+    layer: Budgets.layer,
+    bad: Budgets.layerConfig({ capacity: Config.integer("BAD") }),
+    message: 'Routes.layerConfig: option "capacity" must be'
+  })
+]
+
+describe.each(subjects)("$module by key", ({ bad, keyed, kind, layer, message, module, name, tag }) => {
+  const providing =
+    (bounds: Policy.Bounds = {}) =>
+    <A, E>(self: Effect.Effect<A, E, unknown>): Effect.Effect<A, E> =>
+      Effect.provide(self as Effect.Effect<A, E>, layer(bounds))
+
+  it("a tag has the module and the identifier in its key", () => {
+    assert.strictEqual(tag.key, `Keyed${module}/${name}`)
+    assert.deepStrictEqual(tag.described, { kind, name, settings: {} })
+  })
+
+  it.effect("the operations of a key all have the same instance, which is found by its key", () =>
+    Effect.gen(function* () {
+      assert.strictEqual(yield* tag.size, 0)
+      assert.isTrue(Option.isNone(yield* tag.find("a")))
+      assert.strictEqual((yield* tag.at("a").snapshot).name, `${name}/a`)
+      const found = yield* Effect.flatten(tag.find("a"))
+      assert.strictEqual(found.name, `${name}/a`)
+      assert.strictEqual(yield* tag.size, 1)
+      assert.deepStrictEqual([...(yield* tag.snapshots).keys()], ["a"])
+    }).pipe(providing())
+  )
+
+  it.effect("a tag has the operations of the instances behind it, each once", () =>
+    Effect.gen(function* () {
+      const instances = yield* keyed({})
+      assert.deepStrictEqual(instances.described, tag.described)
+      for (const member of Object.keys(instances)) assert.property(tag, member)
+      assert.sameMembers(memberNames(instances.at("a")), memberNames(tag.at("a")))
+    })
+  )
+
+  it.effect("a layer that is provided twice makes the instances once", () => {
+    const live = layer({})
+    const used = Layer.provide(Layer.effectDiscard(tag.at("a").snapshot as Effect.Effect<unknown>), live)
+    return Effect.gen(function* () {
+      assert.strictEqual(yield* tag.size as Effect.Effect<number>, 1)
+    }).pipe(Effect.provide(Layer.merge(live, used)))
+  })
+
+  it.effect("bad settings from the configuration are errors that say which", () =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flip(Effect.provide(Effect.void, bad))
+      assert.include(String(error), message)
+    }).pipe(Effect.withConfigProvider(ConfigProvider.fromMap(new Map([["BAD", "0"]]))))
+  )
+
+  it.effect("bad bounds are a defect in the name of the tag", () =>
+    Effect.gen(function* () {
+      const exit = yield* Effect.exit(Effect.provide(Effect.void, layer({ capacity: 0 })))
+      const defect = Exit.isFailure(exit) ? Cause.squash(exit.cause) : undefined
+      assert.include(String(defect), `${name}.layer: option "capacity" must be a whole number of at least 1`)
+    })
+  )
+
+  it.effect("a key without room gets an instance that is not kept", () =>
+    Effect.gen(function* () {
+      const instances = yield* keyed({ capacity: 1, whenFull: "bypass" })
+      yield* instances.at("a").snapshot
+      yield* hold(instances)
+      assert.strictEqual((yield* instances.at("b").snapshot).name, `${name}/*`)
+      assert.strictEqual(yield* instances.size, 1)
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("an instance says what its kind is, what state it is in and how it is steered", () =>
+    Effect.gen(function* () {
+      yield* tag.at("a").snapshot
+      const instance = yield* Effect.flatten(tag.find("a"))
+      const known = kindOf(instance)
+      assert.isDefined(known)
+      assert.strictEqual(known.kind, kind)
+      const snapshot = yield* instance.snapshot
+      assert.include(["closed", "available"], known.status(snapshot as never))
+      known.actions.forEach((action) =>
+        assert.isTrue(Effect.isEffect((instance as unknown as Record<string, unknown>)[action]))
+      )
+      assert.isUndefined(kindOf({ kind, name }))
+    }).pipe(providing())
+  )
+
+  it.effect("a snapshot is plain data", () =>
+    Effect.gen(function* () {
+      const snapshot = yield* tag.at("a").snapshot
+      assert.deepStrictEqual(JSON.parse(JSON.stringify(snapshot)), snapshot)
+    }).pipe(providing())
+  )
+})
+
+/** The names of all members, also of those that are made when they are asked for. */
+const memberNames = (of: object): Array<string> => {
+  const names: Array<string> = []
+  for (const name in of) names.push(name)
+  return names
+}
+
+/** Makes the instance of the key "a" one that does not make room. */
+const hold = (instances: AnyKeyed): Effect.Effect<unknown> => {
+  const { acquire, open, tryWithdraw } = instances.at("a") as unknown as Record<string, unknown>
+  if (typeof tryWithdraw === "function") return (tryWithdraw as () => Effect.Effect<unknown>)()
+  if (Effect.isEffect(open)) return open as Effect.Effect<unknown>
+  return (typeof acquire === "function" ? acquire() : acquire) as Effect.Effect<unknown>
+}
+
+describe("the policies of a tag by key", () => {
+  const layers = Layer.mergeAll(
+    Breakers.layer({ options: { trip: Trip.consecutive(1) } }),
+    Bulkheads.layer({ options: { permits: 1 } }),
+    Limiters.layer({ options: { name: "quota", rate } })
+  )
+
+  it.effect("reject the key that fails, is busy or is exhausted, and no other", () =>
+    Effect.gen(function* () {
+      yield* Effect.flip(Effect.fail("down").pipe(Breakers.protect("a")))
+      assert.deepInclude(yield* Effect.flip(Breakers.protect("a")(Effect.void)), {
+        _tag: "CircuitOpen",
+        name: "Hosts/a"
+      })
+      yield* Breakers.protect("b")(Effect.void)
+      const nested = Bulkheads.protect("b")(Effect.void)
+      yield* Effect.scoped(
+        Effect.gen(function* () {
+          yield* Bulkheads.at("a").acquire
+          assert.strictEqual((yield* Effect.flip(Bulkheads.protect("a")(Effect.void)))._tag, "BulkheadFull")
+          yield* nested
+        })
+      )
+      yield* Limiters.withCost("a", 1)(Effect.void)
+      assert.isFalse(yield* Limiters.at("a").tryAcquire())
+      assert.isTrue(yield* Limiters.at("b").tryAcquire())
+      assert.strictEqual((yield* Effect.flip(Limiters.protect("a")(Effect.void))).name, "quota/a")
+    }).pipe(Effect.provide(layers))
+  )
+
+  it.effect("compile a condition once for the instances that are there", () =>
+    Effect.gen(function* () {
+      const policy = Breakers.protectWhen("a")<number, never>({ result: (status) => status === 503 })
+      assert.strictEqual(yield* policy(Effect.succeed(200)), 200)
+      assert.strictEqual(yield* policy(Effect.succeed(503)), 503)
+      assert.strictEqual((yield* Effect.flip(policy(Effect.succeed(200))))._tag, "CircuitOpen")
+    }).pipe(Effect.provide(layers))
+  )
+
+  it("say which key they are for", () => {
+    assert.strictEqual(Policy.describe(Breakers.protect("a")), 'circuit-breaker "Hosts/a"(key: a)')
+    assert.strictEqual(
+      Policy.describe(Bulkheads.withPermits("a", 2)),
+      'bulkhead "Tenants/a"(key: a, takes: 2)'
+    )
+    assert.throws(() => Limiters.withCost("a", 0), /RateLimiter.withCost: option "cost"/)
+  })
+
+  it.effect("of anybody's own keyed policy are used by its public operations alone", () =>
+    Effect.gen(function* () {
+      const own = yield* Bulkhead.keyed({ options: { permits: 1 } })
+      const mock: Bulkhead.KeyedBulkhead = { ...own, at: () => own.at("the only one") }
+      yield* Effect.provideService(Bulkheads.protect("a")(Effect.void), Bulkheads, mock)
+      assert.deepStrictEqual([...(yield* own.snapshots).keys()], ["the only one"])
+    })
+  )
+})
+
+describe("a breaker by key", () => {
+  it.effect("records the outcome of a permit also when it was forgotten meanwhile", () =>
+    Effect.gen(function* () {
+      const hosts = yield* CircuitBreaker.keyed({ capacity: 1, whenFull: "bypass" })
+      const permit = yield* hosts.at("a").acquire
+      yield* hosts.at("b").snapshot
+      assert.isTrue(Option.isNone(yield* hosts.find("a")))
+      yield* hosts.at("a").record(permit, { _tag: "Success" })
+      const other = yield* CircuitBreaker.keyed({ options: { name: "other" } })
+      const wrong = yield* Effect.exit(other.at("a").record(permit, { _tag: "Success" }))
+      assert.isTrue(Exit.isFailure(wrong))
+    }).pipe(Effect.scoped)
+  )
+})
+
+describe("a retry budget by key", () => {
+  const down = Effect.fail("down" as const)
+
+  it.effect("pays for the retries of its key alone", () =>
+    Effect.gen(function* () {
+      const fetch = (route: string) =>
+        Effect.flip(down.pipe(Retry.retry({ schedule: Schedule.recurs(3), budget: Budgets.get(route) })))
+      yield* fetch("a")
+      yield* fetch("a")
+      yield* fetch("b")
+      const spent = Array.from(yield* Budgets.snapshots, ([key, { refused, retries }]) => [
+        key,
+        retries,
+        refused
+      ])
+      assert.deepStrictEqual(spent, [
+        ["a", 4, 1],
+        ["b", 3, 0]
+      ])
+    }).pipe(Effect.provide(Budgets.layer({ options: { rule: RetryBudget.successes({ capacity: 4 }) } })))
+  )
+
+  it.effect("is kept while it has less or more than a new one", () =>
+    Effect.gen(function* () {
+      const budgets = yield* RetryBudget.keyed({ capacity: 1, whenFull: "bypass" })
+      yield* budgets.at("spent").tryWithdraw()
+      yield* budgets.at("b").balance
+      assert.isTrue(Option.isSome(yield* budgets.find("spent")))
+      yield* budgets.at("spent").reset
+      yield* budgets.at("b").balance
+      assert.isTrue(Option.isSome(yield* budgets.find("b")))
+      const requests = yield* RetryBudget.keyed({
+        capacity: 1,
+        whenFull: "bypass",
+        options: { rule: RetryBudget.requests() }
+      })
+      yield* requests.at("earned").recordRequest
+      yield* requests.at("b").balance
+      assert.isTrue(Option.isSome(yield* requests.find("earned")))
+    })
+  )
+
+  it.effect("has no budget of its own for a key without room when that is bypassed", () =>
+    Effect.gen(function* () {
+      const budgets = yield* RetryBudget.keyed({ capacity: 1, whenFull: "bypass" })
+      yield* budgets.at("a").tryWithdraw()
+      const budget = yield* budgets.get("b")
+      assert.strictEqual(yield* budget.balance, 100)
+      assert.isTrue(Predicate.hasProperty(budget, RetryBudget.TypeId))
+    })
+  )
+})
