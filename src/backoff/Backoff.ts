@@ -21,7 +21,7 @@ import type * as core from "../core/backoff.js"
 import { finite, fraction, InvalidOption, isList, object, type Shape, whereRead } from "../core/options.js"
 import { toSchedule } from "./schedule.js"
 import { BackoffTypeId } from "../internal/schedule.js"
-import { type DurationRange, optionMillis } from "../internal/duration.js"
+import { type DurationInput, type DurationRange, optionMillis } from "../internal/duration.js"
 import { maxTimerMillis } from "../internal/time.js"
 
 // ------------------------------------------------------------------------------------------------------------ options
@@ -60,7 +60,7 @@ export type Jitter =
   | "equal"
   | "decorrelated"
   | { readonly factor: number }
-  | { readonly plusMinus: Duration.DurationInput }
+  | { readonly plusMinus: DurationInput }
 
 /**
  * What every backoff can be given.
@@ -73,7 +73,7 @@ export interface Options {
    * No delay is longer than this, before and after jitter. At least the first delay and at most 2^31 - 1 milliseconds,
    * which is also the default.
    */
-  readonly max?: Duration.DurationInput | undefined
+  readonly max?: DurationInput | undefined
   /** How a delay is spread. Default `"none"`. */
   readonly jitter?: Jitter | undefined
 }
@@ -84,7 +84,7 @@ export interface Options {
  */
 export interface ConstantOptions extends Options {
   /** Every delay. Zero retries at once. */
-  readonly delay: Duration.DurationInput
+  readonly delay: DurationInput
 }
 
 /**
@@ -93,9 +93,9 @@ export interface ConstantOptions extends Options {
  */
 export interface LinearOptions extends Options {
   /** The first delay, greater than zero. */
-  readonly base: Duration.DurationInput
+  readonly base: DurationInput
   /** What each further delay adds, zero or more. Default `base`. */
-  readonly step?: Duration.DurationInput | undefined
+  readonly step?: DurationInput | undefined
 }
 
 /**
@@ -104,7 +104,7 @@ export interface LinearOptions extends Options {
  */
 export interface ExponentialOptions extends Options {
   /** The first delay, greater than zero. */
-  readonly base: Duration.DurationInput
+  readonly base: DurationInput
   /** What each further delay is multiplied by, at least 1. Default 2. */
   readonly factor?: number | undefined
 }
@@ -115,7 +115,7 @@ export interface ExponentialOptions extends Options {
  */
 export interface FibonacciOptions extends Options {
   /** The first delay and the second, greater than zero. */
-  readonly base: Duration.DurationInput
+  readonly base: DurationInput
 }
 
 // ------------------------------------------------------------------------------------------------------------- models
@@ -329,7 +329,7 @@ export const fibonacci = (options: FibonacciOptions): Backoff => {
  * @since 0.1.0
  * @category constructors
  */
-export const list = (delays: ReadonlyArray<Duration.DurationInput>, options: Options = {}): Backoff => {
+export const list = (delays: ReadonlyArray<DurationInput>, options: Options = {}): Backoff => {
   const policy = "Backoff.list"
   object(policy, "", options, shapes.list)
   if (!isList(delays) || delays.length === 0)
@@ -380,12 +380,7 @@ const make = (
 // ------------------------------------------------------------------------------------------------------------- checks
 
 /** A delay that a timer can wait: the clock never fires a longer one. */
-const delayMillis = (
-  policy: string,
-  option: string,
-  input: Duration.DurationInput,
-  range?: DurationRange
-): number => {
+const delayMillis = (policy: string, option: string, input: DurationInput, range?: DurationRange): number => {
   const longest = "a duration of at most 2147483647 millis, the longest that a timer waits"
   return optionMillis(policy, option, input, { ...range, bounds: [0, maxTimerMillis, longest] })
 }

@@ -14,6 +14,7 @@ import { bulkheads } from "./limit.js"
 import type { BulkheadFull } from "./bulkheadFull.js"
 import type { Checked, Configured } from "../policy/types.js"
 import type * as Policy from "../policy/Policy.js"
+import type { DurationInput } from "../internal/duration.js"
 
 /**
  * @since 0.1.0
@@ -230,7 +231,7 @@ export interface Settings {
    */
   readonly maxQueued?: number | undefined
   /** How long a call may wait in line. Only with `maxQueued`. Default: as long as it takes. */
-  readonly maxWait?: Duration.DurationInput | undefined
+  readonly maxWait?: DurationInput | undefined
   /**
    * By which share `retryAfter` of a rejection is longer at the most than what is estimated, at random, so that not all come
    * back at the same time: from 0 to 10. Default: 0.5. With 0 it is the estimate.

@@ -17,6 +17,7 @@ import type * as FailureCondition from "../policy/FailureCondition.js"
 import { caches, stores } from "./store.js"
 import type { Checked, Configured } from "../policy/types.js"
 import type * as Policy from "../policy/Policy.js"
+import type { DurationInput } from "../internal/duration.js"
 
 /**
  * @since 0.1.0
@@ -279,30 +280,30 @@ export interface Settings {
    * How long a value is fresh, from the end of its lookup. Zero keeps nothing, so that only calls at the same time share a
    * lookup; an infinite duration keeps it until it is evicted.
    */
-  readonly timeToLive: Duration.DurationInput
+  readonly timeToLive: DurationInput
   /**
    * How long after that a value is still served at once, while it is looked up again in the background
    * (`stale-while-revalidate` of RFC 5861). A refresh that fails leaves it. Default: none.
    */
-  readonly staleWhileRevalidate?: Duration.DurationInput | undefined
+  readonly staleWhileRevalidate?: DurationInput | undefined
   /**
    * How long after its time to live a value stands in for a lookup that failed (`stale-if-error` of RFC 5861). A fixed
    * duration holds for typed failures, not for defects. Default: none.
    */
-  readonly staleIfError?: Duration.DurationInput | undefined
+  readonly staleIfError?: DurationInput | undefined
   /**
    * How long a failure is remembered: until then calls get it, or a stale value, without another lookup. A fixed duration
    * holds for typed failures, not for defects. Default: failures are not remembered.
    */
-  readonly negativeTimeToLive?: Duration.DurationInput | undefined
+  readonly negativeTimeToLive?: DurationInput | undefined
   /**
    * How long a caller waits for a lookup while a value is there that `staleIfError` keeps, counted from the beginning of the
    * lookup. Then it gets that value, and the lookup goes on in the background and is stored. Zero or more; not without
    * `staleIfError`. Default: callers wait for the end of the lookup.
    */
-  readonly softTimeout?: Duration.DurationInput | undefined
+  readonly softTimeout?: DurationInput | undefined
   /** The age that nothing that is served ever reaches, whatever the other options say. Default: no limit. */
-  readonly maxAge?: Duration.DurationInput | undefined
+  readonly maxAge?: DurationInput | undefined
   /**
    * Refreshes fresh values before their time, by chance, the likelier the nearer their end and the longer the lookup takes
    * (XFetch, VLDB'15): a key that is asked for often never expires. The value is the paper's `beta`: `1` is its optimum,
@@ -351,20 +352,18 @@ export interface StoreOptions<K, A, E>
    * decides for each outcome, failures and defects included. Zero keeps nothing, so that only calls at the same time share
    * a lookup; an infinite duration keeps it until it is evicted.
    */
-  readonly timeToLive: Duration.DurationInput | ((exit: Exit.Exit<A, E>, key: K) => Duration.DurationInput)
+  readonly timeToLive: DurationInput | ((exit: Exit.Exit<A, E>, key: K) => DurationInput)
   /**
    * How long after its time to live a value stands in for a lookup that failed (`stale-if-error` of RFC 5861). A duration
    * holds for typed failures, a function decides for each failure and defect. Default: none.
    */
-  readonly staleIfError?:
-    Duration.DurationInput | ((failed: Failed<E>, key: K) => Duration.DurationInput) | undefined
+  readonly staleIfError?: DurationInput | ((failed: Failed<E>, key: K) => DurationInput) | undefined
   /**
    * How long a failure is remembered: until then calls get it, or a stale value, without another lookup. A duration holds
    * for typed failures, a function decides for each failure and defect. Not beside a function as `timeToLive`, which is
    * asked about failures too. Default: failures are not remembered.
    */
-  readonly negativeTimeToLive?:
-    Duration.DurationInput | ((failed: Failed<E>, key: K) => Duration.DurationInput) | undefined
+  readonly negativeTimeToLive?: DurationInput | ((failed: Failed<E>, key: K) => DurationInput) | undefined
 }
 
 /**

@@ -18,13 +18,13 @@ import {
   whole
 } from "../core/options.js"
 import type * as Policy from "../policy/Policy.js"
-import { duration, optionMillis, shown } from "../internal/duration.js"
+import { type DurationInput, duration, optionMillis, shown } from "../internal/duration.js"
 import { nameOf } from "../policy/define.js"
 
 const constructorName = "Cache.make"
 
 /** A duration that may depend on what a lookup brought. */
-export type Computed<Input> = (input: Input, key: unknown) => Duration.DurationInput
+export type Computed<Input> = (input: Input, key: unknown) => DurationInput
 
 /** What the options of a cache come to. Durations that are fixed are in milliseconds. */
 export interface Configured {
@@ -38,7 +38,7 @@ export interface Configured {
     failed: Cache.Failed<unknown>,
     exit: Exit.Exit<unknown, unknown>,
     key: unknown
-  ) => Duration.DurationInput
+  ) => DurationInput
   /** How long a value stands in for a failure. */
   readonly staleIfError: Computed<Cache.Failed<unknown>>
   /** How long a caller waits for a lookup when there is a value to be had instead; infinite when to its end. */
@@ -53,7 +53,7 @@ export type Options = Cache.StoreOptions<unknown, unknown, unknown>
 
 const range = { zero: true, infinite: true }
 
-const millisOf = (option: string, input: Duration.DurationInput): number =>
+const millisOf = (option: string, input: DurationInput): number =>
   optionMillis(constructorName, option, input, range)
 
 /** A fixed duration holds for typed failures. What a defect says about the next lookup, only a function can know. */

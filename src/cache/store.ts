@@ -19,7 +19,7 @@ import { Events, type Tags } from "../policy/events.js"
 import type * as Policy from "../policy/Policy.js"
 import { withoutSpan } from "../internal/context.js"
 import * as Condition from "../policy/condition.js"
-import { runtimeMillis } from "../internal/duration.js"
+import { type DurationInput, runtimeMillis } from "../internal/duration.js"
 import { inherited } from "../internal/inside.js"
 import * as Stateful from "../policy/stateful.js"
 import { after, both, type Told } from "../internal/listeners.js"
@@ -471,7 +471,7 @@ class StoreImpl implements Cache.Store<unknown, unknown, unknown> {
   /** Asks a function of the options. What throws or is no duration is a zero, and a warning in the log. */
   private compute(
     option: string,
-    ask: () => Duration.DurationInput
+    ask: () => DurationInput
   ): { readonly millis: number; readonly told: Told } {
     let problem: unknown = "no duration"
     try {

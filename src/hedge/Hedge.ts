@@ -13,7 +13,7 @@ import * as Predicate from "effect/Predicate"
 import { callable, flag, InvalidOption, object, type Shape, text, whereRead, whole } from "../core/options.js"
 import type * as FailureCondition from "../policy/FailureCondition.js"
 import * as Condition from "../policy/condition.js"
-import { duration, optionMillis } from "../internal/duration.js"
+import { type DurationInput, duration, optionMillis } from "../internal/duration.js"
 import * as internal from "./race.js"
 import * as internalDelay from "./delay.js"
 import * as Listeners from "../internal/listeners.js"
@@ -120,16 +120,16 @@ export interface Percentile {
  */
 export interface PercentileOptions {
   /** The shortest delay. Zero or more. Default: 1 millisecond. */
-  readonly min?: Duration.DurationInput | undefined
+  readonly min?: DurationInput | undefined
   /**
    * The longest delay, and the one before there are `minimumSamples`. Infinite: until then no hedge starts by time. At least
    * `min`. Default: infinite.
    */
-  readonly max?: Duration.DurationInput | undefined
+  readonly max?: DurationInput | undefined
   /** How many attempts the percentile is worked out from at the least. A whole number of at least 1. Default: 100. */
   readonly minimumSamples?: number | undefined
   /** How far back it looks. It forgets a tenth of this at a time. Default: 30 seconds. */
-  readonly window?: Duration.DurationInput | undefined
+  readonly window?: DurationInput | undefined
 }
 
 /**
@@ -199,8 +199,7 @@ const percentileShape: Shape<PercentileOptions> = {
  * @since 0.1.0
  * @category delays
  */
-export type Delay<E = unknown, R = unknown> =
-  Duration.DurationInput | Effect.Effect<Duration.DurationInput, E, R> | Percentile
+export type Delay<E = unknown, R = unknown> = DurationInput | Effect.Effect<DurationInput, E, R> | Percentile
 
 // ------------------------------------------------------------------------------------------------------------ options
 
@@ -378,5 +377,5 @@ const readDelay = (
   return { delay: internalDelay.fixed(millis), shown: Duration.millis(millis) }
 }
 
-const isPercentile = (delay: Duration.DurationInput | Percentile): delay is Percentile =>
+const isPercentile = (delay: DurationInput | Percentile): delay is Percentile =>
   Predicate.hasProperty(delay, PercentileTypeId)

@@ -1,9 +1,8 @@
 /** How long an attempt is waited for before a hedge starts: the forms of the option behind one small interface. */
-import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { InvalidOption } from "../core/options.js"
 import * as Quantile from "../core/quantile.js"
-import { runtimeMillis } from "../internal/duration.js"
+import { type DurationInput, runtimeMillis } from "../internal/duration.js"
 
 export interface HedgeDelay {
   /** The milliseconds before the next hedge, or an effect that computes them. Infinite: none starts by time. */
@@ -24,7 +23,7 @@ export const fixed = (millis: number): HedgeDelay => ({
   unanswered: nothing
 })
 
-export const computed = (delay: Effect.Effect<Duration.DurationInput, unknown, unknown>): HedgeDelay => {
+export const computed = (delay: Effect.Effect<DurationInput, unknown, unknown>): HedgeDelay => {
   const millis = Effect.map(delay, (input) => {
     const read = runtimeMillis(input)
     if (read !== undefined) return Math.ceil(read)

@@ -3,8 +3,12 @@
  * reads a negative or `NaN` input as zero; here it is an error that names the option.
  */
 import * as Duration from "effect/Duration"
+import type { DurationInput } from "effect/Duration"
 import * as Option from "effect/Option"
 import { type Check, InvalidOption } from "../core/options.js"
+
+/** What Effect reads as a duration. Named here, because its name differs between versions of Effect. */
+export type { DurationInput }
 
 export interface DurationRange {
   /** Whether `0` is allowed. Default `false`. */
@@ -19,7 +23,7 @@ export interface DurationRange {
 export const optionMillis = (
   policy: string,
   option: string,
-  input: Duration.DurationInput,
+  input: DurationInput,
   range: DurationRange = {}
 ): number => {
   const millis = isNegative(input)
@@ -44,14 +48,14 @@ const unbounded = [0, Infinity, ""] as const
 export const duration =
   (range?: DurationRange): Check =>
   (policy, option, value) => {
-    optionMillis(policy, option, value as Duration.DurationInput, range)
+    optionMillis(policy, option, value as DurationInput, range)
   }
 
 /**
  * The milliseconds of a duration that was computed while the program runs: there is nobody left to throw at, so a
  * negative one is zero and one that cannot be read is `undefined`.
  */
-export const runtimeMillis = (input: Duration.DurationInput): number | undefined => {
+export const runtimeMillis = (input: DurationInput): number | undefined => {
   // `Duration.decode` reads what is not a number as zero.
   const parts: ReadonlyArray<unknown> = Array.isArray(input) ? input : [input]
   if (parts.some((part) => Number.isNaN(part))) return undefined
@@ -59,7 +63,7 @@ export const runtimeMillis = (input: Duration.DurationInput): number | undefined
   return Option.isSome(decoded) ? Duration.toMillis(decoded.value) : undefined
 }
 
-const isNegative = (input: Duration.DurationInput): boolean => {
+const isNegative = (input: DurationInput): boolean => {
   if (typeof input === "number") return !(input >= 0)
   if (typeof input === "bigint") return input < 0n
   if (typeof input === "string") return input.trimStart().startsWith("-")

@@ -11,6 +11,7 @@ import * as Duration from "effect/Duration"
 import type * as Exit from "effect/Exit"
 import * as internal from "./condition.js"
 import type * as Policy from "./Policy.js"
+import type { DurationInput } from "../internal/duration.js"
 
 // ---------------------------------------------------------------------------------------------------------- outcomes
 
@@ -69,7 +70,7 @@ export const failure: Outcome = internal.failure
  * @since 0.1.0
  * @category outcomes
  */
-export const failureAfter = (retryAfter: Duration.DurationInput): Outcome => ({
+export const failureAfter = (retryAfter: DurationInput): Outcome => ({
   _tag: "Failure",
   retryAfter: Duration.decode(retryAfter)
 })
@@ -194,7 +195,7 @@ export interface Options<A, E> extends Matcher<A, E> {
    * When to come back, read from what failed. Without it, the `retryAfter` of a policy's rejection is read. What is no
    * duration is no hint.
    */
-  readonly retryAfter?: ((failed: Failed<A, E>) => Duration.DurationInput | undefined) | undefined
+  readonly retryAfter?: ((failed: Failed<A, E>) => DurationInput | undefined) | undefined
 }
 
 /**

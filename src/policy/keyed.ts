@@ -4,13 +4,12 @@
  * making room and forgetting cost the same at any number of keys, and need neither a fiber nor a timer.
  */
 import type * as Clock from "effect/Clock"
-import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import { among, type Caller, InvalidOption, join, type Shape, whole } from "../core/options.js"
-import { duration, optionMillis } from "../internal/duration.js"
+import { type DurationInput, duration, optionMillis } from "../internal/duration.js"
 import { runningFiber } from "../internal/inside.js"
 import { Linked, type Links } from "../internal/linked.js"
 import * as Time from "../internal/time.js"
@@ -25,7 +24,7 @@ export interface Bounds {
   /** How many keys have an instance of their own. Default: 1000. */
   readonly capacity?: number | undefined
   /** How long an instance is kept after its last call. An infinite duration keeps it. Default: 10 minutes. */
-  readonly idleTimeToLive?: Duration.DurationInput | undefined
+  readonly idleTimeToLive?: DurationInput | undefined
   /**
    * What a new key gets when there is no room and nothing to make room with: `"share"`, one instance together with all
    * other such keys, or `"bypass"`, none at all. Default: `"share"`, because a flood of keys is no reason to stop

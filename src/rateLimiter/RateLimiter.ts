@@ -10,7 +10,7 @@ import type * as Stream from "effect/Stream"
 import { object, type Shape, whereRead } from "../core/options.js"
 import * as core from "../core/rateLimit.js"
 import type * as FailureCondition from "../policy/FailureCondition.js"
-import { optionMillis, withDurations } from "../internal/duration.js"
+import { type DurationInput, optionMillis, withDurations } from "../internal/duration.js"
 import { valueInWords } from "../policy/describe.js"
 import { limiters } from "./limiter.js"
 import type { RateLimitExceeded } from "./rateLimitExceeded.js"
@@ -50,7 +50,7 @@ export interface Limit {
   /** How many calls (or, where calls have a cost, how much of it): a whole number from 1 to 10 000 000. */
   readonly limit: number
   /** In how much time: from 1 millisecond to 365 days, in whole microseconds. A number is milliseconds. */
-  readonly per: Duration.DurationInput
+  readonly per: DurationInput
 }
 
 /**
@@ -402,7 +402,7 @@ export interface Settings {
    * How long a call may wait for its turn. One whose turn is later is turned away at once, and does not wait in vain.
    * Default: 0, nobody waits.
    */
-  readonly maxWait?: Duration.DurationInput | undefined
+  readonly maxWait?: DurationInput | undefined
   /**
    * How many may be in the line, calls that wait and reservations for later: a whole number. Default: 1000, so that neither
    * a long `maxWait` nor a loop of reservations takes all memory.

@@ -17,7 +17,7 @@ import {
   times as timesCheck
 } from "../core/options.js"
 import { toSchedule } from "../backoff/schedule.js"
-import { duration, optionMillis, runtimeMillis } from "../internal/duration.js"
+import { type DurationInput, duration, optionMillis, runtimeMillis } from "../internal/duration.js"
 import type { Body } from "../internal/erased.js"
 import { check as schedule, shownSchedule } from "../internal/schedule.js"
 import * as Condition from "../policy/condition.js"
@@ -171,9 +171,9 @@ export interface Options<A, E, Input = A | E> {
    * and its delay not slept: the last failure comes back at once. A running attempt is not cut short; that is what a
    * timeout is for. Default: no limit.
    */
-  readonly maxDuration?: Duration.DurationInput | undefined
+  readonly maxDuration?: DurationInput | undefined
   /** The longest hint to wait for. A longer one ends the retry at once. Default: 10 seconds. */
-  readonly maxHint?: Duration.DurationInput | undefined
+  readonly maxHint?: DurationInput | undefined
   /**
    * Spreads callers that were given the same hint: each waits up to this fraction of the hint longer, drawn anew each time.
    * Never less than the hint, and not beyond `maxDuration`; `maxHint` bounds the hint alone. From 0 to 1. Default: `0`, all of
@@ -201,7 +201,7 @@ export interface Options<A, E, Input = A | E> {
    * the condition read, else the `retryAfter` of a rejection by a policy further inside. {@link noHint} reads none.
    */
   readonly delayFrom?:
-    NoHint | ((failure: FailureCondition.Failed<A, E>) => Duration.DurationInput | undefined) | undefined
+    NoHint | ((failure: FailureCondition.Failed<A, E>) => DurationInput | undefined) | undefined
   /**
    * Gives back what a result holds that does not come back: a failed one that another attempt replaces, and any that the
    * caller does not get because it is interrupted or a listener fails. Runs once for each, not interruptibly.

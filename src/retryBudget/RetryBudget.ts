@@ -12,7 +12,7 @@ import type * as Stream from "effect/Stream"
 import * as core from "../core/budget.js"
 import { callable, flag, InvalidOption, object, type Shape, whereRead } from "../core/options.js"
 import type * as FailureCondition from "../policy/FailureCondition.js"
-import { optionMillis } from "../internal/duration.js"
+import { type DurationInput, optionMillis } from "../internal/duration.js"
 import * as internal from "./ledger.js"
 import type { Checked, Configured } from "../policy/types.js"
 import type * as Policy from "../policy/Policy.js"
@@ -243,7 +243,7 @@ export interface RequestsOptions {
   /** How many tokens a request puts in: `0.2` is one retry for every five requests. `0` or more. Default: `0.2`. */
   readonly ratio?: number | undefined
   /** How long what a request put in, and what a retry took out, is remembered. Default: 10 seconds. */
-  readonly window?: Duration.DurationInput | undefined
+  readonly window?: DurationInput | undefined
   /** So many retries per second, over the window, are always paid for. **Each process has its own.** Default: `0`. */
   readonly minPerSecond?: number | undefined
 }

@@ -16,7 +16,7 @@ import {
   text,
   whereRead
 } from "../core/options.js"
-import { optionMillis, runtimeMillis } from "../internal/duration.js"
+import { type DurationInput, optionMillis, runtimeMillis } from "../internal/duration.js"
 import { combinator, withoutStack } from "../policy/define.js"
 import { respond, respondable } from "../internal/respondable.js"
 import { withLimit } from "./limit.js"
@@ -83,7 +83,7 @@ export interface Options<E1 = never, R1 = never, E2 = never, R2 = never> {
    * How long the effect may take: a duration, or an effect that computes one for each call. Zero leaves no time: the
    * effect does not start. An infinite limit never ends a call. A computed limit below zero is zero.
    */
-  readonly limit: Duration.DurationInput | Effect.Effect<Duration.DurationInput, E1, R1>
+  readonly limit: DurationInput | Effect.Effect<DurationInput, E1, R1>
   /**
    * Leave at the limit instead of waiting for the finalizers of the interrupted effect, which then run on by themselves.
    * Also the way out of an effect that cannot be interrupted. Default: `false`.
@@ -133,16 +133,16 @@ export interface Options<E1 = never, R1 = never, E2 = never, R2 = never> {
  */
 export const timeout: {
   <E1 = never, R1 = never, E2 = never, R2 = never>(
-    options: Duration.DurationInput | Options<E1, R1, E2, R2>
+    options: DurationInput | Options<E1, R1, E2, R2>
   ): Policy.Policy<TimeoutExceeded | E1 | E2, R1 | R2>
   <A, E, R, E1 = never, R1 = never, E2 = never, R2 = never>(
     self: Effect.Effect<A, E, R>,
-    options: Duration.DurationInput | Options<E1, R1, E2, R2>
+    options: DurationInput | Options<E1, R1, E2, R2>
   ): Effect.Effect<A, E | TimeoutExceeded | E1 | E2, R | R1 | R2>
 } = combinator(make)
 
 function make<E1, R1, E2, R2>(
-  input: Duration.DurationInput | Options<E1, R1, E2, R2>
+  input: DurationInput | Options<E1, R1, E2, R2>
 ): Policy.Policy<TimeoutExceeded | E1 | E2, R1 | R2> {
   const options = isOptions(input) ? input : { limit: input }
   object(policyName, "", options, shape)
@@ -183,11 +183,11 @@ const policyName = "Timeout.timeout"
 const shape: Shape<Options> = { limit: whereRead, disconnect: flag, name: text, onTimeout: callable }
 
 const isOptions = <E1, R1, E2, R2>(
-  input: Duration.DurationInput | Options<E1, R1, E2, R2>
+  input: DurationInput | Options<E1, R1, E2, R2>
 ): input is Options<E1, R1, E2, R2> =>
   isObject(input) && !Duration.isDuration(input) && !Effect.isEffect(input) && Object.keys(input).length > 0
 
-const computedMillis = (computed: Duration.DurationInput): number => {
+const computedMillis = (computed: DurationInput): number => {
   const millis = runtimeMillis(computed)
   if (millis === undefined) {
     throw new InvalidOption(policyName, "limit", computed, "an effect that computes a duration")

@@ -8,7 +8,6 @@ import type * as HttpClient from "@effect/platform/HttpClient"
 import type * as HttpClientError from "@effect/platform/HttpClientError"
 import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
-import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import type * as Schedule from "effect/Schedule"
@@ -36,6 +35,7 @@ import * as internalSealed from "./sealed.js"
 import * as Shared from "./shared.js"
 import * as internalStandard from "./standard.js"
 import * as internalTimeout from "./timeout.js"
+import type { DurationInput } from "../../internal/duration.js"
 
 type Response = HttpClientResponse.HttpClientResponse
 type ClientRequest = HttpClientRequest.HttpClientRequest
@@ -230,12 +230,12 @@ export interface RetryOptions extends RequestOptions {
   /** The delays. Default: full jitter under an exponential from 200 milliseconds, doubling up to 10 seconds. */
   readonly schedule?: Schedule.Schedule<unknown, unknown, unknown> | undefined
   /** The longest that all attempts and delays together may take. Default: no limit. */
-  readonly maxDuration?: Duration.DurationInput | undefined
+  readonly maxDuration?: DurationInput | undefined
   /**
    * The longest `Retry-After` (or quota reset) to wait for. A longer one ends the retry, and its response comes back at once.
    * Default: 10 seconds.
    */
-  readonly maxHint?: Duration.DurationInput | undefined
+  readonly maxHint?: DurationInput | undefined
   /**
    * Spreads clients that were given the same `Retry-After`: each waits up to this fraction of it longer. From 0 to 1, where
    * `0` waits exactly as long as the server said. Default: `0.5`.
@@ -419,7 +419,7 @@ export const circuitBreaker: {
  */
 export interface TimeoutOptions {
   /** How long a request may take, up to the headers of its response. Greater than zero; an infinite limit is none. */
-  readonly limit: Duration.DurationInput
+  readonly limit: DurationInput
   /**
    * Whether the limit holds for reading the body too: `"buffered"` for what reads all of it (`json`, `text`, `arrayBuffer`,
    * `urlParamsBody`, `formData`), `true` also for `stream`. A body that is late fails with a `ResponseError` of reason `Decode`
@@ -463,9 +463,9 @@ export interface TimeoutOptions {
  */
 export const timeout: {
   <O>(
-    options: Duration.DurationInput | Checked<O, TimeoutOptions>
+    options: DurationInput | Checked<O, TimeoutOptions>
   ): Part<Timeout.TimeoutExceeded | Policy.ErrorOf<OptionsIn<O>>, Policy.ContextOf<OptionsIn<O>>>
-} = <P extends Part<unknown, unknown>>(options: Duration.DurationInput | TimeoutOptions): P =>
+} = <P extends Part<unknown, unknown>>(options: DurationInput | TimeoutOptions): P =>
   internalTimeout.make(options)
 
 /** The options where a duration may stand too. */
@@ -748,7 +748,7 @@ export interface StandardOptions {
    * The limit for all of it: preparing the request, all attempts and delays, and reading the body unless that is streamed
    * (`body: "buffered"`, if the options do not say otherwise). Default: 30 seconds.
    */
-  readonly totalTimeout?: Duration.DurationInput | TimeoutOptions | Part<unknown, unknown> | false | undefined
+  readonly totalTimeout?: DurationInput | TimeoutOptions | Part<unknown, unknown> | false | undefined
   /** Made by {@link fallback}. Default: none. */
   readonly fallback?: FallbackPart<unknown, unknown> | Part<unknown, unknown> | false | undefined
   /** A part that answers from a cache. Default: none. */
@@ -772,8 +772,7 @@ export interface StandardOptions {
    * The limit for each attempt, at most the total. An attempt that the total ends counts for nothing, so leave room. Default:
    * 10 seconds, or nine tenths of the total if that is shorter.
    */
-  readonly attemptTimeout?:
-    Duration.DurationInput | TimeoutOptions | Part<unknown, unknown> | false | undefined
+  readonly attemptTimeout?: DurationInput | TimeoutOptions | Part<unknown, unknown> | false | undefined
 }
 
 /** The error of what stands in a place: `Own` and that of its listeners where there are options, `Default` without. */
@@ -795,7 +794,7 @@ type ErrorOfValue<V, Own, Default, Told> =
             : Own | (Told extends true ? ToldOf<V> : never)
 
 /** Listeners of one call can fail it; those of shared policies cannot. */
-type ToldOf<V> = V extends Duration.DurationInput ? never : Policy.ErrorOf<V> | HedgeError<V>
+type ToldOf<V> = V extends DurationInput ? never : Policy.ErrorOf<V> | HedgeError<V>
 
 type HedgeError<V> = V extends { readonly delay: Effect.Effect<unknown, infer E, unknown> } ? E : never
 
@@ -826,7 +825,7 @@ type ContextOfValue<V> =
         ? R2
         : V extends Effect.Effect<infer _A, infer _E, infer R>
           ? R
-          : V extends Duration.DurationInput
+          : V extends DurationInput
             ? never
             : V extends object
               ? Policy.ContextOf<V>

@@ -14,7 +14,7 @@ import {
   text,
   whereRead
 } from "../../core/options.js"
-import { optionMillis } from "../../internal/duration.js"
+import { type DurationInput, optionMillis } from "../../internal/duration.js"
 import * as Listeners from "../../internal/listeners.js"
 import { withoutStack } from "../../policy/define.js"
 import * as Time from "../../internal/time.js"
@@ -26,7 +26,7 @@ import * as Part from "./part.js"
 import { type Coverage, type Deadline, TimedResponse } from "./timedResponse.js"
 
 type Response = HttpClientResponse.HttpClientResponse
-type Input = Duration.DurationInput | HttpResilience.TimeoutOptions
+type Input = DurationInput | HttpResilience.TimeoutOptions
 
 const shape: Shape<HttpResilience.TimeoutOptions> = {
   limit: whereRead,
@@ -52,7 +52,7 @@ export const check = ({ path, policy }: Caller, input: Input): number => {
 }
 
 // Zero would let no request be answered.
-const limitMillis = (policy: string, option: string, limit: Duration.DurationInput): number =>
+const limitMillis = (policy: string, option: string, limit: DurationInput): number =>
   optionMillis(policy, option, limit, { infinite: true })
 
 export const make = <P extends Part.Any>(

@@ -20,6 +20,7 @@ import {
   secondsToMillis,
   wholeSeconds
 } from "../../core/http/retryAfter.js"
+import type { DurationInput } from "../../internal/duration.js"
 
 /**
  * What is left of a quota: an item of `RateLimit`.
@@ -203,7 +204,7 @@ export const hint = (headers: Headers.Headers, now: number): Option.Option<Durat
  * @since 0.1.0
  * @category writing
  */
-export const formatRetryAfter = (duration: Duration.DurationInput): string =>
+export const formatRetryAfter = (duration: DurationInput): string =>
   retryAfterSeconds(Duration.toMillis(duration))
 
 /**

@@ -10,7 +10,6 @@
 import * as HttpApiSchema from "@effect/platform/HttpApiSchema"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Context from "effect/Context"
-import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Predicate from "effect/Predicate"
@@ -18,7 +17,7 @@ import * as Schema from "effect/Schema"
 import type { BulkheadFull } from "../../bulkhead/Bulkhead.js"
 import type { CircuitOpen } from "../../circuitBreaker/CircuitBreaker.js"
 import { among, object, type Shape } from "../../core/options.js"
-import { duration, runtimeMillis } from "../../internal/duration.js"
+import { type DurationInput, duration, runtimeMillis } from "../../internal/duration.js"
 import { respondable, slot } from "../../internal/respondable.js"
 import type { RateLimitExceeded } from "../../rateLimiter/RateLimiter.js"
 import type { TimeoutExceeded } from "../../timeout/Timeout.js"
@@ -60,7 +59,7 @@ export interface Details {
  */
 export interface Options {
   /** What `Retry-After` says where the error does not know. At least one second is said. Default: 1 second. */
-  readonly retryAfter?: Duration.DurationInput | undefined
+  readonly retryAfter?: DurationInput | undefined
   /** The status of `TimeoutExceeded`. Default: 503. */
   readonly timeoutStatus?: 503 | 504 | undefined
   /** The limiter as clients know it. Default: the name and the limit that are in the error. */

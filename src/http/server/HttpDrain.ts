@@ -17,7 +17,7 @@ import * as Record from "effect/Record"
 import * as Scope from "effect/Scope"
 import type * as Types from "effect/Types"
 import { callable, InvalidOption, object, type Shape, text } from "../../core/options.js"
-import { duration } from "../../internal/duration.js"
+import { type DurationInput, duration } from "../../internal/duration.js"
 import * as Policy from "../../policy/Policy.js"
 import * as HttpProtection from "./HttpProtection.js"
 import { type Answering, answering, answeringShape } from "./answer.js"
@@ -151,14 +151,14 @@ export interface Options extends Answering {
    * How long requests are still taken after draining has begun, while readiness says no already: the time in which a load
    * balancer notices. Default: 0.
    */
-  readonly delay?: Duration.DurationInput | undefined
+  readonly delay?: DurationInput | undefined
   /** How long running requests have to end, after `delay`. Then they are interrupted. Default: 20 seconds. */
-  readonly within?: Duration.DurationInput | undefined
+  readonly within?: DurationInput | undefined
   /**
    * How long interrupted requests have for their finalizers. Then their connections are closed, and draining ends without
    * them. Default: 2 seconds.
    */
-  readonly interruptWithin?: Duration.DurationInput | undefined
+  readonly interruptWithin?: DurationInput | undefined
   /**
    * Requests that are let in at all times and not waited for, such as those of a liveness probe. Default: none.
    */

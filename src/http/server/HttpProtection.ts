@@ -34,7 +34,7 @@ import { make as makeBulkhead } from "../../bulkhead/limit.js"
 import { configure as configureBulkhead, shape as bulkheadShape } from "../../bulkhead/options.js"
 import { make as makeBreaker } from "../../circuitBreaker/breaker.js"
 import { configure as configureBreaker, shape as breakerShape } from "../../circuitBreaker/options.js"
-import { duration, optionMillis } from "../../internal/duration.js"
+import { type DurationInput, duration, optionMillis } from "../../internal/duration.js"
 import { boundsShape, isKeyed, refuseBounds } from "../../policy/keyed.js"
 import { notifyShared } from "../../internal/listeners.js"
 import { limiters, make as makeLimiter } from "../../rateLimiter/limiter.js"
@@ -188,7 +188,7 @@ export interface RateLimiterOptions extends RateLimiter.Options, Policy.Bounds, 
  */
 export interface TimeoutOptions<R = never> extends Answering {
   /** How long a request may take: a duration, or an effect that computes one, such as from a field of the request. */
-  readonly limit: Duration.DurationInput | Effect.Effect<Duration.DurationInput, never, R>
+  readonly limit: DurationInput | Effect.Effect<DurationInput, never, R>
   /** The status of the answer: 504 suits a server that is a gateway to another one. Default: 503. */
   readonly status?: 503 | 504 | undefined
   /** Answer at the limit instead of waiting for the finalizers of the app. Default: `false`. */
@@ -208,9 +208,9 @@ export interface RequestBodyOptions<R = never> extends Pick<Answering, "respond"
    * How long a client may send nothing of a body that is read. Measured to an eighth. `Infinity` for no limit. Default: 30
    * seconds.
    */
-  readonly stallTimeout?: Duration.DurationInput | undefined
+  readonly stallTimeout?: DurationInput | undefined
   /** How long the whole body may take to arrive. Default: no limit, besides `requestTimeout` of the server (Node.js: 5 minutes). */
-  readonly totalTimeout?: Duration.DurationInput | undefined
+  readonly totalTimeout?: DurationInput | undefined
   /** The name in the error and in events. Default: `"request-body"`. */
   readonly name?: string | undefined
   /** Called before the answer. A listener that fails or dies is reported in the log and changes nothing. */
@@ -482,7 +482,7 @@ const makeRateLimiter = (
  * @since 0.1.0
  * @category constructors
  */
-export const timeout = <R = never>(options: Duration.DurationInput | TimeoutOptions<R>): Protection<R> =>
+export const timeout = <R = never>(options: DurationInput | TimeoutOptions<R>): Protection<R> =>
   makeTimeout(isTimeoutOptions(options) ? options : { limit: options }, { policy: "HttpProtection.timeout" })
 
 const makeTimeout = <R>(given: TimeoutOptions<R>, caller: Caller): Protection<R> => {
@@ -524,9 +524,8 @@ const makeTimeout = <R>(given: TimeoutOptions<R>, caller: Caller): Protection<R>
 // A limit of zero would answer every request with an error.
 const aLimit = { infinite: true }
 
-const isTimeoutOptions = <R>(
-  options: Duration.DurationInput | TimeoutOptions<R>
-): options is TimeoutOptions<R> => isObject(options) && !Duration.isDuration(options)
+const isTimeoutOptions = <R>(options: DurationInput | TimeoutOptions<R>): options is TimeoutOptions<R> =>
+  isObject(options) && !Duration.isDuration(options)
 
 // ------------------------------------------------------------------------------------------------------- request body
 
@@ -602,8 +601,7 @@ export interface StandardOptions extends Answering {
   readonly bulkhead?: BulkheadOptions | Bulkhead.Operations<unknown> | Protection<unknown> | false | undefined
   readonly circuitBreaker?:
     CircuitBreakerOptions | CircuitBreaker.Operations<unknown> | Protection<unknown> | false | undefined
-  readonly timeout?:
-    Duration.DurationInput | TimeoutOptions<unknown> | Protection<unknown> | false | undefined
+  readonly timeout?: DurationInput | TimeoutOptions<unknown> | Protection<unknown> | false | undefined
   /** Default: {@link requestBody} with its defaults. */
   readonly requestBody?: RequestBodyOptions<unknown> | Protection<unknown> | false | undefined
 }
@@ -625,7 +623,7 @@ type NeededByPart<V> =
     ? never
     : V extends { readonly [TypeId]: Types.Covariant<infer Needed> }
       ? Needed
-      : V extends Duration.DurationInput | false | undefined
+      : V extends DurationInput | false | undefined
         ? never
         : NeededByGiven<V>
 

@@ -5,7 +5,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
 import { callable, type Shape } from "../../core/options.js"
-import { duration } from "../../internal/duration.js"
+import { type DurationInput, duration } from "../../internal/duration.js"
 import * as HttpProblem from "../problem/HttpProblem.js"
 import { spread } from "../problem/spread.js"
 import { closeAfter, isStarved, withoutBody } from "./incoming.js"
@@ -15,7 +15,7 @@ export interface Answering {
   /** How the middleware answers for its policy. Default: as the program does, see `HttpProblem.CurrentMapping`. */
   readonly respond?: HttpProblem.Mapping | undefined
   /** What `Retry-After` says where the policy does not know. Default: 1 second. */
-  readonly retryAfter?: Duration.DurationInput | undefined
+  readonly retryAfter?: DurationInput | undefined
 }
 
 export const answeringShape: Shape<Answering> = { respond: callable, retryAfter: duration() }
