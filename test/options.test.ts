@@ -139,7 +139,16 @@ const breaker = {
   openFor: "positive",
   maxOpenFor: "positive",
   halfOpen: "object",
-  ...listeners("onSuccess", "onFailure", "onOpen", "onHalfOpen", "onClose", "onStateChange", "onRejected")
+  ...listeners(
+    "onSuccess",
+    "onFailure",
+    "onOpen",
+    "onHalfOpen",
+    "onClose",
+    "onStateChange",
+    "onRejected",
+    "onConfigured"
+  )
 } as const
 const bulkhead = {
   name: "name",

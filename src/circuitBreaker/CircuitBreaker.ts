@@ -15,7 +15,7 @@ import type * as core from "../core/circuit.js"
 import type * as FailureCondition from "../policy/FailureCondition.js"
 import { breakers } from "./breaker.js"
 import type { CircuitOpen } from "./circuitOpen.js"
-import type { Checked, Configured } from "../policy/types.js"
+import type { Checked, Configured as ConfiguredBy } from "../policy/types.js"
 import type * as Policy from "../policy/Policy.js"
 import type * as Trip from "./Trip.js"
 
@@ -116,12 +116,24 @@ export interface Rejected
 }
 
 /**
+ * Settings that were changed by {@link CircuitBreaker.configure}.
+ *
+ * @since 0.1.0
+ * @category events
+ */
+export interface Configured extends Policy.Event<"circuit-breaker", "Configured"> {
+  /** The settings as the breaker shows them, before and after. */
+  readonly from: Policy.Settings
+  readonly to: Policy.Settings
+}
+
+/**
  * What happens in a breaker.
  *
  * @since 0.1.0
  * @category events
  */
-export type Event = StateChange | Success | Failure | Rejected
+export type Event = StateChange | Success | Failure | Rejected | Configured
 
 /**
  * What opens the circuit, for an `openFor` that is computed.
@@ -326,6 +338,15 @@ export interface Operations<Needed = never> {
   readonly enable: Effect.Effect<void, never, Needed>
   /** As if the breaker had just been made. */
   readonly reset: Effect.Effect<void, never, Needed>
+  /**
+   * Changes settings of the running breaker; those that are not given stay as they are. Bad ones are a defect of type
+   * `InvalidOption` and change nothing.
+   *
+   * The circuit stays in its state: an open one for as long as it was to be, probes go on, permits stay good. A rule of the same
+   * kind that looks at the same window keeps what it has seen, whatever its threshold; any other starts with nothing. A rule
+   * that is met by what it has kept opens the circuit with the next call that is counted.
+   */
+  readonly configure: (settings: Reconfiguration) => Effect.Effect<void, never, Needed>
 }
 
 /**
@@ -391,12 +412,27 @@ export interface Settings {
 }
 
 /**
+ * The settings that {@link CircuitBreaker.configure} changes. A part of `halfOpen` that is not given stays as it is, too.
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export interface Reconfiguration extends Pick<Settings, "trip" | "maxOpenFor" | "halfOpen"> {
+  /** As in {@link Options}. A schedule begins anew, also when `maxOpenFor` is given. */
+  readonly openFor?:
+    | Duration.DurationInput
+    | Schedule.Schedule<unknown>
+    | ((opening: Opening) => Duration.DurationInput)
+    | undefined
+}
+
+/**
  * Settings for `layerConfig`, each a `Config` or an object of them.
  *
  * @since 0.1.0
  * @category options
  */
-export interface SettingsConfig extends Configured<Settings> {}
+export interface SettingsConfig extends ConfiguredBy<Settings> {}
 
 /**
  * Called in the fiber of the call that made it happen, in the order of the fields. A listener that fails or dies is
@@ -414,6 +450,7 @@ export interface Listeners {
   /** Called after the three above, and for every other change of state. */
   readonly onStateChange?: ((event: StateChange) => Effect.Effect<unknown, unknown, unknown>) | undefined
   readonly onRejected?: ((event: Rejected) => Effect.Effect<unknown, unknown, unknown>) | undefined
+  readonly onConfigured?: ((event: Configured) => Effect.Effect<unknown, unknown, unknown>) | undefined
 }
 
 /**

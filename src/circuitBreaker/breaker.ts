@@ -30,7 +30,7 @@ import * as Stateful from "../policy/stateful.js"
 import * as Time from "../internal/time.js"
 import { quoted } from "../internal/quoted.js"
 import { CircuitOpen } from "./circuitOpen.js"
-import { type Configured, configure, listeners } from "./options.js"
+import { type Configured, configure, listeners, reconfigure } from "./options.js"
 import { fromSnapshot, metricsOf, toSnapshot } from "./snapshot.js"
 import type { AnyFiber, Body, Restore } from "../internal/erased.js"
 
@@ -139,13 +139,14 @@ export const make = (
     const { name } = configured
     const listeners = { ...options, onStateChange: ofChange(name, options) }
     const events = new Events({ kind, name }, tags, listeners, context)
-    return new Breaker({ ...configured, context }, events, circuit, initial?.rejected ?? 0)
+    return new Breaker({ ...configured, options, context }, events, circuit, initial?.rejected ?? 0)
   })
   return made as Effect.Effect<Breaker>
 }
 
-/** What a breaker is made of, fixed for its life. */
+/** What a breaker is made of. Only its settings ever change. */
 interface Parts extends Configured {
+  readonly options: CircuitBreaker.Options
   readonly context: Context.Context<unknown>
 }
 
@@ -153,7 +154,8 @@ const tags: Tags<CircuitBreaker.Event, CircuitBreaker.StateChange> = {
   Success: "heard",
   Failure: "heard",
   StateChange: "followed",
-  Rejected: "heard"
+  Rejected: "heard",
+  Configured: "heard"
 }
 
 /** Tells of a change to the listener of the state that it leads to, and then to that of every change. */
@@ -186,16 +188,16 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
   }
   readonly kind = kind
   readonly name: string
-  readonly settings: Policy.Settings
+  settings: Policy.Settings
   private protection: Policy.Policy<CircuitOpen> | undefined
   /** How many had been turned away when the state began. */
   private rejectedBefore: number
   private lastRejection: Rejected | undefined
   /** Whether anybody wants to know how long a call took. */
-  private readonly timed: boolean
+  private timed: boolean
 
   constructor(
-    private readonly parts: Parts,
+    private parts: Parts,
     private readonly events: Events<CircuitBreaker.Event, CircuitBreaker.StateChange>,
     private circuit: Circuit.Circuit,
     /** Calls turned away. Not part of the state, so that turning a call away changes nothing that decides. */
@@ -204,9 +206,7 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
     this.name = parts.name
     this.settings = parts.settings
     this.rejectedBefore = rejected
-    const { Failure, Success } = events.emit
-    const endless = { failed: false, duration: Infinity }
-    this.timed = (Failure ?? Success) !== undefined || Trip.isSlow(parts.config.trip, endless)
+    this.timed = this.looksAtTime(parts.config)
   }
 
   get protect(): Policy.Policy<CircuitOpen> {
@@ -293,7 +293,8 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
   }
 
   private counted(judge: Judge, clock: Clock.Clock, fiber: AnyFiber): Counted {
-    const startedAt = this.timed ? Time.monotonicMillis(clock) : 0
+    // A call that began before its time mattered is not slow by a rule that came later.
+    const startedAt = this.timed ? Time.monotonicMillis(clock) : NaN
     return new Counted(this, judge, fiber, clock, this.circuit.generation, startedAt)
   }
 
@@ -624,6 +625,38 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
       return Circuit.reset(config, circuit, now)
     })
   }
+
+  get configure() {
+    return (given: CircuitBreaker.Reconfiguration): Effect.Effect<void> =>
+      Effect.suspend(() => {
+        reconfigure(this.parts.options, given, this.name)
+        return this.prepared((clock) => {
+          const now = Time.monotonicMillis(clock)
+          const told = this.commit(Circuit.settle(this.parts.config, this.circuit, now))
+          return both(told, this.changeTo(given, now)) ?? Effect.void
+        })
+      })
+  }
+
+  private changeTo(given: CircuitBreaker.Reconfiguration, now: number): Told {
+    const from = this.settings
+    const { configured, options } = reconfigure(this.parts.options, given, this.name)
+    // A schedule goes on where it is, unless it is given anew.
+    const isSame = given.openFor === undefined && given.maxOpenFor === undefined
+    const openFor = isSame ? this.parts.openFor : configured.openFor
+    const config = { ...configured.config, openFor: openFor.millis }
+    this.parts = { ...this.parts, ...configured, openFor, config, options }
+    this.circuit = Circuit.configure(config, this.circuit, now)
+    this.timed = this.looksAtTime(config)
+    this.settings = configured.settings
+    this.protection = undefined
+    return this.events.emit.Configured?.({ from, to: configured.settings })
+  }
+
+  private looksAtTime({ trip }: Circuit.Config): boolean {
+    const { Failure, Success } = this.events.emit
+    return (Failure ?? Success) !== undefined || Trip.isSlow(trip, { failed: false, duration: Infinity })
+  }
 }
 
 /** What a breaker makes of that on which its condition is silent. */
@@ -673,7 +706,8 @@ const definition: Stateful.KeyedDefinition<Family> = {
     disable: "effect",
     metricsOnly: "effect",
     enable: "effect",
-    reset: "effect"
+    reset: "effect",
+    configure: "call"
   },
   takesPart: true,
   status: ({ state }) => state,

@@ -50,7 +50,8 @@ export const listeners: Shape<CircuitBreaker.Listeners> = {
   onHalfOpen: callable,
   onClose: callable,
   onStateChange: callable,
-  onRejected: callable
+  onRejected: callable,
+  onConfigured: callable
 }
 
 const halfOpenShape: Shape<CircuitBreaker.HalfOpenOptions> = {
@@ -79,6 +80,33 @@ export const configure = (
   defaultName: string,
   caller?: Caller
 ): Configured => onBehalfOf(caller, constructorName, () => read(options, defaultName))
+
+const changeable: Shape<CircuitBreaker.Reconfiguration> = {
+  trip: shape.trip,
+  openFor: shape.openFor,
+  maxOpenFor: shape.maxOpenFor,
+  halfOpen: shape.halfOpen
+}
+
+/** The options with some of the settings changed, and what they come to. Throws an `InvalidOption` for the first bad one. */
+export const reconfigure = (
+  options: CircuitBreaker.Options,
+  given: CircuitBreaker.Reconfiguration,
+  name: string
+): { readonly options: CircuitBreaker.Options; readonly configured: Configured } => {
+  const policy = "CircuitBreaker.configure"
+  object(policy, "", given, changeable)
+  const merged = {
+    ...options,
+    ...defined(given),
+    initial: undefined,
+    halfOpen: { ...options.halfOpen, ...defined(given.halfOpen ?? {}) }
+  }
+  return { options: merged, configured: configure(merged, name, { policy }) }
+}
+
+const defined = <A extends object>(settings: A): A =>
+  Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined)) as A
 
 const read = (options: CircuitBreaker.Options, defaultName: string): Configured => {
   object(constructorName, "", options, shape)

@@ -363,6 +363,13 @@ const steered = (config: Config, circuit: Circuit, state: StateName, now: number
   }
 }
 
+/**
+ * The circuit, settled, under other settings. It stays in its state, and an open one open for as long as it was to be. What its
+ * rules have seen is kept where the new ones count the same.
+ */
+export const configure = (config: Config, circuit: Circuit, now: number): Circuit =>
+  "seen" in circuit ? { ...circuit, seen: Trip.adopt(config.trip, circuit.seen, now) } : circuit
+
 /** Closes the circuit and forgets everything, as if it had just been made. Only the generation goes on. */
 export const reset = (config: Config, before: Circuit, now: number): Step => {
   const step = settle(config, before, now)

@@ -174,6 +174,27 @@ export const nothing = (rule: Trip, now: number): Seen => {
     : { _tag: "time", rule, window: Window.timeWindow(window.within, now) }
 }
 
+/**
+ * A rule in the place of others, with the calls that one of these has seen if it counts the same calls in the same window. Else
+ * it starts with nothing.
+ */
+export const adopt = (rule: Trip, before: Seen, now: number): Seen => {
+  if (rule._tag === "any") return { _tag: "any", parts: rule.rules.map((part) => adopt(part, before, now)) }
+  const start = nothing(rule, now)
+  const kept = each(before).find((seen) => evidenceOf(seen.rule) === evidenceOf(rule))
+  if (kept === undefined || start._tag === "any") return start
+  return { ...kept, rule: start.rule } as Seen
+}
+
+const each = (seen: Seen): ReadonlyArray<Exclude<Seen, All>> =>
+  seen._tag === "any" ? seen.parts.flatMap(each) : [seen]
+
+/** What a rule counts, and where it looks. */
+const evidenceOf = (rule: Consecutive | Windowed): string =>
+  rule._tag === "consecutive"
+    ? rule._tag
+    : `${rule._tag} ${rule._tag === "slowRate" ? rule.slowerThan : ""} ${describeExtent(rule.window)}`
+
 /** The rule after one more call. */
 export const record = (seen: Seen, call: Call, now: number): Seen => {
   switch (seen._tag) {
