@@ -3,6 +3,9 @@
 // - `live`: tests over real sockets or child processes. These are the files named `*.live.test.ts`, and all of examples.
 // - `pure`: every other `*.test.ts`, in virtual time, and docs/testing.md itself.
 //
+// Tests of what the compiler says compile whole programs. They are named `*.types.test.ts`, and `npm run test:types` (the mode
+// "types") runs them and nothing else.
+//
 // So the name of a file decides where it runs, wherever it lies, and a lint rule keeps sockets out of `pure`. Run one of them
 // with `npm test -- --project pure`, or a part of it with `npm test -- Retry`.
 //
@@ -36,6 +39,7 @@ const withLongRuns = (): Array<string> =>
     .filter((file) => file.endsWith(".test.ts") && fs.readFileSync(file, "utf8").includes("support/runs.js"))
 
 const live = ["test/**/*.live.test.ts", "examples/**/*.test.ts"]
+const types = ["test/**/*.types.test.ts"]
 
 export default defineConfig(({ mode }) => {
   // Given to each project, because what a project extends is read again without the mode.
@@ -61,8 +65,12 @@ export default defineConfig(({ mode }) => {
             ...inMode,
             name: "pure",
             pool: "threads",
-            include: isLong ? withLongRuns() : ["test/**/*.test.ts", "docs/testing.md"],
-            exclude: live
+            include: isLong
+              ? withLongRuns()
+              : mode === "types"
+                ? types
+                : ["test/**/*.test.ts", "docs/testing.md"],
+            exclude: mode === "types" ? [] : [...live, ...types]
           }
         },
         // Projects without isolation run side by side only in pools of different kinds.
@@ -72,7 +80,11 @@ export default defineConfig(({ mode }) => {
             ...inMode,
             name: "live",
             pool: "forks",
-            include: isLong ? withLongRuns().filter((file) => file.endsWith(".live.test.ts")) : live
+            include: isLong
+              ? withLongRuns().filter((file) => file.endsWith(".live.test.ts"))
+              : mode === "types"
+                ? []
+                : live
           }
         }
       ]

@@ -687,7 +687,7 @@ describe("random histories", () => {
         const { inUse, queued } = Effect.runSync(bulkhead.snapshot)
         assert.deepStrictEqual([running.size, inUse, queued], [0, 0, 0])
       }),
-      { numRuns: runs(200, 10_000) }
+      { numRuns: runs(100, 10_000) }
     )
   })
 })

@@ -512,7 +512,7 @@ const stress = (
   }
 }
 
-const seeds = runs(150, 2000)
+const seeds = runs(60, 2000)
 
 const stressAll = (
   make: (total: number, maxQueued: number) => PermitQueue,

@@ -190,7 +190,7 @@ describe("entries", () => {
             assert.strictEqual(entries.size, model.keys.length)
           }
         }),
-        { numRuns: runs(200, 5000) }
+        { numRuns: runs(60, 5000) }
       )
     })
   }

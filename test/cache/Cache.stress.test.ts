@@ -167,7 +167,7 @@ const play = ({ make, preempting, seed }: Scenario): Effect.Effect<Array<string>
   return story.pipe(Effect.scoped, Effect.withClock(clock), Effect.withScheduler(scheduler))
 }
 
-const seeds = Array.from({ length: runs(20, 300) }, (_, index) => index + 1)
+const seeds = Array.from({ length: runs(8, 300) }, (_, index) => index + 1)
 
 /** What goes wrong, and with how many of the seeds. */
 const mistakes = (scenario: Omit<Scenario, "seed">): Effect.Effect<Record<string, number>> =>

@@ -120,7 +120,7 @@ describe("a snapshot", () => {
         })
       )
     },
-    { fastCheck: { numRuns: runs(40, 1000) } }
+    { fastCheck: { numRuns: runs(20, 1000) } }
   )
 
   const valid = make({}).pipe(

@@ -165,7 +165,7 @@ const play = ({ permits = allowed, preempting, protect, seed }: Scenario): Effec
   return story.pipe(Effect.withClock(clock), Effect.withScheduler(scheduler))
 }
 
-const seeds = Array.from({ length: runs(40, 500) }, (_, index) => index + 1)
+const seeds = Array.from({ length: runs(15, 500) }, (_, index) => index + 1)
 
 /** What goes wrong, and with how many of the seeds. */
 const mistakes = (scenario: Omit<Scenario, "seed">): Effect.Effect<Record<string, number>> =>

@@ -85,7 +85,7 @@ describe("the life of a value", () => {
           }
         }
       ),
-      { numRuns: runs(1000, 50_000) }
+      { numRuns: runs(300, 50_000) }
     )
   })
 })

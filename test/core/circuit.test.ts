@@ -321,7 +321,7 @@ describe("a circuit and its model", () => {
           bench.check()
         }
       }),
-      { numRuns: runs(600, 10_000) }
+      { numRuns: runs(200, 10_000) }
     )
   })
 })
@@ -862,7 +862,7 @@ describe("a circuit that is recalled", () => {
           }
         }
       ),
-      { numRuns: runs(200, 5000) }
+      { numRuns: runs(80, 5000) }
     )
   })
 

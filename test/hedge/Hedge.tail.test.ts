@@ -92,7 +92,7 @@ const line = (name: string, { extra, p50, p99, p999 }: Tail): string =>
 // --------------------------------------------------------------------------------------------------------------- tests
 
 describe("the tail of 1000 parallel reads", () => {
-  const fanOuts = runs(30_000, 100_000)
+  const fanOuts = runs(10_000, 100_000)
 
   it("the policy follows the rule of the model", () => {
     const random = seeded(1)

@@ -16,6 +16,7 @@ import {
   Logger
 } from "effect"
 import { CircuitBreaker, Hedge, Policy, Retry, RetryBudget, Timeout, Trip } from "effect-resilience"
+import { runs } from "../support/runs.js"
 import { finish, scripted, timeline } from "../support/virtual.js"
 
 /** Ends with its value after so many milliseconds. */
@@ -373,7 +374,7 @@ describe("what comes back", () => {
   it.effect("may have come from any depth of hedges", () =>
     Effect.gen(function* () {
       let call: Effect.Effect<string> = Effect.succeed("bottom")
-      for (let depth = 0; depth < 2000; depth++) call = Hedge.hedge(call, { delay })
+      for (let depth = 0; depth < runs(500, 2000); depth++) call = Hedge.hedge(call, { delay })
       assert.strictEqual(yield* call, "bottom")
     })
   )

@@ -266,7 +266,7 @@ const agrees = (of: ReadonlyArray<Spec["kind"]>, form = inPipeline) =>
     FastCheck.property(cases(of), (generated) =>
       assert.deepStrictEqual(told(generated, form), told(generated, piped))
     ),
-    { numRuns: runs(300, 5000) }
+    { numRuns: runs(100, 5000) }
   )
 
 describe("a pipeline does what its policies do in a pipe", () => {
@@ -400,6 +400,8 @@ describe("a pipeline with the breaker of a service", () => {
 })
 
 describe("policies without number", () => {
+  const nested = runs(500, 2000)
+  const deep = runs(2000, 5000)
   const kinds: Record<string, Effect.Effect<() => Apply>> = {
     timeouts: Effect.succeed(() => Timeout.timeout("1 minute")),
     retries: Effect.succeed(() => Retry.retry({ times: 0 })),
@@ -426,23 +428,23 @@ describe("policies without number", () => {
   )
 
   for (const [kind, made] of Object.entries(kinds)) {
-    it.effect(`may be nested 2000 pipelines deep: ${kind}`, () =>
+    it.effect(`may be nested ${nested} pipelines deep: ${kind}`, () =>
       Effect.gen(function* () {
         const make = yield* made
         let pipeline = composed(make())
-        for (let depth = 1; depth < 2000; depth++) pipeline = composed(pipeline, make())
-        assert.strictEqual(Policy.describe(pipeline).split("\n").length, 2001)
+        for (let depth = 1; depth < nested; depth++) pipeline = composed(pipeline, make())
+        assert.strictEqual(Policy.describe(pipeline).split("\n").length, nested + 1)
         const fiber = yield* Effect.fork(pipeline(Effect.succeed("done")))
         yield* TestClock.adjust(1)
         assert.strictEqual(yield* Fiber.join(fiber), "done")
       })
     )
 
-    it.effect(`may be piped 5000 deep: ${kind}`, () =>
+    it.effect(`may be piped ${deep} deep: ${kind}`, () =>
       Effect.gen(function* () {
         const make = yield* made
         let call: Body = Effect.succeed("done")
-        for (let depth = 0; depth < 5000; depth++) call = make()(call)
+        for (let depth = 0; depth < deep; depth++) call = make()(call)
         const fiber = yield* Effect.fork(call)
         yield* TestClock.adjust(1)
         assert.strictEqual(yield* Fiber.join(fiber), "done")

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Duration, Exit, FastCheck, FiberId } from "effect"
 import { FailureCondition, Policy } from "effect-resilience"
+import { runs } from "../support/runs.js"
 
 interface Response {
   readonly status: number
@@ -363,6 +364,6 @@ describe("FailureCondition.classify, of anything", () => {
       const classify = FailureCondition.classify(FailureCondition.any(...conditions))
       assert.strictEqual(classify(exit as Exit.Exit<unknown, never>)._tag, modelled(conditions, exit))
     },
-    { fastCheck: { numRuns: 2000 } }
+    { fastCheck: { numRuns: runs(500, 2000) } }
   )
 })

@@ -245,7 +245,7 @@ describe("the line", () => {
         [...order].sort((a, b) => a - b)
       )
     },
-    { fastCheck: { numRuns: runs(500, 20_000) } }
+    { fastCheck: { numRuns: runs(150, 20_000) } }
   )
 
   it.prop(

@@ -139,7 +139,7 @@ for (const changes of [false, true]) {
           look(now)
         }
       },
-      { fastCheck: { numRuns: runs(300, 5000) } }
+      { fastCheck: { numRuns: runs(100, 5000) } }
     )
   })
 }
@@ -219,7 +219,7 @@ const play = (rate: RateLimiter.Rate, seed: number): ReadonlyArray<string> => {
 describe("a limiter under calls that wait, leave, are interrupted and do not count", () => {
   for (const rate of rates) {
     it(`keeps the promise of ${RateLimiter.describe(rate)}`, () => {
-      const seeds = Array.from({ length: runs(40, 1000) }, (_, index) => index + 1)
+      const seeds = Array.from({ length: runs(15, 1000) }, (_, index) => index + 1)
       const wrong = seeds.flatMap((seed) =>
         play(rate, seed)
           .slice(0, 1)

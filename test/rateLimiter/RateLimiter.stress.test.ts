@@ -93,7 +93,7 @@ const play = ({ preempting, protect, rate, seed }: Scenario): Effect.Effect<Arra
   return story.pipe(Effect.withClock(clock), Effect.withScheduler(scheduler))
 }
 
-const seeds = Array.from({ length: runs(20, 250) }, (_, index) => index + 1)
+const seeds = Array.from({ length: runs(8, 250) }, (_, index) => index + 1)
 
 /** What goes wrong, and with how many of the seeds. */
 const mistakes = (scenario: Omit<Scenario, "seed">): Effect.Effect<Record<string, number>> =>

@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Clock, Duration, Effect, Exit, Fiber, Option, TestClock } from "effect"
 import { Policy, RateLimiter } from "effect-resilience"
 import { manualClock } from "../support/manualClock.js"
+import { runs } from "../support/runs.js"
 
 const up = Effect.succeed("up")
 
@@ -173,7 +174,8 @@ describe("in a second of virtual time", () => {
     Effect.gen(function* () {
       for (const limit of [3, 7, 700, 999, 1001, 7000]) {
         const rate = RateLimiter.smooth({ limit, per: "1 second" })
-        const counts = yield* begunAfterEach({ rate, calls: limit + 10, millis: 1000 })
+        const millis = runs(100, 1000)
+        const counts = yield* begunAfterEach({ rate, calls: Math.ceil((limit * millis) / 1000) + 10, millis })
         assert.deepStrictEqual(
           counts,
           counts.map((_, millis) => Math.floor((millis * limit) / 1000) + 1)

@@ -221,7 +221,7 @@ const agrees = (timeout: Timeout, times: FastCheck.Arbitrary<Case>, show = shown
         told(program, reference, interruptedAt, show)
       )
     ),
-    { numRuns: runs(400, 5000) }
+    { numRuns: runs(150, 5000) }
   )
 
 interface Case {

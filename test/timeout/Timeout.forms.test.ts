@@ -23,6 +23,7 @@ import {
 import { Timeout } from "effect-resilience"
 import { AsyncLocalStorage } from "node:async_hooks"
 import { runToEnd } from "../support/everyStep.js"
+import { runs } from "../support/runs.js"
 
 const second = Timeout.timeout("1 second")
 
@@ -226,10 +227,12 @@ describe("a limit that has interrupted the fiber of its caller", () => {
 
 // ----------------------------------------------------------------------------------------------------------- many levels
 
-describe("a limit 5000 levels deep", () => {
+const deep = runs(2000, 5000)
+
+describe(`a limit ${deep} levels deep`, () => {
   const nested = (limit: (level: number) => number, self: Effect.Effect<string>) => {
     let program: Effect.Effect<string, Timeout.TimeoutExceeded> = self
-    for (let level = 1; level <= 5000; level++) {
+    for (let level = 1; level <= deep; level++) {
       program = Timeout.timeout(program, { limit: limit(level), name: `level ${level}` })
     }
     return program
@@ -244,8 +247,8 @@ describe("a limit 5000 levels deep", () => {
 
   it.each<readonly [string, (level: number) => number, string]>([
     ["fires innermost", (level) => 10 + level, "level 1"],
-    ["fires outermost", (level) => 10_000 - level, "level 5000"],
-    ["fires in the middle", (level) => (level === 2500 ? 10 : 1000), "level 2500"]
+    ["fires outermost", (level) => 10_000 - level, `level ${deep}`],
+    ["fires in the middle", (level) => (level === deep / 2 ? 10 : 1000), `level ${deep / 2}`]
   ])("%s", (_, limit, expected) => {
     assert.strictEqual(nameOf(runToEnd(nested(limit, Effect.never)).exit), expected)
   })

@@ -11,7 +11,7 @@ import { runs } from "../../support/runs.js"
 
 /** Most over undici, which is the quickest of the clients; the others run through the same code here. */
 const callsOver = ({ name }: PooledClient, { common }: Scenario): number =>
-  name !== "a pool of undici" ? 40 : common === true ? runs(200, 1000) : runs(60, 400)
+  name !== "a pool of undici" ? runs(20, 40) : common === true ? runs(60, 1000) : runs(30, 400)
 
 /** With two hedges each there is still a connection for everyone. */
 const atATime = 10

@@ -3,6 +3,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect, Exit, FastCheck as fc, Random, Schedule, Stream, Tracer } from "effect"
 import { CircuitBreaker, RetryBudget } from "effect-resilience"
 import { HttpResilience } from "effect-resilience/http"
+import { runs } from "../../support/runs.js"
 import { finish } from "../../support/virtual.js"
 import { after, broken, scripted, status, type Step } from "../support/scripted.js"
 
@@ -207,7 +208,7 @@ describe("HttpResilience.retry: how often and when", () => {
               })
             )
         ),
-        { numRuns: 200 }
+        { numRuns: runs(60, 200) }
       )
     )
   )

@@ -454,7 +454,7 @@ describe("the answers of a server", () => {
 })
 
 describe("a storm of requests, many of which leave", () => {
-  const requests = runs(200, 1000)
+  const requests = runs(80, 1000)
 
   for (const name of ["piped to an app", "HttpServer.serve", "HttpLayerRouter.middleware"]) {
     it.scopedLive(`leaves nothing behind, ${name}`, () =>
