@@ -128,5 +128,5 @@ const choose = (config: Config, planned: number, previous: number, random: numbe
  */
 const settle = (config: Config, planned: number, delay: number): number => {
   const bounded = Math.min(delay, config.max)
-  return planned > 1 || bounded >= 1 ? Math.floor(bounded) : bounded
+  return Math.max(planned, bounded) > 1 ? Math.floor(bounded) : bounded
 }

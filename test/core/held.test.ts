@@ -19,6 +19,12 @@ describe("the wait for permits", () => {
     assert.strictEqual(Held.wait(1, 1, 3, 0, 0), 1)
   })
 
+  it("is longer by as much of its jitter as is drawn", () => {
+    assert.strictEqual(Held.wait(1000, 1, 10, 0.5, 0), 100)
+    assert.strictEqual(Held.wait(1000, 1, 10, 0.5, 0.5), 125)
+    assert.strictEqual(Held.wait(1000, 1, 10, 2, 0.5), 200)
+  })
+
   it.prop(
     "is spread upwards, by its jitter at the most",
     [
