@@ -21,7 +21,7 @@ import type * as core from "../core/backoff.js"
 import { finite, fraction, InvalidOption, isList, object, type Shape, whereRead } from "../core/options.js"
 import { toSchedule } from "./schedule.js"
 import { BackoffTypeId } from "../internal/schedule.js"
-import { type DurationInput, type DurationRange, optionMillis } from "../internal/duration.js"
+import { type DurationInput, type DurationRange, optionMillis, withDurations } from "../internal/duration.js"
 import { maxTimerMillis } from "../internal/time.js"
 
 // ------------------------------------------------------------------------------------------------------------ options
@@ -374,7 +374,19 @@ const make = (
     const expected = `other than "decorrelated" when "${firstOption}" is zero`
     throw new InvalidOption(policy, "jitter", options.jitter, expected)
   }
-  return toSchedule({ growth, jitter, max })
+  const config = { growth, jitter, max }
+  return toSchedule(config, settingsOf(config))
+}
+
+const settingsOf = ({ growth, jitter, max }: core.Config): Settings => {
+  const lengths = { ...growth, max: max === maxTimerMillis ? undefined : Duration.millis(max) }
+  const spread =
+    jitter._tag === "factor"
+      ? { factor: jitter.factor }
+      : jitter._tag === "plusMinus"
+        ? { plusMinus: Duration.millis(jitter.millis) }
+        : jitter._tag
+  return { ...withDurations(lengths, "base", "step", "delay", "delays"), jitter: spread } as Settings
 }
 
 // ------------------------------------------------------------------------------------------------------------- checks

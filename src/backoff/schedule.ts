@@ -5,12 +5,10 @@ import * as Schedule from "effect/Schedule"
 import * as ScheduleDecision from "effect/ScheduleDecision"
 import * as ScheduleInterval from "effect/ScheduleInterval"
 import * as core from "../core/backoff.js"
-import { withDurations } from "../internal/duration.js"
 import { BackoffTypeId, stepBackoff } from "../internal/schedule.js"
-import { maxTimerMillis } from "../internal/time.js"
 import type { Backoff, Settings } from "./Backoff.js"
 
-export const toSchedule = (config: core.Config): Backoff => {
+export const toSchedule = (config: core.Config, settings: Settings): Backoff => {
   const schedule = Schedule.makeWithState(core.initial(config), (now, _: unknown, before) =>
     Effect.map(stepBackoff(config, before), ({ delay, state }) => {
       if (delay === undefined) return [state, Duration.zero, ScheduleDecision.done] as const
@@ -18,16 +16,5 @@ export const toSchedule = (config: core.Config): Backoff => {
       return [state, Duration.millis(delay), decision] as const
     })
   )
-  return Object.assign(schedule, { [BackoffTypeId]: config, settings: settingsOf(config) }) as never
-}
-
-const settingsOf = ({ growth, jitter, max }: core.Config): Settings => {
-  const lengths = { ...growth, max: max === maxTimerMillis ? undefined : Duration.millis(max) }
-  const spread =
-    jitter._tag === "factor"
-      ? { factor: jitter.factor }
-      : jitter._tag === "plusMinus"
-        ? { plusMinus: Duration.millis(jitter.millis) }
-        : jitter._tag
-  return { ...withDurations(lengths, "base", "step", "delay", "delays"), jitter: spread } as Settings
+  return Object.assign(schedule, { [BackoffTypeId]: config, settings }) as never
 }

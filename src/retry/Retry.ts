@@ -416,11 +416,16 @@ function make(options: Options<unknown, unknown>): (self: Body) => Body {
 }
 
 const defaultMaxHintMillis = 10_000
-const defaultSchedule = toSchedule({
-  growth: { _tag: "exponential", base: 100, factor: 2 },
-  jitter: { _tag: "full" },
-  max: 10_000
-})
+const defaultSchedule = toSchedule(
+  { growth: { _tag: "exponential", base: 100, factor: 2 }, jitter: { _tag: "full" }, max: 10_000 },
+  {
+    _tag: "exponential",
+    base: Duration.millis(100),
+    factor: 2,
+    max: Duration.millis(10_000),
+    jitter: "full"
+  }
+)
 
 const hintReader = (delayFrom: Options<unknown, unknown>["delayFrom"]): Plan["hintOf"] => {
   if (typeof delayFrom === "function") {
