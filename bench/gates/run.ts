@@ -1,5 +1,5 @@
 /**
- * `npm run gates`: what every path costs in operations, fibers, timers and bytes, and how large the library is, against what
+ * `npm run gates`: what every path costs in operations, fibers, timers and bytes, what instances hold, and how large the library is, against what
  * is recorded in record.json. Fails on any difference, better ones too: a gain that is not recorded can be lost unseen.
  * `-- --update` records what is there.
  */
@@ -7,6 +7,7 @@ import * as fs from "node:fs"
 import * as path from "node:path"
 import { bare, type Body, nameOf, type Path, paths } from "../paths.js"
 import { weighAll } from "./bytes.js"
+import { limitOf, weighInstances } from "./memory.js"
 import { count } from "./operations.js"
 import { limits, measure } from "./sizes.js"
 
@@ -85,6 +86,12 @@ for (const { limit, name, program } of limits) {
   if (bytes < limit) continue
   const largest = parts.slice(0, 5).map(([part, size]) => `${part} ${size}`)
   problems.push(`${name}: ${bytes} bytes, the limit is ${limit}; the largest parts: ${largest.join(", ")}`)
+}
+
+for (const [name, bytes] of await weighInstances()) {
+  const limit = limitOf(name)
+  console.log(`${name}: ${bytes} bytes in memory, of at most ${limit}`)
+  if (bytes > limit) problems.push(`${name}: ${bytes} bytes in memory, the limit is ${limit}`)
 }
 
 if (updating) {

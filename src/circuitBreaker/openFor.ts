@@ -54,16 +54,23 @@ const withHint = (millis: number, { retryAfter }: Opening, max = defaultMaxMilli
 
 class Fixed implements OpenFor {
   readonly stale = false
-  readonly setting: Duration.Duration
+
   constructor(
     private readonly duration: number,
     private readonly max: number | undefined
-  ) {
-    this.setting = Duration.millis(duration)
+  ) {}
+
+  get setting(): Duration.Duration {
+    return Duration.millis(this.duration)
   }
+
   millis = (opening: Opening) => withHint(this.duration, opening, this.max)
-  used = () => {}
-  prepare = () => Effect.void
+
+  used(): void {}
+
+  prepare(): Effect.Effect<void> {
+    return Effect.void
+  }
 }
 
 class Computed implements OpenFor {

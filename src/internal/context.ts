@@ -7,6 +7,7 @@ import * as Tracer from "effect/Tracer"
 
 /** Services without the span they were found in: a listener runs in the span of the call that made it happen. */
 export const withoutSpan = (context: Context.Context<never>): Context.Context<unknown> => {
+  if (!context.unsafeMap.has(Tracer.ParentSpan.key)) return context as Context.Context<unknown>
   const services = new Map(context.unsafeMap)
   services.delete(Tracer.ParentSpan.key)
   return Context.unsafeMake(services)
