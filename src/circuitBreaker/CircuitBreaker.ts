@@ -18,6 +18,7 @@ import type { CircuitOpen } from "./circuitOpen.js"
 import type { Checked, Configured as ConfiguredBy } from "../policy/types.js"
 import type * as Policy from "../policy/Policy.js"
 import type * as Trip from "./Trip.js"
+import type { DurationInput } from "../internal/duration.js"
 
 /**
  * @since 0.1.0
@@ -379,7 +380,7 @@ export interface HalfOpenOptions {
    * After how long a probe that has not answered counts as failed, so that a probe that hangs cannot keep the circuit
    * half-open. An infinite duration waits for ever. Default: 30 seconds.
    */
-  readonly maxWait?: Duration.DurationInput | undefined
+  readonly maxWait?: DurationInput | undefined
   /**
    * Whether a probe, once begun, cannot be interrupted, so that callers with short timeouts cannot keep the circuit from
    * ever finding out. Such a caller then waits for the probe. Default: `false`.
@@ -402,12 +403,12 @@ export interface Settings {
    */
   readonly trip?: Trip.Trip | undefined
   /** How long the circuit stays open. Default: 10 seconds. */
-  readonly openFor?: Duration.DurationInput | undefined
+  readonly openFor?: DurationInput | undefined
   /**
    * The longest that the circuit stays open. Default: none for a duration or a schedule, 5 minutes for what a hint or a
    * function asks for.
    */
-  readonly maxOpenFor?: Duration.DurationInput | undefined
+  readonly maxOpenFor?: DurationInput | undefined
   readonly halfOpen?: HalfOpenOptions | undefined
 }
 
@@ -420,10 +421,7 @@ export interface Settings {
 export interface Reconfiguration extends Pick<Settings, "trip" | "maxOpenFor" | "halfOpen"> {
   /** As in {@link Options}. A schedule begins anew, also when `maxOpenFor` is given. */
   readonly openFor?:
-    | Duration.DurationInput
-    | Schedule.Schedule<unknown>
-    | ((opening: Opening) => Duration.DurationInput)
-    | undefined
+    DurationInput | Schedule.Schedule<unknown> | ((opening: Opening) => DurationInput) | undefined
 }
 
 /**
@@ -470,9 +468,9 @@ export interface Options extends Omit<Settings, "openFor">, Listeners {
    * each time. One that throws or returns no duration leaves the default, and a warning in the log.
    */
   readonly openFor?:
-    | Duration.DurationInput
+    | DurationInput
     | Schedule.Schedule<unknown, unknown, unknown>
-    | ((opening: Opening) => Duration.DurationInput)
+    | ((opening: Opening) => DurationInput)
     | undefined
   /** Where to begin, such as the snapshot taken before a restart. Default: closed, with nothing counted. */
   readonly initial?: Snapshot | undefined

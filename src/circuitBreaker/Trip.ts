@@ -6,11 +6,10 @@
  *
  * @since 0.1.0
  */
-import type * as Duration from "effect/Duration"
 import { bucketsPerWindow } from "../core/buckets.js"
 import { InvalidOption, object, whereRead } from "../core/options.js"
 import * as core from "../core/trip.js"
-import { optionMillis } from "../internal/duration.js"
+import { type DurationInput, optionMillis } from "../internal/duration.js"
 import { valueInWords } from "../policy/describe.js"
 import { shown } from "./tripSettings.js"
 
@@ -39,7 +38,7 @@ export type Reading = core.Reading
  */
 export type Window =
   | { readonly of: number; readonly within?: undefined }
-  | { readonly within: Duration.DurationInput; readonly of?: undefined }
+  | { readonly within: DurationInput; readonly of?: undefined }
 
 /**
  * Opens after `count` failures in a row.
@@ -130,7 +129,7 @@ export const failureRate = (
  */
 export const slowRate = (
   options: {
-    readonly slowerThan: Duration.DurationInput
+    readonly slowerThan: DurationInput
     readonly threshold: number
     readonly minimumCalls?: number | undefined
   } & Window

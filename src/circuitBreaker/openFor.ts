@@ -7,7 +7,7 @@ import type * as CircuitBreaker from "./CircuitBreaker.js"
 import type { Opening, Substitute } from "../core/circuit.js"
 import { InvalidOption } from "../core/options.js"
 import type * as FailureCondition from "../policy/FailureCondition.js"
-import { optionMillis, runtimeMillis, shown } from "../internal/duration.js"
+import { type DurationInput, optionMillis, runtimeMillis, shown } from "../internal/duration.js"
 import { type ScheduleState, shownSchedule, stepSchedule } from "../internal/schedule.js"
 import { quoted } from "../internal/quoted.js"
 
@@ -77,7 +77,7 @@ class Computed implements OpenFor {
   readonly stale = false
   readonly setting = "computed"
   constructor(
-    private readonly compute: (opening: CircuitBreaker.Opening) => Duration.DurationInput,
+    private readonly compute: (opening: CircuitBreaker.Opening) => DurationInput,
     private readonly max: number
   ) {}
 
