@@ -288,6 +288,23 @@ describe.concurrent("the gateway", () => {
     )
   }
 
+  it.scopedLive("answers for an upstream that stops after the headers", () =>
+    Effect.gen(function* () {
+      const stalled = yield* startRaw((_, response) => response.flushHeaders())
+      const broken = yield* startRaw((_, response) => {
+        response.flushHeaders()
+        response.write("", () => response.destroy())
+      })
+      const url = yield* startGateway({
+        catalog: stalled.url,
+        orders: broken.url,
+        limits: { ...patient, attempt: "1 second", upstream: "1 second" }
+      })
+      assert.strictEqual((yield* get(`${url}/catalog`)).status, 504)
+      assert.strictEqual((yield* get(`${url}/orders`)).status, 502)
+    }).pipe(Effect.provide(live))
+  )
+
   it.scopedLive("stops asking when its client has gone", () => {
     const lines: Array<LogLine> = []
     return Effect.gen(function* () {

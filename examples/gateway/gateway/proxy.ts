@@ -11,7 +11,7 @@ import {
   HttpServerResponse
 } from "@effect/platform"
 import { NodeHttpServerRequest } from "@effect/platform-node"
-import { Effect, Option, Stream } from "effect"
+import { Effect, Option, Sink, Stream } from "effect"
 import type { CircuitBreaker, Timeout } from "effect-resilience"
 import { HttpProblem } from "effect-resilience/http"
 
@@ -23,7 +23,7 @@ export const to = <R>(client: HttpClient.HttpClient.With<Failure, R>, upstream: 
   Effect.gen(function* () {
     const request = yield* HttpServerRequest.HttpServerRequest
     return yield* client.execute(forwarded(request, upstream)).pipe(
-      Effect.map((response) => returned(response, request)),
+      Effect.flatMap((response) => returned(response, request)),
       Effect.catchAll(failed),
       Effect.annotateLogs({ url: request.originalUrl })
     )
@@ -87,23 +87,33 @@ const lengthOf = (headers: Headers.Headers): number | undefined =>
 const returned = (
   response: HttpClientResponse.HttpClientResponse,
   request: HttpServerRequest.HttpServerRequest
-): HttpServerResponse.HttpServerResponse => {
-  const { cookies, headers, status } = response
-  const options = { status, cookies, headers: endToEnd(headers, ["set-cookie"]) }
-  if (request.method === "HEAD" || status === 204 || status === 304) return HttpServerResponse.empty(options)
-  const body = response.stream.pipe(Stream.tapErrorCause(() => cutOff(request)))
-  return HttpServerResponse.stream(body, { ...options, contentLength: lengthOf(headers) })
-}
+) =>
+  Effect.gen(function* () {
+    const { cookies, headers, status } = response
+    const options = { status, cookies, headers: endToEnd(headers, ["set-cookie"]) }
+    if (request.method === "HEAD" || status === 204 || status === 304)
+      return HttpServerResponse.empty(options)
+    // Until the body begins nothing has been sent, and an upstream that fails can still be answered for.
+    const [start, rest] = yield* Stream.peel(response.stream, Sink.take<Uint8Array>(1))
+    const body = Stream.concat(
+      Stream.fromChunk(start),
+      Stream.tapErrorCause(rest, () => cutOff(request))
+    )
+    return HttpServerResponse.stream(body, { ...options, contentLength: lengthOf(headers) })
+  })
 
 /** A body that breaks off has to look like one: the platform would end the response as if that were all of it. */
 const cutOff = (request: HttpServerRequest.HttpServerRequest) =>
   Effect.sync(() => NodeHttpServerRequest.toServerResponse(request).destroy())
 
 /** 503 while the circuit is open, 504 when it took too long, 502 when the upstream cannot be talked to. */
-const failed = (error: Failure) =>
-  HttpProblem.isPolicyError(error)
-    ? HttpProblem.respond(error, { timeoutStatus: 504 })
+const failed = (error: Failure) => {
+  // What a limit does to a body is the cause of an error of the client.
+  const why = error._tag === "ResponseError" ? error.cause : error
+  return HttpProblem.isPolicyError(why)
+    ? HttpProblem.respond(why, { timeoutStatus: 504 })
     : Effect.as(Effect.logWarning("the upstream cannot be talked to", error), badGateway)
+}
 
 const badGateway = HttpServerResponse.text(
   JSON.stringify({ type: "about:blank", title: "Bad Gateway", status: 502 }),
