@@ -152,7 +152,7 @@ describe("the tail of 1000 parallel reads", () => {
       for (let index = 0; index < count; index++) budget = Budget.succeeded(rule, budget, 0, 0)
     }
     const starved = simulate(
-      20_000,
+      runs(10_000, 20_000),
       seeded(2),
       (first) => {
         const paid = Budget.withdraw(rule, budget, 1, 0)
