@@ -1,7 +1,7 @@
-/** Keys that are not to be read: an instance goes by a hash of its key. */
+/** Hashed keys: an instance is shown by a hash of its key. */
 import * as Effect from "effect/Effect"
 
-// Of the host, and not of `Random`: a secret that a seed replays would be none.
+// The secret comes from the host, because one drawn from `Random` could be replayed with a seed.
 // eslint-disable-next-line no-restricted-globals
 const host = (): SubtleCrypto => crypto.subtle
 
@@ -9,7 +9,7 @@ const host = (): SubtleCrypto => crypto.subtle
 export type Hash = (key: string) => Effect.Effect<string>
 
 /**
- * A hash with a secret of its own. Without one, an address or a user name would be found out by trying all of them. The secret
+ * A hash with a secret of its own. Without one, a caller could find an address or a user name by trying all of them. The secret
  * is gone with the process.
  */
 export const hashing: Effect.Effect<Hash> = Effect.map(
