@@ -56,6 +56,7 @@ export default defineConfig(({ mode }) => {
       minWorkers: 1,
       // Hardly anything takes a second by itself; this is for a machine that has other things to do.
       testTimeout: 60_000,
+      hookTimeout: 60_000,
       setupFiles: ["test/support/setup.ts"],
       diff: { contextLines: 2 },
       projects: [

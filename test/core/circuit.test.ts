@@ -321,7 +321,7 @@ describe("a circuit and its model", () => {
           bench.check()
         }
       }),
-      { numRuns: runs(200, 10_000) }
+      { numRuns: runs(120, 10_000) }
     )
   })
 })

@@ -266,7 +266,7 @@ const agrees = (of: ReadonlyArray<Spec["kind"]>, form = inPipeline) =>
     FastCheck.property(cases(of), (generated) =>
       assert.deepStrictEqual(told(generated, form), told(generated, piped))
     ),
-    { numRuns: runs(100, 5000) }
+    { numRuns: runs(60, 5000) }
   )
 
 describe("a pipeline does what its policies do in a pipe", () => {

@@ -58,5 +58,5 @@ it.effect.prop(
       assert.notProperty(plain, "settings")
       assert.deepStrictEqual(yield* delaysOf(schedule, seed), yield* delaysOf(plain, seed))
     }),
-  { fastCheck: { numRuns: runs(30, 500) } }
+  { fastCheck: { numRuns: runs(15, 500) } }
 )

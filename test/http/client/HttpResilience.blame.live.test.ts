@@ -13,7 +13,7 @@ import { Effect, Exit, Fiber, Layer, Schedule, type Scope, Stream, TestClock } f
 import { CircuitBreaker, RetryBudget, Timeout, Trip } from "effect-resilience"
 import { HttpResilience } from "effect-resilience/http"
 import { clients, counted, secureClients } from "../support/clients.js"
-import { until } from "../support/leaks.js"
+import { until } from "../../support/until.js"
 import * as Servers from "../support/servers.js"
 
 type Client = HttpClient.HttpClient

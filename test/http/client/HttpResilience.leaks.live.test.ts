@@ -5,13 +5,14 @@ import { assert, describe, it } from "@effect/vitest"
 import { Cause, Effect, Exit, Schedule } from "effect"
 import { HttpResilience } from "effect-resilience/http"
 import { pools, poolSize, type PooledClient } from "../support/clients.js"
-import { settled, until, watchFibers } from "../support/leaks.js"
+import { settled, watchFibers } from "../support/leaks.js"
+import { until } from "../../support/until.js"
 import * as Servers from "../support/servers.js"
 import { runs } from "../../support/runs.js"
 
 /** Most over undici, which is the quickest of the clients; the others run through the same code here. */
 const callsOver = ({ name }: PooledClient, { common }: Scenario): number =>
-  name !== "a pool of undici" ? runs(20, 40) : common === true ? runs(60, 1000) : runs(30, 400)
+  name !== "a pool of undici" ? runs(20, 40) : common === true ? runs(40, 1000) : runs(20, 400)
 
 /** With two hedges each there is still a connection for everyone. */
 const atATime = 10

@@ -7,7 +7,7 @@ import { CircuitBreaker, Timeout, Trip } from "effect-resilience"
 import { HttpResilience } from "effect-resilience/http"
 import { Worker } from "node:worker_threads"
 import { clients } from "../support/clients.js"
-import { until } from "../support/leaks.js"
+import { until } from "../../support/until.js"
 
 const limit = 1500
 

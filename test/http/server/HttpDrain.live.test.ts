@@ -15,7 +15,8 @@ import { assert, describe, it } from "@effect/vitest"
 import { Context, Deferred, Effect, Exit, Fiber, Layer, Logger, Scope, Stream } from "effect"
 import { HttpDrain } from "effect-resilience/http"
 import { createServer } from "node:http"
-import { address, until } from "../support/protectionServer.js"
+import { address } from "../support/protectionServer.js"
+import { until } from "../../support/until.js"
 import { connect, get, post, statuses } from "../support/rawClient.js"
 
 type Routes = HttpRouter.HttpRouter<unknown, HttpDrain.HttpDrain>

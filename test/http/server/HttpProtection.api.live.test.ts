@@ -15,7 +15,8 @@ import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Layer, Schema, TestClock } from "effect"
 import { Bulkhead, CircuitBreaker, RateLimiter, Trip } from "effect-resilience"
 import { HttpProblem, HttpProtection } from "effect-resilience/http"
-import { address, listening, request, told, until } from "../support/protectionServer.js"
+import { address, listening, request, told } from "../support/protectionServer.js"
+import { until } from "../../support/until.js"
 
 class Missing extends Schema.TaggedError<Missing>()("Missing", {}) {}
 class Broken extends Schema.TaggedError<Broken>()("Broken", {}) {}

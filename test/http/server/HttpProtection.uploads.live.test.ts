@@ -13,7 +13,7 @@ import { Bulkhead, CircuitBreaker, RateLimiter, Trip } from "effect-resilience"
 import { HttpProtection } from "effect-resilience/http"
 import { createServer } from "node:http"
 import type { AddressInfo, Socket } from "node:net"
-import { until } from "../support/protectionServer.js"
+import { until } from "../../support/until.js"
 import { connect, get, post, statuses } from "../support/rawClient.js"
 
 type Routes = HttpRouter.HttpRouter<unknown, never>

@@ -4,7 +4,8 @@ import { HttpBody, HttpClient, type HttpClientResponse } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Option, Stream } from "effect"
 import { clients, counted, pools, spans } from "./clients.js"
-import { arrived, outcomes, settled, until, watchFibers } from "./leaks.js"
+import { arrived, outcomes, settled, watchFibers } from "./leaks.js"
+import { until } from "../../support/until.js"
 import * as Servers from "./servers.js"
 
 /** What a caller sees of a call whose body it reads: the status and the body, or where and why it failed. */

@@ -1,28 +1,7 @@
-/** Waiting for something without guessing how long it takes, and finding what is left over. */
+/** Waiting for what a server has seen, and finding what is left over. */
 import { Effect, Supervisor } from "effect"
+import { until } from "../../support/until.js"
 import type { Seen, Sockets, TestServer } from "./servers.js"
-
-/**
- * Asks again and again until the answer is the one that is waited for, for half a minute at the most. That is real time also
- * where a test has a clock of its own: sockets know no other.
- */
-export const until = <A, E, R>(
-  self: Effect.Effect<A, E, R>,
-  wanted: (value: A) => boolean
-): Effect.Effect<A, E, R> => {
-  const giveUpAt = performance.now() + 30_000
-  const again: Effect.Effect<A, E, R> = Effect.flatMap(self, (value) => {
-    if (wanted(value)) return Effect.succeed(value)
-    if (performance.now() < giveUpAt) return Effect.zipRight(aMoment, again)
-    return Effect.die(new Error(`Waited in vain; the last answer was ${JSON.stringify(value)}`))
-  })
-  return again
-}
-
-const aMoment = Effect.async<void>((resume) => {
-  const timer = setTimeout(() => resume(Effect.void), 2)
-  return Effect.sync(() => clearTimeout(timer))
-})
 
 /** Waits until the server has seen so many requests in whole. */
 export const arrived = ({ seen }: TestServer, requests: number): Effect.Effect<unknown> =>

@@ -4,20 +4,6 @@ import { type HttpApp, type HttpMiddleware, HttpServer, type HttpServerRequest }
 import { Effect, type Scope } from "effect"
 import { createServer } from "node:http"
 
-/** Lets sockets do what they can. */
-const turn = Effect.async<void>((resume) => {
-  setImmediate(() => resume(Effect.void))
-})
-
-/** Reads again and again until something holds. What never does runs into the time limit of the test. */
-export const until = <A, E, R>(
-  read: Effect.Effect<A, E, R>,
-  holds: (value: A) => boolean
-): Effect.Effect<A, E, R> =>
-  Effect.flatMap(read, (value) =>
-    holds(value) ? Effect.succeed(value) : Effect.zipRight(turn, until(read, holds))
-  )
-
 /** A server on a free port. In the end it does not wait for clients that keep their connections. */
 export const listening = Effect.gen(function* () {
   const node = createServer()

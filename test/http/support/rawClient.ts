@@ -2,7 +2,7 @@
 // sending after the answer, or keep a connection that it does not use.
 import { Effect, type Scope } from "effect"
 import * as net from "node:net"
-import { until } from "./protectionServer.js"
+import { until } from "../../support/until.js"
 
 export interface RawClient {
   readonly send: (text: string | Uint8Array) => Effect.Effect<void>

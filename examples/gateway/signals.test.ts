@@ -1,10 +1,11 @@
-// An upstream is stopped with SIGSTOP under load and continued later: its connections stay open and say nothing, which is
-// the worst that an upstream can do. Nobody who asks the gateway may hang because of that.
+// What signals do to an upstream, which is a process of its own. SIGSTOP under load, and SIGCONT later: the connections stay open
+// and say nothing, which is the worst that an upstream can do, and no request to the gateway may hang because of it. And SIGTERM
+// while a request runs and another connection is open, as an orchestrator sends it.
 import { HttpServer } from "@effect/platform"
-import { assert, describe, it } from "@effect/vitest"
-import { Context, Duration, Effect, Fiber, Layer, Redacted } from "effect"
+import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
+import { Context, Duration, Effect, Exit, Fiber, Layer, Redacted, Scope } from "effect"
 import { urlOf } from "../support/server.js"
-import { type Answer, get, liveWithLog, type LogLine, until } from "../support/testing.js"
+import { type Answer, get, live, liveWithLog, type LogLine, put, until } from "../support/testing.js"
 import { defaultLimits as limits } from "./gateway/policies.js"
 import * as Gateway from "./gateway/server.js"
 import * as Process from "./upstream/process.js"
@@ -13,20 +14,32 @@ import * as Upstream from "./upstream/server.js"
 /** What follows from the time limits, and several times as much again for a machine that has other things to do. */
 const longest = 8 * (Duration.toMillis(limits.queue) + Duration.toMillis(limits.request))
 
+/** The upstream that gets the signals, and the lines that it writes. */
+const written: Array<string> = []
+const scope = Effect.runSync(Scope.make())
+let upstream: Effect.Effect.Success<ReturnType<typeof Process.start>>
+
+beforeAll(async () => {
+  const onLine = (line: string) => Effect.sync(() => void written.push(line))
+  const started = Process.start({ name: "catalog", port: 0, onLine })
+  upstream = await Effect.runPromise(Scope.extend(started, scope))
+})
+
+afterAll(() => Effect.runPromise(Scope.close(scope, Exit.void)))
+
 const start = Effect.gen(function* () {
-  const stoppable = yield* Process.start({ name: "catalog", port: 0, onLine: () => Effect.void })
   const other = yield* Layer.build(Upstream.layer({ name: "orders", port: 0, behaviour: "fine" }))
   const gateway = yield* Layer.build(
     Gateway.layer({
       port: 0,
-      catalog: stoppable.url,
+      catalog: upstream.url,
       orders: urlOf(Context.get(other, HttpServer.HttpServer)),
       rate: 100_000,
       openFor: "300 millis",
       adminToken: Redacted.make("secret")
     })
   )
-  return { ...stoppable, url: urlOf(Context.get(gateway, HttpServer.HttpServer)) }
+  return { url: urlOf(Context.get(gateway, HttpServer.HttpServer)) }
 })
 
 describe("the gateway in front of an upstream that is stopped and continued", () => {
@@ -35,7 +48,7 @@ describe("the gateway in front of an upstream that is stopped and continued", ()
     () => {
       const lines: Array<LogLine> = []
       return Effect.gen(function* () {
-        const { cont, stop, url } = yield* start
+        const { url } = yield* start
         const answers: Array<Answer> = []
         const ask = (path: string) =>
           get(url + path).pipe(
@@ -48,7 +61,7 @@ describe("the gateway in front of an upstream that is stopped and continued", ()
 
         let isOver = false
         const caller = ask("/catalog/books").pipe(
-          Effect.delay("20 millis"),
+          Effect.delay("50 millis"),
           Effect.repeat({ until: () => isOver })
         )
         const load = yield* Effect.fork(Effect.replicateEffect(caller, 16, { concurrency: "unbounded" }))
@@ -57,7 +70,7 @@ describe("the gateway in front of an upstream that is stopped and continued", ()
           (count) => count >= 30
         )
 
-        yield* stop
+        yield* upstream.stop
         const stopped = answers.length
         yield* until(
           since(stopped, (status) => status >= 500),
@@ -70,7 +83,7 @@ describe("the gateway in front of an upstream that is stopped and continued", ()
           (logged) => logged.some(({ message }) => message === "circuit from half-open to open")
         )
 
-        yield* cont
+        yield* upstream.cont
         const continued = answers.length
         yield* until(
           since(continued, (status) => status === 200),
@@ -87,5 +100,28 @@ describe("the gateway in front of an upstream that is stopped and continued", ()
       }).pipe(Effect.provide(liveWithLog(lines)))
     },
     120_000
+  )
+})
+
+describe("a service that gets SIGTERM", () => {
+  it.scopedLive("answers new requests with 503 while one runs, and exits when that has ended", () =>
+    Effect.gen(function* () {
+      const { exitCode, terminate, url } = upstream
+      yield* put(`${url}/behaviour`, "hanging")
+      const running = yield* Effect.fork(get(`${url}/books`))
+      // Connections are served in their order, so that the one before is in when these have been answered.
+      yield* Effect.replicateEffect(get(`${url}/behaviour`), 3)
+      yield* terminate
+      // A connection that is closed while it is idle may get a request in the same moment.
+      const { headers } = yield* until(
+        Effect.sandbox(get(`${url}/behaviour`)).pipe(Effect.retry({ times: 10 })),
+        ({ status }) => status === 503
+      )
+      assert.strictEqual(headers["connection"], "close")
+      assert.strictEqual(headers["retry-after"], "1")
+      assert.include(written.join("\n"), "shutting down")
+      yield* Fiber.interrupt(running)
+      assert.strictEqual(yield* until(exitCode, (code) => code !== null), 0)
+    }).pipe(Effect.provide(live))
   )
 })
