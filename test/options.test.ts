@@ -19,6 +19,7 @@ import {
   Timeout,
   Trip
 } from "effect-resilience"
+import { refusalOf } from "./support/calls.js"
 import { HttpAdmin, HttpDrain, HttpProblem, HttpProtection, HttpResilience } from "effect-resilience/http"
 
 type Any = Readonly<Record<string, unknown>>
@@ -805,10 +806,8 @@ describe("bad options", () => {
     () =>
       Effect.gen(function* () {
         const bulkheads = yield* Bulkhead.keyed({ options: () => ({ permits: 0 }) })
-        const exit = yield* Effect.exit(Effect.void.pipe(bulkheads.protect("key")))
-        const defect = Option.getOrThrow(Option.flatMap(Exit.causeOption(exit), Cause.dieOption))
         assert.strictEqual(
-          String(defect),
+          String(yield* refusalOf(Effect.void.pipe(bulkheads.protect("key")))),
           'InvalidOption: Bulkhead.keyed: option "options.permits" must be a whole number of at least 1, got 0'
         )
       })

@@ -1,13 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Chunk, Context, Deferred, Duration, Effect, Fiber, Logger, Stream, TestClock } from "effect"
 import { Bulkhead } from "effect-resilience"
-
-const up = Effect.succeed("up")
-const down = Effect.fail("down" as const)
-
-const settled = Effect.repeatN(Effect.yieldNow(), 10)
-
-const forked = <A, E, R>(call: Effect.Effect<A, E, R>) => Effect.zipLeft(Effect.fork(call), settled)
+import { down, forked, settled, up } from "../support/calls.js"
 
 const listenerNames = ["onQueued", "onAdmitted", "onRejected", "onSuccess", "onFailure", "onResized"] as const
 

@@ -1,13 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Exit, Fiber, FiberId, Option, TestClock } from "effect"
 import { Bulkhead, Timeout } from "effect-resilience"
+import { forked, settled, up } from "../support/calls.js"
 import { interruptedAtEveryStep } from "../support/everyStep.js"
-
-const up = Effect.succeed("up")
-
-const settled = Effect.repeatN(Effect.yieldNow(), 10)
-
-const forked = <A, E, R>(call: Effect.Effect<A, E, R>) => Effect.zipLeft(Effect.fork(call), settled)
 
 /** A bulkhead in which nothing is left of anybody. */
 const isEmpty = (bulkhead: Bulkhead.Bulkhead) =>

@@ -12,13 +12,7 @@ import {
   Stream
 } from "effect"
 import { Bulkhead, Policy } from "effect-resilience"
-
-const up = Effect.succeed("up")
-const down = Effect.fail("down" as const)
-
-const settled = Effect.repeatN(Effect.yieldNow(), 10)
-
-const forked = <A, E, R>(call: Effect.Effect<A, E, R>) => Effect.zipLeft(Effect.fork(call), settled)
+import { down, forked, up } from "../support/calls.js"
 
 class Database extends Bulkhead.Tag("Database")<Database>() {}
 class Partner extends Bulkhead.Tag("Partner")<Partner>() {}

@@ -1,15 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Chunk, Duration, Effect, Exit, Option } from "effect"
+import { Duration, Effect } from "effect"
 import { Bulkhead, Policy } from "effect-resilience"
+import { refusalOf } from "../support/calls.js"
 
 /** The message of the defect with which options are refused. */
 const refusal = (effect: Effect.Effect<unknown>): Effect.Effect<string> =>
-  Effect.map(Effect.exit(effect), (exit) => {
-    const defects = Option.map(Exit.causeOption(exit), Cause.defects)
-    const defect = Option.getOrThrow(Option.flatMap(defects, Chunk.head))
-    assert.instanceOf(defect, Policy.InvalidOption)
-    return defect.message
-  })
+  Effect.map(refusalOf(effect), ({ message }) => message)
 
 describe("the options", () => {
   const named = "Bulkhead.make: option"

@@ -1,9 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Fiber, Random, TestClock } from "effect"
 import { Bulkhead } from "effect-resilience"
-
-const settled = Effect.repeatN(Effect.yieldNow(), 10)
-const forked = <A, E, R>(call: Effect.Effect<A, E, R>) => Effect.zipLeft(Effect.fork(call), settled)
+import { forked } from "../support/calls.js"
 
 /** Calls of so many milliseconds one after the other, of which the bulkhead learns. */
 const learned = (bulkhead: Bulkhead.Bulkhead, ...held: ReadonlyArray<number>) =>

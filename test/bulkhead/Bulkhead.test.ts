@@ -2,13 +2,10 @@ import { assert, describe, it } from "@effect/vitest"
 import type { Scheduler } from "effect"
 import { Cause, Deferred, Effect, Exit, FastCheck, Fiber, Option, TestClock, Tracer } from "effect"
 import { Bulkhead, Policy, Retry } from "effect-resilience"
+import { down, forked, settled, up } from "../support/calls.js"
 import { runs } from "../support/runs.js"
 
-const up = Effect.succeed("up")
-const down = Effect.fail("down" as const)
-
 /** Lets every fiber run as far as it can. */
-const settled = Effect.repeatN(Effect.yieldNow(), 10)
 
 /** A scheduler that runs what there is to run when it is told to, and counts it. */
 class Turns implements Scheduler.Scheduler {
@@ -25,8 +22,6 @@ class Turns implements Scheduler.Scheduler {
     }
   }
 }
-
-const forked = <A, E, R>(call: Effect.Effect<A, E, R>) => Effect.zipLeft(Effect.fork(call), settled)
 
 const counts = (bulkhead: Bulkhead.Bulkhead) =>
   Effect.map(bulkhead.snapshot, ({ inUse, queued, rejected, running }) => [running, inUse, queued, rejected])

@@ -1,6 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import type { Scheduler } from "effect"
 import { Clock, Duration, Effect, Exit, Fiber, FiberId, TestClock } from "effect"
+import { settled } from "../support/calls.js"
+import { type Chance, chance } from "../support/chance.js"
 import { PermitQueue, type Waited, type Waiter } from "../../src/bulkhead/queue.js"
 import { runs } from "../support/runs.js"
 
@@ -32,7 +34,6 @@ const holding = <A, E>(
 const state = (queue: PermitQueue) => [queue.inUse, queue.holders, queue.queued]
 
 /** Lets every fiber run as far as it can. */
-const settled = Effect.repeatN(Effect.yieldNow(), 10)
 
 describe("permits", () => {
   it("are taken while there are enough, and given back", () => {
@@ -362,7 +363,7 @@ describe("a wait", () => {
   }
 
   it("that ends before its time is over leaves no timer behind", () => {
-    const world = new ShuffledWorld({ below: () => 0, once: () => false })
+    const world = new ShuffledWorld({ next: () => 0, below: () => 0, once: () => false })
     const queue = new PermitQueue(1, 10)
     queue.tryTake(1)
     const call = holding(queue, 1, Effect.void, { maxWait: 1000 })
@@ -381,18 +382,6 @@ describe("a wait", () => {
 })
 
 // ------------------------------------------------------------------------------------------------------ interleavings
-
-/** Chance from a seed (a linear congruential generator). */
-const chance = (seed: number) => {
-  let current = seed
-  const next = () => (current = (Math.imul(current, 1_664_525) + 1_013_904_223) >>> 0) / 2 ** 32
-  for (let index = 0; index < 4; index++) next()
-  return {
-    below: (limit: number) => Math.floor(next() * limit),
-    once: (probability: number) => next() < probability
-  }
-}
-type Chance = ReturnType<typeof chance>
 
 /** A scheduler and a clock that decide by chance who runs next, when a fiber is preempted, and when time passes. */
 class ShuffledWorld implements Clock.Clock, Scheduler.Scheduler {

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Context, Duration, Effect, Exit, Fiber, Logger, TestClock } from "effect"
 import { Cache } from "effect-resilience"
+import { down } from "../support/calls.js"
 import { scripted } from "../support/virtual.js"
 
 const listenerNames = ["onHit", "onMiss", "onStale", "onRefresh", "onEvict"] as const
@@ -10,7 +11,6 @@ const listeners = (listener: (name: string, event: unknown) => Effect.Effect<unk
   Object.fromEntries(listenerNames.map((name) => [name, (event: unknown) => listener(name, event)]))
 
 const up = (value: string) => Effect.succeed(value)
-const down = Effect.fail("down" as const)
 
 const options = {
   name: "offers",

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Chunk, Duration, Effect, Exit, Option } from "effect"
-import { Cache, Policy } from "effect-resilience"
+import { Duration, Effect } from "effect"
+import { Cache } from "effect-resilience"
+import { refusalOf } from "../support/calls.js"
 
 type Options = Cache.StoreOptions<string, string, "down">
 
@@ -13,12 +14,7 @@ const make = (options: Partial<Options>) =>
 
 /** The message of the defect with which options are refused. */
 const refusal = (options: Partial<Options>): Effect.Effect<string> =>
-  Effect.map(Effect.exit(make(options)), (exit) => {
-    const defects = Option.map(Exit.causeOption(exit), Cause.defects)
-    const defect = Option.getOrThrow(Option.flatMap(defects, Chunk.head))
-    assert.instanceOf(defect, Policy.InvalidOption)
-    return defect.message
-  })
+  Effect.map(refusalOf(make(options)), ({ message }) => message)
 
 describe("the options", () => {
   const named = "Cache.makeStore: option"

@@ -1,45 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
-import {
-  Cache as EffectCache,
-  Cause,
-  Clock,
-  Effect,
-  Exit,
-  Fiber,
-  FiberRef,
-  Option,
-  Scheduler,
-  type Scope
-} from "effect"
+import { Cache as EffectCache, Cause, Effect, Exit, Fiber, FiberRef, Option, type Scope } from "effect"
 import { Cache } from "effect-resilience"
+import { type Interleaving, mistakes } from "../support/interleave.js"
 import { runs } from "../support/runs.js"
-
-/** Whole numbers below a bound, the same ones for the same seed. */
-const randomOf = (seed: number) => {
-  let state = seed
-  return (bound: number): number => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
-    return Math.floor((state / 2 ** 32) * bound)
-  }
-}
-
-/** A clock that stands still until it is moved. */
-const manualClock = () => {
-  let now = 0
-  const clock: Clock.Clock = {
-    [Clock.ClockTypeId]: Clock.ClockTypeId,
-    unsafeCurrentTimeMillis: () => now,
-    unsafeCurrentTimeNanos: () => BigInt(now) * 1_000_000n,
-    currentTimeMillis: Effect.sync(() => now),
-    currentTimeNanos: Effect.sync(() => BigInt(now) * 1_000_000n),
-    sleep: () => Effect.never
-  }
-  const advance = (millis: number) =>
-    Effect.sync(() => {
-      now += millis
-    })
-  return { clock, advance }
-}
 
 type Lookup = (key: string) => Effect.Effect<number, "down">
 
@@ -53,22 +16,13 @@ interface Subject {
   readonly left: Effect.Effect<number>
 }
 
-interface Scenario {
-  readonly seed: number
-  /** Whether fibers are preempted in the middle of whatever they do, and not only where they yield. */
-  readonly preempting: boolean
-  readonly make: (lookup: Lookup) => Effect.Effect<Subject, never, Scope.Scope>
-}
+type Make = (lookup: Lookup) => Effect.Effect<Subject, never, Scope.Scope>
 
 const keys = ["a", "b", "c"]
 
 /** Forty fibers that get, refresh, set and invalidate, and are interrupted at random, and what was wrong with that. */
-const play = ({ make, preempting, seed }: Scenario): Effect.Effect<Array<string>> => {
-  const random = randomOf(seed)
-  const { advance, clock } = manualClock()
-  const yieldSome = Effect.suspend(() => Effect.repeatN(Effect.yieldNow(), random(6)))
-
-  const story = Effect.gen(function* () {
+const story = (make: Make, { advance, random, yieldSome }: Interleaving): Effect.Effect<Array<string>> =>
+  Effect.gen(function* () {
     const wrong: Array<string> = []
     /** Values are numbered as they come into being: a greater one is a newer one. */
     let number = 0
@@ -92,7 +46,7 @@ const play = ({ make, preempting, seed }: Scenario): Effect.Effect<Array<string>
         const value = ++number
         if (started.has(call)) wrong.push("a caller started more than one lookup")
         started.add(call)
-        yield* yieldSome
+        yield* yieldSome(6)
         switch (random(8)) {
           case 0:
             return yield* Effect.fail("down" as const)
@@ -141,7 +95,7 @@ const play = ({ make, preempting, seed }: Scenario): Effect.Effect<Array<string>
       }
     })
     const fibers = yield* Effect.forEach(Array(40), () =>
-      Effect.fork(Effect.repeatN(Effect.zipRight(yieldSome, act), 5))
+      Effect.fork(Effect.repeatN(Effect.zipRight(yieldSome(6), act), 5))
     )
     const events = [
       advance(1),
@@ -158,29 +112,14 @@ const play = ({ make, preempting, seed }: Scenario): Effect.Effect<Array<string>
     if (running !== 0) wrong.push("a lookup runs for nobody")
     if ((yield* subject.left) !== 0) wrong.push("the counts do not add up")
     return wrong
-  })
+  }).pipe(Effect.scoped)
 
-  const scheduler = Scheduler.make(
-    (task, priority) => Scheduler.defaultScheduler.scheduleTask(task, priority),
-    () => preempting && random(20) === 0 && 0
-  )
-  return story.pipe(Effect.scoped, Effect.withClock(clock), Effect.withScheduler(scheduler))
-}
+const seeds = runs(8, 300)
 
-const seeds = Array.from({ length: runs(8, 300) }, (_, index) => index + 1)
+const mistakesOf = (make: Make, preemptOneIn?: number) =>
+  mistakes({ seeds, preemptOneIn }, (interleaving) => story(make, interleaving))
 
-/** What goes wrong, and with how many of the seeds. */
-const mistakes = (scenario: Omit<Scenario, "seed">): Effect.Effect<Record<string, number>> =>
-  Effect.map(
-    Effect.forEach(seeds, (seed) => play({ ...scenario, seed })),
-    (all) => {
-      const counts: Record<string, number> = {}
-      for (const wrong of all) for (const what of new Set(wrong)) counts[what] = (counts[what] ?? 0) + 1
-      return counts
-    }
-  )
-
-const right: Scenario["make"] = (lookup) =>
+const right: Make = (lookup) =>
   Effect.map(
     Cache.make({
       lookup,
@@ -194,7 +133,7 @@ const right: Scenario["make"] = (lookup) =>
   )
 
 /** Runs the lookup in the fiber of the first caller. */
-const effects: Scenario["make"] = (lookup) =>
+const effects: Make = (lookup) =>
   Effect.map(EffectCache.make({ lookup, capacity: 2, timeToLive: "2 millis" }), (cache) => ({
     get: (key: string) => cache.get(key),
     refresh: (key: string) => Effect.zipRight(cache.refresh(key), cache.get(key)),
@@ -204,19 +143,21 @@ const effects: Scenario["make"] = (lookup) =>
   }))
 
 describe("under random interleavings", () => {
-  for (const preempting of [false, true]) {
-    const when = preempting ? "anywhere" : "where they yield"
+  for (const [when, preemptOneIn] of [
+    ["where they yield", undefined],
+    ["anywhere", 20]
+  ] as const) {
     it.effect(`of fibers that pause ${when}, everybody is served, once, and with nothing outdated`, () =>
       Effect.gen(function* () {
-        assert.deepStrictEqual(yield* mistakes({ preempting, make: right }), {})
+        assert.deepStrictEqual(yield* mistakesOf(right, preemptOneIn), {})
       })
     )
   }
 
   it.effect("a cache whose lookups die with their first caller is found out", () =>
     Effect.gen(function* () {
-      const found = yield* mistakes({ preempting: false, make: effects })
-      assert.isAbove(found["the interruption of another reached a caller"] ?? 0, seeds.length / 6)
+      const found = yield* mistakesOf(effects)
+      assert.isAbove(found["the interruption of another reached a caller"] ?? 0, seeds / 6)
     })
   )
 })

@@ -1,11 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Data, Duration, Effect, Exit, FiberRef, Fiber, Random, TestClock, Tracer } from "effect"
 import { Cache, Policy } from "effect-resilience"
+import { down } from "../support/calls.js"
 import { runs } from "../support/runs.js"
 import { scripted } from "../support/virtual.js"
 
 const up = (value: string) => Effect.succeed(value)
-const down = Effect.fail("down" as const)
 
 type Text = Effect.Effect<string, "down" | "gone">
 

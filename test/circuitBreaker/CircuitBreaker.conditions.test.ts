@@ -1,9 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Effect, Exit, FiberId, Option } from "effect"
 import { CircuitBreaker, type FailureCondition, Trip } from "effect-resilience"
-
-const up = Effect.succeed("up")
-const down = Effect.fail("down" as const)
+import { down, up } from "../support/calls.js"
 
 describe("protectWhen", () => {
   type Failing = { readonly _tag: "Refused" } | { readonly _tag: "BadRequest" }

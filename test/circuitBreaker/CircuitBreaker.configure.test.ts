@@ -1,11 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Deferred, Duration, Effect, Exit, Fiber, Option, Schedule, TestClock } from "effect"
+import { Deferred, Duration, Effect, Fiber, Schedule, TestClock } from "effect"
 import { CircuitBreaker, Policy, Trip } from "effect-resilience"
-
-const fails = Effect.fail("down" as const)
+import { down, refusalOf } from "../support/calls.js"
 
 const failing = (breaker: CircuitBreaker.CircuitBreaker, times: number) =>
-  Effect.replicateEffect(Effect.exit(breaker.protect(fails)), times, { discard: true })
+  Effect.replicateEffect(Effect.exit(breaker.protect(down)), times, { discard: true })
 
 describe("a breaker that is configured while it runs", () => {
   it.effect(
@@ -122,9 +121,7 @@ describe("a breaker that is configured while it runs", () => {
     Effect.gen(function* () {
       const breaker = yield* CircuitBreaker.make()
       const before = breaker.settings
-      const exit = yield* Effect.exit(breaker.configure(settings))
-      const defect = Exit.isFailure(exit) ? Option.getOrUndefined(Cause.dieOption(exit.cause)) : undefined
-      assert.instanceOf(defect, Policy.InvalidOption)
+      const defect = yield* refusalOf(breaker.configure(settings))
       assert.include(String(defect), message)
       assert.strictEqual(breaker.settings, before)
     })
@@ -135,7 +132,7 @@ describe("a breaker that is configured while it runs", () => {
       class Partner extends CircuitBreaker.Tag("ConfiguredPartner")<Partner>() {}
       yield* Effect.gen(function* () {
         yield* Partner.configure({ trip: Trip.consecutive(1) })
-        yield* Effect.exit(Partner.protect(fails))
+        yield* Effect.exit(Partner.protect(down))
         assert.strictEqual(yield* Partner.state, "open")
       }).pipe(Effect.provide(Partner.layer()))
     })

@@ -13,11 +13,9 @@ import {
   TestClock
 } from "effect"
 import { CircuitBreaker, Trip } from "effect-resilience"
+import { down, settled, up } from "../support/calls.js"
 
 type Breaker = CircuitBreaker.CircuitBreaker
-
-const up = Effect.succeed("up")
-const down = Effect.fail("down" as const)
 
 const listenerNames = [
   "onSuccess",
@@ -288,8 +286,6 @@ describe("changes", () => {
     ["half-open -> closed", 1, 0, 0, 0, [], undefined]
   ]
 
-  const subscribed = Effect.repeatN(Effect.yieldNow(), 10)
-
   it.effect("tell every subscriber of each change once, with the metrics of the state that was left", () =>
     Effect.gen(function* () {
       const breaker = yield* make({})
@@ -297,10 +293,10 @@ describe("changes", () => {
         breaker.changes.pipe(Stream.map(summary), Stream.take(count), Stream.runCollect, Effect.fork)
       const first = yield* collect(6)
       const second = yield* collect(5)
-      yield* subscribed
+      yield* settled
       yield* life(breaker)
       const late = yield* collect(1)
-      yield* subscribed
+      yield* settled
       yield* breaker.isolate
       const isolated = ["closed -> isolated", 0, 0, 0, 0, [[0, 0]], undefined]
       assert.deepStrictEqual(Chunk.toReadonlyArray(yield* Fiber.join(first)), [...wholeLife, isolated])
@@ -328,16 +324,16 @@ describe("changes", () => {
         Stream.runForEach(({ to }) => Effect.sync(() => fast.push(to))),
         Effect.fork
       )
-      yield* subscribed
+      yield* settled
       yield* breaker.open
-      yield* subscribed
+      yield* settled
       for (let index = 0; index < 50; index++) {
         yield* breaker.isolate
         yield* breaker.disable
-        yield* subscribed
+        yield* settled
       }
       yield* breaker.close
-      yield* subscribed
+      yield* settled
       yield* Deferred.succeed(gate, undefined)
       yield* Effect.repeatN(Effect.yieldNow(), 1000)
       assert.strictEqual(fast.length, 102)
@@ -350,7 +346,7 @@ describe("changes", () => {
     Effect.gen(function* () {
       const breaker = yield* make({})
       const fiber = yield* Effect.fork(Stream.runDrain(breaker.changes))
-      yield* subscribed
+      yield* settled
       yield* breaker.open
       assert.isTrue(Exit.isInterrupted(yield* Fiber.interrupt(fiber)))
       yield* breaker.close

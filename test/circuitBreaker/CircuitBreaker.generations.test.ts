@@ -1,11 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, TestClock } from "effect"
 import { CircuitBreaker, Trip } from "effect-resilience"
+import { down, up } from "../support/calls.js"
 
 type Breaker = CircuitBreaker.CircuitBreaker
 
-const up = Effect.succeed("up")
-const down = Effect.fail("down" as const)
 const bug = Effect.die("bug")
 
 /** A call under way: what runs through the breaker, and then what becomes of it. */

@@ -1,11 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Duration, Effect, Exit, Fiber, Ref, TestClock } from "effect"
 import { CircuitBreaker, FailureCondition, Trip } from "effect-resilience"
+import { down, settled, up } from "../support/calls.js"
 
 type Breaker = CircuitBreaker.CircuitBreaker
 
-const up = Effect.succeed("up")
-const down = Effect.fail("down" as const)
 const bug = Effect.die("bug")
 const ignoring = FailureCondition.ignored
 
@@ -195,7 +194,7 @@ describe("a half-open circuit", () => {
       const breaker = yield* halfOpened({ halfOpen: { uninterruptible: true } })
       const { fiber, gate } = yield* begin(breaker, up)
       yield* Fiber.interruptFork(fiber)
-      yield* Effect.repeatN(Effect.yieldNow(), 5)
+      yield* settled
       assert.isTrue(yield* isTurnedAway(breaker))
       yield* Deferred.succeed(gate, undefined)
       assert.isTrue(Exit.isInterrupted(yield* Fiber.await(fiber)))

@@ -1,11 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Deferred, Effect, Exit, Fiber, Option, TestClock } from "effect"
 import { CircuitBreaker, Trip } from "effect-resilience"
+import { down, settled, up } from "../support/calls.js"
 
 type Breaker = CircuitBreaker.CircuitBreaker
-
-const up = Effect.succeed("up")
-const down = Effect.fail("down" as const)
 
 const enter: Record<
   "closed" | "half-open" | "disabled" | "metrics-only",
@@ -16,8 +14,6 @@ const enter: Record<
   disabled: (breaker) => breaker.disable,
   "metrics-only": (breaker) => breaker.metricsOnly
 }
-
-const settled = Effect.repeatN(Effect.yieldNow(), 5)
 
 describe("interrupting a call", () => {
   for (const [state, steer] of Object.entries(enter)) {

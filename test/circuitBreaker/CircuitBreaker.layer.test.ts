@@ -16,12 +16,10 @@ import {
   TestClock
 } from "effect"
 import { CircuitBreaker, FailureCondition, Policy, Trip } from "effect-resilience"
+import { down, refusalOf, settled, up } from "../support/calls.js"
 
 class Partner extends CircuitBreaker.Tag("Partner")<Partner>() {}
 class Other extends CircuitBreaker.Tag("Other")<Other>() {}
-
-const up = Effect.succeed("up")
-const down = Effect.fail("down" as const)
 
 const fails = Effect.exit(Partner.protect(down))
 
@@ -70,7 +68,7 @@ describe("a tag", () => {
     Effect.gen(function* () {
       const breaker = yield* Partner
       const changes = yield* Effect.fork(Stream.runCollect(Stream.take(Partner.changes, 8)))
-      yield* Effect.repeatN(Effect.yieldNow(), 10)
+      yield* settled
       const states: Array<string> = []
       for (const verb of [
         Partner.open,
@@ -153,9 +151,7 @@ describe("a tag", () => {
 
   it.effect("whose layer has bad options dies with what is wrong", () =>
     Effect.gen(function* () {
-      const exit = yield* Effect.exit(Effect.provide(fails, Partner.layer({ halfOpen: { permits: 0 } })))
-      const defect = Option.getOrThrow(Option.flatMap(Exit.causeOption(exit), Cause.dieOption))
-      assert.instanceOf(defect, Policy.InvalidOption)
+      const defect = yield* refusalOf(Effect.provide(fails, Partner.layer({ halfOpen: { permits: 0 } })))
       assert.strictEqual(defect.option, "halfOpen.permits")
     })
   )

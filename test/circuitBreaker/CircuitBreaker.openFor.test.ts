@@ -3,11 +3,9 @@ import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Duration, Effect, Exit, Fiber, Logger, Random, Schedule, TestClock } from "effect"
 import { Backoff, CircuitBreaker, FailureCondition, Trip } from "effect-resilience"
 import { HttpResilience } from "effect-resilience/http"
+import { down, up } from "../support/calls.js"
 
 type Breaker = CircuitBreaker.CircuitBreaker
-
-const up = Effect.succeed("up")
-const down = Effect.fail("down" as const)
 
 const make = (options: CircuitBreaker.Options) =>
   CircuitBreaker.make({ name: "partner", trip: Trip.consecutive(1), ...options }) as Effect.Effect<Breaker>

@@ -1,17 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Chunk, Duration, Effect, Exit, Option, Schedule } from "effect"
+import { Duration, Effect, Schedule } from "effect"
 import { Backoff, CircuitBreaker, Policy, Trip } from "effect-resilience"
+import { refusalOf } from "../support/calls.js"
 
 /** The message of the defect with which options are refused. */
 const refusal = (options: CircuitBreaker.Options): Effect.Effect<string> =>
   Effect.map(
-    Effect.exit(CircuitBreaker.make(options) as Effect.Effect<CircuitBreaker.CircuitBreaker>),
-    (exit) => {
-      const defects = Option.map(Exit.causeOption(exit), Cause.defects)
-      const defect = Option.getOrThrow(Option.flatMap(defects, Chunk.head))
-      assert.instanceOf(defect, Policy.InvalidOption)
-      return defect.message
-    }
+    refusalOf(CircuitBreaker.make(options) as Effect.Effect<CircuitBreaker.CircuitBreaker>),
+    ({ message }) => message
   )
 
 describe("the options", () => {

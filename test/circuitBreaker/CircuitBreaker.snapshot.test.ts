@@ -1,13 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Clock, Effect, Exit, FastCheck, Fiber, ParseResult, Schedule, Schema } from "effect"
 import { CircuitBreaker, Policy, Trip } from "effect-resilience"
+import { down, up } from "../support/calls.js"
 import { runs } from "../support/runs.js"
 
 type Breaker = CircuitBreaker.CircuitBreaker
 type Snapshot = CircuitBreaker.Snapshot
-
-const up = Effect.succeed("up")
-const down = Effect.fail("down" as const)
 
 const Json = Schema.parseJson(CircuitBreaker.Snapshot)
 

@@ -1,12 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, TestClock } from "effect"
 import { CircuitBreaker, Trip } from "effect-resilience"
+import { down, up } from "../support/calls.js"
 
 type Breaker = CircuitBreaker.CircuitBreaker
 type State = CircuitBreaker.State
-
-const up = Effect.succeed("up")
-const down = Effect.fail("down" as const)
 
 const verbs = [
   "open",

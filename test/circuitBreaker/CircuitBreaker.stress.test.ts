@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Clock, Deferred, Effect, Exit, Fiber, Scheduler, Scope, Stream } from "effect"
+import { Deferred, Effect, Exit, Fiber, Scope, Stream } from "effect"
 import { CircuitBreaker, FailureCondition, Trip } from "effect-resilience"
+import { type Interleaving, mistakes } from "../support/interleave.js"
 import { runs } from "../support/runs.js"
 
 type Breaker = CircuitBreaker.CircuitBreaker
@@ -10,38 +11,10 @@ type Protect = (
   breaker: Breaker
 ) => <A, E>(self: Effect.Effect<A, E>) => Effect.Effect<A, E | CircuitBreaker.CircuitOpen>
 
-/** Whole numbers below a bound, the same ones for the same seed. */
-const randomOf = (seed: number) => {
-  let state = seed
-  return (bound: number): number => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
-    return Math.floor((state / 2 ** 32) * bound)
-  }
-}
-
-/** A clock that stands still until it is moved. */
-const manualClock = () => {
-  let now = 0
-  const clock: Clock.Clock = {
-    [Clock.ClockTypeId]: Clock.ClockTypeId,
-    unsafeCurrentTimeMillis: () => now,
-    unsafeCurrentTimeNanos: () => BigInt(now) * 1_000_000n,
-    currentTimeMillis: Effect.sync(() => now),
-    currentTimeNanos: Effect.sync(() => BigInt(now) * 1_000_000n),
-    sleep: () => Effect.never
-  }
-  const advance = (millis: number) =>
-    Effect.sync(() => {
-      now += millis
-    })
-  return { clock, advance }
-}
-
 interface Scenario {
-  readonly seed: number
-  /** Whether fibers are preempted in the middle of whatever they do, and not only where they yield. */
-  readonly preempting: boolean
   readonly protect: Protect
+  /** Fibers yield at one in so many of their steps, and not only where they say so. */
+  readonly preemptOneIn?: number | undefined
   /** The permits that the breaker has, when that is not what it should have. */
   readonly permits?: number
 }
@@ -52,12 +25,12 @@ const allowed = 2
  * Forty fibers that make calls, fail, die and are interrupted at random, and what was wrong with that. A circuit that waits
  * for ever for a probe never recovers from one permit lost.
  */
-const play = ({ permits = allowed, preempting, protect, seed }: Scenario): Effect.Effect<Array<string>> => {
-  const random = randomOf(seed)
-  const { advance, clock } = manualClock()
-  const yieldSome = Effect.suspend(() => Effect.repeatN(Effect.yieldNow(), random(6)))
-
-  const story = Effect.gen(function* () {
+const story = (
+  { permits = allowed, preemptOneIn, protect }: Scenario,
+  { advance, random, yieldSome }: Interleaving
+): Effect.Effect<Array<string>> =>
+  Effect.gen(function* () {
+    const preempting = preemptOneIn !== undefined
     const wrong: Array<string> = []
     const heard = { successes: 0, failures: 0, rejected: 0 }
     const left = { successes: 0, failures: 0, rejected: 0 }
@@ -111,15 +84,18 @@ const play = ({ permits = allowed, preempting, protect, seed }: Scenario): Effec
       Effect.die("bug"),
       Effect.interrupt,
       Deferred.await(end),
-      Effect.onInterrupt(Effect.never, () => yieldSome)
+      Effect.onInterrupt(Effect.never, () => yieldSome(6))
     ]
     const call = Effect.suspend(() => {
       const outcome = outcomes[random(outcomes.length)]
-      const body = Effect.zipRight(yieldSome, outcome)
+      const body = Effect.zipRight(yieldSome(6), outcome)
       // A fiber that is preempted between being let in and looking at the state may find another one.
       return Effect.exit(protect(breaker)(preempting ? body : asProbe(body)))
     })
-    const caller = Effect.zipRight(yieldSome, Effect.replicateEffect(Effect.zipRight(call, yieldSome), 3))
+    const caller = Effect.zipRight(
+      yieldSome(6),
+      Effect.replicateEffect(Effect.zipRight(call, yieldSome(6)), 3)
+    )
     const fibers = yield* Effect.replicateEffect(Effect.fork(caller), 40)
 
     const actions = [
@@ -158,25 +134,10 @@ const play = ({ permits = allowed, preempting, protect, seed }: Scenario): Effec
     return wrong
   })
 
-  const scheduler = Scheduler.make(
-    (task, priority) => Scheduler.defaultScheduler.scheduleTask(task, priority),
-    () => preempting && random(50) === 0 && 0
-  )
-  return story.pipe(Effect.withClock(clock), Effect.withScheduler(scheduler))
-}
+const seeds = runs(15, 500)
 
-const seeds = Array.from({ length: runs(15, 500) }, (_, index) => index + 1)
-
-/** What goes wrong, and with how many of the seeds. */
-const mistakes = (scenario: Omit<Scenario, "seed">): Effect.Effect<Record<string, number>> =>
-  Effect.map(
-    Effect.forEach(seeds, (seed) => play({ ...scenario, seed })),
-    (all) => {
-      const counts: Record<string, number> = {}
-      for (const wrong of all) for (const what of new Set(wrong)) counts[what] = (counts[what] ?? 0) + 1
-      return counts
-    }
-  )
+const mistakesIn = (scenario: Scenario) =>
+  mistakes({ seeds, preemptOneIn: scenario.preemptOneIn }, (interleaving) => story(scenario, interleaving))
 
 const right: Protect = (breaker) => breaker.protect
 
@@ -193,26 +154,28 @@ const forgetful: Protect = (breaker) => (self) =>
   })
 
 describe("under random interleavings", () => {
-  for (const preempting of [false, true]) {
-    const when = preempting ? "anywhere" : "where they yield"
+  for (const [when, preemptOneIn] of [
+    ["where they yield", undefined],
+    ["anywhere", 50]
+  ] as const) {
     it.effect(`of fibers that pause ${when}, no permit is lost and nothing is miscounted`, () =>
       Effect.gen(function* () {
-        assert.deepStrictEqual(yield* mistakes({ preempting, protect: right }), {})
+        assert.deepStrictEqual(yield* mistakesIn({ preemptOneIn, protect: right }), {})
       })
     )
   }
 
   it.effect("a breaker that forgets the permits of interrupted calls is found out", () =>
     Effect.gen(function* () {
-      const found = yield* mistakes({ preempting: false, protect: forgetful })
-      assert.isAbove(found["a permit is held by nobody"] ?? 0, seeds.length / 10)
+      const found = yield* mistakesIn({ protect: forgetful })
+      assert.isAbove(found["a permit is held by nobody"] ?? 0, seeds / 10)
     })
   )
 
   it.effect("a breaker that lets one probe too many through is found out", () =>
     Effect.gen(function* () {
-      const found = yield* mistakes({ preempting: false, protect: right, permits: allowed + 1 })
-      assert.isAbove(found[`${allowed + 1} probes at a time`] ?? 0, seeds.length / 10)
+      const found = yield* mistakesIn({ protect: right, permits: allowed + 1 })
+      assert.isAbove(found[`${allowed + 1} probes at a time`] ?? 0, seeds / 10)
     })
   )
 })

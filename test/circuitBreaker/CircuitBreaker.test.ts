@@ -1,11 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Duration, Effect, Exit, Ref, TestClock } from "effect"
 import { CircuitBreaker, Policy, Trip } from "effect-resilience"
+import { down, up } from "../support/calls.js"
 
 type Breaker = CircuitBreaker.CircuitBreaker
-
-const up = Effect.succeed("up")
-const down = Effect.fail("down" as const)
 
 /** Calls made through a breaker one after the other, one letter each. */
 const play = (breaker: Breaker, history: string): Effect.Effect<void> => {

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { FastCheck } from "effect"
 import * as Backoff from "../../src/core/backoff.js"
+import { chance } from "../support/chance.js"
 
 // ------------------------------------------------------------------------------------------------- the obvious model
 
@@ -38,15 +39,6 @@ const modelDelays = (growth: Backoff.Growth, max: number, count: number): Readon
   )
 
 // ------------------------------------------------------------------------------------------------------------- helpers
-
-/** A linear congruential generator, so that no run of the tests differs from another. */
-const lcg = (seed: number) => {
-  let state = seed >>> 0
-  return () => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
-    return state / 2 ** 32
-  }
-}
 
 const delaysOf = (config: Backoff.Config, count: number, random: () => number = () => 0): Array<number> => {
   const delays: Array<number> = []
@@ -124,7 +116,10 @@ describe("growth", () => {
     [config, seed],
     ([config, seed]) => {
       const plain = { ...config, jitter: none }
-      assert.deepStrictEqual(delaysOf(plain, 200, lcg(seed)), modelDelays(config.growth, config.max, 200))
+      assert.deepStrictEqual(
+        delaysOf(plain, 200, chance(seed).next),
+        modelDelays(config.growth, config.max, 200)
+      )
     }
   )
 
@@ -161,7 +156,7 @@ describe("growth", () => {
   it("keeps the fractions of a backoff that would not wait without them", () => {
     const growth: Backoff.Growth = { _tag: "exponential", base: 0.25, factor: 2 }
     assert.deepStrictEqual(delaysOf({ growth, jitter: none, max: longest }, 5), [0.25, 0.5, 1, 2, 4])
-    const draws = delaysOf({ growth: constant(1), jitter: full, max: longest }, 100, lcg(1))
+    const draws = delaysOf({ growth: constant(1), jitter: full, max: longest }, 100, chance(1).next)
     assert.isAbove(Math.max(...draws), 0)
     assert.isBelow(Math.max(...draws), 1)
   })
@@ -184,7 +179,7 @@ describe("every delay", () => {
   }
 
   it.prop("is a number from 0 to max after 10 000 steps and more", [config, seed], ([config, seed]) => {
-    holds(config, 10_050, lcg(seed))
+    holds(config, 10_050, chance(seed).next)
   })
 
   it.prop("comes from a state that growth cannot inflate", [config], ([config]) => {
@@ -204,15 +199,15 @@ describe("every delay", () => {
 
   it.prop("is whole when the backoff is longer than a millisecond", [config, seed], ([config, seed]) => {
     FastCheck.pre(config.growth._tag !== "list" && firstOf(config.growth) > 1)
-    assert.isTrue(delaysOf(config, 200, lcg(seed)).every(Number.isInteger))
+    assert.isTrue(delaysOf(config, 200, chance(seed).next).every(Number.isInteger))
   })
 
   it.prop("follows from the configuration and the random numbers alone", [config, seed], ([config, seed]) => {
-    assert.deepStrictEqual(delaysOf(config, 100, lcg(seed)), delaysOf(config, 100, lcg(seed)))
+    assert.deepStrictEqual(delaysOf(config, 100, chance(seed).next), delaysOf(config, 100, chance(seed).next))
   })
 
   it.prop("can be asked for again from the same state", [config, seed], ([config, seed]) => {
-    const random = lcg(seed)
+    const random = chance(seed).next
     let state = Backoff.initial(config)
     for (let index = 0; index < 20; index++) {
       const number = random()
@@ -238,7 +233,7 @@ describe("jitter", () => {
   ]
   for (const [name, jitter, range] of ranges) {
     it.prop(`${name} stays in its range`, [config, seed], ([config, seed]) => {
-      const delays = delaysOf({ ...config, jitter }, 50, lcg(seed))
+      const delays = delaysOf({ ...config, jitter }, 50, chance(seed).next)
       const plan = modelDelays(config.growth, config.max, 50)
       delays.forEach((delay, step) => {
         const exact = bounded(config.max, planned(config.growth, step))
@@ -255,7 +250,7 @@ describe("jitter", () => {
     [config, seed],
     ([config, seed]) => {
       FastCheck.pre(firstOf(config.growth) > 0)
-      const delays = delaysOf({ ...config, jitter: decorrelated }, 100, lcg(seed))
+      const delays = delaysOf({ ...config, jitter: decorrelated }, 100, chance(seed).next)
       const [first] = modelDelays(config.growth, config.max, 1)
       let previous = first
       for (const delay of delays) {
@@ -269,7 +264,7 @@ describe("jitter", () => {
   it.prop("decorrelated keeps the length of a list", [config, seed], ([config, seed]) => {
     FastCheck.pre(config.growth._tag === "list")
     const plain = delaysOf({ ...config, jitter: none }, 100)
-    assert.lengthOf(delaysOf({ ...config, jitter: decorrelated }, 100, lcg(seed)), plain.length)
+    assert.lengthOf(delaysOf({ ...config, jitter: decorrelated }, 100, chance(seed).next), plain.length)
   })
 
   const draws = 20_000
@@ -288,7 +283,7 @@ describe("jitter", () => {
   ]
   for (const [name, jitter, expected, deviation] of means) {
     it(`${name} is uniform: mean and deviation`, () => {
-      const delays = delaysOf({ growth: constant(1_000_000), jitter, max: longest }, draws, lcg(42))
+      const delays = delaysOf({ growth: constant(1_000_000), jitter, max: longest }, draws, chance(42).next)
       const actual = mean(delays)
       assert.approximately(actual, expected - rounding, (4 * deviation) / Math.sqrt(draws))
       assert.approximately(Math.sqrt(mean(delays.map((delay) => (delay - actual) ** 2))) / deviation, 1, 0.02)
@@ -298,7 +293,7 @@ describe("jitter", () => {
   it("decorrelated is uniform in its range", () => {
     const first = 1000
     const shares: Array<number> = []
-    const random = lcg(7)
+    const random = chance(7).next
     const config: Backoff.Config = { growth: constant(first), jitter: decorrelated, max: longest }
     for (let run = 0; run < 2000; run++) {
       let previous = first

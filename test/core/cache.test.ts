@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { FastCheck } from "effect"
 import * as Core from "../../src/core/cache.js"
 import { runs, show } from "../support/runs.js"
+import { chance } from "../support/chance.js"
 
 const unbounded: Core.Bounds = { staleWhileRevalidate: 0, staleIfError: 0, maxAge: Infinity }
 
@@ -159,19 +160,8 @@ const timeToLive = 60 * seconds
 const took = 1 * seconds
 const perMilli = 1
 
-/** Numbers from [0, 1), the same ones for the same seed. */
-const randomOf = (seed: number) => {
-  let state = seed
-  return (): number => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
-}
-
 const simulate = (strategy: Strategy, minutes: number, seed: number): Cost => {
-  const random = randomOf(seed)
+  const { next: random } = chance(seed)
   const bounds = { ...unbounded, staleWhileRevalidate: strategy.revalidate ? Infinity : 0 }
   let life = Core.lifetime(bounds, timeToLive, took, 0)
   const ends: Array<number> = []

@@ -12,6 +12,7 @@ import * as Budget from "../../src/core/budget.js"
 import * as Quantile from "../../src/core/quantile.js"
 import { runToEnd } from "../support/everyStep.js"
 import { runs, show } from "../support/runs.js"
+import { chance } from "../support/chance.js"
 
 // -------------------------------------------------------------------------------------------------------------- model
 
@@ -20,15 +21,10 @@ const hedgeAfter = 10
 const slowShare = 0.0201
 const exponent = 1.867
 
-/** A generator of 32 bits (mulberry32), so that no run of the tests differs from another. In (0, 1]. */
-const seeded = (seed: number) => {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return (((mixed ^ (mixed >>> 14)) >>> 0) + 1) / 2 ** 32
-  }
+/** In (0, 1]: the logarithm of zero is no time. */
+const seeded = (seed: number): Random => {
+  const { next } = chance(seed)
+  return () => 1 - next()
 }
 
 type Random = () => number

@@ -9,6 +9,7 @@ import {
   Timeout,
   Trip
 } from "effect-resilience"
+import { down } from "../support/calls.js"
 import { interruptedAtEveryStep } from "../support/everyStep.js"
 import { finish, scripted, timeline } from "../support/virtual.js"
 
@@ -26,7 +27,6 @@ const nameOf = (failure: FailureCondition.Failed<unknown, unknown> | undefined):
   failure?._tag === "Error" ? tagOf(failure.error) : failure?._tag
 
 const slow = Effect.delay(Effect.succeed("late"), "5 seconds")
-const down = Effect.fail("down")
 
 // -------------------------------------------------------------------------------------------------------- the standard
 

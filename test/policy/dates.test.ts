@@ -13,12 +13,12 @@ import {
   TestContext
 } from "effect"
 import { Bulkhead, Cache, CircuitBreaker, RateLimiter, Retry, Timeout, Trip } from "effect-resilience"
+import { down } from "../support/calls.js"
 import { monotonicMillis } from "../../src/internal/time.js"
 
 /** Begins something at the current instant, and says of each later one whether the bound of `millis` has been reached. */
 type Bound = (millis: number) => Effect.Effect<Effect.Effect<boolean, unknown>, unknown, Scope.Scope>
 
-const down = Effect.fail("down" as const)
 const isRejected = <E>(call: Effect.Effect<unknown, E>) => Effect.map(Effect.exit(call), Exit.isFailure)
 const isOver = <A, E>(call: Effect.Effect<A, E>): Effect.Effect<Effect.Effect<boolean>> =>
   Effect.map(Effect.fork(Effect.exit(call)), (fiber) => Effect.map(Fiber.poll(fiber), Option.isSome))

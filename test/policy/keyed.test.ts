@@ -2,10 +2,9 @@
 import { assert, describe, it, vi } from "@effect/vitest"
 import { Deferred, Effect, Exit, FastCheck, Fiber, Option, TestClock } from "effect"
 import { Bulkhead, CircuitBreaker, Policy, RateLimiter, Trip } from "effect-resilience"
+import { down, settled } from "../support/calls.js"
 import { Keyed } from "../../src/policy/keyed.js"
 import { Linked, type Links } from "../../src/internal/linked.js"
-
-const down = Effect.fail("down" as const)
 
 const keys = (policies: CircuitBreaker.KeyedCircuitBreaker) =>
   Effect.map(policies.snapshots, (snapshots) => Array.from(snapshots.keys()))
@@ -259,7 +258,7 @@ describe("a bulkhead for each key", () => {
       const greedy = yield* Effect.forEach([1, 2, 3, 4], () =>
         Effect.fork(Effect.either(policies.protect("a")(Effect.never)))
       )
-      yield* Effect.repeatN(Effect.yieldNow(), 10)
+      yield* settled
       assert.deepInclude(yield* Effect.flip(policies.protect("a")(Effect.void)), {
         _tag: "BulkheadFull",
         name: "tenants/a"

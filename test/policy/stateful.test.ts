@@ -13,6 +13,7 @@ import {
   Schedule
 } from "effect"
 import { Bulkhead, CircuitBreaker, Policy, RateLimiter, Retry, RetryBudget, Trip } from "effect-resilience"
+import { down } from "../support/calls.js"
 import { kindOf } from "../../src/policy/stateful.js"
 
 class Breakers extends CircuitBreaker.KeyedTag("Hosts")<Breakers>() {}
@@ -269,8 +270,6 @@ describe("a breaker by key", () => {
 })
 
 describe("a retry budget by key", () => {
-  const down = Effect.fail("down" as const)
-
   it.effect("pays for the retries of its key alone", () =>
     Effect.gen(function* () {
       const fetch = (route: string) =>

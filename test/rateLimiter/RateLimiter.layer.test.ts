@@ -1,6 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
 import {
-  Cause,
   Chunk,
   Config,
   ConfigError,
@@ -8,19 +7,17 @@ import {
   Context,
   Duration,
   Effect,
-  Exit,
   Fiber,
   Layer,
-  Option,
   Stream,
   TestClock
 } from "effect"
 import { Policy, RateLimiter } from "effect-resilience"
+import { refusalOf, settled, up } from "../support/calls.js"
 
 class Partner extends RateLimiter.Tag("Partner")<Partner>() {}
 class Other extends RateLimiter.Tag("Other")<Other>() {}
 
-const up = Effect.succeed("up")
 const rate = RateLimiter.bursty({ limit: 2, per: "1 second" })
 
 describe("a tag", () => {
@@ -38,7 +35,7 @@ describe("a tag", () => {
     Effect.gen(function* () {
       const limiter = yield* Partner
       const changes = yield* Effect.fork(Stream.runCollect(Stream.take(Partner.changes, 1)))
-      yield* Effect.repeatN(Effect.yieldNow(), 10)
+      yield* settled
       assert.isTrue(yield* Partner.tryAcquire())
       assert.strictEqual(yield* Partner.available, 1)
       yield* Partner.acquire(1)
@@ -92,9 +89,7 @@ describe("a tag", () => {
 
   it.effect("whose layer has bad options dies with what is wrong", () =>
     Effect.gen(function* () {
-      const exit = yield* Effect.exit(Effect.provide(Partner.acquire(), Partner.layer({ rate, cost: 3 })))
-      const defect = Option.getOrThrow(Option.flatMap(Exit.causeOption(exit), Cause.dieOption))
-      assert.instanceOf(defect, Policy.InvalidOption)
+      const defect = yield* refusalOf(Effect.provide(Partner.acquire(), Partner.layer({ rate, cost: 3 })))
       assert.strictEqual(defect.option, "cost")
     })
   )

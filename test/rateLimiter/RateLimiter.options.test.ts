@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Chunk, Duration, Effect, Exit, Option } from "effect"
+import { Duration, Effect } from "effect"
 import { Policy, RateLimiter } from "effect-resilience"
+import { refusalOf } from "../support/calls.js"
 
 const rate = RateLimiter.smooth({ limit: 10, per: "1 second" })
 
@@ -10,12 +11,7 @@ const made = (options: RateLimiter.Options) =>
 
 /** The message of the defect with which options are refused. */
 const refusal = (options: RateLimiter.Options): Effect.Effect<string> =>
-  Effect.map(Effect.exit(made(options)), (exit) => {
-    const defects = Option.map(Exit.causeOption(exit), Cause.defects)
-    const defect = Option.getOrThrow(Option.flatMap(defects, Chunk.head))
-    assert.instanceOf(defect, Policy.InvalidOption)
-    return defect.message
-  })
+  Effect.map(refusalOf(made(options)), ({ message }) => message)
 
 /** The message of what is thrown. */
 const thrown = (build: () => unknown): string => {
@@ -133,11 +129,9 @@ describe("the options", () => {
         'RateLimiter.withCost: option "cost" must be a whole number of at least 1, got 0'
       )
       for (const operation of ["tryAcquire", "acquire", "reserve"] as const) {
-        const exit = yield* Effect.exit<unknown, unknown, never>(limiter[operation](1.5))
-        const defect = Option.getOrThrow(Option.flatMap(Exit.causeOption(exit), Cause.dieOption))
-        assert.instanceOf(defect, Policy.InvalidOption)
+        const { message } = yield* refusalOf<unknown, unknown, never>(limiter[operation](1.5))
         assert.strictEqual(
-          defect.message,
+          message,
           `RateLimiter.${operation}: option "cost" must be a whole number of at least 1, got 1.5`
         )
       }

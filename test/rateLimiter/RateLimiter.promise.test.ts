@@ -6,6 +6,7 @@ import type * as Rate from "../../src/core/rateLimit.js"
 import { Line, type Permit, type Place } from "../../src/rateLimiter/queue.js"
 import { runToEnd } from "../support/everyStep.js"
 import { runs } from "../support/runs.js"
+import { chance } from "../support/chance.js"
 
 interface Begun {
   readonly at: number
@@ -155,18 +156,9 @@ const rates: ReadonlyArray<RateLimiter.Rate> = [
   RateLimiter.slidingWindow({ limit: 4, per: "40 millis" })
 ]
 
-/** Whole numbers below a bound, the same ones for the same seed. */
-const randomOf = (seed: number) => {
-  let state = seed
-  return (bound: number): number => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
-    return Math.floor((state / 2 ** 32) * bound)
-  }
-}
-
 /** Calls that come, wait, are interrupted or do not count, and reservations that are cancelled; and what was wrong. */
 const play = (rate: RateLimiter.Rate, seed: number): ReadonlyArray<string> => {
-  const random = randomOf(seed)
+  const { below: random } = chance(seed)
   const story = Effect.gen(function* () {
     const limiter = yield* RateLimiter.make({
       rate,

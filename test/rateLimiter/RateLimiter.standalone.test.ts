@@ -1,6 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
 import {
-  Cause,
   Chunk,
   Clock,
   Context,
@@ -8,13 +7,13 @@ import {
   Duration,
   Effect,
   Either,
-  Exit,
   Fiber,
   Option,
   Stream,
   TestClock
 } from "effect"
-import { Policy, RateLimiter } from "effect-resilience"
+import { RateLimiter } from "effect-resilience"
+import { refusalOf, settled } from "../support/calls.js"
 
 const tenASecond = RateLimiter.smooth({ limit: 10, per: "1 second" })
 const threeAtOnce = RateLimiter.bursty({ limit: 3, per: "1 second" })
@@ -205,9 +204,7 @@ describe("setRate", () => {
   it.effect("refuses a rate that is none", () =>
     Effect.gen(function* () {
       const limiter = yield* RateLimiter.make({ rate: threeAtOnce })
-      const exit = yield* Effect.exit(limiter.setRate({ _tag: "smooth", limit: 0, per: 1000 }))
-      const defect = Option.getOrThrow(Option.flatMap(Exit.causeOption(exit), Cause.dieOption))
-      assert.instanceOf(defect, Policy.InvalidOption)
+      const defect = yield* refusalOf(limiter.setRate({ _tag: "smooth", limit: 0, per: 1000 }))
       assert.strictEqual(
         defect.message,
         'RateLimiter.setRate: option "limit" must be a whole number from 1 to 10000000, got 0'
@@ -225,7 +222,7 @@ describe("setRate", () => {
         onRateChanged: (change) => Effect.sync(() => heard.push(change))
       })
       const fiber = yield* Effect.fork(Stream.runCollect(Stream.take(limiter.changes, 2)))
-      yield* Effect.repeatN(Effect.yieldNow(), 10)
+      yield* settled
       yield* limiter.setRate(tenASecond)
       yield* limiter.setRate(RateLimiter.smooth({ limit: 10, per: 1000 }))
       yield* limiter.setRate(threeAtOnce)
@@ -349,7 +346,7 @@ describe("listeners", () => {
         onRateChanged: () => Effect.die("bug")
       })
       const fiber = yield* Effect.fork(Effect.all([limiter.acquire(), limiter.acquire()], { concurrency: 2 }))
-      yield* Effect.repeatN(Effect.yieldNow(), 5)
+      yield* settled
       assert.strictEqual((yield* Effect.flip(limiter.acquire()))._tag, "RateLimitExceeded")
       yield* TestClock.adjust("100 millis")
       yield* Fiber.join(fiber)
@@ -389,11 +386,11 @@ describe("listeners", () => {
       })
       for (const operation of [limiter.tryAcquire(), limiter.acquire(), limiter.reserve()]) {
         const fiber = yield* Effect.fork(Effect.exit<unknown, unknown, never>(operation))
-        yield* Effect.repeatN(Effect.yieldNow(), 5)
+        yield* settled
         assert.strictEqual(yield* limiter.available, 0)
         // There is nothing left, so this is for later, and tells of it for ever too.
         const later = yield* Effect.fork(limiter.reserve())
-        yield* Effect.repeatN(Effect.yieldNow(), 5)
+        yield* settled
         assert.strictEqual((yield* limiter.snapshot).queued, 1)
         yield* Fiber.interruptAll([later, fiber])
         assert.deepInclude(yield* limiter.snapshot, { available: 1, queued: 0 })

@@ -1,19 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Scheduler } from "effect"
+import { Effect, Fiber } from "effect"
 import { FailureCondition, RateLimiter } from "effect-resilience"
-import { manualClock } from "../support/manualClock.js"
+import { type Interleaving, mistakes } from "../support/interleave.js"
 import { runs } from "../support/runs.js"
 
 type Limiter = RateLimiter.RateLimiter
-
-/** Whole numbers below a bound, the same ones for the same seed. */
-const randomOf = (seed: number) => {
-  let state = seed
-  return (bound: number): number => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
-    return Math.floor((state / 2 ** 32) * bound)
-  }
-}
 
 /** How a call goes through the limiter under test, with what is to be done when its permit is given back. */
 type Protect = (
@@ -22,9 +13,6 @@ type Protect = (
 ) => (self: Effect.Effect<string>) => Effect.Effect<string, unknown>
 
 interface Scenario {
-  readonly seed: number
-  /** Whether fibers are preempted in the middle of whatever they do, and not only where they yield. */
-  readonly preempting: boolean
   readonly rate: RateLimiter.Rate
   readonly protect: Protect
 }
@@ -33,12 +21,11 @@ const calls = 3
 const callers = 30
 
 /** Thirty fibers that make calls, wait for them and are interrupted at random, and what was wrong with that. */
-const play = ({ preempting, protect, rate, seed }: Scenario): Effect.Effect<Array<string>> => {
-  const random = randomOf(seed)
-  const { advance, clock } = manualClock()
-  const yieldSome = Effect.suspend(() => Effect.repeatN(Effect.yieldNow(), random(4)))
-
-  const story = Effect.gen(function* () {
+const story = (
+  { protect, rate }: Scenario,
+  { advance, random, yieldSome }: Interleaving
+): Effect.Effect<Array<string>> =>
+  Effect.gen(function* () {
     const wrong: Array<string> = []
     const limiter = yield* RateLimiter.make({ rate, maxWait: Infinity, onAdmitted: () => Effect.void })
     let kept = 0
@@ -46,11 +33,14 @@ const play = ({ preempting, protect, rate, seed }: Scenario): Effect.Effect<Arra
       const result = random(3) === 0 ? "ignored" : "counted"
       const body = Effect.suspend(() => {
         kept += 1
-        return Effect.as(yieldSome, result)
+        return Effect.as(yieldSome(4), result)
       })
       return Effect.exit(protect(limiter, () => (kept -= 1))(body))
     })
-    const caller = Effect.zipRight(yieldSome, Effect.replicateEffect(Effect.zipRight(call, yieldSome), calls))
+    const caller = Effect.zipRight(
+      yieldSome(4),
+      Effect.replicateEffect(Effect.zipRight(call, yieldSome(4)), calls)
+    )
     const fibers = yield* Effect.replicateEffect(Effect.fork(caller), callers)
     const actions = [
       advance(1),
@@ -58,7 +48,7 @@ const play = ({ preempting, protect, rate, seed }: Scenario): Effect.Effect<Arra
       Effect.yieldNow(),
       Effect.suspend(() => Fiber.interruptFork(fibers[random(fibers.length)])),
       Effect.flatMap(limiter.reserve(1 + random(2)), ({ cancel }) =>
-        Effect.fork(Effect.zipRight(yieldSome, cancel))
+        Effect.fork(Effect.zipRight(yieldSome(4), cancel))
       )
     ]
     for (let step = 0; step < 60; step++) yield* Effect.exit(actions[random(actions.length)])
@@ -86,25 +76,10 @@ const play = ({ preempting, protect, rate, seed }: Scenario): Effect.Effect<Arra
     return wrong
   })
 
-  const scheduler = Scheduler.make(
-    (task, priority) => Scheduler.defaultScheduler.scheduleTask(task, priority),
-    () => preempting && random(40) === 0 && 0
-  )
-  return story.pipe(Effect.withClock(clock), Effect.withScheduler(scheduler))
-}
+const seeds = runs(8, 250)
 
-const seeds = Array.from({ length: runs(8, 250) }, (_, index) => index + 1)
-
-/** What goes wrong, and with how many of the seeds. */
-const mistakes = (scenario: Omit<Scenario, "seed">): Effect.Effect<Record<string, number>> =>
-  Effect.map(
-    Effect.forEach(seeds, (seed) => play({ ...scenario, seed })),
-    (all) => {
-      const counts: Record<string, number> = {}
-      for (const wrong of all) for (const what of new Set(wrong)) counts[what] = (counts[what] ?? 0) + 1
-      return counts
-    }
-  )
+const mistakesIn = (scenario: Scenario, preemptOneIn?: number) =>
+  mistakes({ seeds, preemptOneIn }, (interleaving) => story(scenario, interleaving))
 
 const right: Protect = (limiter, onGivenBack) => (self) =>
   self.pipe(
@@ -133,7 +108,7 @@ describe("under random interleavings", () => {
   for (const rate of [...scarce, ...aMilli]) {
     it.effect(`of fibers that pause where they yield, ${RateLimiter.describe(rate)} loses nobody`, () =>
       Effect.gen(function* () {
-        assert.deepStrictEqual(yield* mistakes({ preempting: false, protect: right, rate }), {})
+        assert.deepStrictEqual(yield* mistakesIn({ protect: right, rate }), {})
       })
     )
   }
@@ -141,7 +116,7 @@ describe("under random interleavings", () => {
   for (const rate of [scarce[0], aMilli[0]]) {
     it.effect(`of fibers that pause anywhere, ${RateLimiter.describe(rate)} loses nobody`, () =>
       Effect.gen(function* () {
-        const found = yield* mistakes({ preempting: true, protect: right, rate })
+        const found = yield* mistakesIn({ protect: right, rate }, 40)
         // A call may be interrupted in the very step with which it begins, and has begun then.
         const { "a permit is held by nobody": _, ...rest } = found
         assert.deepStrictEqual(rest, {})
@@ -151,10 +126,10 @@ describe("under random interleavings", () => {
 
   it.effect("a limiter that forgets the permits of those who wait is found out", () =>
     Effect.gen(function* () {
-      const found = yield* mistakes({ preempting: false, protect: forgetful, rate: scarce[0] })
+      const found = yield* mistakesIn({ protect: forgetful, rate: scarce[0] })
       assert.isAbove(
         found["a permit is held by nobody"] ?? found["somebody is still in the line"] ?? 0,
-        seeds.length / 5
+        seeds / 5
       )
     })
   )

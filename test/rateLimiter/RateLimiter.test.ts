@@ -1,10 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Clock, Duration, Effect, Exit, Fiber, Option, TestClock } from "effect"
 import { Policy, RateLimiter } from "effect-resilience"
+import { settled, up } from "../support/calls.js"
 import { manualClock } from "../support/manualClock.js"
 import { runs } from "../support/runs.js"
-
-const up = Effect.succeed("up")
 
 const rates: ReadonlyArray<(limit: number, per: Duration.DurationInput) => RateLimiter.Rate> = [
   (limit, per) => RateLimiter.smooth({ limit, per }),
@@ -32,7 +31,7 @@ const begunAfterEach = ({ calls, millis, rate }: Rush): Effect.Effect<ReadonlyAr
     yield* Effect.replicateEffect(Effect.fork(call), calls)
     const counts: Array<number> = []
     for (let millisecond = 0; millisecond <= millis; millisecond++) {
-      yield* Effect.repeatN(Effect.yieldNow(), 10)
+      yield* settled
       counts.push(begun)
       yield* advance(1)
     }

@@ -1,10 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Clock, Effect, Exit, Fiber, FiberRef, Schedule, TestClock } from "effect"
 import { Retry, RetryBudget } from "effect-resilience"
+import { down } from "../support/calls.js"
 import { interruptedAtEveryStep } from "../support/everyStep.js"
 import { finish, scripted } from "../support/virtual.js"
 
-const down = Effect.fail("down" as const)
 const everySecond = Schedule.spaced("1 second")
 
 /** So many tokens, of which time and successes make no more. */

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Exit, Random, Schedule, TestClock } from "effect"
 import { Backoff, CircuitBreaker, FailureCondition, Policy, Retry } from "effect-resilience"
+import { down } from "../support/calls.js"
 import { runToEnd } from "../support/everyStep.js"
 import { finish, retried, scripted, timeline } from "../support/virtual.js"
 
@@ -27,7 +28,6 @@ describe("Retry.retry, hints", () => {
   ]
   const after = (retryAfter: Duration.DurationInput | undefined) => Effect.fail(rejection(retryAfter))
   const pace = { times: 1, schedule: Schedule.spaced("1 second") }
-  const down = Effect.fail("down")
 
   it.effect.each<Case>([
     ["a rejection's hint is waited for", after("3 seconds"), pace, [0, 3000]],

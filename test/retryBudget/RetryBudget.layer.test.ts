@@ -1,6 +1,7 @@
 import { assert, it } from "@effect/vitest"
 import { Chunk, Config, ConfigProvider, Effect, Layer, Stream } from "effect"
 import { RetryBudget } from "effect-resilience"
+import { settled } from "../support/calls.js"
 
 class PartnerBudget extends RetryBudget.Tag("PartnerBudget")<PartnerBudget>() {}
 
@@ -35,7 +36,7 @@ it.effect("a layer makes one budget, named after its tag, for all who ask", () =
 it.effect("the changes of a tag are those of its budget", () =>
   Effect.gen(function* () {
     const heard = yield* Effect.fork(Stream.runCollect(Stream.take(PartnerBudget.changes, 1)))
-    yield* Effect.repeatN(Effect.yieldNow(), 5)
+    yield* settled
     yield* PartnerBudget.tryWithdraw()
     assert.deepStrictEqual(Chunk.toReadonlyArray(yield* heard), [
       { _tag: "Exhausted", kind: "retry-budget", name: "PartnerBudget", exhausted: true, balance: 0 }

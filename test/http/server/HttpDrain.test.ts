@@ -4,6 +4,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Cause, Deferred, Effect, Exit, Fiber, TestClock } from "effect"
 import { Policy } from "effect-resilience"
 import { HttpDrain } from "effect-resilience/http"
+import { forked } from "../../support/calls.js"
 
 const answered = <E, R>(app: HttpApp.Default<E, R>) =>
   Effect.suspend(() =>
@@ -16,8 +17,6 @@ const answered = <E, R>(app: HttpApp.Default<E, R>) =>
 
 const ok = Effect.succeed(HttpServerResponse.text("ok"))
 const statusOf = <E, R>(app: HttpApp.Default<E, R>) => Effect.map(answered(app), ({ status }) => status)
-const forked = <A, E, R>(self: Effect.Effect<A, E, R>) =>
-  Effect.zipLeft(Effect.fork(self), Effect.repeatN(Effect.yieldNow(), 20))
 
 describe("a drain", () => {
   it("says what it is", () => {

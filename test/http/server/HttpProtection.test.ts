@@ -3,6 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Context, Deferred, Effect, Fiber, Layer, Option, Random, TestClock } from "effect"
 import { Bulkhead, CircuitBreaker, Policy, RateLimiter, Trip } from "effect-resilience"
 import { HttpProblem, HttpProtection } from "effect-resilience/http"
+import { forked } from "../../support/calls.js"
 
 const ok = HttpServerResponse.text("ok")
 const status = (code: number) => Effect.succeed(HttpServerResponse.empty({ status: code }))
@@ -45,9 +46,6 @@ const limits = <E, R>(app: HttpApp.Default<E, R>, headers?: Record<string, strin
 
 /** An app that takes for ever, until its client leaves. */
 const hangs = Effect.interruptible(Effect.never)
-
-const settled = Effect.repeatN(Effect.yieldNow(), 20)
-const forked = <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.zipLeft(Effect.fork(self), settled)
 
 const perSecond = (limit: number) => RateLimiter.bursty({ limit, per: "1 second" })
 
