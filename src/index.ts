@@ -6,7 +6,7 @@
 export * as Backoff from "./backoff/Backoff.js"
 export * as Bulkhead from "./bulkhead/Bulkhead.js"
 export * as Cache from "./cache/Cache.js"
-export * as CircuitBreaker from "./circuitBreaker/CircuitBreaker.js"
+export * as CircuitBreaker from "./circuitBreaker/index.js"
 export * as FailureCondition from "./policy/FailureCondition.js"
 export * as Fallback from "./fallback/Fallback.js"
 export * as Hedge from "./hedge/Hedge.js"

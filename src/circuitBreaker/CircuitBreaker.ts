@@ -7,7 +7,6 @@
 import type * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
-import * as Schema from "effect/Schema"
 import type * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
@@ -158,7 +157,8 @@ export interface Opening {
 }
 
 /**
- * A breaker's state as plain data. Times are milliseconds, instants milliseconds since the epoch.
+ * A breaker's state as plain data. Times are milliseconds, instants milliseconds since the epoch. Its schema is
+ * `effect-resilience/CircuitBreaker/Snapshot`, an entry of its own.
  *
  * @since 0.1.0
  * @category models
@@ -199,65 +199,6 @@ export interface Snapshot {
     readonly buckets?: ReadonlyArray<readonly [calls: number, hits: number]> | undefined
   }>
 }
-
-/**
- * Snapshots to and from JSON, checked on the way in.
- *
- * @example
- * ```ts
- * import { Effect, Schema } from "effect"
- * import { CircuitBreaker } from "effect-resilience"
- *
- * const Json = Schema.parseJson(CircuitBreaker.Snapshot)
- *
- * const save = (breaker: CircuitBreaker.CircuitBreaker) =>
- *   breaker.snapshot.pipe(Effect.flatMap(Schema.encode(Json)))
- *
- * const restore = (json: string) =>
- *   Schema.decode(Json)(json).pipe(Effect.flatMap((initial) => CircuitBreaker.make({ name: "partner", initial })))
- * ```
- *
- * @since 0.1.0
- * @category models
- */
-export const Snapshot: Schema.Schema<Snapshot> = /*#__PURE__*/ (() => {
-  const Count = Schema.NonNegativeInt
-  const Millis = Schema.Finite.pipe(Schema.nonNegative())
-  const Rate = Schema.Number.pipe(Schema.between(0, 1))
-  return Schema.Struct({
-    name: Schema.String,
-    state: Schema.Literal("closed", "open", "half-open", "isolated", "disabled", "metrics-only"),
-    since: Schema.Finite,
-    takenAt: Schema.Finite,
-    remainingDelay: Millis,
-    generation: Count,
-    successes: Count,
-    failures: Count,
-    failureRate: Rate,
-    consecutiveFailures: Count,
-    rejected: Count,
-    reopenings: Count,
-    openedFor: Millis,
-    rules: Schema.Array(
-      Schema.Struct({
-        rule: Schema.Literal("consecutive", "failures", "failureRate", "slowRate"),
-        calls: Count,
-        hits: Count,
-        rate: Rate,
-        threshold: Schema.Finite,
-        met: Schema.Boolean
-      })
-    ),
-    memory: Schema.Array(
-      Schema.Struct({
-        rule: Schema.String,
-        run: Schema.optional(Count),
-        calls: Schema.optional(Schema.String.pipe(Schema.pattern(/^[01]*$/))),
-        buckets: Schema.optional(Schema.Array(Schema.Tuple(Count, Count)))
-      })
-    )
-  })
-})()
 
 /**
  * Leave to make one call, taken from a breaker by {@link CircuitBreaker.acquire}.

@@ -5,13 +5,18 @@
  */
 import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
-import * as Stream from "effect/Stream"
+import type { Follower } from "./stream.js"
 
-class Follower<A> {
+class Buffered<A> implements Follower<A> {
   private buffer: Array<A> = []
   private wake: (() => void) | undefined
 
-  constructor(private readonly capacity: number) {}
+  constructor(
+    private readonly capacity: number,
+    private readonly followers: Set<Buffered<A>>
+  ) {
+    followers.add(this)
+  }
 
   push(event: A): void {
     if (this.buffer.length === this.capacity) this.buffer.shift()
@@ -31,26 +36,20 @@ class Follower<A> {
       this.wake = undefined
     })
   })
+
+  close(): void {
+    this.followers.delete(this)
+  }
 }
 
 export class Broadcast<A> {
-  private readonly followers = new Set<Follower<A>>()
+  private readonly followers = new Set<Buffered<A>>()
 
-  /** The events from the moment in which the stream is run. */
-  readonly stream: Stream.Stream<A>
+  constructor(private readonly capacity: number) {}
 
-  constructor(capacity: number) {
-    const follow = Effect.acquireRelease(
-      Effect.sync(() => {
-        const follower = new Follower<A>(capacity)
-        this.followers.add(follower)
-        return follower
-      }),
-      (follower) => Effect.sync(() => this.followers.delete(follower))
-    )
-    this.stream = Stream.unwrapScoped(
-      Effect.map(follow, (follower) => Stream.repeatEffectChunk(follower.take))
-    )
+  /** Somebody who gets the events from now on. */
+  follow(): Follower<A> {
+    return new Buffered(this.capacity, this.followers)
   }
 
   publish(event: A): void {

@@ -5,9 +5,10 @@
  */
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as Stream from "effect/Stream"
+import type * as Stream from "effect/Stream"
 import { Broadcast } from "../internal/broadcast.js"
 import { type Listener, notify, notifyShared, type Told } from "../internal/listeners.js"
+import { followed } from "../internal/stream.js"
 import type { Described, Event } from "./Policy.js"
 
 type AnyListener = Listener<Event, unknown, unknown>
@@ -91,6 +92,6 @@ export class Events<E extends Event, Followed extends E = never> {
 
   /** The followed events from the moment in which it is run. */
   get stream(): Stream.Stream<Followed> {
-    return Stream.suspend(() => (this.broadcast ??= new Broadcast<Followed>(buffer)).stream)
+    return followed(() => (this.broadcast ??= new Broadcast<Followed>(buffer)).follow())
   }
 }

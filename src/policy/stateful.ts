@@ -9,7 +9,7 @@ import { identity } from "effect/Function"
 import * as Layer from "effect/Layer"
 import * as Predicate from "effect/Predicate"
 import type * as Scope from "effect/Scope"
-import * as Stream from "effect/Stream"
+import type * as Stream from "effect/Stream"
 import {
   type Caller,
   type Check,
@@ -20,6 +20,7 @@ import {
   text
 } from "../core/options.js"
 import type { Body } from "../internal/erased.js"
+import { unwrap } from "../internal/stream.js"
 import { check as checkCondition } from "./condition.js"
 import { type Begin, beginIn, takingPart } from "./frame.js"
 import { fromConfig } from "./fromConfig.js"
@@ -179,9 +180,7 @@ const lifted = ({ begin, described, of, use }: Source, name: string, lift: Lift)
     case "effect":
       return use((found) => of(found)[name] as Body)
     case "stream":
-      return Stream.unwrap(
-        use((found) => Effect.succeed(of(found)[name])) as Effect.Effect<Stream.Stream<unknown>>
-      )
+      return unwrap(use((found) => Effect.succeed(of(found)[name])) as Effect.Effect<Stream.Stream<unknown>>)
     case "call":
       return (...args: ReadonlyArray<unknown>) => use((found) => call(found, args) as Body)
     case "combinator":

@@ -5,7 +5,8 @@
 import * as Schema from "effect/Schema"
 import type * as Bulkhead from "../../bulkhead/Bulkhead.js"
 import type * as Cache from "../../cache/Cache.js"
-import * as CircuitBreaker from "../../circuitBreaker/CircuitBreaker.js"
+import type * as CircuitBreaker from "../../circuitBreaker/CircuitBreaker.js"
+import * as SnapshotSchema from "../../circuitBreaker/SnapshotSchema.js"
 import type * as RateLimiter from "../../rateLimiter/RateLimiter.js"
 import type * as RetryBudget from "../../retryBudget/RetryBudget.js"
 
@@ -95,7 +96,7 @@ const entry = <const Kind extends string, State extends string, Snapshot, Encode
 
 /** A policy of any kind as it is shown, with the words for its state. */
 export const AnyEntry = Schema.Union(
-  entry("circuit-breaker", CircuitState, CircuitBreaker.Snapshot),
+  entry("circuit-breaker", CircuitState, SnapshotSchema.Snapshot),
   entry("bulkhead", Schema.Literal("available", "full"), BulkheadSnapshot),
   entry("rate-limiter", Schema.Literal("available", "exhausted"), RateLimiterSnapshot),
   entry("retry-budget", Schema.Literal("available", "exhausted"), RetryBudgetSnapshot),

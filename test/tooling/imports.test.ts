@@ -1,0 +1,44 @@
+// What a program loads that imports one module: the files that its entry reaches, those of Effect included. Effect's streams and
+// schemas take longer to load than all that such an entry needs.
+import * as path from "node:path"
+import { build } from "esbuild"
+import { expect, it } from "vitest"
+import packageJson from "../../package.json" with { type: "json" }
+
+const root = path.resolve(import.meta.dirname, "../..")
+
+/** The files that are loaded with an entry, as paths in the repository. */
+const reached = async (specifier: string): Promise<ReadonlyArray<string>> => {
+  const { metafile } = await build({
+    stdin: { contents: `export * from "${specifier}"`, resolveDir: root },
+    absWorkingDir: root,
+    bundle: true,
+    format: "esm",
+    platform: "node",
+    write: false,
+    metafile: true,
+    // Nothing that is imported for nothing is left out: node loads it too.
+    treeShaking: false,
+    ignoreAnnotations: true,
+    tsconfig: path.join(root, "tsconfig.json")
+  })
+  return Object.keys(metafile.inputs)
+}
+
+const fileOf = (module: string): string => `node_modules/effect/dist/esm/${module}.js`
+const schemas = ["Schema", "SchemaAST"].map(fileOf)
+const streams = ["Stream", "internal/stream", "internal/channel"].map(fileOf)
+
+const entries = Object.keys(packageJson.exports)
+  .filter((entry) => /^\.\/[A-Z]\w+$/.test(entry))
+  .map((entry) => path.posix.join(packageJson.name, entry))
+
+it.each(entries)("%s loads neither effect/Schema nor effect/Stream", async (entry) => {
+  const files = await reached(entry)
+  expect(files.filter((file) => [...schemas, ...streams].includes(file))).toEqual([])
+})
+
+it("a program that uses schemas or streams loads them, which shows that they would be seen", async () => {
+  expect(await reached("effect-resilience/CircuitBreaker/Snapshot")).toEqual(expect.arrayContaining(schemas))
+  expect(await reached("effect/Stream")).toEqual(expect.arrayContaining(streams))
+})
