@@ -1,6 +1,6 @@
-// What signals do to an upstream, which is a process of its own. SIGSTOP under load, and SIGCONT later: the connections stay open
-// and say nothing, which is the worst that an upstream can do, and no request to the gateway may hang because of it. And SIGTERM
-// while a request runs and another connection is open, as an orchestrator sends it.
+// Sends signals to an upstream in its own process. SIGSTOP under load, and SIGCONT later: the connections stay open and silent, the
+// worst that an upstream can do, and no request to the gateway may hang because of it. And SIGTERM, as an orchestrator sends it,
+// while a request runs and another connection is open.
 import { HttpServer } from "@effect/platform"
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import { Context, Duration, Effect, Exit, Fiber, Layer, Redacted, Scope } from "effect"
@@ -77,7 +77,7 @@ describe("the gateway in front of an upstream that is stopped and continued", ()
           (count) => count >= 50
         )
         yield* until(ask("/orders/1"), ({ status }) => status === 200)
-        // The circuit has tried in vain.
+        // The probe of the circuit has failed.
         yield* until(
           Effect.sync(() => lines),
           (logged) => logged.some(({ message }) => message === "circuit from half-open to open")
@@ -109,10 +109,10 @@ describe("a service that gets SIGTERM", () => {
       const { exitCode, terminate, url } = upstream
       yield* put(`${url}/behaviour`, "hanging")
       const running = yield* Effect.fork(get(`${url}/books`))
-      // Connections are served in their order, so that the one before is in when these have been answered.
+      // Connections are served in order: once these are answered, the earlier one is connected.
       yield* Effect.replicateEffect(get(`${url}/behaviour`), 3)
       yield* terminate
-      // A connection that is closed while it is idle may get a request in the same moment.
+      // An idle connection may get a request at the moment it is closed.
       const { headers } = yield* until(
         Effect.sandbox(get(`${url}/behaviour`)).pipe(Effect.retry({ times: 10 })),
         ({ status }) => status === 503

@@ -1,4 +1,4 @@
-// Two upstreams in processes of their own and the gateway in front of them, with what to try: npm run gateway
+// Starts two upstreams, each in its own process, and the gateway in front of them, and prints what to try: npm run gateway
 import { HttpServer } from "@effect/platform"
 import { Config, Console, Context, Effect, Layer, Redacted } from "effect"
 import { port, run } from "../support/program.js"

@@ -1,5 +1,5 @@
-// Service A and service B through good and bad times, with policies between them and without, side by side. It takes
-// about 40 seconds: npm run demo
+// Runs service A and service B through good and bad times, with and without policies between them, side by side. It takes about
+// 40 seconds: npm run demo
 import { NodeHttpClient, NodeRuntime } from "@effect/platform-node"
 import { Clock, Console, Effect, Fiber, FiberSet, Logger, LogLevel, Schedule, Stream } from "effect"
 import type { Behaviour } from "./b/server.js"
@@ -42,7 +42,7 @@ const demo = Effect.gen(function* () {
     Effect.forkScoped
   )
 
-  // Callers come when they come, whether those before them have been answered or not.
+  // Callers arrive at a fixed rate, whether earlier ones have been answered or not.
   const callers = yield* FiberSet.make()
   const arrival = Effect.all([FiberSet.run(callers, withPolicies.call), FiberSet.run(callers, without.call)])
   const arrivals = yield* Effect.fork(Effect.repeat(arrival, Schedule.fixed(1000 / callersPerSecond)))
@@ -76,7 +76,7 @@ const sleepUntil = (instant: number) =>
 demo.pipe(
   Effect.scoped,
   Effect.provide(NodeHttpClient.layerUndici),
-  // The services log as they do when they run by themselves. Here the account is enough.
+  // The services log as they do when started alone. Here the printed account is enough.
   Logger.withMinimumLogLevel(LogLevel.None),
   NodeRuntime.runMain
 )

@@ -1,4 +1,4 @@
-// Service A in front of service B over real sockets: without policies, with each of them alone, and with all of them.
+// Service A in front of service B over real sockets: without policies, with each policy alone, and with all of them.
 import { HttpRouter, HttpServer, HttpServerResponse } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Layer, Ref, Stream, TestClock } from "effect"
@@ -100,7 +100,7 @@ describe.concurrent("service A", () => {
       const answer = yield* ask
       assertFailure(answer, 504, "service B took too long to answer")
       assert.isAtLeast(answer.millis, 950)
-      // Service B stops working on a request whose caller has gone.
+      // Service B stops working on a request whose caller has left.
       yield* until(
         Effect.sync(() => lines),
         (logged) => logged.some(({ annotations }) => annotations.status === 499)
@@ -136,7 +136,7 @@ describe.concurrent("service A", () => {
       const { ask, askWhileOpen, circuit, switchB } = yield* start("circuit-breaker", "down")
       yield* Effect.replicateEffect(ask, 3)
       const { answer: rejected } = yield* askWhileOpen
-      assertFailure(rejected, 503, "service B has been failing and is left alone for now")
+      assertFailure(rejected, 503, "service B has been failing and is not called for now")
       assert.strictEqual(rejected.headers["retry-after"], "1")
 
       yield* switchB("healthy")
@@ -204,7 +204,7 @@ describe.concurrent("service A", () => {
       assert.strictEqual(servedOf(), 6)
       assert.strictEqual(yield* received, 6)
       for (const answer of answers.filter(({ status }) => status !== 200)) {
-        assertFailure(answer, 429, "service B is called too often")
+        assertFailure(answer, 429, "too many calls to service B")
         assert.match(String(answer.headers["retry-after"]), /^[12]$/)
       }
     }).pipe(Effect.provide(live))

@@ -1,4 +1,4 @@
-// Service B over a real socket: each way to behave, with chance decided by the test, and switching between them.
+// Service B over a real socket: each behaviour, with randomness controlled by the test, and switching between them.
 import { HttpServer } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Fiber, Layer, Option, Random, TestClock } from "effect"
@@ -82,7 +82,7 @@ describe.concurrent("service B", () => {
       const unknown = yield* put(`${url}/behaviour`, "lazy")
       assert.strictEqual(unknown.status, 400)
       assert.deepStrictEqual(unknown.body, {
-        error: "the body has to be one of: healthy, hanging, failing, flaky, down"
+        error: "the body must be one of: healthy, hanging, failing, flaky, down"
       })
       assert.strictEqual((yield* get(url)).status, 503)
     }).pipe(Effect.provide(live))

@@ -1,4 +1,4 @@
-// The offer service on port 8001, in front of the partner. Try: curl http://localhost:8001/offer
+// Starts the offer service on port 8001, in front of the partner. Try: curl http://localhost:8001/offer
 import { Config, Effect, Layer } from "effect"
 import { port, run } from "../support/program.js"
 import * as Offer from "./offer/server.js"
@@ -12,7 +12,7 @@ run({
   command: "npx tsx examples/offers/offer-service.ts",
   options: {
     port: "the port to listen on, 0 for any free one (default: 8001)",
-    partner: "where the partner is (default: http://localhost:8000)",
+    partner: "the URL of the partner (default: http://localhost:8000)",
     failures: "how many failures in a row open the circuit (default: 3)",
     "open-for": "how long the circuit stays open (default: 15 seconds)"
   },

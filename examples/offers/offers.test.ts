@@ -1,4 +1,4 @@
-// The partner and the offer service over real sockets, with a circuit that stays open for as long as a test needs it to.
+// The partner and the offer service over real sockets. Each test chooses how long the circuit stays open.
 import { HttpServer } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
 import { ConfigProvider, Context, Effect, Layer, Logger, LogLevel, Ref, TestClock } from "effect"

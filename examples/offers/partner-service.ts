@@ -1,4 +1,4 @@
-// The partner on port 8000. Try: curl http://localhost:8000/offer/hot, then curl -X PUT -d 500 http://localhost:8000/behaviour
+// Starts the partner on port 8000. Try: curl http://localhost:8000/offer/hot, then curl -X PUT -d 500 http://localhost:8000/behaviour
 import { Config, Effect, Layer } from "effect"
 import { port, run } from "../support/program.js"
 import * as Partner from "./partner/server.js"

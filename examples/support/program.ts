@@ -1,5 +1,5 @@
-// What every example program does around its own work: it reads its options from the command line and the environment,
-// logs in a structured format, and says in one line why it could not start.
+// The frame of every example program: it reads options from the command line and the environment, logs in a structured format,
+// and says in one line why it could not start.
 import { HttpServerError } from "@effect/platform"
 import { NodeRuntime } from "@effect/platform-node"
 import {
@@ -18,15 +18,15 @@ import { parseArgs } from "node:util"
 
 /** An option is `--its-name value` on the command line or ITS_NAME in the environment. The command line wins. */
 export interface Program<E> {
-  /** How the program is started, for `--help`. */
+  /** The command that starts the program, for `--help`. */
   readonly command: string
-  /** The options by name, each with a line of help. What they mean is said by the `Config` that reads them. */
+  /** The options by name, each with a line of help. A `Config` reads them. */
   readonly options: Readonly<Record<string, string>>
-  /** What it does. */
+  /** The program itself. */
   readonly main: Layer.Layer<never, E>
 }
 
-/** The port to listen on. Port 0 stands for any free one, and the log says which it is. */
+/** The port to listen on. Port 0 takes any free one, which the log then names. */
 export const port = (otherwise: number): Config.Config<number> =>
   Config.integer("PORT").pipe(
     Config.validate({
@@ -36,7 +36,7 @@ export const port = (otherwise: number): Config.Config<number> =>
     Config.withDefault(otherwise)
   )
 
-/** Runs the program until it is told to stop. One that cannot start exits with 1. */
+/** Runs the program until it is told to stop, or exits with 1 if it cannot start. */
 export const run = <E>({ command, main, options }: Program<E>): void => {
   const documented = {
     ...options,
@@ -66,7 +66,7 @@ const usage = (command: string, options: Program<never>["options"]): string =>
 
 const nameInEnvironment = (option: string): string => option.toUpperCase().replaceAll("-", "_")
 
-/** The flags that were given. A flag that does not exist ends the program with a hint instead of being ignored. */
+/** Reads the flags. An unknown flag ends the program with a hint. */
 const readFlags = (names: ReadonlyArray<string>) =>
   Effect.try(() => {
     const text = { type: "string" } as const
@@ -96,7 +96,7 @@ const logger = Layer.unwrapEffect(
   )
 )
 
-/** The two things that go wrong at the start are an option and a port. */
+/** The usual failures at the start are an invalid option and a taken port. */
 const explain = (cause: Cause.Cause<unknown>): Effect.Effect<void> =>
   Option.match(Cause.failureOption(cause), {
     onNone: () => (Cause.isInterruptedOnly(cause) ? Effect.void : Effect.logError("the program died", cause)),

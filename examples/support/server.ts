@@ -1,4 +1,4 @@
-// Serving an app on a port of this machine, with a structured log line for every request, and without losing one at the end.
+// Serves an app on a local port, with a structured log line for every request, and drains it at the end.
 import {
   HttpMiddleware,
   HttpServer,
@@ -12,8 +12,8 @@ import { HttpDrain } from "effect-resilience/http"
 import { createServer } from "node:http"
 
 /**
- * Serves an app until the layer's scope closes, as it does on `SIGTERM` and Ctrl-C. Requests that run then have five seconds
- * to end, and new ones are answered with 503. Port 0 takes any free port; the `HttpServer` tells which.
+ * Serves an app until the layer's scope closes, as on `SIGTERM` and Ctrl-C. Running requests then have five seconds to end, and new
+ * ones are answered with 503. Port 0 takes any free port, which the `HttpServer` then names.
  */
 export const serve = <E, R>(app: HttpApp.Default<E, R>, port: number) =>
   HttpServer.serve(app, logged).pipe(
@@ -27,13 +27,10 @@ const draining = HttpDrain.layer({
   onDraining: ({ running }) => Effect.annotateLogs(Effect.log("shutting down"), { running })
 })
 
-/** Where a server listens. */
+/** The URL of a server. */
 export const urlOf = (server: HttpServer.HttpServer): string => HttpServer.formatAddress(server.address)
 
-/**
- * Middleware runs uninterruptibly, so the line is written for a request that its client has given up on, too: with status
- * 499, as nginx has it.
- */
+/** Middleware runs uninterruptibly, so a request whose client has left is logged too, with status 499 as in nginx. */
 const logged = HttpMiddleware.make((app) =>
   Effect.gen(function* () {
     const { method, url } = yield* HttpServerRequest.HttpServerRequest

@@ -1,8 +1,8 @@
-// Routes for a service that can be told how to behave while it runs: `GET /behaviour` tells, `PUT /behaviour` switches.
+// Routes for a service whose behaviour can change while it runs: `GET /behaviour` shows it, `PUT /behaviour` switches it.
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { Effect, Ref } from "effect"
 
-/** The routes for a service that behaves as `current` says, in one of the ways of `behaviours`. */
+/** The routes of a service whose behaviour is in `current`, one of `behaviours`. */
 export const routes = <B extends string, R>(
   behaviours: ReadonlyArray<B>,
   current: Effect.Effect<Ref.Ref<B>, never, R>
@@ -16,7 +16,7 @@ export const routes = <B extends string, R>(
         const wanted = (yield* request.text).trim()
         const behaviour = behaviours.find((known) => known === wanted)
         if (behaviour === undefined) {
-          const error = `the body has to be one of: ${behaviours.join(", ")}`
+          const error = `the body must be one of: ${behaviours.join(", ")}`
           return yield* HttpServerResponse.json({ error }, { status: 400 })
         }
         yield* Ref.set(yield* current, behaviour)

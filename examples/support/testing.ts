@@ -1,5 +1,4 @@
-// What the tests of the examples share: asking a service over a real socket, waiting for something without guessing how
-// long it takes, and reading the log.
+// Shared by the tests of the examples: requests over a real socket, waiting for a condition, and reading the log.
 import { HttpClient, HttpClientRequest } from "@effect/platform"
 import { NodeHttpClient } from "@effect/platform-node"
 import { Clock, Effect, HashMap, Layer, Logger } from "effect"
@@ -32,7 +31,7 @@ export const get = (url: string) => send(HttpClientRequest.get(url))
 export const put = (url: string, body: string) =>
   send(HttpClientRequest.put(url).pipe(HttpClientRequest.bodyText(body)))
 
-/** Asks again and again until the answer is the one that is waited for. The time is real, also where a test has a `TestClock`. */
+/** Repeats an effect until its result is the wanted one. Uses real time, even under a `TestClock`. */
 export const until = <A, E, R>(self: Effect.Effect<A, E, R>, wanted: (value: A) => boolean) =>
   Effect.delay(self, "20 millis").pipe(
     Effect.repeat({ until: wanted }),
@@ -46,7 +45,7 @@ export interface LogLine {
   readonly annotations: Readonly<Record<string, unknown>>
 }
 
-/** A log that is kept instead of written. */
+/** Keeps the log instead of writing it. */
 const keepLog = (lines: Array<LogLine>): Layer.Layer<never> =>
   Logger.replace(
     Logger.defaultLogger,
@@ -56,12 +55,12 @@ const keepLog = (lines: Array<LogLine>): Layer.Layer<never> =>
     })
   )
 
-/** A client of its own for each test. */
+/** A separate client for each test. */
 const client: Layer.Layer<HttpClient.HttpClient> = NodeHttpClient.layerUndici
 
-/** What a test over real sockets needs: a client of its own, and the log kept in `lines` instead of on the screen. */
+/** The layer of a test over real sockets: its own client, and the log kept in `lines`. */
 export const liveWithLog = (lines: Array<LogLine>): Layer.Layer<HttpClient.HttpClient> =>
   Layer.merge(client, keepLog(lines))
 
-/** The same for a test that does not look at the log. */
+/** The same for a test that does not read the log. */
 export const live: Layer.Layer<HttpClient.HttpClient> = Layer.suspend(() => liveWithLog([]))

@@ -1,9 +1,12 @@
-// The options of the gateway, for both programs that start one.
+// The options of the gateway, shared by both programs that start one.
 import { Config, Redacted } from "effect"
 
 export const policies = {
   rate: Config.integer("RATE").pipe(
-    Config.validate({ message: "it takes at least one request a second", validation: (rate) => rate >= 1 }),
+    Config.validate({
+      message: "the rate must be at least one request a second",
+      validation: (rate) => rate >= 1
+    }),
     Config.withDefault(5)
   ),
   openFor: Config.duration("OPEN_FOR").pipe(Config.withDefault("5 seconds")),
@@ -13,5 +16,5 @@ export const policies = {
 export const help = {
   rate: "how many requests a second each API key may make (default: 5)",
   "open-for": "how long the circuit of an upstream stays open (default: 5 seconds)",
-  "admin-token": "what allows to steer the policies (default: demo)"
+  "admin-token": "the token that allows steering the policies (default: demo)"
 }

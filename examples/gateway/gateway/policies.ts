@@ -1,22 +1,22 @@
-// The policies of the gateway: what protects it from its upstreams, what protects it from its clients, and what of them
-// is shown. All of them are made once, when the gateway starts.
+// The policies of the gateway: `outward` protects it from its upstreams, `inward` from its clients, and `shown` are those on the
+// admin routes. All are made once, when the gateway starts.
 import { Duration, Effect } from "effect"
 import { Backoff, Bulkhead, CircuitBreaker, Hedge, RateLimiter, RetryBudget, Trip } from "effect-resilience"
 import { HttpProtection, HttpResilience } from "effect-resilience/http"
 
-/** How long everything may take at the most, from the inside out. */
+/** Time limits, from the inside out. */
 export interface Limits {
   /** One attempt, up to the headers of its response. */
   readonly attempt: Duration.DurationInput
-  /** An upstream altogether: all attempts, and the body of the response. */
+  /** A request to an upstream: all attempts, and the body of the response. */
   readonly upstream: Duration.DurationInput
-  /** A request in here, whatever it waits for. */
+  /** A request in the gateway, including all waits. */
   readonly request: Duration.DurationInput
-  /** Waiting for a place when all are taken. */
+  /** The wait for a permit. */
   readonly queue: Duration.DurationInput
 }
 
-/** Two attempts with a hedge each and a delay between them take at most 2 * (500 + 200) + 100 milliseconds: less than 2 seconds. */
+/** Two attempts with a hedge each and a delay between them take at most 2 * (500 + 200) + 100 ms, less than 2 seconds. */
 export const defaultLimits = {
   attempt: "500 millis",
   upstream: "2 seconds",
@@ -27,7 +27,7 @@ export const defaultLimits = {
 export interface Options {
   /** How many requests a second each API key may make. */
   readonly rate: number
-  /** How long the circuit of an upstream stays open when the upstream does not say so itself. */
+  /** How long the circuit of an upstream stays open, unless the upstream says so itself. */
   readonly openFor: Duration.DurationInput
   /** Default: {@link defaultLimits}. */
   readonly limits?: Limits
@@ -60,9 +60,9 @@ export const make = ({ limits = defaultLimits, openFor, rate }: Options) =>
 
     const perOrigin = HttpResilience.circuitBreaker(breakers)
 
-    /** Around the client: from the gateway to the upstreams. */
+    /** Wraps the client: from the gateway to the upstreams. */
     const outward = HttpResilience.standard({
-      // The body, too, or an upstream that stops in the middle of one would leave the client hanging.
+      // Covers the body too: otherwise an upstream that stops in the middle of one would leave the client hanging.
       totalTimeout: { limit: limits.upstream, body: true },
       retry: {
         times: 1,
@@ -80,12 +80,12 @@ export const make = ({ limits = defaultLimits, openFor, rate }: Options) =>
       attemptTimeout: { limit: limits.attempt }
     })
 
-    /** Around the routes: from the clients to the gateway. */
+    /** Wraps the routes: from the clients to the gateway. */
     const inward = HttpProtection.standard({
       rateLimiter: {
         name: "requests",
         rate: RateLimiter.tokenBucket({ limit: rate, per: "1 second" }),
-        // Whoever has no key shares one limit with all others who have none.
+        // All clients without a key share one limit.
         key: (request) => request.headers["x-api-key"] ?? ""
       },
       bulkhead: places,

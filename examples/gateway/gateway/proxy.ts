@@ -1,5 +1,5 @@
-// Passing a request on to an upstream, and its response back. Bodies are passed through as they come and never kept, so a
-// request that has one is sent once, whatever its method: the policies see that it cannot be sent again.
+// Forwards a request to an upstream, and its response back. Bodies are streamed and never kept, so a request with a body is
+// sent once, whatever its method: the policies see that it cannot be sent again.
 import {
   Headers,
   HttpBody,
@@ -15,10 +15,10 @@ import { Effect, Option, Sink, Stream } from "effect"
 import type { CircuitBreaker, Timeout } from "effect-resilience"
 import { HttpProblem } from "effect-resilience/http"
 
-/** What can go wrong with a request to an upstream when the policies have done what they can. */
+/** The failures of a request to an upstream that remain after the policies. */
 type Failure = HttpClientError.HttpClientError | CircuitBreaker.CircuitOpen | Timeout.TimeoutExceeded
 
-/** Passes each request on to an upstream. */
+/** Forwards each request to an upstream. */
 export const to = <R>(client: HttpClient.HttpClient.With<Failure, R>, upstream: string) =>
   Effect.gen(function* () {
     const request = yield* HttpServerRequest.HttpServerRequest
@@ -31,7 +31,7 @@ export const to = <R>(client: HttpClient.HttpClient.With<Failure, R>, upstream: 
 
 // ------------------------------------------------------------------------------------------------------------ headers
 
-/** Fields that are about a connection and not about a message: RFC 9110, section 7.6.1. */
+/** Fields that describe a connection and not a message: RFC 9110, section 7.6.1. */
 const hopByHop = [
   ...["connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection"],
   ...["te", "trailer", "transfer-encoding", "upgrade"]
@@ -64,7 +64,7 @@ const forwarded = (request: HttpServerRequest.HttpServerRequest, upstream: strin
   })
 }
 
-/** Set as the path of a URL, what a client asks for cannot become another host. */
+/** Sets the requested path on the upstream's URL, so that a path such as `//other.example` cannot change the host. */
 const urlAt = (upstream: string, pathAndQuery: string): string => {
   const queryAt = pathAndQuery.indexOf("?")
   const url = new URL(upstream)
@@ -93,7 +93,7 @@ const returned = (
     const options = { status, cookies, headers: endToEnd(headers, ["set-cookie"]) }
     if (request.method === "HEAD" || status === 204 || status === 304)
       return HttpServerResponse.empty(options)
-    // Until the body begins nothing has been sent, and an upstream that fails can still be answered for.
+    // Nothing is sent before the body begins, so a failing upstream can still be answered with an error.
     const [start, rest] = yield* Stream.peel(response.stream, Sink.take<Uint8Array>(1))
     const body = Stream.concat(
       Stream.fromChunk(start),
@@ -102,17 +102,17 @@ const returned = (
     return HttpServerResponse.stream(body, { ...options, contentLength: lengthOf(headers) })
   })
 
-/** A body that breaks off has to look like one: the platform would end the response as if that were all of it. */
+/** Breaks the connection, so that a truncated body looks truncated: the platform would end the response as if it were complete. */
 const cutOff = (request: HttpServerRequest.HttpServerRequest) =>
   Effect.sync(() => NodeHttpServerRequest.toServerResponse(request).destroy())
 
-/** 503 while the circuit is open, 504 when it took too long, 502 when the upstream cannot be talked to. */
+/** 503 while the circuit is open, 504 after a timeout, 502 if the upstream cannot be reached. */
 const failed = (error: Failure) => {
-  // What a limit does to a body is the cause of an error of the client.
+  // A timeout of a body is the cause of the client's error.
   const why = error._tag === "ResponseError" ? error.cause : error
   return HttpProblem.isPolicyError(why)
     ? HttpProblem.respond(why, { timeoutStatus: 504 })
-    : Effect.as(Effect.logWarning("the upstream cannot be talked to", error), badGateway)
+    : Effect.as(Effect.logWarning("the upstream cannot be reached", error), badGateway)
 }
 
 const badGateway = HttpServerResponse.text(

@@ -10,17 +10,17 @@ import * as Proxy from "./proxy.js"
 export interface Options extends Policies.Options {
   /** The port to listen on; 0 takes any free one. */
   readonly port: number
-  /** Where the upstreams are. */
+  /** The URLs of the upstreams. */
   readonly catalog: string
   readonly orders: string
-  /** Who has it may steer. */
+  /** Allows steering. */
   readonly adminToken: Redacted.Redacted
 }
 
 const router = (options: Options) =>
   Effect.gen(function* () {
     const { inward, outward, shown } = yield* Policies.make(options)
-    // With the scope of the request, so that nothing is left of a response that nobody reads to its end.
+    // In the scope of the request, which releases a response that is not read to its end.
     const client = HttpClient.withScope((yield* HttpClient.HttpClient).pipe(outward))
     const upstream = (url: string) => {
       const proxy = Proxy.to(client, url)

@@ -1,4 +1,4 @@
-// An upstream as a process of its own, because only a process can be stopped with `kill -STOP`. It ends with the scope.
+// An upstream in its own process, because only a process can be stopped with `kill -STOP`. It ends with its scope.
 import { NodeStream } from "@effect/platform-node"
 import { Data, Deferred, Effect, Stream } from "effect"
 import { fork } from "node:child_process"
@@ -15,7 +15,7 @@ export interface Options {
   readonly name: string
   /** The port to listen on; 0 takes any free one. */
   readonly port: number
-  /** What to do with each line that it writes once it listens. */
+  /** Called with each line that it writes once it listens. */
   readonly onLine: (line: string) => Effect.Effect<void>
 }
 
@@ -30,7 +30,7 @@ export const start = ({ name, onLine, port }: Options) =>
           stdio: ["ignore", "pipe", "inherit", "ipc"]
         })
       ),
-      // A process that is stopped would take notice of any other signal when it is continued, and not before.
+      // A stopped process would receive any other signal only when it is continued.
       (child) => Effect.sync(() => child.kill("SIGKILL"))
     )
     const listening = yield* Deferred.make<string, NotStarted>()
@@ -61,7 +61,7 @@ export const start = ({ name, onLine, port }: Options) =>
       stop: signal("SIGSTOP"),
       cont: signal("SIGCONT"),
       terminate: signal("SIGTERM"),
-      /** The exit code, once it has ended by itself. */
+      /** The exit code, once the process has ended by itself. */
       exitCode: Effect.sync(() => child.exitCode)
     }
   })

@@ -1,4 +1,4 @@
-// An upstream: it says what it was asked for, late, wrongly or not at all when it is told to, and can be told so while it runs.
+// An upstream that echoes requests. While it runs, it can be told to answer late, with errors or not at all.
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { Context, Effect, Layer, Ref } from "effect"
 import * as Server from "../../support/server.js"
@@ -15,7 +15,7 @@ export const behaviours = ["fine", "slow", "flaky", "failing", "hanging"] as con
  */
 export type Behaviour = (typeof behaviours)[number]
 
-/** What an upstream does and has seen, for whoever runs it in their own process. */
+/** The behaviour of an upstream and the requests it has received, for a program that runs it in its own process. */
 export class Upstream extends Context.Tag("Upstream")<
   Upstream,
   { readonly name: string; readonly behaviour: Ref.Ref<Behaviour>; readonly received: Ref.Ref<number> }
@@ -59,11 +59,11 @@ const routes = HttpRouter.empty.pipe(
 )
 
 export interface Options {
-  /** What it calls itself in its answers. */
+  /** Its name in answers. */
   readonly name: string
   /** The port to listen on; 0 takes any free one. */
   readonly port: number
-  /** How it behaves until it is told otherwise. */
+  /** Its initial behaviour. */
   readonly behaviour: Behaviour
 }
 

@@ -1,11 +1,11 @@
-// The call from service A to service B, without any policy: the client that sends it, and what is wanted of the response.
+// The call from service A to service B, without policies: the client that sends it, and the decoding of the response.
 import { HttpClient, HttpClientRequest, HttpClientResponse } from "@effect/platform"
 import { Data, Effect, Schema } from "effect"
 
 /**
- * The client of service B. It reads a response to its end before it hands it on: a timeout around it covers the reading, and
- * a circuit breaker around the timeout learns of a response that never ends. With `body: true` a timeout covers the reading
- * too, but by then the circuit breaker has seen a good status.
+ * The client of service B. It reads a response to its end before returning it, so a timeout around it covers the body, and a
+ * circuit breaker around the timeout sees a response that never ends. With `body: true` a timeout covers the body too, but by then
+ * the circuit breaker has counted a good status.
  */
 export const clientOfB = (serviceB: string) =>
   Effect.map(HttpClient.HttpClient, (client) =>
@@ -15,7 +15,7 @@ export const clientOfB = (serviceB: string) =>
     )
   )
 
-/** Service B has answered, but with a status that says why not. */
+/** Service B answered with a status other than 200. */
 export class Refused extends Data.TaggedError("Refused")<{
   readonly status: number
   readonly retryAfter: string | undefined
@@ -23,7 +23,7 @@ export class Refused extends Data.TaggedError("Refused")<{
 
 const Hello = Schema.Struct({ message: Schema.String })
 
-/** What service B says. */
+/** The message of service B. */
 export const callB = <E, R>(client: HttpClient.HttpClient.With<E, R>) =>
   Effect.gen(function* () {
     const response = yield* client.get("/")

@@ -1,5 +1,5 @@
-// The policies between service A and service B: none, each one alone, and all of them together. They are made once, here,
-// and not for each request: that is how the circuit breaker can remember how the calls before this one went.
+// The policies between service A and service B: none, each one alone, and all together. They are made once and not for each
+// request, so that the circuit breaker remembers earlier calls.
 import type { HttpClient, HttpClientError } from "@effect/platform"
 import { Duration, Effect, flow, Layer, type ParseResult, Schedule } from "effect"
 import {
@@ -14,14 +14,14 @@ import {
 import { HttpResilience } from "effect-resilience/http"
 import { callB, type Refused } from "./callB.js"
 
-/** The circuit breaker of service B. There is one, however many requests and policies use it. */
+/** The circuit breaker of service B, shared by all requests and policies. */
 export class ServiceBCircuit extends CircuitBreaker.Tag("service-b")<ServiceBCircuit>() {}
 
 /**
- * It opens after some failures in a row, for as long as service B asks for, or for 3 seconds when it asks for nothing.
+ * Opens after some failures in a row, for as long as service B asks for, or else for 3 seconds.
  *
- * How many is a matter of the load: when half of the calls fail, three in a row are a coincidence that a busy service sees
- * every second, and a quiet one has to wait for.
+ * A good number depends on the load: when half of the calls fail, a busy service sees three failures in a row every second, by
+ * chance, and a quiet one rarely.
  */
 export const circuit = (failuresInARow: number) =>
   ServiceBCircuit.layer({
@@ -35,7 +35,7 @@ export const circuit = (failuresInARow: number) =>
       )
   })
 
-/** How fast service B may be called: five times a second, evenly. A call waits for its turn for a second at the most. */
+/** Limits calls to service B to five a second, evenly paced. A call waits at most a second for its turn. */
 export class ServiceBPace extends RateLimiter.Tag("service-b")<ServiceBPace>() {}
 
 const pace = ServiceBPace.layer({
@@ -43,13 +43,13 @@ const pace = ServiceBPace.layer({
   maxWait: "1 second",
   onRejected: ({ retryAfter }) =>
     Effect.logWarning(
-      `too many calls to service B at once${retryAfter === undefined ? "" : `, again in ${inWords(retryAfter)}`}`
+      `too many calls to service B at once${retryAfter === undefined ? "" : `, try again in ${inWords(retryAfter)}`}`
     )
 })
 
 /**
- * What retries may cost: one for every five calls of the last ten seconds, and one a second in any case. Without it, retries
- * multiply the load of a service B that fails because of its load.
+ * Limits retries to one for every five calls of the last ten seconds, and always allows one a second. Without it, retries multiply
+ * the load of a service B that fails from overload.
  */
 export class ServiceBRetries extends RetryBudget.Tag("service-b")<ServiceBRetries>() {}
 
@@ -57,15 +57,15 @@ const retries = ServiceBRetries.layer({
   rule: RetryBudget.requests({ ratio: 0.2, window: "10 seconds", minPerSecond: 1 })
 })
 
-/** What the policies share between all requests. */
+/** The instances that all requests share. */
 export const shared = (failuresInARow: number) => Layer.mergeAll(circuit(failuresInARow), pace, retries)
 
-/** A duration for a person, who has no use for nanoseconds. */
+/** A duration for people, without nanoseconds. */
 const inWords = (duration: Duration.Duration): string =>
   Duration.format(Duration.millis(Math.ceil(Duration.toMillis(duration))))
 
-// All but the fallback are parts of an HTTP client: they know which status is a failure of service B, read in `Retry-After`
-// when it wants to be called again, and leave no response behind.
+// All except the fallback are parts of an HTTP client: they know which statuses are failures of service B, respect `Retry-After`, and
+// release every response.
 
 const timeout = HttpResilience.timeout({
   limit: "1 second",
@@ -75,8 +75,8 @@ const timeout = HttpResilience.timeout({
 const circuitBreaker = HttpResilience.circuitBreaker(ServiceBCircuit)
 
 /**
- * Only a 503 is worth another try: service B itself says that it expects to recover. After a timeout the caller has waited
- * long enough, and an open circuit is not to be knocked at. Nor is a retry of any use that ends when the caller has gone.
+ * Retries only a 503, with which service B says that it expects to recover. After a timeout the caller has waited long enough, an
+ * open circuit rejects the retry, and a retry that outlasts its caller is useless.
  */
 const retry = (retryFor: Duration.DurationInput) =>
   HttpResilience.retry({
@@ -90,18 +90,18 @@ const retry = (retryFor: Duration.DurationInput) =>
   })
 
 /**
- * Up to three more calls, each as soon as the circuit lets one through: one request sees the circuit open, half-open and
- * closed, and ends with what service B says. For a caller with time to wait, and not for a busy service.
+ * Makes up to three more calls, each as soon as the circuit admits one: one request sees the circuit open, half-open and closed, and
+ * ends with the message of service B. For callers with time to wait, not for a busy service.
  */
 const waitForCircuit = <E, R>(call: Effect.Effect<string, E, R>) =>
   Effect.retry(call, Schedule.recurs(3).pipe(Schedule.addDelayEffect(() => ServiceBCircuit.remainingDelay)))
 
 const rateLimit = HttpResilience.rateLimiter(ServiceBPace)
 
-/** What service A says in the place of service B. */
+/** The message of service A when service B has none. */
 export const fallbackMessage = "error accessing service B"
 
-/** It stands around the whole call, so that it has a message to give and no response, also for one that makes no sense. */
+/** Wraps the whole call, so it returns a message and not a response, and also replaces an invalid answer. */
 const fallback = <E extends Failure, R>(call: Effect.Effect<string, E, R>) =>
   Fallback.succeed(call, fallbackMessage, {
     onFallback: ({ failure }) =>
@@ -110,7 +110,7 @@ const fallback = <E extends Failure, R>(call: Effect.Effect<string, E, R>) =>
       })
   })
 
-/** The names of the policies that service A can be started with. */
+/** The policies that service A can be started with. */
 export const names = [
   "none",
   "timeout",
@@ -124,7 +124,7 @@ export const names = [
 
 export type Name = (typeof names)[number]
 
-/** What can still go wrong with a call. */
+/** The failures of a call that remain. */
 export type Failure =
   | Refused
   | ParseResult.ParseError
@@ -137,7 +137,7 @@ type Call = (
   client: HttpClient.HttpClient
 ) => Effect.Effect<string, Failure, ServiceBCircuit | ServiceBPace | ServiceBRetries>
 
-/** `flow` reads from the inside out: the timeout is the closest to service B, the fallback has the last word. */
+/** `flow` reads from the inside out: the timeout is closest to service B, the fallback is outermost. */
 export const policies = (retryFor: Duration.DurationInput): Record<Name, Call> => ({
   none: callB,
   timeout: flow(timeout, callB),

@@ -1,4 +1,4 @@
-// Service A: the one that calls. `GET /` answers with what service B says, `GET /circuit` shows the circuit breaker.
+// Service A, which calls service B. `GET /` answers with the message of service B, `GET /circuit` shows the circuit breaker.
 import { HttpRouter, HttpServerResponse } from "@effect/platform"
 import { NodeHttpClient } from "@effect/platform-node"
 import { type Duration, Effect, Layer } from "effect"
@@ -10,7 +10,7 @@ import * as Policies from "./policies.js"
 const success = (messageB: string) =>
   HttpServerResponse.unsafeJson({ messageA: "hello from service A", messageB })
 
-/** What went wrong in words for the caller, with the status of a gateway. Nothing from inside gets out. */
+/** A failure as one sentence for the caller, with the status of a gateway. It reveals no internals. */
 const failure = (status: 429 | 502 | 503 | 504, error: string, retryAfter?: string) =>
   HttpServerResponse.unsafeJson({ error }, { status, headers: { "retry-after": retryAfter } })
 
@@ -22,16 +22,16 @@ const failureOf = (error: Policies.Failure) => {
     case "TimeoutExceeded":
       return failure(504, "service B took too long to answer")
     case "CircuitOpen":
-      return failure(503, "service B has been failing and is left alone for now", secondsOf(error.retryAfter))
+      return failure(503, "service B has been failing and is not called for now", secondsOf(error.retryAfter))
     case "RateLimitExceeded":
-      return failure(429, "service B is called too often", secondsOf(error.retryAfter))
+      return failure(429, "too many calls to service B", secondsOf(error.retryAfter))
     case "Refused":
       return failure(502, `service B answered with status ${error.status}`, error.retryAfter)
     case "RequestError":
     case "ResponseError":
       return failure(502, "service B cannot be reached")
     case "ParseError":
-      return failure(502, "service B gave an answer that makes no sense")
+      return failure(502, "service B gave an invalid answer")
   }
 }
 
@@ -44,12 +44,12 @@ const circuit = Effect.map(
 export interface Options {
   /** The port to listen on; 0 takes any free one. */
   readonly port: number
-  /** Where service B is. */
+  /** The URL of service B. */
   readonly serviceB: string
   readonly policy: Policies.Name
   /** How many failures in a row open the circuit. */
   readonly failuresInARow: number
-  /** How long a call may go on with retries. */
+  /** How long a call may continue with retries. */
   readonly retryFor: Duration.DurationInput
 }
 

@@ -1,4 +1,4 @@
-// Service B: the one that is called. It answers, sleeps or fails as it is told to, and can be told so while it runs.
+// Service B, which service A calls. While it runs, it can be told to answer, sleep or fail.
 import { HttpRouter, HttpServerResponse } from "@effect/platform"
 import { Context, Effect, Layer, Random, Ref, type Duration } from "effect"
 import * as Server from "../../support/server.js"
@@ -23,7 +23,7 @@ const overloaded: Answer = Effect.succeed(
   HttpServerResponse.empty({ status: 503, headers: { "retry-after": "1" } })
 )
 
-/** Chance comes from the `Random` service, so that a test can decide it. */
+/** Randomness comes from the `Random` service, so that a test can control it. */
 const halfOfTheTime = (heads: Answer, tails: Answer): Answer =>
   Effect.flatMap(Random.nextBoolean, (isHeads) => (isHeads ? heads : tails))
 
@@ -35,7 +35,7 @@ const answers: Record<Behaviour, Answer> = {
   down: overloaded
 }
 
-/** What service B does and has seen, for whoever runs it in their own process. */
+/** The behaviour of service B and the requests it has received, for a program that runs it in its own process. */
 export class ServiceB extends Context.Tag("ServiceB")<
   ServiceB,
   { readonly behaviour: Ref.Ref<Behaviour>; readonly received: Ref.Ref<number> }
@@ -60,7 +60,7 @@ const routes = HttpRouter.empty.pipe(
 export interface Options {
   /** The port to listen on; 0 takes any free one. */
   readonly port: number
-  /** How it behaves until it is told otherwise. */
+  /** Its initial behaviour. */
   readonly behaviour: Behaviour
 }
 

@@ -1,4 +1,4 @@
-// How the demo tells what happens: an introduction, a line for each second and for each change of the circuit breaker.
+// The printed account of the demo: an introduction, a row for each second, and a line for each change of the circuit breaker.
 import { Duration } from "effect"
 import type { CircuitBreaker } from "effect-resilience"
 import { fallbackMessage } from "../a/policies.js"
@@ -23,20 +23,20 @@ Callers ask service A, and service A asks service B. Both run twice, side by
 side: on the left with policies between A and B, on the right without. For
 ${seconds} seconds, ${callersPerSecond} callers a second come to each side. A caller gives up after ${Duration.toSeconds(patience)} s.
 
-  timeout          B has 1 second to answer, then A stops waiting for it
-  circuit breaker  ${stateOf("closed")}: calls go through. After 10 failures in a row it is
-                   ${stateOf("open")}: B is left alone. After 3 seconds, or when B said
-                   to come back, it is ${stateOf("half-open")}: one call is let through
+  timeout          A waits at most 1 second for B
+  circuit breaker  ${stateOf("closed")}: calls go through. 10 failures in a row open it.
+                   ${stateOf("open")}: B is not called. After 3 seconds, or when B said
+                   to come back, it turns ${stateOf("half-open")}: one call goes through
                    as a probe. It closes the circuit, or opens it again.
-  retry            when B says 503, ask once more after a second, as long as
-                   retries are no more than a fifth of all calls (a budget)
+  retry            when B answers 503, call once more after a second, while
+                   retries are at most a fifth of all calls (a budget)
   fallback         when all else fails, answer "${fallbackMessage}"
 
-Each mark is a caller, in the second in which the wait was over:
+Each mark is a caller, in the second in which its wait ended:
   ${marks.answer} got B's answer     ${marks.fallback} got the fallback
   ${marks.error} got an error       ${marks["gave up"]} gave up after ${Duration.toSeconds(patience)} s
-  +3 three more, for whom there is no room in the row
-"wait" are callers without an answer at the end of that second, "B" are the
+  +3 three more that do not fit in the row
+"wait" counts callers without an answer at the end of that second, "B" the
 calls that B received in it. A row is printed when its second is over, a change
 of the circuit when it happens.
 `
@@ -63,7 +63,7 @@ export const phase = (description: string): string =>
     line("time", side("callers", "wait", "B"), "circuit", side("callers", "wait", "B"))
   ].join("\n")
 
-/** What happened between two moments a second apart. */
+/** The row of a second. */
 export const second = (number: number, before: Both, now: Both): string => {
   const sideOf = (was: Measured, is: Measured): string =>
     side(
@@ -79,7 +79,7 @@ export const second = (number: number, before: Both, now: Both): string => {
   )
 }
 
-/** A mark for each caller who was answered; of very many, those who find no room as a number. */
+/** A mark for each answered caller, and the number of those that do not fit. */
 const marksOf = (answered: ReadonlyArray<Answered>): string => {
   const shown = answered.length > marksWidth ? answered.slice(0, marksWidth - 4) : answered
   const rest = answered.length - shown.length
@@ -102,9 +102,9 @@ export const change = (millis: number, change: CircuitBreaker.StateChange): stri
   ].join(" ")
 
 const reasonOf = ({ from, metrics, openFor, to }: CircuitBreaker.StateChange): string => {
-  if (to === "half-open") return "one call is let through as a probe"
+  if (to === "half-open") return "one call goes through as a probe"
   if (to === "closed") return "the probe succeeded, all calls go through"
-  const pause = openFor === undefined ? "" : `, B is left alone for ${Duration.format(openFor)}`
+  const pause = openFor === undefined ? "" : `, B is not called for ${Duration.format(openFor)}`
   const inARow = metrics.rules.find(({ rule }) => rule === "consecutive")?.hits
   return from === "half-open" ? `the probe failed${pause}` : `${inARow} failures in a row${pause}`
 }

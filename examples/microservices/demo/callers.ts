@@ -1,9 +1,9 @@
-// The callers of service A: what they ask, what they are told, and how long that takes.
+// The callers of service A: their requests, the outcomes, and how long they take.
 import { HttpClient } from "@effect/platform"
 import { Clock, Duration, Effect, Ref, Schema } from "effect"
 import { fallbackMessage } from "../a/policies.js"
 
-/** What a caller got: what service B said, what service A says in its place, an error, or nothing in time. */
+/** What a caller got: the answer of service B, the fallback of service A, an error, or nothing in time. */
 export type Outcome = "answer" | "fallback" | "error" | "gave up"
 
 /** How long a caller waits. */
@@ -14,11 +14,11 @@ export interface Answered {
   readonly millis: number
 }
 
-/** Some callers of one service A, as they are at one moment. */
+/** The callers of one service A at one moment. */
 export interface Callers {
   readonly sent: number
   readonly answered: ReadonlyArray<Answered>
-  /** The most of them that were waiting for an answer at the same time. */
+  /** The maximum number of callers that waited at the same time. */
   readonly mostWaiting: number
 }
 
@@ -26,7 +26,7 @@ export const none: Callers = { sent: 0, answered: [], mostWaiting: 0 }
 
 export const waiting = (callers: Callers): number => callers.sent - callers.answered.length
 
-/** One more caller: asks, waits until there is an answer or patience ends, and notes what came back. */
+/** One more caller: sends a request, waits for an answer or until it gives up, and records the outcome. */
 export const call = (
   url: string,
   callers: Ref.Ref<Callers>

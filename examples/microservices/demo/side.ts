@@ -1,4 +1,4 @@
-// One side of the comparison: a service A with its own service B, on free ports, with callers of its own.
+// One side of the comparison: a service A with its own service B and its own callers, on free ports.
 import { HttpServer } from "@effect/platform"
 import { Context, Effect, Layer, Ref } from "effect"
 import { urlOf } from "../../support/server.js"
@@ -20,11 +20,11 @@ export const make = (policy: Name) =>
     const circuit = Context.get(a, ServiceBCircuit)
     return {
       circuit,
-      /** One more caller, who waits for an answer and gives up when it takes too long. */
+      /** One more caller, which waits for an answer and gives up when it takes too long. */
       call: Callers.call(serviceA, callers),
-      /** Tells service B how to behave from now on. */
+      /** Switches the behaviour of service B. */
       switchB: (to: ServiceB.Behaviour) => Ref.set(behaviour, to),
-      /** Everything that has happened up to now. */
+      /** Everything measured so far. */
       measured: Effect.all({ callers: Ref.get(callers), received: Ref.get(received), state: circuit.state })
     }
   })

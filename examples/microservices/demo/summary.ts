@@ -1,18 +1,18 @@
-// The end of the demo: what both sides measured, in one table.
+// The end of the demo: the measurements of both sides in one table.
 import type { Behaviour } from "../b/server.js"
 import { marks } from "./account.js"
 import type { Answered, Outcome } from "./callers.js"
 import type { Both, Measured } from "./side.js"
 import { bold, left, right } from "./terminal.js"
 
-/** A phase of the demo, and what was measured when it began and when it ended. */
+/** A phase of the demo, and the measurements at its start and end. */
 export interface PastPhase {
   readonly behaviour: Behaviour
   readonly began: Both
   readonly ended: Both
 }
 
-/** What was measured in all, and how it went while service B was in trouble. What a caller feels comes first. */
+/** The totals, and the figures while service B was in trouble. What a caller notices comes first. */
 export const summary = (total: Both, past: ReadonlyArray<PastPhase>): string => {
   const row = (what: string, of: (side: Measured) => string): string =>
     cells(what, of(total.withPolicies), of(total.without))
@@ -25,9 +25,9 @@ export const summary = (total: Both, past: ReadonlyArray<PastPhase>): string => 
     bold(cells("The same callers, the same trouble", "with policies", "without")),
     row(`${marks.error} got an error`, (side) => shareOf(side, "error")),
     row(`${marks["gave up"]} gave up`, (side) => shareOf(side, "gave up")),
-    row("waited: half of them at most (p50)", (side) => timeOf(percentile(side, 0.5))),
-    row("        90 % of them at most (p90)", (side) => timeOf(percentile(side, 0.9))),
-    row("        99 % of them at most (p99)", (side) => timeOf(percentile(side, 0.99))),
+    row("wait of a caller: median (p50)", (side) => timeOf(percentile(side, 0.5))),
+    row("        90 % at most (p90)", (side) => timeOf(percentile(side, 0.9))),
+    row("        99 % at most (p99)", (side) => timeOf(percentile(side, 0.99))),
     row("most callers waiting at once", (side) => String(side.callers.mostWaiting)),
     row(`${marks.answer} got the answer of service B`, (side) => shareOf(side, "answer")),
     row(`${marks.fallback} got the fallback`, (side) => shareOf(side, "fallback")),
@@ -56,7 +56,7 @@ const shareOf = (side: Measured, wanted: Outcome): string => {
 
 const percent = (part: number, whole: number): string => `${Math.round((100 * part) / whole)} %`
 
-/** The nearest rank: the shortest wait that is no shorter than that share of all waits. */
+/** By nearest rank: the shortest wait that is no shorter than that share of all waits. */
 const percentile = ({ callers }: Measured, share: number): number => {
   const waits = callers.answered.map(({ millis }: Answered) => millis).sort((a, b) => a - b)
   return waits[Math.ceil(share * waits.length) - 1] ?? 0
@@ -65,7 +65,7 @@ const percentile = ({ callers }: Measured, share: number): number => {
 const timeOf = (millis: number): string =>
   millis < 1000 ? `${millis} ms` : `${(millis / 1000).toFixed(2)} s`
 
-/** How many calls came to service B while it behaved like that. */
+/** The calls that service B received in the phases of one behaviour. */
 const seenBy = (past: ReadonlyArray<PastPhase>, behaviour: Behaviour): Record<keyof Both, number> => {
   const phases = past.filter((phase) => phase.behaviour === behaviour)
   const seen = (side: keyof Both): number =>

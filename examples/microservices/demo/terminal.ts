@@ -1,4 +1,4 @@
-// Text in columns, with a little colour: only on a terminal, and not when NO_COLOR is set (https://no-color.org).
+// Text in columns, with colours on a terminal unless NO_COLOR is set (https://no-color.org).
 import { stripVTControlCharacters } from "node:util"
 
 const coloured = process.stdout.isTTY === true && !process.env.NO_COLOR
@@ -14,7 +14,7 @@ export const red = style(31)
 export const green = style(32)
 export const yellow = style(33)
 
-// Colour codes take no room on the screen, so what is padded is what is seen.
+// Pads the visible text: colour codes take no room on the screen.
 const padding = (text: string, width: number): string =>
   " ".repeat(Math.max(0, width - stripVTControlCharacters(text).length))
 

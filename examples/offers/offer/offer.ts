@@ -1,4 +1,4 @@
-// The offer: the partner's hot one, through a circuit breaker, and a cold one of our own when there is no hot one.
+// The offer: a hot one from the partner, through a circuit breaker, or else a cold one of our own.
 import { HttpClient, HttpClientResponse } from "@effect/platform"
 import { Config, Effect, Schema } from "effect"
 import { CircuitBreaker, Fallback, Timeout, Trip } from "effect-resilience"
@@ -7,10 +7,7 @@ import { minuteAndSecond } from "../time.js"
 /** The circuit breaker in front of the partner. */
 export class PartnerCircuit extends CircuitBreaker.Tag("partner")<PartnerCircuit>() {}
 
-/**
- * It opens after three failures in a row (or FAILURES), for 15 seconds (or OPEN_FOR), and its listeners write to the log what
- * happens to it.
- */
+/** Opens after three failures in a row (or FAILURES), for 15 seconds (or OPEN_FOR). Its listeners log its events. */
 export const circuit = PartnerCircuit.layerConfig(
   {
     trip: Config.integer("FAILURES").pipe(Config.withDefault(3), Config.map(Trip.consecutive)),
@@ -27,7 +24,7 @@ export const circuit = PartnerCircuit.layerConfig(
 const log = (message: string) =>
   Effect.annotateLogs(Effect.log(message), { circuit: PartnerCircuit.protect.name })
 
-/** A status that is not 2xx is an error here. The scope lets go of a response whose body nobody reads. */
+/** Fails for a status other than 2xx. The scope releases a response whose body is not read. */
 const hotOffer = Effect.gen(function* () {
   yield* log("before the call")
   const client = HttpClient.withScope(yield* HttpClient.HttpClient)
@@ -37,7 +34,7 @@ const hotOffer = Effect.gen(function* () {
 
 const coldOffer = Effect.map(minuteAndSecond, (time) => `Cold offer fallback ${time}`)
 
-/** While the circuit is open the partner is not called, and everybody gets a cold offer at once. */
+/** While the circuit is open, the partner is not called and callers get a cold offer at once. */
 export const offer = hotOffer.pipe(
   Timeout.timeout("2 seconds"),
   PartnerCircuit.protect,

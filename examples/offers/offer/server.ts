@@ -1,4 +1,4 @@
-// The offer service: `GET /offer` brings an offer in any case, `GET /offer/circuit` tells how the circuit breaker is.
+// The offer service: `GET /offer` always answers with an offer, `GET /offer/circuit` shows the circuit breaker.
 import { HttpClient, HttpClientRequest, HttpRouter, HttpServerResponse } from "@effect/platform"
 import { NodeHttpClient } from "@effect/platform-node"
 import { Effect, Layer } from "effect"
@@ -6,7 +6,7 @@ import { STATUS_CODES } from "node:http"
 import * as Server from "../../support/server.js"
 import { circuit, offer, PartnerCircuit } from "./offer.js"
 
-/** What a call to the partner would meet now: when the circuit has been open for long enough, that is `half-open`. */
+/** The state that a call would meet now: `half-open` as soon as the open time is over. */
 const showCircuit = Effect.map(PartnerCircuit.snapshot, ({ consecutiveFailures, state }) =>
   HttpServerResponse.unsafeJson({ current_state: state, fail_counter: consecutiveFailures })
 )
@@ -19,7 +19,7 @@ const routes = HttpRouter.empty.pipe(
   HttpRouter.get("/offer/circuit", showCircuit)
 )
 
-/** A debug line for each request to the partner: its URL and what came back. */
+/** Writes a debug line for each request to the partner, with its URL and its outcome. */
 const logged = (client: HttpClient.HttpClient) =>
   HttpClient.transform(client, (response, { method, url }) => {
     const log = (outcome: string) => Effect.logDebug(`HTTP Request: ${method} ${url} "${outcome}"`)
@@ -32,7 +32,7 @@ const logged = (client: HttpClient.HttpClient) =>
 export interface Options {
   /** The port to listen on; 0 takes any free one. */
   readonly port: number
-  /** Where the partner is. */
+  /** The URL of the partner. */
   readonly partner: string
 }
 

@@ -1,4 +1,4 @@
-// The partner: `GET /offer/hot` brings a hot offer with status 200, or nothing but a 500, as `PUT /behaviour` says.
+// The partner: `GET /offer/hot` answers with a hot offer, or with a 500 without a body. `PUT /behaviour` chooses.
 import { HttpRouter, HttpServerResponse } from "@effect/platform"
 import { Context, Effect, Layer, Ref } from "effect"
 import * as Server from "../../support/server.js"
@@ -10,7 +10,7 @@ export const statuses = ["200", "500"] as const
 /** The status that the partner answers with. */
 export type Status = (typeof statuses)[number]
 
-/** What the partner does and has seen, for whoever runs it in their own process. */
+/** The behaviour of the partner and the requests it has received, for a program that runs it in its own process. */
 export class Partner extends Context.Tag("Partner")<
   Partner,
   { readonly status: Ref.Ref<Status>; readonly received: Ref.Ref<number> }
