@@ -87,7 +87,8 @@ class Running extends Inside {
     /** The call whose permits it runs with, when it has none. */
     readonly lender?: Running
   ) {
-    super(owner, fiber)
+    super(owner)
+    this.enter(fiber)
   }
 }
 
@@ -199,7 +200,7 @@ export class Limit implements Bulkhead.Bulkhead, Member<Bulkhead.Snapshot> {
     lender.sharers += 1
     const inside = fiber && new Running(this, fiber, 0, lender)
     const ended = (exit: Exit.Exit<unknown, unknown>): Body => {
-      if (inside !== undefined) inside.over = true
+      inside?.leave()
       this.returnTo(lender)
       return exit
     }
@@ -221,7 +222,7 @@ export class Limit implements Bulkhead.Bulkhead, Member<Bulkhead.Snapshot> {
     startedAt: number,
     rest: Beside.Rest | undefined
   ): Body {
-    if (call.inside !== undefined) call.inside.over = true
+    call.inside?.leave()
     const settled = this.settle(call, exit, startedAt)
     const told = both(Beside.finish(rest, call.restore), settled && call.restore(settled))
     return told === undefined ? exit : after(told, exit)

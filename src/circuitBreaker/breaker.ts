@@ -6,7 +6,6 @@ import type * as Clock from "effect/Clock"
 import type * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import * as FiberRef from "effect/FiberRef"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
@@ -16,11 +15,19 @@ import { type Caller, InvalidOption } from "../core/options.js"
 import * as Trip from "../core/trip.js"
 import type * as FailureCondition from "../policy/FailureCondition.js"
 import { Events, type Tags } from "../policy/events.js"
-import * as Policy from "../policy/Policy.js"
+import type * as Policy from "../policy/Policy.js"
 import { withoutSpan } from "../internal/context.js"
 import * as Condition from "../policy/condition.js"
 import { runtimeMillis } from "../internal/duration.js"
-import { type Begin, type Begun, passing, takingPart } from "../policy/frame.js"
+import {
+  type Alone,
+  type Begun,
+  type Caller as Calling,
+  fiberOf,
+  type Guard,
+  passing,
+  policyOf
+} from "../policy/frame.js"
 import { Inside, insideOf } from "../internal/inside.js"
 import type { Member } from "../policy/keyed.js"
 import { after, both, notifyShared, type Told } from "../internal/listeners.js"
@@ -32,7 +39,7 @@ import { quoted } from "../internal/quoted.js"
 import { CircuitOpen } from "./circuitOpen.js"
 import { type Configured, configure, listeners, reconfigure } from "./options.js"
 import { fromSnapshot, metricsOf, toSnapshot } from "./snapshot.js"
-import type { AnyFiber, Body, Restore } from "../internal/erased.js"
+import type { AnyExit, AnyFiber, Body, Restore } from "../internal/erased.js"
 
 export const TypeId: CircuitBreaker.TypeId = Symbol.for(
   "effect-resilience/CircuitBreaker"
@@ -58,26 +65,45 @@ class HeldPermit implements CircuitBreaker.Permit {
   }
 }
 
-/** A call that is only counted, and that gives nothing back. */
+/** A call that is only counted, and that gives nothing back. When it is over it may be used for the next one. */
 class Counted extends Inside implements Begun, Circuit.Permit {
-  constructor(
-    private readonly breaker: Breaker,
-    private readonly judge: Judge,
-    fiber: AnyFiber,
-    private readonly clock: Clock.Clock,
-    readonly generation: number,
-    readonly startedAt: number
-  ) {
-    super(breaker, fiber)
+  generation = 0
+  startedAt = NaN
+  clock: Clock.Clock = Time.liveClock
+
+  constructor(private readonly guard: BreakerGuard) {
+    super(guard.breaker)
   }
 
   get probe(): undefined {
     return undefined
   }
 
-  ended(exit: Exit.Exit<unknown, unknown>): Body {
-    this.over = true
-    return this.breaker.settleCounted(this.judge, this, exit, this.clock)
+  ended(exit: AnyExit): Body {
+    const { guard } = this
+    const isFree = this.leave()
+    const next = guard.breaker.settleCounted(guard.judge, this, exit)
+    if (isFree) guard.idle = this
+    return next
+  }
+}
+
+/** What a breaker does at the calls of one condition. */
+class BreakerGuard implements Guard {
+  readonly looksAtResults = true
+  idle: Counted | undefined
+
+  constructor(
+    readonly breaker: Breaker,
+    readonly judge: Judge
+  ) {}
+
+  begin(caller: Calling, clock: Clock.Clock): Begun | Body | undefined {
+    return this.breaker.enter(this, caller, clock)
+  }
+
+  otherwise(alone: Alone, fiber: AnyFiber, clock: Clock.Clock): Body {
+    return this.breaker.run(this.judge, alone, fiber, clock)
   }
 }
 
@@ -106,13 +132,16 @@ interface Observed {
 
 const succeeded: Observed = { failed: false, failure: undefined, retryAfter: undefined }
 
-/** What an exit means to a breaker: `undefined` when it is to be ignored, as what the breaker did itself always is. */
-const observe = (breaker: Breaker, judge: Judge, exit: Exit.Exit<unknown, unknown>): Observed | undefined => {
+/** What an exit means to a breaker. What the breaker did itself is always ignored. */
+const observe = (breaker: Breaker, judge: Judge, exit: AnyExit): Condition.Verdict => {
   const verdict = judge(exit)
-  if (verdict._tag === "Success") return succeeded
-  if (verdict._tag === "Ignored" || isOwnRejection(breaker, exit)) return undefined
-  return { failed: true, failure: verdict.failed, retryAfter: verdict.retryAfterMillis }
+  return verdict._tag === "Failure" && isOwnRejection(breaker, exit) ? { _tag: "Ignored" } : verdict
 }
+
+const observed = (verdict: FailureCondition.Success | Condition.FailureVerdict): Observed =>
+  verdict._tag === "Success"
+    ? succeeded
+    : { failed: true, failure: verdict.failed, retryAfter: verdict.retryAfterMillis }
 
 type Judge = Condition.Judge<unknown, unknown>
 
@@ -193,8 +222,12 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
   /** How many had been turned away when the state began. */
   private rejectedBefore: number
   private lastRejection: Rejected | undefined
-  /** Whether anybody wants to know how long a call took. */
-  private timed: boolean
+  /** Whether anybody wants to know how a call ended. */
+  private readonly telling: boolean
+  /** Whether it matters how long a call took. */
+  private timed = false
+  /** Whether it matters when a call ended. */
+  private clocked = false
 
   constructor(
     private parts: Parts,
@@ -206,71 +239,74 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
     this.name = parts.name
     this.settings = parts.settings
     this.rejectedBefore = rejected
-    this.timed = this.looksAtTime(parts.config)
+    const { Failure, Success } = events.emit
+    this.telling = (Failure ?? Success) !== undefined
+    this.look(parts.config)
   }
 
   get protect(): Policy.Policy<CircuitOpen> {
-    return (this.protection ??= takingPart(
-      Policy.make<CircuitOpen>(this, (self) => this.guard(byDefault, self)),
-      true,
-      this.begin(byDefault)
-    ))
+    return (this.protection ??= policyOf<Policy.Policy<CircuitOpen>>(this, new BreakerGuard(this, byDefault)))
   }
 
   get protectWhen() {
     return <A, E>(condition: FailureCondition.FailureCondition<A, E>): CircuitBreaker.ProtectFor<A, E> => {
       Condition.check("CircuitBreaker.protectWhen", "condition", condition)
       const { judge } = Condition.compile(condition, silence)
-      return takingPart(
-        Policy.make<A, E, CircuitOpen>(
-          this,
-          <A1 extends A, E1 extends E, R>(self: Effect.Effect<A1, E1, R>) => this.guard(judge, self)
-        ),
-        true,
-        this.begin(judge as Judge)
-      )
+      return policyOf(this, new BreakerGuard(this, judge as Judge))
     }
-  }
-
-  /** The one place where the types of a call are left behind: what goes in comes out, but for a rejection. */
-  guard<A, E, R>(
-    judge: Condition.Judge<A, E>,
-    self: Effect.Effect<A, E, R>
-  ): Effect.Effect<A, E | CircuitOpen, R> {
-    return this.run(judge as Judge, self) as Effect.Effect<A, E | CircuitOpen, R>
   }
 
   // ---------------------------------------------------------------------------------------------------------- a call
 
-  private run(judge: Judge, self: Body): Body {
-    return this.prepared((clock, fiber) => {
-      switch (this.circuit.state) {
-        case "disabled":
-          return self
-        case "closed":
-        case "metrics-only":
-          return this.isCounting(fiber) ? self : this.runCounted(judge, self, clock, fiber)
-        default: {
-          if (this.isProbing(fiber)) return self
-          const now = Time.monotonicMillis(clock)
-          return this.isShut(now) ? this.reject(now) : this.runMasked(judge, self, clock, fiber)
-        }
+  /** Lets a call in, or turns it away, as long as the state stays as it is by it: there is nothing to give back or to mask. */
+  enter(guard: BreakerGuard, caller: Calling, clock: Clock.Clock): Begun | Body | undefined {
+    if (this.parts.openFor.stale) return undefined
+    switch (this.circuit.state) {
+      case "disabled":
+        return passing
+      case "closed":
+      case "metrics-only":
+        return this.isCounting(caller) ? passing : this.counted(guard, caller, clock)
+      default: {
+        if (this.isProbing(caller)) return passing
+        const now = Time.monotonicMillis(clock)
+        return this.isShut(now) ? this.reject(now) : undefined
       }
-    })
+    }
+  }
+
+  private counted(guard: BreakerGuard, caller: Calling, clock: Clock.Clock): Counted {
+    const call = guard.idle ?? new Counted(guard)
+    guard.idle = undefined
+    const fiber = fiberOf(caller)
+    if (fiber !== undefined) call.enter(fiber)
+    call.generation = this.circuit.generation
+    call.clock = clock
+    // A call that began before its time mattered is not slow by a rule that came later.
+    call.startedAt = this.timed ? Time.monotonicMillis(clock) : NaN
+    return call
+  }
+
+  /** A call for which the open times have to be worked out first, or that may be a probe. */
+  run(judge: Judge, alone: Alone, fiber: AnyFiber, clock: Clock.Clock): Body {
+    const { context, openFor } = this.parts
+    if (!openFor.stale) return this.runMasked(judge, alone.self, clock, fiber)
+    const prepare = Effect.provide(openFor.prepare(this.name, clock), context)
+    return Effect.flatMap(prepare, () => alone.enter(fiber))
   }
 
   /**
    * Whether a fiber makes a call of this breaker that will be counted: what it calls meanwhile is part of that call. When the
    * state has changed since, the call counts for nothing, and a call inside of it is one of its own.
    */
-  private isCounting(fiber: AnyFiber): boolean {
-    const call = insideOf(fiber)?.find(this)
+  private isCounting(caller: Calling): boolean {
+    const call = insideOf(caller)?.find(this)
     return call instanceof Counted && call.generation === this.circuit.generation && !call.isLost
   }
 
   /** The same while the circuit is half-open. */
-  private isProbing(fiber: AnyFiber): boolean {
-    for (let probe = fiber.getFiberRef(probing); probe !== undefined; probe = probe.outer) {
+  private isProbing(caller: Calling): boolean {
+    for (let probe = caller.getFiberRef(probing); probe !== undefined; probe = probe.outer) {
       if (probe.owner === this && !probe.over) return Circuit.holds(this.circuit, probe.permit)
     }
     return false
@@ -282,39 +318,24 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
     return circuit.state === "isolated" || (circuit.state === "open" && now < circuit.until)
   }
 
-  /** A circuit that lets everything in does not change by it, and the call holds nothing that it would have to give back. */
-  private runCounted(judge: Judge, self: Body, clock: Clock.Clock, fiber: AnyFiber): Body {
-    const call = this.counted(judge, clock, fiber)
-    // Neither handler runs for an interruption from outside, and neither needs to.
-    return Effect.matchCauseEffect(self, {
-      onFailure: (cause) => call.ended(Exit.failCause(cause)),
-      onSuccess: (value) => call.ended(Exit.succeed(value))
-    })
-  }
-
-  private counted(judge: Judge, clock: Clock.Clock, fiber: AnyFiber): Counted {
-    // A call that began before its time mattered is not slow by a rule that came later.
-    const startedAt = this.timed ? Time.monotonicMillis(clock) : NaN
-    return new Counted(this, judge, fiber, clock, this.circuit.generation, startedAt)
-  }
-
-  /** The same in the frame of a pipeline, which is only for a circuit that lets everything in. */
-  private begin(judge: Judge): Begin {
-    return (fiber, clock) => {
-      const { state } = this.circuit
-      if (this.parts.openFor.stale || (state !== "closed" && state !== "metrics-only")) return undefined
-      return this.isCounting(fiber) ? passing : this.counted(judge, clock, fiber)
+  /** Counts how a call ended that held nothing. In a closed circuit that is one step in place. */
+  settleCounted(judge: Judge, call: Counted, exit: AnyExit): Body {
+    const verdict = observe(this, judge, exit)
+    if (verdict._tag === "Ignored") return exit
+    const { circuit } = this
+    if (circuit.state !== "closed" || circuit.generation !== call.generation) {
+      return after(this.count(call, observed(verdict), call.clock), exit)
     }
-  }
-
-  settleCounted(
-    judge: Judge,
-    permit: Circuit.Permit,
-    exit: Exit.Exit<unknown, unknown>,
-    clock: Clock.Clock
-  ): Body {
-    const observed = observe(this, judge, exit)
-    return observed === undefined ? exit : after(this.count(permit, observed, clock), exit)
+    const failed = verdict._tag === "Failure"
+    const now = this.clocked ? Time.monotonicMillis(call.clock) : 0
+    const duration = this.timed ? now - call.startedAt : 0
+    const isMet = Circuit.countInPlace(circuit, failed, duration, now)
+    if (!isMet && !this.telling) return exit
+    const told = this.tell(observed(verdict), duration)
+    if (!isMet) return after(told, exit)
+    const result = { ...observed(verdict), duration }
+    const at = this.clocked ? now : Time.monotonicMillis(call.clock)
+    return after(both(told, this.commit(Circuit.open(this.parts.config, circuit, result, at))), exit)
   }
 
   /** A call that may be a probe: from the moment it is let in until its permit is back nothing can come between. */
@@ -343,19 +364,20 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
   private settle(
     judge: Judge,
     permit: Circuit.Permit,
-    exit: Exit.Exit<unknown, unknown>,
+    exit: AnyExit,
     clock: Clock.Clock,
     restore: Restore
   ): Body {
-    let observed: Observed | undefined
+    let verdict: Condition.Verdict
     try {
-      observed = observe(this, judge, exit)
+      verdict = observe(this, judge, exit)
     } catch (defect) {
       // A condition that throws is a bug to show, but not a reason to keep the permit.
       const told = this.giveBack(permit, clock)
       return after(told && restore(told), Effect.die(defect))
     }
-    const told = observed === undefined ? this.giveBack(permit, clock) : this.count(permit, observed, clock)
+    const told =
+      verdict._tag === "Ignored" ? this.giveBack(permit, clock) : this.count(permit, observed(verdict), clock)
     return after(told && restore(told), exit)
   }
 
@@ -410,18 +432,19 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
   }
 
   /** Counts the outcome of a call, and takes its permit back. */
-  private count(permit: Circuit.Permit, { failed, failure, retryAfter }: Observed, clock: Clock.Clock): Told {
+  private count(permit: Circuit.Permit, observed: Observed, clock: Clock.Clock): Told {
     const now = Time.monotonicMillis(clock)
     const duration = this.timed ? now - permit.startedAt : 0
-    const result = { failed, duration, failure, retryAfter }
-    const step = Circuit.record(this.parts.config, this.circuit, permit, result, now)
+    const step = Circuit.record(this.parts.config, this.circuit, permit, { ...observed, duration }, now)
     const changed = this.commit(step)
-    if (!step.counted) return changed
+    return step.counted ? both(this.tell(observed, duration), changed) : changed
+  }
+
+  private tell({ failed, failure }: Observed, duration: number): Told {
     const { Failure, Success } = this.events.emit
-    const told = failed
+    return failed
       ? Failure?.({ duration: Duration.millis(duration), failure })
       : Success?.({ duration: Duration.millis(duration) })
-    return both(told, changed)
   }
 
   /** Takes a permit back from a call that says nothing. */
@@ -647,15 +670,15 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
     const config = { ...configured.config, openFor: openFor.millis }
     this.parts = { ...this.parts, ...configured, openFor, config, options }
     this.circuit = Circuit.configure(config, this.circuit, now)
-    this.timed = this.looksAtTime(config)
+    this.look(config)
     this.settings = configured.settings
     this.protection = undefined
     return this.events.emit.Configured?.({ from, to: configured.settings })
   }
 
-  private looksAtTime({ trip }: Circuit.Config): boolean {
-    const { Failure, Success } = this.events.emit
-    return (Failure ?? Success) !== undefined || Trip.isSlow(trip, { failed: false, duration: Infinity })
+  private look({ trip }: Circuit.Config): void {
+    this.timed = this.telling || Trip.isSlow(trip, { failed: false, duration: Infinity })
+    this.clocked = this.timed || Trip.looksAtTime(trip)
   }
 }
 

@@ -6,6 +6,7 @@
  * back counts only while that generation lasts.
  */
 import * as Trip from "./trip.js"
+import type { Mutable } from "./window.js"
 
 export type StateName = "closed" | "open" | "half-open" | "isolated" | "disabled" | "metrics-only"
 
@@ -123,7 +124,7 @@ export interface Step {
 }
 
 const noTransitions: ReadonlyArray<Transition> = []
-const noCounts: Counts = { successes: 0, failures: 0 }
+const noCounts = (): Counts => ({ successes: 0, failures: 0 })
 const noProbes: ReadonlyArray<Probe> = []
 
 // ------------------------------------------------------------------------------------------------------------- states
@@ -133,7 +134,7 @@ export const initial = (config: Config, now: number): Circuit => ({
   state: "closed",
   generation: 0,
   since: now,
-  counts: noCounts,
+  counts: noCounts(),
   failuresInARow: 0,
   reopenings: 0,
   openedFor: 0,
@@ -148,7 +149,7 @@ const hasRecovered = ({ openedFor, since, state }: Circuit, now: number): boolea
 const begin = (from: Circuit, now: number): Common => ({
   generation: from.generation + 1,
   since: now,
-  counts: noCounts,
+  counts: noCounts(),
   failuresInARow: from.failuresInARow,
   reopenings: hasRecovered(from, now) ? 0 : from.reopenings,
   openedFor: from.openedFor
@@ -303,29 +304,40 @@ const withoutProbe = (circuit: HalfOpen, id: number): HalfOpen => ({
 
 /** The circuit with one more result in its numbers. Deciding what follows from them is a step of its own. */
 const count = (config: Config, circuit: Circuit, result: Result, now: number): Circuit => {
-  const { failures, successes } = circuit.counts
+  const counts = { ...circuit.counts }
+  if (circuit.state === "closed" || circuit.state === "metrics-only") {
+    const own = { ...circuit, counts, seen: Trip.copyOf(circuit.seen) }
+    countInPlace(own, result.failed, result.duration, now)
+    return own
+  }
   // A circuit that opens because calls are slow must not close because a probe was.
-  const failed = result.failed || (circuit.state === "half-open" && Trip.isSlow(config.trip, result))
-  const counts = failed ? { successes, failures: failures + 1 } : { successes: successes + 1, failures }
-  const failuresInARow = result.failed ? circuit.failuresInARow + 1 : 0
-  if (circuit.state !== "closed") {
-    const counted = { ...circuit, counts, failuresInARow }
-    return counted.state === "metrics-only"
-      ? { ...counted, seen: Trip.record(counted.seen, result, now) }
-      : counted
-  }
-  // Spelled out, because this is the step of nearly every call: a copy by spreading takes ten times as long.
-  return {
-    state: "closed",
-    generation: circuit.generation,
-    since: circuit.since,
-    counts,
-    failuresInARow,
-    reopenings: circuit.reopenings,
-    openedFor: circuit.openedFor,
-    seen: Trip.record(circuit.seen, result, now)
-  }
+  if (result.failed || (circuit.state === "half-open" && Trip.isSlow(config.trip, result)))
+    counts.failures += 1
+  else counts.successes += 1
+  return { ...circuit, counts, failuresInARow: result.failed ? circuit.failuresInARow + 1 : 0 }
 }
+
+/**
+ * Counts a call that was let in by a circuit that counts, in place: the step of nearly every call, for the owner of a circuit
+ * that nobody else sees. Whether the rule is met now, by which a closed one has to open.
+ */
+export const countInPlace = (
+  circuit: Closed | MetricsOnly,
+  failed: boolean,
+  duration: number,
+  now: number
+): boolean => {
+  const own: Mutable<Closed | MetricsOnly> = circuit
+  const counts: Mutable<Counts> = own.counts
+  if (failed) counts.failures += 1
+  else counts.successes += 1
+  own.failuresInARow = failed ? own.failuresInARow + 1 : 0
+  return Trip.count(own.seen, failed, duration, now)
+}
+
+/** Opens a closed circuit because of a call. */
+export const open = (config: Config, circuit: Closed, result: Result, now: number): Step =>
+  move({ circuit, transitions: noTransitions }, toOpen(config, circuit, now, result))
 
 /** What the numbers mean: a closed circuit opens when its rule is met, a half-open one when the probes have decided. */
 const decide = (config: Config, step: Step, result: Result, now: number): Step => {

@@ -183,7 +183,7 @@ export const adopt = (rule: Trip, before: Seen, now: number): Seen => {
   const start = nothing(rule, now)
   const kept = each(before).find((seen) => evidenceOf(seen.rule) === evidenceOf(rule))
   if (kept === undefined || start._tag === "any") return start
-  return { ...kept, rule: start.rule } as Seen
+  return { ...copyOf(kept), rule: start.rule } as Seen
 }
 
 const each = (seen: Seen): ReadonlyArray<Exclude<Seen, All>> =>
@@ -197,23 +197,54 @@ const evidenceOf = (rule: Consecutive | Windowed): string =>
 
 /** The rule after one more call. */
 export const record = (seen: Seen, call: Call, now: number): Seen => {
+  const next = copyOf(seen)
+  count(next, call.failed, call.duration, now)
+  return next
+}
+
+/** What was seen so far, for an owner that counts in place. */
+export const copyOf = (seen: Seen): Seen => {
   switch (seen._tag) {
     case "run":
-      return call.failed || seen.length !== 0
-        ? { _tag: "run", rule: seen.rule, length: call.failed ? seen.length + 1 : 0 }
-        : seen
-    case "count": {
-      const { rule, window } = seen
-      return { _tag: "count", rule, window: Window.recordCall(window, isHit(rule, call)) }
-    }
-    case "time": {
-      const { rule, window } = seen
-      return { _tag: "time", rule, window: Window.recordCallAt(window, isHit(rule, call), now) }
-    }
+      return { ...seen }
+    case "count":
+      return { ...seen, window: { ...seen.window } }
+    case "time":
+      return { ...seen, window: Window.copyOf(seen.window) }
     case "any":
-      return { _tag: "any", parts: seen.parts.map((part) => record(part, call, now)) }
+      return { ...seen, parts: seen.parts.map(copyOf) }
   }
 }
+
+/** Counts a call in place, for the owner of what was seen, and tells whether the rule is met now. */
+export const count = (seen: Seen, failed: boolean, duration: number, now: number): boolean => {
+  switch (seen._tag) {
+    case "run": {
+      const run: Window.Mutable<Run> = seen
+      run.length = failed ? run.length + 1 : 0
+      return run.length >= run.rule.count
+    }
+    case "count":
+      return reaches(seen.rule, Window.countCall(seen.window, isHit(seen.rule, failed, duration)))
+    case "time": {
+      const own: Window.Mutable<Time> = seen
+      const window = Window.countCallAt(own.window, isHit(own.rule, failed, duration), now)
+      if (window !== own.window) own.window = window
+      return reaches(own.rule, window)
+    }
+    case "any": {
+      let met = false
+      for (const part of seen.parts) met = count(part, failed, duration, now) || met
+      return met
+    }
+  }
+}
+
+/** Whether what a rule sees depends on when calls end. */
+export const looksAtTime = (trip: Trip): boolean =>
+  trip._tag === "any"
+    ? trip.rules.some(looksAtTime)
+    : trip._tag === "slowRate" || ("window" in trip && "within" in trip.window)
 
 /** Whether a call was slow by any of the rules. */
 export const isSlow = (trip: Trip, call: Call): boolean =>
@@ -221,8 +252,8 @@ export const isSlow = (trip: Trip, call: Call): boolean =>
     ? trip.rules.some((rule) => isSlow(rule, call))
     : trip._tag === "slowRate" && call.duration > trip.slowerThan
 
-const isHit = (rule: Windowed, call: Call): boolean =>
-  rule._tag === "slowRate" ? call.duration > rule.slowerThan : call.failed
+const isHit = (rule: Windowed, failed: boolean, duration: number): boolean =>
+  rule._tag === "slowRate" ? duration > rule.slowerThan : failed
 
 /** Whether a rule is met at an instant. */
 export const isMet = (seen: Seen, now: number): boolean =>
@@ -325,8 +356,8 @@ const restored = (start: Seen, memories: ReadonlyArray<Memory>, now: number, ela
       return { ...start, length: memory.run ?? 0 }
     case "count": {
       const calls = Array.from(memory.calls ?? "")
-      const window = calls.reduce((window, hit) => Window.recordCall(window, hit === "1"), start.window)
-      return { ...start, window }
+      for (const hit of calls) Window.countCall(start.window, hit === "1")
+      return start
     }
     case "time": {
       const tallies = (memory.buckets ?? []).map(([calls, hits]) => ({ calls, hits }))

@@ -10,6 +10,9 @@ export interface Tally {
   readonly hits: number
 }
 
+/** A value that its owner changes in place. */
+export type Mutable<T> = { -readonly [K in keyof T]: T[K] }
+
 /** A share of hits, 0 when there were no calls. */
 export const rate = ({ calls, hits }: Tally): number => (calls === 0 ? 0 : hits / calls)
 
@@ -43,23 +46,25 @@ export const countWindow = (size: number): CountWindow => ({
 const emptyBlock: ReadonlyArray<number> = new Array<number>(wordsPerBlock).fill(0)
 
 /** The window after one more call; the oldest one leaves when the window is full. */
-export const recordCall = (window: CountWindow, hit: boolean): CountWindow => {
-  const { blocks, calls, hits, position, size, word } = window
+export const recordCall = (window: CountWindow, hit: boolean): CountWindow => countCall({ ...window }, hit)
+
+/** The same in place, for the owner of a window that nobody else sees. */
+export const countCall = (window: Mutable<CountWindow>, hit: boolean): CountWindow => {
+  const { position, size, word } = window
   const mask = 1 << (position % bitsPerWord)
   // Bits that were never written are 0, so that a window that is not full evicts nothing.
   const evicted = (word & mask) === 0 ? 0 : 1
   const written = hit ? word | mask : word & ~mask
   const next = position + 1 === size ? 0 : position + 1
-  const stays = next !== 0 && next % bitsPerWord !== 0
-  const stored = stays ? blocks : storeWord(blocks, Math.floor(position / bitsPerWord), written)
-  return {
-    size,
-    calls: calls === size ? size : calls + 1,
-    hits: hits - evicted + (hit ? 1 : 0),
-    position: next,
-    word: stays ? written : loadWord(stored, Math.floor(next / bitsPerWord)),
-    blocks: stored
+  if (window.calls < size) window.calls += 1
+  window.hits += (hit ? 1 : 0) - evicted
+  window.position = next
+  window.word = written
+  if (next === 0 || next % bitsPerWord === 0) {
+    window.blocks = storeWord(window.blocks, Math.floor(position / bitsPerWord), written)
+    window.word = loadWord(window.blocks, Math.floor(next / bitsPerWord))
   }
+  return window
 }
 
 /** The calls in the window, oldest first. */
@@ -116,17 +121,24 @@ export const expire = (window: TimeWindow, now: number): TimeWindow => {
 }
 
 /** The window after one more call at an instant. */
-export const recordCallAt = (window: TimeWindow, hit: boolean, now: number): TimeWindow => {
-  const { bucket, calls, current, hits, older, within } = expire(window, now)
-  const added = hit ? 1 : 0
-  return {
-    within,
-    bucket,
-    current: { calls: current.calls + 1, hits: current.hits + added },
-    older,
-    calls: calls + 1,
-    hits: hits + added
+export const recordCallAt = (window: TimeWindow, hit: boolean, now: number): TimeWindow =>
+  countCallAt(copyOf(window), hit, now)
+
+/** A window that nobody else has, to be counted in. */
+export const copyOf = (window: TimeWindow): TimeWindow => ({ ...window, current: { ...window.current } })
+
+/** The same in place, for the owner of a window that nobody else sees. With a new bucket there is a new window. */
+export const countCallAt = (window: TimeWindow, hit: boolean, now: number): TimeWindow => {
+  const own: Mutable<TimeWindow> = expire(window, now)
+  if (own.current === emptyTally) own.current = { calls: 0, hits: 0 }
+  const current: Mutable<Tally> = own.current
+  own.calls += 1
+  current.calls += 1
+  if (hit) {
+    own.hits += 1
+    current.hits += 1
   }
+  return own
 }
 
 /** A window made of buckets from the oldest to the current one, the current one being that of `now`. */

@@ -3,7 +3,6 @@
  *
  * @since 0.1.0
  */
-import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import type * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
@@ -13,7 +12,7 @@ import { callable, InvalidOption, isList, object, type Shape, text } from "../co
 import type * as FailureCondition from "../policy/FailureCondition.js"
 import * as Condition from "../policy/condition.js"
 import { holding } from "../internal/disposal.js"
-import { takingPart } from "../policy/frame.js"
+import { type Begun, seenBy, takingPart } from "../policy/frame.js"
 import { combinator } from "../policy/define.js"
 import type { ContextOfEffect, ErrorOfEffect, Checked, SuccessOfEffect } from "../policy/types.js"
 import * as Events from "../policy/events.js"
@@ -470,23 +469,18 @@ const make = (policy: string, use: Use, options: AnyOptions = {}): ((self: Body)
     const told = emit.Fallback?.({ failure })
     return told === undefined ? use(failure) : Effect.flatMap(told, () => use(failure))
   }
-  const instead = (exit: Exit.Exit<unknown, unknown>): Body => {
-    const failure = failureIn(exit)
-    return failure === undefined ? exit : replacing(failure)
+  const begun: Begun = {
+    ended: (exit) => {
+      const failure = failureIn(exit)
+      return failure === undefined ? exit : replacing(failure)
+    }
   }
-  const onFailure = (cause: Cause.Cause<unknown>): Body => instead(Exit.failCause(cause))
   const settings = { with: policy.slice("Fallback.".length), condition: options.condition }
-  const fallback = Policy.make({ kind: "fallback", name, settings }, (self: Body): Body => {
-    if (!looksAtResults) return Effect.catchAllCause(self, onFailure)
-    if (disposeResult !== undefined) return disposing(self, failureIn, replacing, disposeResult)
-    return Effect.matchCauseEffect(self, {
-      onFailure,
-      onSuccess: (result) => instead(Exit.succeed(result))
-    })
-  })
-  const begun = { ended: instead }
   const needsMask = looksAtResults && disposeResult !== undefined
-  return takingPart(fallback, looksAtResults, () => (needsMask ? undefined : begun))
+  const fallback = Policy.make({ kind: "fallback", name, settings }, (self: Body): Body =>
+    needsMask ? disposing(self, failureIn, replacing, disposeResult) : seenBy(self, begun, looksAtResults)
+  )
+  return takingPart(fallback, { looksAtResults, begin: () => (needsMask ? undefined : begun) })
 }
 
 /** From its end on the result is the fallback's, until it is handed on or what replaces it has ended. */

@@ -1,6 +1,6 @@
 /**
- * What a time limit needs to know of a fiber that Effect does not publish. It is looked at here and nowhere else, tried
- * out once, and never relied on: without it every limit works, in a fiber of its own.
+ * What Effect does not publish of a fiber. It is looked at here and nowhere else, tried out once, and never relied on: without it
+ * a time limit works in a fiber of its own, and a service is provided inside a mask.
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
@@ -24,6 +24,7 @@ export interface Insides extends AnyFiber {
   currentRuntimeFlags: RuntimeFlags.RuntimeFlags
   setFiberRefs(refs: FiberRefs.FiberRefs): void
   setFiberRef<A>(ref: FiberRef.FiberRef<A>, value: A): void
+  pushStack(frame: Leaving): void
   addChild(child: AnyFiber): void
   removeChild(child: AnyFiber): void
 }
@@ -46,6 +47,24 @@ export const replaceForkScope = (fiber: Insides, scope: ForkScope): ForkScope =>
   if (before !== scope) fiber.setFiberRef(found.forkScope, scope)
   return before
 }
+
+/** A frame that a fiber passes on every way out, as it passes the end of a region with other flags. This one changes no flags. */
+class Leaving {
+  readonly _op = "RevertFlags"
+
+  constructor(private readonly leave: () => void) {}
+
+  get patch(): number {
+    this.leave()
+    return 0
+  }
+}
+
+/**
+ * Calls a function when a fiber leaves what it runs next, be it by an interruption. To be called in the step before. Where a
+ * batched request may continue the fiber in another one, there is no telling which fiber leaves.
+ */
+export const onLeaving = (fiber: Insides, leave: () => void): void => fiber.pushStack(new Leaving(leave))
 
 export const hasChildren = (fiber: Insides): boolean => fiber._children !== null && fiber._children.size > 0
 
@@ -79,21 +98,29 @@ const probing = Effect.uninterruptibleMask((restore) =>
       ? Effect.gen(function* () {
           const id = FiberId.unsafeMake()
           const before = fiber._fiberRefs
+          let left = 0
+          const leaving = <E>(self: Effect.Effect<void, E>) =>
+            Effect.suspend(() => {
+              onLeaving(fiber, () => left++)
+              return self
+            })
           const interrupt = Effect.sync(() => fiber.unsafeInterruptAsFork(id))
-          const interrupted = yield* Effect.exit(restore(Effect.zipRight(interrupt, Effect.void)))
+          const interrupted = yield* Effect.exit(restore(leaving(Effect.zipRight(interrupt, Effect.void))))
           const cause = fiber.getFiberRef(FiberRef.interruptedCause)
           fiber.setFiberRefs(before)
-          const goesOn = yield* Effect.exit(restore(Effect.void))
+          const goesOn = yield* Effect.exit(restore(leaving(Effect.void)))
           const child = yield* Effect.fork(Effect.void)
           const had = yield* Effect.sync(() => fiber._children?.has(child) === true)
           yield* Fiber.await(child)
           const taken = withoutInterruption(cause, id)
+          yield* Effect.exit(leaving(Effect.fail("failed")))
           return Exit.isInterrupted(interrupted) &&
             taken !== cause &&
             Cause.isEmptyType(taken) &&
             Exit.isSuccess(goesOn) &&
             had &&
-            !hasChildren(fiber)
+            !hasChildren(fiber) &&
+            left === 3
             ? yield* forkScopeIn(fiber)
             : undefined
         })
@@ -123,6 +150,8 @@ const looksInside = (fiber: AnyFiber): fiber is Insides => {
     Array.isArray(inside._steps) &&
     Predicate.hasProperty(inside._fiberRefs, "locals") &&
     typeof inside.currentRuntimeFlags === "number" &&
-    [inside.setFiberRefs, inside.setFiberRef, inside.addChild, inside.removeChild].every(Predicate.isFunction)
+    [inside.setFiberRefs, inside.setFiberRef, inside.pushStack, inside.addChild, inside.removeChild].every(
+      Predicate.isFunction
+    )
   )
 }

@@ -11,19 +11,33 @@ import * as FiberRef from "effect/FiberRef"
 import * as Option from "effect/Option"
 import type { AnyFiber } from "./erased.js"
 
-const innermost = new WeakMap<AnyFiber, Inside>()
+const innermost = new WeakMap<object, Inside | undefined>()
 
-/** A call that runs in a fiber, noted when it is made. */
+/** A call that runs in a fiber, from the moment it is entered. */
 export class Inside {
-  over = false
-  readonly outer: Inside | undefined
+  over = true
+  /** Another fiber is inside of it too, and may be for longer. */
+  isShared = false
+  fiber: AnyFiber | undefined
+  outer: Inside | undefined
 
-  constructor(
-    readonly owner: object,
-    readonly fiber: AnyFiber
-  ) {
+  constructor(readonly owner: object) {}
+
+  enter(fiber: AnyFiber): void {
+    this.fiber = fiber
     this.outer = insideOf(fiber)
+    this.over = false
     innermost.set(fiber, this)
+  }
+
+  /** The call is over, and whether nobody knows of it any more, so that the object may be used for another call. */
+  leave(): boolean {
+    const { fiber } = this
+    this.over = true
+    if (this.isShared || fiber === undefined || innermost.get(fiber) !== this) return false
+    innermost.set(fiber, this.outer)
+    this.fiber = this.outer = undefined
+    return true
   }
 
   /** The innermost call of an instance that is not over, from this one outwards. */
@@ -38,17 +52,18 @@ export class Inside {
   /** Whether the frame of the call may be gone without a trace, which only an interruption does to it. */
   get isLost(): boolean {
     const { fiber } = this
+    if (fiber === undefined) return false
     return fiber.unsafePoll() !== null || !Cause.isEmptyType(fiber.getFiberRef(FiberRef.interruptedCause))
   }
 }
 
 /**
- * The innermost call that a fiber is inside of: not over, nor inside of one in the same fiber that is. In another fiber a call
+ * The innermost call that a fiber, or who calls instead of one, is inside of: not over, nor inside of one in the same fiber that is. In another fiber a call
  * may outlive the one around it.
  */
-export const insideOf = (fiber: AnyFiber): Inside | undefined => {
+export const insideOf = (caller: object): Inside | undefined => {
   let current: Inside | undefined = undefined
-  for (let call = innermost.get(fiber); call !== undefined; call = call.outer) {
+  for (let call = innermost.get(caller); call !== undefined; call = call.outer) {
     if (!call.over) current ??= call
     else if (current?.fiber === call.fiber) current = undefined
   }
@@ -67,6 +82,8 @@ export const endInside = (fiber: AnyFiber, outer: Inside | undefined): void => {
 export const inherited = <A, E, R>(fiber: AnyFiber, self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> => {
   const call = insideOf(fiber)
   if (call === undefined) return self
+  for (let shared: Inside | undefined = call; shared !== undefined; shared = shared.outer)
+    shared.isShared = true
   return Effect.withFiberRuntime<A, E, R>((child) => {
     innermost.set(child, call)
     return self

@@ -4,6 +4,7 @@
  */
 import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Predicate from "effect/Predicate"
 import * as Random from "effect/Random"
 import * as Schedule from "effect/Schedule"
@@ -60,18 +61,19 @@ export const stepSchedule = (
         }))
       })
 
-/** Steps the rule of a backoff. It draws a random number where it looks at one, and only there. */
-export const stepBackoff = (
-  config: Backoff.Config,
-  state: Backoff.State
-): Effect.Effect<{ readonly state: Backoff.State; readonly delay: number | undefined }> => {
-  const step = (random: number) => {
+interface BackoffStep extends ScheduleStep {
+  readonly state: Backoff.State
+}
+
+/** Steps the rule of a backoff. It draws a random number where it looks at one, and is an exit where it does not. */
+export const stepBackoff = (config: Backoff.Config, state: Backoff.State): Effect.Effect<BackoffStep> => {
+  const step = (random: number): BackoffStep => {
     const [delay, next] = Backoff.next(config, state, random) ?? [undefined, state]
     return { state: next, delay }
   }
   return Backoff.isRandom(config) && !Backoff.isDone(config, state)
     ? Effect.map(Random.next, step)
-    : Effect.sync(() => step(0))
+    : Exit.succeed(step(0))
 }
 
 /** An exponential schedule without a cap runs into infinity sooner or later; no wait is longer than a timer's. */

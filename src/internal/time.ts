@@ -46,9 +46,10 @@ export const sleepUntil = (clock: Clock.Clock, instant: number): Effect.Effect<v
     return Effect.flatMap(sleep(Math.ceil(remaining)), () => sleepUntil(clock, instant))
   })
 
-/** The clock of the fiber that runs this. */
-export const clockOf = (fiber: Fiber.RuntimeFiber<unknown, unknown>): Clock.Clock =>
-  Context.get(fiber.currentDefaultServices, Clock.Clock)
+/** The clock of the fiber that runs this, or of who calls instead of one. */
+export const clockOf = (
+  caller: Pick<Fiber.RuntimeFiber<unknown, unknown>, "currentDefaultServices">
+): Clock.Clock => Context.get(caller.currentDefaultServices, Clock.Clock)
 
 /** The clock of real time. Whatever other clock a fiber has says itself when a sleep is over. */
 export const liveClock: Clock.Clock = Context.get(DefaultServices.liveServices, Clock.Clock)

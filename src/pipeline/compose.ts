@@ -7,7 +7,7 @@ import type * as Cause from "effect/Cause"
 import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import { type Begun, type Part, partOf, passing } from "../policy/frame.js"
+import { type Around as Inward, type Begun, isBegun, type Part, partOf, passing } from "../policy/frame.js"
 import * as Time from "../internal/time.js"
 import { hasMessages } from "../internal/messages.js"
 import type { AnyExit, AnyFiber, Body } from "../internal/erased.js"
@@ -125,6 +125,7 @@ class Call {
       const begun = begin(parts[position], fiber, clock, around.inner[position])
       // What is further out has begun, and sees the exit of this one as it would in a pipe.
       if (begun === undefined) return this.run(around.below(position + 1), position + 1)
+      if (!isBegun(begun)) return this.run(begun, position + 1)
       this.begun[position] = begun
       this.passes ||= begun === passing
     }
@@ -171,7 +172,7 @@ class Call {
 }
 
 /** A part that throws here throws again in a pipe, where those further out see it. */
-const begin = (part: Part, fiber: AnyFiber, clock: Clock.Clock, inner: Inner): Begun | undefined => {
+const begin = (part: Part, fiber: AnyFiber, clock: Clock.Clock, inner: Inward): Begun | Body | undefined => {
   try {
     return part.begin(fiber, clock, inner)
   } catch {

@@ -131,6 +131,13 @@ export const compile = <A, E>(
   const judge = (exit: Exit.Exit<A, E>, otherHint: HintOf | undefined): Verdict => {
     if (!looksAtResults && exit._tag === "Success") return success
     const seen = failed(exit)
+    // Without a condition there is nobody to ask.
+    if (seen !== undefined && parts.length === 0) {
+      const outcome = byDefault(seen)
+      return outcome._tag === "Failure"
+        ? { _tag: "Failure", failed: seen, retryAfterMillis: otherHint?.(seen) }
+        : outcome
+    }
     if (seen === undefined || parts.some((part) => ignores(part, seen))) return ignored
     const explicit = parts.map((part) => explicitly(part, exit, seen))
     const outcome =

@@ -22,7 +22,7 @@ import {
 import type { Body } from "../internal/erased.js"
 import { unwrap } from "../internal/stream.js"
 import { check as checkCondition } from "./condition.js"
-import { type Begin, beginIn, takingPart } from "./frame.js"
+import { type Part, partIn, takingPart } from "./frame.js"
 import { fromConfig } from "./fromConfig.js"
 import { type Bounds, boundsShape, Keyed, type Member } from "./keyed.js"
 import * as Policy from "./Policy.js"
@@ -154,7 +154,7 @@ interface Source {
   readonly use: (run: (found: Found) => Body, self?: Body) => Body
   /** The operations of what is found. */
   readonly of: (found: Found) => Found
-  readonly begin?: ((policyOf: (found: Found) => object) => Begin) | undefined
+  readonly part?: ((policyOf: (found: Found) => object) => Part) | undefined
 }
 
 /** Keeps what was made from an instance for as long as the same instance is asked for, such as a compiled condition. */
@@ -166,12 +166,12 @@ export const perInstance = <Instance, A>(make: (instance: Instance) => A): ((ins
   }
 }
 
-const lifted = ({ begin, described, of, use }: Source, name: string, lift: Lift): unknown => {
+const lifted = ({ described, of, part, use }: Source, name: string, lift: Lift): unknown => {
   const policy = (settings: Policy.Settings, policyOf: (found: Found) => AnyPolicy): object => {
     const made = Policy.make({ ...described, settings }, (self: Body) =>
       use((found) => policyOf(found)(self), self)
     )
-    return begin === undefined ? made : takingPart(made, true, begin(policyOf))
+    return part === undefined ? made : takingPart(made, part(policyOf))
   }
   const call = (found: Found, args: ReadonlyArray<unknown>) => (of(found)[name] as AnyFunction)(...args)
   switch (lift) {
@@ -374,7 +374,7 @@ export const define = <F extends Family>(definition: Definition<F>): Stateful<F>
       described: { kind, name: names.defaultName, settings: {} },
       use: (run) => Effect.flatMap(found, run),
       of: identity,
-      begin: takesPart === true ? (policyOf) => beginIn(tag, policyOf) : undefined
+      part: takesPart === true ? (policyOf) => partIn(tag, policyOf) : undefined
     })
     return Object.assign(
       tag,

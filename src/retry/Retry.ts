@@ -23,14 +23,14 @@ import { check as schedule, shownSchedule } from "../internal/schedule.js"
 import * as Condition from "../policy/condition.js"
 import { combinator } from "../policy/define.js"
 import type * as FailureCondition from "../policy/FailureCondition.js"
-import { takingPart } from "../policy/frame.js"
+import { policyOf } from "../policy/frame.js"
 import * as Events from "../policy/events.js"
-import * as Policy from "../policy/Policy.js"
+import type * as Policy from "../policy/Policy.js"
 import type { Checked, Flat, IsAny } from "../policy/types.js"
 import type * as RetryBudget from "../retryBudget/RetryBudget.js"
 import { check as budget, shown as shownBudget } from "../retryBudget/source.js"
 import type { RetriesExceeded } from "./retriesExceeded.js"
-import { apply, nestedIn, type Plan, Run } from "./run.js"
+import { guardOf, type Plan } from "./run.js"
 
 // ------------------------------------------------------------------------------------------------------------- models
 
@@ -404,15 +404,7 @@ function make(options: Options<unknown, unknown>): (self: Body) => Body {
     budget: shownBudget(options.budget),
     exceeded: options.exceeded
   }
-  return takingPart(
-    Policy.make({ kind: "retry", name, settings }, (self: Body): Body => apply(plan, { self })),
-    plan.condition.looksAtResults,
-    // A budget is asked for in a step of its own, and a result to be disposed of needs a mask.
-    (fiber, clock, around) =>
-      (options.budget ?? options.disposeResult ?? nestedIn(fiber))
-        ? undefined
-        : new Run(plan, around, clock, undefined)
-  )
+  return policyOf({ kind: "retry", name, settings }, guardOf(plan))
 }
 
 const defaultMaxHintMillis = 10_000

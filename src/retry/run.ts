@@ -1,6 +1,7 @@
 /** The engine of a retry: attempts one after the other, and between two of them the decision whether there is another, and when. */
 import type * as Cause from "effect/Cause"
 import type * as Clock from "effect/Clock"
+import type * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -10,7 +11,7 @@ import * as Random from "effect/Random"
 import type * as Schedule from "effect/Schedule"
 import { withService } from "../internal/context.js"
 import { holding } from "../internal/disposal.js"
-import type { AnyFiber, Body, Restore } from "../internal/erased.js"
+import type { AnyExit, Body, Restore } from "../internal/erased.js"
 import { after, both } from "../internal/listeners.js"
 import { type ScheduleState, stepSchedule } from "../internal/schedule.js"
 import * as Time from "../internal/time.js"
@@ -18,7 +19,7 @@ import type * as Condition from "../policy/condition.js"
 import { withoutStack } from "../policy/define.js"
 import type { Emit } from "../policy/events.js"
 import type * as FailureCondition from "../policy/FailureCondition.js"
-import type { Begun } from "../policy/frame.js"
+import type { Around, Begun, Guard } from "../policy/frame.js"
 import type { Call } from "../retryBudget/call.js"
 import { withBudget } from "../retryBudget/source.js"
 import { type Attempt, CurrentAttempt, firstAttempt } from "./currentAttempt.js"
@@ -48,7 +49,7 @@ export class Run implements Begun {
 
   constructor(
     readonly plan: Plan,
-    readonly around: { readonly self: Body },
+    readonly around: Around,
     readonly clock: Clock.Clock,
     readonly call: Call | undefined,
     /** For a retry that disposes of results: it runs in a mask, in which attempts, delays and listeners are interruptible. */
@@ -66,21 +67,35 @@ export class Run implements Begun {
   }
 
   /** An attempt has ended, the first if nothing is said: what is no failure comes back in the same step. */
-  ended(exit: Exit.Exit<unknown, unknown>, number = 1): Body {
+  ended(exit: AnyExit, number = 1): Body {
     const deciding = decide(this, number, exit)
     return deciding === undefined ? exit : proceed(this, number, deciding)
   }
 }
 
+/** What a retry does at a call. A budget is asked for in a step of its own, and a result to be disposed of needs a mask. */
+export const guardOf = (plan: Plan): Guard => ({
+  looksAtResults: plan.condition.looksAtResults,
+  begin: ({ currentContext }, clock, around) =>
+    (plan.options.budget ?? plan.options.disposeResult ?? nestedIn(currentContext))
+      ? undefined
+      : new Run(plan, around, clock, undefined),
+  otherwise: (around) => apply(plan, around)
+})
+
 const inputOf = (failure: Failure): unknown =>
   failure._tag === "Error" ? failure.error : failure._tag === "Result" ? failure.result : failure.defect
 
-export const apply = (plan: Plan, around: { readonly self: Body }): Body => {
+const apply = (plan: Plan, around: Around): Body => {
   const { budget, disposeResult } = plan.options
   const begin = (restore?: Restore, hold?: Run["hold"]): Body => {
     const begun = (call?: Call): Body =>
       Effect.withFiberRuntime((fiber) =>
-        attempt(new Run(plan, around, Time.clockOf(fiber), call, restore, hold), 1, nestedIn(fiber))
+        attempt(
+          new Run(plan, around, Time.clockOf(fiber), call, restore, hold),
+          1,
+          nestedIn(fiber.currentContext)
+        )
       )
     return budget === undefined ? begun() : withBudget(budget, begun, restore)
   }
@@ -88,8 +103,8 @@ export const apply = (plan: Plan, around: { readonly self: Body }): Body => {
 }
 
 /** What there is to know in a first attempt. Without a retry around this one, the reference reads so by itself. */
-export const nestedIn = ({ currentContext }: AnyFiber): Attempt | undefined =>
-  currentContext.unsafeMap.has(CurrentAttempt.key) ? firstAttempt : undefined
+const nestedIn = (context: Context.Context<never>): Attempt | undefined =>
+  context.unsafeMap.has(CurrentAttempt.key) ? firstAttempt : undefined
 
 const attempt = (run: Run, number: number, current: Attempt | undefined): Body => {
   const { condition, options } = run.plan
@@ -106,6 +121,23 @@ const attempt = (run: Run, number: number, current: Attempt | undefined): Body =
     : Effect.catchAllCause(body, onFailure)
 }
 
+/** What an attempt after the first can know, worked out when it asks. */
+class Later implements Attempt {
+  constructor(
+    readonly number: number,
+    private readonly elapsedMillis: number,
+    private readonly failure: Failure
+  ) {}
+
+  get elapsed(): Duration.Duration {
+    return Duration.millis(this.elapsedMillis)
+  }
+
+  get lastFailure(): Option.Option<Failure> {
+    return Option.some(this.failure)
+  }
+}
+
 const knowing = <A, E, R>(
   current: Attempt | undefined,
   self: Effect.Effect<A, E, R>
@@ -119,7 +151,16 @@ const knowing = <A, E, R>(
       )
 
 const proceed = (run: Run, number: number, deciding: Deciding): Body =>
-  Effect.flatMap(deciding, (next) => (next._tag === "Done" ? next.exit : again(run, number, next, false)))
+  followed(deciding, (next) => (next._tag === "Done" ? next.exit : again(run, number, next, false)))
+
+/** What is known already is followed in the same step. */
+const followed = <A, B, E, R>(
+  self: Effect.Effect<A, E, R>,
+  next: (value: A) => Effect.Effect<B, E, R>
+): Effect.Effect<B, E, R> => {
+  const exit = Exit.isExit(self) ? (self as Exit.Exit<A, E>) : undefined
+  return exit?._tag === "Success" ? next(exit.value) : Effect.flatMap(self, next)
+}
 
 /**
  * An attempt whose result has to be given back when it does not come back. From its end on the result is this retry's, so
@@ -147,123 +188,125 @@ const attemptDisposing = (
     )
   })
 
-type Failed = Retry.FailedAttempt<unknown, unknown>
+/** An attempt that failed. What listeners are told of it is made when there are any. */
+class Failed {
+  constructor(
+    readonly attempt: number,
+    /** In milliseconds since the first attempt began. */
+    readonly failedAt: number,
+    readonly failure: Failure,
+    readonly exit: AnyExit
+  ) {}
+
+  get told(): Retry.FailedAttempt<unknown, unknown> {
+    const { attempt, failedAt, failure } = this
+    return { attempt, elapsed: Duration.millis(failedAt), failure }
+  }
+}
 
 /** What follows an attempt that failed. */
 type Decision = Again | Done
 
-/** Another attempt, and when. */
+/** Another attempt, and when. If there is none after all, the failed one comes back. */
 interface Again {
   readonly _tag: "Again"
-  /** When, on the monotonic clock. */
-  readonly at: number
-  readonly failed: Failed & { readonly delay: Duration.Duration }
-  /** What comes back if there is no other attempt after all. */
-  readonly exit: Exit.Exit<unknown, unknown>
+  readonly failed: Failed
+  /** In milliseconds. */
+  readonly delay: number
 }
 
 /** The end, and what comes back. */
 interface Done {
   readonly _tag: "Done"
-  readonly exit: Exit.Exit<unknown, unknown>
+  readonly exit: AnyExit
 }
 
 type Deciding<D = Decision> = Effect.Effect<D, unknown, unknown>
 
-const done = (exit: Exit.Exit<unknown, unknown>): Done => ({ _tag: "Done", exit })
+const done = (exit: AnyExit): Done => ({ _tag: "Done", exit })
+
+const toldOf = ({ delay, failed }: Again) => ({ ...failed.told, delay: Duration.millis(delay) })
 
 /** `disposed`: the result of the attempt has been given back, and so cannot come back. */
-const again = (run: Run, number: number, { at, exit, failed }: Again, disposed: boolean): Body => {
+const again = (run: Run, number: number, next: Again, disposed: boolean): Body => {
   const { emit, maxDuration } = run.plan
-  const begun = (woken: number): Body => {
-    const elapsed = run.elapsed()
+  const { delay, failed } = next
+  const at = run.startedAt + failed.failedAt + delay
+  const begun = (woken: number, elapsed: number): Body => {
     // Only the listener can have made it too late: the fraction by which a timer is late is no reason to give up.
     const late = at - run.startedAt + (elapsed - woken) > maxDuration
     if (late && !disposed) {
-      return Effect.flatMap(run.restore(giveUp(run, failed, exit, "maxDuration")), ({ exit }) => exit)
+      return Effect.flatMap(run.restore(giveUp(run, failed, "maxDuration")), ({ exit }) => exit)
     }
     run.call?.begun()
-    return attempt(run, number + 1, {
-      number: number + 1,
-      elapsed: Duration.millis(elapsed),
-      lastFailure: Option.some(failed.failure)
-    })
+    return attempt(run, number + 1, new Later(number + 1, elapsed, failed.failure))
   }
   const wake = (): Body => {
     const woken = run.elapsed()
-    const told = emit.Retry?.(failed)
-    return told === undefined ? begun(woken) : Effect.flatMap(run.restore(told), () => begun(woken))
+    const told = emit.Retry?.(toldOf(next))
+    return told === undefined
+      ? begun(woken, woken)
+      : Effect.flatMap(run.restore(told), () => begun(woken, run.elapsed()))
   }
-  return Duration.toMillis(failed.delay) > 0
-    ? Effect.flatMap(run.restore(Time.sleepUntil(run.clock, at)), wake)
-    : wake()
+  return delay > 0 ? Effect.flatMap(run.restore(Time.sleepUntil(run.clock, at)), wake) : wake()
 }
 
 /** Gives up: what comes back is the exit of the last attempt as it was, or the error that wraps it. */
-const giveUp = (
-  run: Run,
-  { attempt, elapsed, failure }: Failed,
-  exit: Exit.Exit<unknown, unknown>,
-  reason: Retry.Reason
-): Deciding<Done> => {
+const giveUp = (run: Run, failed: Failed, reason: Retry.Reason): Deciding<Done> => {
   const { emit, name, options } = run.plan
-  return Effect.map(emit.Exceeded?.({ attempt, elapsed, failure, reason }) ?? Effect.void, () =>
-    done(
-      options.exceeded === "wrap"
-        ? Exit.fail(
-            withoutStack(
-              () => new RetriesExceeded({ name, attempts: attempt, elapsed, reason, lastExit: exit })
-            )
-          )
-        : exit
+  const told = emit.Exceeded?.({ ...failed.told, reason })
+  const end = (): Done => {
+    const { exit: lastExit } = failed
+    if (options.exceeded !== "wrap") return done(lastExit)
+    const { attempt: attempts, elapsed } = failed.told
+    return done(
+      Exit.fail(withoutStack(() => new RetriesExceeded({ name, attempts, elapsed, reason, lastExit })))
     )
-  )
+  }
+  return told === undefined ? Exit.succeed(end()) : Effect.map(told, end)
 }
 
 /** What follows an attempt. `undefined` when there is nothing to retry. */
-const decide = (run: Run, number: number, exit: Exit.Exit<unknown, unknown>): Deciding | undefined => {
+const decide = (run: Run, number: number, exit: AnyExit): Deciding | undefined => {
   const { condition, emit, hintJitter, hintOf, maxDuration, maxHint, options, schedule, times } = run.plan
   const verdict = condition.judge(exit)
   if (verdict._tag === "Success") run.call?.succeeded()
   if (verdict._tag !== "Failure") return undefined
   const { failed: failure } = verdict
   const failedAt = run.elapsed()
-  const failed: Failed = { attempt: number, elapsed: Duration.millis(failedAt), failure }
+  const failed = new Failed(number, failedAt, failure, exit)
   if (options.abortWhen?.(failure) === true) {
-    return Effect.as(emit.Abort?.(failed) ?? Effect.void, done(exit))
+    return after(emit.Abort?.(failed.told), Exit.succeed(done(exit)))
   }
   run.call?.failed()
-  const over = (reason: Retry.Reason): Deciding => giveUp(run, failed, exit, reason)
+  const over = (reason: Retry.Reason): Deciding => giveUp(run, failed, reason)
   if (number > times) return over("times")
   const hint = hintOf(verdict)
   if (hint !== undefined && hint > maxHint) return over("hint")
 
   const retryAfter = (delay: number): Deciding => {
-    const next: Again = {
-      _tag: "Again",
-      at: run.startedAt + failedAt + delay,
-      failed: { ...failed, delay: Duration.millis(delay) },
-      exit
-    }
+    const next: Again = { _tag: "Again", failed, delay }
     const payment = run.call?.withdraw("retry", failure)
     if (payment?.granted === false) return after(payment.told, over("budget"))
-    const told = both(payment?.told, emit.RetryScheduled?.(next.failed))
+    const told = both(payment?.told, emit.RetryScheduled?.(toldOf(next)))
     // Schedule and listeners may take their time, so the bound is checked once more before the delay is slept.
     const unlessLate = (): Deciding =>
-      run.elapsed() > maxDuration ? over("maxDuration") : Effect.succeed(next)
+      maxDuration !== Infinity && run.elapsed() > maxDuration ? over("maxDuration") : Exit.succeed(next)
     return told === undefined ? unlessLate() : Effect.flatMap(told, unlessLate)
   }
-  const step = stepSchedule(schedule, run.scheduleState, inputOf(failure), run.clock)
-  return Effect.flatMap(step, ({ delay: scheduled, state }): Deciding => {
-    run.scheduleState = state
-    if (scheduled === undefined) return over("schedule")
-    const delay = Math.max(scheduled, hint ?? 0)
-    if (failedAt + delay > maxDuration) return over("maxDuration")
-    if (hint === undefined) return retryAfter(delay)
-    // A spread that goes beyond the bound is no reason to give up.
-    const spread = Math.min(hint * hintJitter, maxDuration - failedAt - hint)
-    return spread >= 1
-      ? Effect.flatMap(Random.next, (draw) => retryAfter(Math.max(delay, hint + Math.floor(spread * draw))))
-      : retryAfter(delay)
-  })
+  return followed(
+    stepSchedule(schedule, run.scheduleState, inputOf(failure), run.clock),
+    (step): Deciding => {
+      run.scheduleState = step.state
+      if (step.delay === undefined) return over("schedule")
+      const delay = Math.max(step.delay, hint ?? 0)
+      if (failedAt + delay > maxDuration) return over("maxDuration")
+      if (hint === undefined) return retryAfter(delay)
+      // A spread that goes beyond the bound is no reason to give up.
+      const spread = Math.min(hint * hintJitter, maxDuration - failedAt - hint)
+      return spread >= 1
+        ? Effect.flatMap(Random.next, (draw) => retryAfter(Math.max(delay, hint + Math.floor(spread * draw))))
+        : retryAfter(delay)
+    }
+  )
 }

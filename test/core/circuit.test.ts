@@ -202,12 +202,24 @@ class Bench {
   private answer(call: number | undefined, { duration, failed, retryAfter }: Answer): void {
     if (call === undefined) return
     const result = { failed, duration, failure: failed ? "down" : undefined, retryAfter }
-    const recorded = Circuit.record(this.config, this.circuit, this.take(call), result, this.now)
+    const permit = this.take(call)
+    const recorded = Circuit.record(this.config, this.circuit, permit, result, this.now)
+    this.countInPlace(permit, result, recorded)
     this.step(recorded, { at: this.now, what: "record", call, result })
     const counted = this.model().some((period) =>
       period.counted.some(({ event }) => event === this.events.length - 1)
     )
     if (counted !== recorded.counted) assert.strictEqual(recorded.counted, counted, "counted")
+  }
+
+  /** What the owner of a circuit counts in place is what a step of it counts. */
+  private countInPlace(permit: Circuit.Permit, result: Circuit.Result, recorded: Circuit.Step): void {
+    const { circuit, config, now } = this
+    if (circuit.state !== "closed" || circuit.generation !== permit.generation) return
+    const own = { ...circuit, counts: { ...circuit.counts }, seen: Trip.copyOf(circuit.seen) }
+    if (Circuit.countInPlace(own, result.failed, result.duration, now)) {
+      assert.deepStrictEqual(Circuit.open(config, own, result, now).circuit, recorded.circuit)
+    } else assert.deepStrictEqual<Circuit.Circuit>(own, recorded.circuit)
   }
 
   private outstanding(pick: number): number | undefined {

@@ -512,3 +512,62 @@ describe("a lookup that asks its own cache", () => {
     }).pipe(Effect.scoped)
   )
 })
+
+describe("a call after another one of the same fiber", () => {
+  const snapshotOf = (breaker: CircuitBreaker.CircuitBreaker) =>
+    Effect.map(breaker.snapshot, ({ failures, successes }) => ({ failures, successes }))
+
+  it.effect("is counted when the one before was interrupted", () =>
+    Effect.gen(function* () {
+      const breaker = yield* CircuitBreaker.make()
+      const calls = (body: Effect.Effect<void>) => Effect.timeout(breaker.protect(body), "1 second")
+      const limited = (body: Effect.Effect<void>) => Timeout.timeout(breaker.protect(body), "1 second")
+      const fiber = yield* Effect.fork(
+        Effect.forEach([Effect.void, Effect.never, Effect.void, Effect.never, Effect.void], (body) =>
+          Effect.zipRight(Effect.exit(calls(body)), Effect.exit(limited(body)))
+        )
+      )
+      yield* TestClock.adjust("1 minute")
+      yield* Fiber.join(fiber)
+      assert.deepStrictEqual(yield* snapshotOf(breaker), { failures: 0, successes: 6 })
+    })
+  )
+
+  it.effect("leaves that one to what still runs of it", () =>
+    Effect.gen(function* () {
+      const breaker = yield* CircuitBreaker.make()
+      const done = yield* Deferred.make<void>()
+      const inner = breaker.protect(Effect.fail("down"))
+      // Its own call is over when it makes another one, while the fiber that left it makes the next.
+      const orphan = Effect.uninterruptible(Effect.zipRight(Deferred.await(done), Effect.exit(inner)))
+      const left = orphan.pipe(
+        Timeout.timeout({ limit: "1 second", disconnect: true }),
+        Effect.catchAll(() => Effect.void),
+        breaker.protect
+      )
+      const next = breaker.protect(
+        Effect.zipRight(Deferred.succeed(done, undefined), Effect.sleep("1 second"))
+      )
+      const fiber = yield* Effect.fork(Effect.zipRight(left, next))
+      yield* TestClock.adjust("1 minute")
+      yield* Fiber.join(fiber)
+      assert.deepStrictEqual(yield* snapshotOf(breaker), { failures: 1, successes: 2 })
+    })
+  )
+
+  it.effect("is one of many that run at the same time, and each counts", () =>
+    Effect.gen(function* () {
+      const breaker = yield* CircuitBreaker.make()
+      const call = breaker.protect(Effect.yieldNow())
+      const twice = breaker.protect(Effect.zipRight(call, call))
+      yield* Effect.all(
+        Array.from({ length: 20 }, (_, index) => (index % 2 === 0 ? call : twice)),
+        {
+          concurrency: "unbounded"
+        }
+      )
+      yield* Effect.all(Array.from({ length: 20 }, () => twice))
+      assert.deepStrictEqual(yield* snapshotOf(breaker), { failures: 0, successes: 40 })
+    })
+  )
+})
