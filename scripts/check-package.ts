@@ -1,6 +1,5 @@
-// `npm run test:package`: packs the library as it would be published, installs it in an empty project outside the
-// repository with the lines of the README and uses it there: every entry is imported, type-checked and bundled, the examples
-// of the README are compiled, and a test runs.
+// `npm run test:package`: packs the library as it would be published, installs it in an empty project with the lines of the README,
+// and uses it there: every entry is imported, type-checked and bundled, the examples of the README are compiled, and a test runs.
 import { checkPackage, createPackageFromTarballData } from "@arethetypeswrong/core"
 import { filterProblems } from "@arethetypeswrong/core/problems"
 import { execFileSync } from "node:child_process"
@@ -27,7 +26,7 @@ const problems: Array<string> = []
 const run = (cwd: string, command: string, ...args: ReadonlyArray<string>): string =>
   execFileSync(command, args, { cwd, encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] })
 
-/** Builds and packs. Returns the tarball and what it holds. */
+/** Builds and packs. Returns the tarball and its files. */
 const pack = (): { readonly tarball: string; readonly files: ReadonlyArray<string> } => {
   run(root, "npm", "run", "build")
   const output = run(root, "npm", "pack", "--json", "--ignore-scripts", "--pack-destination", consumer)
@@ -52,7 +51,7 @@ const checkContents = (files: ReadonlyArray<string>): void => {
   }
 }
 
-/** Every public module is published under its name: one that is missing from `exports` cannot be imported. */
+/** Checks that every public module has an entry in `exports`; without one it cannot be imported. */
 const checkExports = (manifest: Manifest): void => {
   const barrel = fs.readFileSync(path.join(root, "src/index.ts"), "utf8")
   for (const [, name] of barrel.matchAll(/^export \* as (\w+) from/gm)) {
@@ -60,7 +59,7 @@ const checkExports = (manifest: Manifest): void => {
   }
 }
 
-/** Imports an entry in plain node, in a process of its own so that nothing of the repository can help. */
+/** Imports an entry in plain node, in a separate process that does not see the repository. */
 const checkImport = (specifier: string): void => {
   const script = `process.stdout.write(String(Object.keys(await import(${JSON.stringify(specifier)})).length))`
   try {
@@ -71,7 +70,7 @@ const checkImport = (specifier: string): void => {
   }
 }
 
-/** The problems of the declarations for those who can import the package, which is ESM. */
+/** The problems of the declarations under the module resolutions that can import ESM. */
 const typesProblems = async (tarball: string): Promise<ReadonlyArray<string>> => {
   const analysis = await checkPackage(createPackageFromTarballData(fs.readFileSync(tarball)))
   if (analysis.types === false) return ["the package has no types"]
@@ -92,7 +91,7 @@ try {
     .readFileSync(path.join(root, "docs/testing.md"), "utf8")
     .matchAll(/^npm install .*/gm)) {
     if (!readme.includes(`\n${command}\n`))
-      problems.push(`docs/testing.md installs otherwise than README.md: ${command}`)
+      problems.push(`docs/testing.md has another install line than README.md: ${command}`)
   }
   if (core === undefined || others.length < 2) throw new Error("README.md does not say how to install")
   const install = (command: string): void => {
@@ -107,7 +106,7 @@ try {
   const changelog = fs.readFileSync(path.join(installed, "CHANGELOG.md"), "utf8")
   problems.push(...changelogProblems(changelog, manifest.version))
 
-  // Before the optional peers are there: who does not use an integration does not need what it integrates with.
+  // Before the optional peers are installed: without an integration, its peers are not needed.
   checkImport(manifest.name)
   others.forEach(install)
 

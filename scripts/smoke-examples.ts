@@ -1,5 +1,5 @@
-// `npm run examples:smoke`: starts each example program as its README says, on free ports, asks it what the README asks,
-// and stops it. Runs the demo, too. The last line counts the checks.
+// `npm run examples:smoke`: starts each example program with the commands of its README, on free ports, repeats the requests of the
+// README, and stops it. Also runs the demo. The last line counts the checks.
 import { Command, type CommandExecutor, FileSystem, type HttpClient } from "@effect/platform"
 import { NodeContext, NodeHttpClient, NodeRuntime } from "@effect/platform-node"
 import { Cause, Console, Data, Deferred, Effect, Exit, Layer, Ref, Stream } from "effect"
@@ -27,7 +27,7 @@ const checkAnswer = (name: string, { body, status }: Answer, expected: Pick<Answ
 
 const isSame = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b)
 
-/** The checks of one example. When they cannot go on, that is one more failure, and the other examples go on. */
+/** The checks of one example. If they cannot continue, that counts as a failure, and the other examples continue. */
 const suite = <E, R>(name: string, checks: Effect.Effect<void, E, R>) =>
   checks.pipe(
     Effect.scoped,
@@ -36,20 +36,20 @@ const suite = <E, R>(name: string, checks: Effect.Effect<void, E, R>) =>
 
 // ------------------------------------------------------------------------------------------------------------ programs
 
-/** Why a program cannot be checked. */
+/** The reason why a program cannot be checked. */
 class Problem extends Data.TaggedError("Problem")<{ readonly message: string }> {}
 
 interface Program {
   readonly url: string
-  /** Everything it has written so far. */
+  /** The output so far. */
   readonly output: Effect.Effect<string>
 }
 
-/** What comes true within a moment, such as a line in a log: the value when it has, or as it is when it has not. */
+/** Waits a moment for a value, such as a line in a log, and returns the current value otherwise. */
 const eventually = <A, E, R>(self: Effect.Effect<A, E, R>, wanted: (value: A) => boolean) =>
   Effect.orElse(until(self, wanted), () => self)
 
-/** A command line as it stands in a README: one that is not documented is not what a reader would run. */
+/** A command that the README documents: readers run no other. */
 const documented = (readme: string, command: string) =>
   Effect.gen(function* () {
     const text = yield* (yield* FileSystem.FileSystem).readFileString(path.join(root, readme))
@@ -58,7 +58,7 @@ const documented = (readme: string, command: string) =>
     return Command.make(program, ...args).pipe(Command.workingDirectory(root))
   })
 
-/** Starts a service and waits until it listens. It is stopped when the scope closes, whatever happens. */
+/** Starts a service and waits until it listens. Closing the scope stops it. */
 const start = (readme: string, command: string, env: Readonly<Record<string, string>> = {}) =>
   Effect.gen(function* () {
     const service = yield* documented(readme, command)

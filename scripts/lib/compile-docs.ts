@@ -1,5 +1,5 @@
-// Type-checks documentation examples: each one is a module of its own, all of them in one program, with the
-// options and the package names of the repository. Nothing is written to disk.
+// Type-checks documentation examples, each as a separate module of one program, with the options and the package names of the
+// repository. Writes nothing to disk.
 import * as fs from "node:fs"
 import * as path from "node:path"
 import ts from "typescript"
@@ -18,7 +18,7 @@ export const repositoryBlocks = (): ReadonlyArray<DocBlock> => {
   ]
 }
 
-/** Compiles the examples that did not opt out. Each problem is one line: `file:line: message`. */
+/** Compiles the examples that did not opt out and returns their problems as `file:line: message`. */
 export const compileBlocks = (blocks: ReadonlyArray<DocBlock>): ReadonlyArray<string> => {
   const modules = new Map<string, DocBlock>()
   for (const block of blocks) if (block.checked) modules.set(virtualName(block), block)
@@ -52,7 +52,7 @@ export const compileBlocks = (blocks: ReadonlyArray<DocBlock>): ReadonlyArray<st
   return problems
 }
 
-/** The options of the repository, except that an example may declare what it does not use. */
+/** The options of the repository, except that unused declarations are allowed. */
 const compilerOptions = (): ts.CompilerOptions => {
   const config = path.join(root, "tsconfig.json")
   const { error, config: json } = ts.readConfigFile(config, ts.sys.readFile)
@@ -61,7 +61,7 @@ const compilerOptions = (): ts.CompilerOptions => {
   return { ...options, noUnusedLocals: false, noUnusedParameters: false, incremental: false }
 }
 
-// Inside the repository, where the compiler finds node_modules and the package.json that makes modules ESM.
+// Inside the repository, so that the compiler finds node_modules and the package.json that makes modules ESM.
 const virtualName = (block: DocBlock): string =>
   path
     .join(root, ".doc-examples", `${block.file.replaceAll(/[\\/.]/g, "-")}-${block.line}.ts`)

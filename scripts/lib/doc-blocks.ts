@@ -1,8 +1,8 @@
-// Finds the ```ts examples in markdown and in the doc comments of source files, with the lines they stand on.
-// What compiles the examples and what runs docs/testing.md both build on it.
+// Finds the ```ts examples in markdown and in the doc comments of source files, with their lines. Used to compile the examples and
+// to run docs/testing.md.
 
 export interface DocBlock {
-  /** The file the example stands in, relative to the repository. */
+  /** The file of the example, relative to the repository. */
   readonly file: string
   /** The line of the first line of code, counted from 1. */
   readonly line: number
@@ -50,10 +50,7 @@ export const sourceBlocks = (file: string, text: string): ReadonlyArray<DocBlock
   return markdownBlocks(file, comments)
 }
 
-/**
- * The code moved down to the line it has in its file, so that whatever reports a position in it reports one that a
- * reader can open.
- */
+/** The code moved down to its line in the file, so that reported positions can be opened in the file. */
 export const inPlace = (block: DocBlock): string => "\n".repeat(block.line - 1) + block.code
 
 const closes = (fence: string, line: string): boolean => {

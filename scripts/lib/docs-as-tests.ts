@@ -1,5 +1,5 @@
-// A vite plugin that runs a markdown file as a test file: every ```ts example is a module of its own, with its own
-// imports and tests. Failures point to the line in the markdown file. "ts no-check" examples are left out.
+// A vite plugin that runs a markdown file as a test file: every ```ts example is a separate module, with its own imports and tests.
+// Failures point to the line in the markdown file. "ts no-check" examples are left out.
 import * as fs from "node:fs"
 import type { Plugin } from "vite"
 import { type DocBlock, inPlace, markdownBlocks } from "./doc-blocks.js"
@@ -23,7 +23,7 @@ export const docsAsTests = (): Plugin => ({
 const blocksOf = (file: string): ReadonlyArray<DocBlock> =>
   markdownBlocks(file, fs.readFileSync(file, "utf8")).filter((block) => block.checked)
 
-/** One suite per example. An example without tests of its own passes when it runs to its end. */
+/** One suite per example. An example without tests passes when it runs to its end. */
 const suite = (file: string): string => {
   const cases = blocksOf(file).map(({ code, line }) => {
     const title = JSON.stringify(`example at line ${line}`)

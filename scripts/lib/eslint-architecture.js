@@ -1,10 +1,10 @@
-// The architecture of src/ as lint rules: which folder may import what, and that time and randomness have one
-// source. Every rule has an offending and an allowed snippet in test/tooling/architecture.test.ts.
+// The architecture of src/ as lint rules: what each folder may import, and that time and randomness have one source. Every rule has an
+// offending and an allowed snippet in test/tooling/architecture.test.ts.
 import * as path from "node:path"
 import { createNodeResolver, importX } from "eslint-plugin-import-x"
 import { rooms } from "./rooms.js"
 
-/** Import paths are matched as they are written, so a rule says in its regex where the importing file is. */
+/** Import paths are matched as written, so a rule encodes the location of the importing file in its regex. */
 const forbidImports = (...patterns) => ({ "no-restricted-imports": ["error", { patterns }] })
 
 const barrel = {
@@ -23,7 +23,7 @@ const nodeBuiltin = { regex: "^node:", message: "Policies run wherever Effect ru
 const platform = { regex: "^@effect/", message: "Policies need effect alone. Only integrations need more." }
 const packages = { regex: "^[^.]", message: "src/core is pure: it imports no package." }
 
-/** Imports of anything but the files of a room and of the rooms that it may see. */
+/** Matches imports from outside a room and the rooms that it may see. */
 const elsewhere = (room) => {
   const seen = [".", ...rooms[room].map((other) => path.posix.relative(`/${room}`, `/${other}`))]
   const allowed = seen.map((folder) => `${folder.replaceAll(".", "\\.")}/[^/]+`)
@@ -39,7 +39,7 @@ const dependencies = [
   { files: ["src/**/*.ts"], rules: forbidImports(barrel, effectRoot, hiddenTime) },
   ...Object.keys(rooms).map((room) => ({
     files: [`src/${room}/*.ts`],
-    // An entry gathers public modules of several rooms.
+    // An entry re-exports public modules of several rooms.
     ignores: ["**/index.ts"],
     rules: room.startsWith("core")
       ? forbidImports(barrel, elsewhere(room), packages)

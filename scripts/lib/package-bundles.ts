@@ -1,4 +1,4 @@
-// Bundles the installed package: what a program does not use must not be in its bundle. Also prints the sizes.
+// Bundles the installed package, checks that unused modules are left out, and prints the sizes.
 import { gzipSync } from "node:zlib"
 import { build } from "esbuild"
 
@@ -30,7 +30,7 @@ export const bundleProblems = async (consumer: string): Promise<ReadonlyArray<st
   const problems: Array<string> = []
   for (const [name, program] of Object.entries(retryPrograms)) {
     const { included } = await bundle(consumer, program)
-    // Without this a bundle that is empty by mistake would count as perfectly shaken.
+    // Without this, an empty bundle would pass.
     if (!included.some((input) => input.endsWith("/dist/retry/Retry.js"))) {
       problems.push(`Retry imported from ${name} is not in its own bundle`)
     }

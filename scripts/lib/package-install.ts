@@ -1,11 +1,10 @@
-// Does what the README tells a reader to do, in an empty project: installs with its very lines, compiles its examples, and
-// runs a test of docs/testing.md.
+// Follows the README in an empty project: installs with its lines, compiles its examples, and runs a test of docs/testing.md.
 import { execFileSync } from "node:child_process"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { type DocBlock, markdownBlocks } from "./doc-blocks.js"
 
-/** The commands of the section "Install" of a README, the tarball in the place of the published package. */
+/** The commands in the section "Install" of a README, with the tarball instead of the published package. */
 export const installCommands = (readme: string, name: string, tarball: string): ReadonlyArray<string> => {
   const [, section = ""] = /^## Install$([\s\S]*?)^## /m.exec(readme) ?? []
   return [...section.matchAll(/^npm install .*$/gm)].map(([command]) =>
@@ -13,13 +12,13 @@ export const installCommands = (readme: string, name: string, tarball: string): 
   )
 }
 
-/** Runs a command in a project. What it prints is shown only when it fails. */
+/** Runs a command in a project. Its output is shown only when it fails. */
 export const runIn = (project: string, command: string): string => {
   const [program, ...args] = command.split(" ")
   return execFileSync(program, args, {
     cwd: project,
     encoding: "utf8",
-    // Answers come from the cache of npm where it has them.
+    // Prefers npm's cache.
     env: { ...process.env, npm_config_prefer_offline: "true", npm_config_audit: "false" }
   })
 }

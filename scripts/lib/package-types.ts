@@ -1,5 +1,5 @@
-// Type-checks the installed package the way a user's compiler does, for both ways of resolving modules, and the
-// package's own declarations as well: a user who sets skipLibCheck would silently get `any` where one is broken.
+// Type-checks the installed package as a user's compiler does, for both module resolutions, including the package's own declarations:
+// with skipLibCheck, a broken one would silently become `any`.
 import * as path from "node:path"
 import ts from "typescript"
 
@@ -35,7 +35,7 @@ export const declarationProblems = (
   })
 }
 
-/** A module that uses every entry. `Retry` also comes from the barrel, and has to be the same there. */
+/** A module that uses every entry. `Retry` from the barrel has to be the same module. */
 const consumerOf = (entries: ReadonlyArray<string>): string =>
   [
     ...entries.map((entry, index) => `import * as entry${index} from "${entry}"`),

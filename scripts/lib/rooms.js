@@ -1,10 +1,10 @@
-// The rooms of src/ and what each may import: arrows point down. The lint rules (eslint-architecture.js) and
-// test/tooling/rooms.test.ts are made from this table; docs/architecture.md draws it.
+// The rooms of src/ and what each may import; arrows point down. The lint rules (eslint-architecture.js) and
+// test/tooling/rooms.test.ts are derived from this table; docs/architecture.md draws it.
 
-/** What every policy stands on. */
+/** The rooms that every policy may see. */
 const base = ["policy", "internal", "core"]
 
-/** Every policy that an integration may bind. */
+/** The policies, which every integration may see. */
 const policies = [
   "backoff",
   "bulkhead",
@@ -45,5 +45,5 @@ export const rooms = {
   "http/admin": http
 }
 
-/** The room of a file of src/, given by its path in src/: its folder. */
+/** The room of a file of src/, given its path in src/: its folder. */
 export const roomOf = (file) => file.split("/").slice(0, -1).join("/")

@@ -1,4 +1,4 @@
-// The tests of the rules, for `npm run mutation`: once without a mutant, and for each mutant those that reach it.
+// The tests of the rules for `npm run mutation`: all once without a mutant, then for each mutant those that reach it.
 import { defineConfig } from "vitest/config"
 
 export default defineConfig({
