@@ -9,6 +9,7 @@ import * as DefaultServices from "effect/DefaultServices"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
+import * as Predicate from "effect/Predicate"
 
 /**
  * Milliseconds on the monotonic clock, with fractions. Only differences between two readings mean anything.
@@ -53,6 +54,10 @@ export const clockOf = (
 
 /** The clock of real time. Whatever other clock a fiber has says itself when a sleep is over. */
 export const liveClock: Clock.Clock = Context.get(DefaultServices.liveServices, Clock.Clock)
+
+/** The timers of a clock that has some, as that of a simulation may: a sleep without a fiber. Those of the live clock are the host's. */
+export const timersOf = (clock: Clock.Clock): Clock.ClockScheduler | undefined =>
+  Predicate.hasProperty(clock, "unsafeSchedule") ? (clock as Clock.Clock & Clock.ClockScheduler) : undefined
 
 /**
  * Runs a task after a delay of at most {@link maxTimerMillis}, perhaps a fraction of a millisecond too early, for what belongs to

@@ -1,5 +1,6 @@
 /** The end of a time limit: when it comes, how it is told, and how it is called off. */
 import type * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FiberRef from "effect/FiberRef"
@@ -112,21 +113,42 @@ export abstract class Deadline {
    * happens in the same order.
    */
   private sleep(): void {
+    const timers = Time.timersOf(this.clock)
+    if (timers !== undefined) return this.sleepBy(timers)
     const { caller } = this
     this.sleeper = startFiber(caller, Time.sleep(this.millis), Runtime.defaultRuntimeFlags, {
       immediate: false
     })
     this.sleeper.addObserver((exit) => {
-      if (this.over || Exit.isFailure(exit)) return
-      this.expired = true
-      const heard = () => {
-        if (!this.over) this.onExpired()
-      }
-      caller.currentScheduler.scheduleTask(
-        heard,
-        caller.getFiberRef(FiberRef.currentSchedulingPriority),
-        caller
-      )
+      if (Exit.isSuccess(exit)) this.slept()
     })
+  }
+
+  /** The same without a fiber, whose two turns are taken all the same: the one before the sleep and the one after it. */
+  private sleepBy(timers: Clock.ClockScheduler): void {
+    this.inTurn(() => {
+      const slept = () => this.inTurn(() => this.slept())
+      const callOff = timers.unsafeSchedule(slept, Duration.millis(this.millis))
+      this.callOff = () => void callOff()
+    })
+  }
+
+  private slept(): void {
+    if (this.over) return
+    this.expired = true
+    this.inTurn(() => this.onExpired())
+  }
+
+  /** Runs a task in the next turn of the scheduler, unless the effect has ended by then. */
+  private inTurn(task: () => void): void {
+    const { caller } = this
+    const unlessOver = () => {
+      if (!this.over) task()
+    }
+    caller.currentScheduler.scheduleTask(
+      unlessOver,
+      caller.getFiberRef(FiberRef.currentSchedulingPriority),
+      caller
+    )
   }
 }

@@ -34,10 +34,14 @@ export const interruptedAtEveryStep = <A, E>(
 }
 
 /** One run to the end. Timers that are due at the same instant fire in the order in which they were set. */
-export const runToEnd = <A, E>(program: Effect.Effect<A, E>): Run<A, E> => runInterruptedAt(Infinity, program)
+export const runToEnd = <A, E>(program: Effect.Effect<A, E>, world = new World()): Run<A, E> =>
+  runInterruptedAt(Infinity, program, world)
 
-const runInterruptedAt = <A, E>(step: number, program: Effect.Effect<A, E>): Run<A, E> => {
-  const world = new World()
+const runInterruptedAt = <A, E>(
+  step: number,
+  program: Effect.Effect<A, E>,
+  world = new World()
+): Run<A, E> => {
   const run = {
     exit: undefined as Exit.Exit<A, E> | undefined,
     endedAt: Infinity,
@@ -68,10 +72,10 @@ const runInterruptedAt = <A, E>(step: number, program: Effect.Effect<A, E>): Run
   return run
 }
 
-class World implements Clock.Clock {
+export class World implements Clock.Clock {
   readonly [Clock.ClockTypeId]: Clock.ClockTypeId = Clock.ClockTypeId
   readonly tasks: Array<() => void> = []
-  private timers: Array<{ readonly at: number; fire: () => void }> = []
+  protected timers: Array<{ readonly at: number; fire: () => void }> = []
   now = 0
 
   unsafeCurrentTimeMillis = () => this.now
@@ -109,6 +113,19 @@ class World implements Clock.Clock {
       this.timers = this.timers.filter((timer) => timer !== next)
       this.now = next.at
       next.fire()
+    }
+  }
+}
+
+/** One whose timers can be had without sleeping, as those of a simulation. */
+export class WorldOfTimers extends World implements Clock.ClockScheduler {
+  unsafeSchedule(fire: () => void, duration: Duration.Duration): Clock.CancelToken {
+    const timer = { at: this.now + Duration.toMillis(duration), fire }
+    this.timers.push(timer)
+    return () => {
+      const isThere = this.timers.includes(timer)
+      this.timers = this.timers.filter((other) => other !== timer)
+      return isThere
     }
   }
 }

@@ -3,13 +3,13 @@
  * both, on a clock and a scheduler that are plain queues; then exits, times, FiberRefs and the order in which everything
  * happened are compared.
  */
-import { assert, describe, it } from "@effect/vitest"
+import { assert, describe, it, vi } from "@effect/vitest"
 import { Cause, Clock, Effect, Exit, FastCheck, Fiber, FiberRef, HashSet, type Scope } from "effect"
 import { withLimit } from "../../src/timeout/limit.js"
 import { adopted, forked } from "../../src/timeout/childFiber.js"
 import type { Limit } from "../../src/timeout/deadline.js"
 import { insidesOf } from "../../src/internal/fiber.js"
-import { runToEnd } from "../support/everyStep.js"
+import { runToEnd, World, WorldOfTimers } from "../support/everyStep.js"
 import { runs } from "../support/runs.js"
 
 // ------------------------------------------------------------------------------------------------------------- programs
@@ -56,13 +56,22 @@ const apart = (program: Program): Program => {
   return spread(program)
 }
 
+interface Case {
+  readonly program: Program
+  readonly interruptedAt: number | undefined
+}
+
+interface How {
+  readonly show: (exit: Exit.Exit<unknown, unknown>) => string
+  readonly world: () => World
+}
+
 type Timeout = <A, R>(self: Effect.Effect<A, string, R>, millis: number) => Effect.Effect<A, string, R>
 
-/** Runs a program to its end, and tells all that can be seen of it. */
-const told = (
-  program: Program,
+/** A program as an effect, and all that can be seen of it while it runs. */
+const prepared = (
+  { interruptedAt, program }: Case,
   timeout: Timeout,
-  interruptedAt: number | undefined,
   show: (exit: Exit.Exit<unknown, unknown>) => string
 ) => {
   const log: Array<string> = []
@@ -150,18 +159,40 @@ const told = (
     Effect.flatten,
     Effect.scoped
   )
-  const { exit, quietAt } = runToEnd(
-    Effect.gen(function* () {
-      const fiber = yield* Effect.forkDaemon(call)
-      if (interruptedAt !== undefined) {
-        yield* Effect.sleep(interruptedAt)
-        yield* Fiber.interruptFork(fiber)
-      }
-      return [show(yield* Fiber.await(fiber)), yield* Clock.currentTimeMillis] as const
-    })
-  )
+  const whole = Effect.gen(function* () {
+    const fiber = yield* Effect.forkDaemon(call)
+    if (interruptedAt !== undefined) {
+      yield* Effect.sleep(interruptedAt)
+      yield* Fiber.interruptFork(fiber)
+    }
+    return [show(yield* Fiber.await(fiber)), yield* Clock.currentTimeMillis] as const
+  })
+  return { log, whole }
+}
+
+/** Runs a program to its end, and tells all that can be seen of it. */
+const told = (one: Case, timeout: Timeout, { show, world }: How) => {
+  const { log, whole } = prepared(one, timeout, show)
+  const { exit, quietAt } = runToEnd(whole, world())
   const [result, endedAt] = exit !== undefined && Exit.isSuccess(exit) ? exit.value : ["never ended", NaN]
   return { result, endedAt, quietAt, log }
+}
+
+/** The same on the live clock, with timers of the host that do not wait. */
+const toldLive = async (one: Case, timeout: Timeout) => {
+  vi.useFakeTimers({
+    now: 0,
+    toFake: ["setTimeout", "clearTimeout", "setImmediate", "clearImmediate", "Date"]
+  })
+  try {
+    const { log, whole } = prepared(one, timeout, shown)
+    const running = Effect.runPromise(whole)
+    await vi.runAllTimersAsync()
+    const [result, endedAt] = await running
+    return { result, endedAt, log }
+  } finally {
+    vi.useRealTimers()
+  }
 }
 
 /**
@@ -213,20 +244,17 @@ const onlyForked: Timeout = (self, millis) =>
 
 // ----------------------------------------------------------------------------------------------------------- comparison
 
-const agrees = (timeout: Timeout, times: FastCheck.Arbitrary<Case>, show = shown) =>
-  FastCheck.assert(
-    FastCheck.property(times, ({ interruptedAt, program }) =>
+const agrees = (timeout: Timeout, times: FastCheck.Arbitrary<Case>, how: Partial<How> = {}) => {
+  const { show = shown, world = () => new World() } = how
+  return FastCheck.assert(
+    FastCheck.property(times, (one) =>
       assert.deepStrictEqual(
-        told(program, timeout, interruptedAt, show),
-        told(program, reference, interruptedAt, show)
+        told(one, timeout, { show, world }),
+        told(one, reference, { show, world: () => new World() })
       )
     ),
     { numRuns: runs(150, 5000) }
   )
-
-interface Case {
-  readonly program: Program
-  readonly interruptedAt: number | undefined
 }
 
 const millis = FastCheck.integer({ min: 1, max: 30 })
@@ -269,8 +297,31 @@ describe("a limit and Effect.timeout agree", () => {
   it("in a child fiber, about what happens at one instant", () => agrees(childFiber, atTheSameTimes))
 
   // Interrupted from outside it stops its timer, and so never drops what else went wrong.
+  const butForDefects = (exit: Exit.Exit<unknown, unknown>) =>
+    Exit.isInterrupted(exit) ? "interrupted" : shown(exit)
+
   it("by forking alone, but for the defects of what was interrupted", () =>
-    agrees(onlyForked, withoutTellingDefects, (exit) =>
-      Exit.isInterrupted(exit) ? "interrupted" : shown(exit)
+    agrees(onlyForked, withoutTellingDefects, { show: butForDefects }))
+
+  it("on the live clock, in every form", () =>
+    FastCheck.assert(
+      FastCheck.asyncProperty(atDifferentTimes, async (one) => {
+        const expected = await toldLive(one, reference)
+        assert.deepStrictEqual(await toldLive(one, chosen), expected)
+        assert.deepStrictEqual(await toldLive(one, childFiber), expected)
+      }),
+      { numRuns: runs(40, 500) }
     ))
+
+  describe("on a clock that has timers", () => {
+    const world = () => new WorldOfTimers()
+    it("in the form that is chosen", () => agrees(chosen, atDifferentTimes, { world }))
+    it("in a child fiber", () => agrees(childFiber, atDifferentTimes, { world }))
+    it("in the form that is chosen, about what happens at one instant", () =>
+      agrees(chosen, atTheSameTimes, { world }))
+    it("in a child fiber, about what happens at one instant", () =>
+      agrees(childFiber, atTheSameTimes, { world }))
+    it("by forking alone, but for the defects of what was interrupted", () =>
+      agrees(onlyForked, withoutTellingDefects, { show: butForDefects, world }))
+  })
 })
