@@ -3,11 +3,7 @@ import { FastCheck } from "effect"
 import { afterEach } from "vitest"
 
 // A property that fails once fails again. The environment variable `SEED` tries other values.
-FastCheck.configureGlobal({
-  seed: Number(process.env["SEED"] ?? 20),
-  // Thousands of mutants are run, and most die of the first values: a property has a second for them, and is not shrunk.
-  ...(process.env["MUTATION"] === "1" && { interruptAfterTimeLimit: 1000, endOnFailure: true })
-})
+FastCheck.configureGlobal({ seed: Number(process.env["SEED"] ?? 20) })
 
 /** The lines of a difference between two values that are printed, after the legend, which has three. */
 const lines = 10
