@@ -60,7 +60,7 @@ export const countCall = (window: Mutable<CountWindow>, hit: boolean): CountWind
   window.hits += (hit ? 1 : 0) - evicted
   window.position = next
   window.word = written
-  if (next === 0 || next % bitsPerWord === 0) {
+  if (next % bitsPerWord === 0) {
     window.blocks = storeWord(window.blocks, Math.floor(position / bitsPerWord), written)
     window.word = loadWord(window.blocks, Math.floor(next / bitsPerWord))
   }

@@ -126,6 +126,11 @@ describe("an early refresh", () => {
     }
   })
 
+  it("is due at the end of freshness itself, whatever is drawn", () => {
+    assert.isTrue(Core.mayRefreshEarly(life(0), 1, 60_000))
+    assert.isTrue(Core.refreshesEarly(life(1000), 1, 0, 60_000))
+  })
+
   it("never comes for a value without an end, or whose lookup took no time", () => {
     const endless = Core.lifetime(unbounded, Infinity, 1000, 0)
     assert.isFalse(Core.mayRefreshEarly(endless, 1, 1e12))

@@ -54,9 +54,14 @@ describe("a quantile", () => {
   it.prop(
     "is that of the window, whatever time does",
     [
-      FastCheck.array(FastCheck.tuple(duration, FastCheck.integer({ min: 0, max: 4000 })), {
-        maxLength: 200
-      }),
+      FastCheck.array(
+        FastCheck.tuple(
+          // As often from one block of counters, where the place of each counts.
+          FastCheck.oneof(duration, FastCheck.integer({ min: 100, max: 130 })),
+          FastCheck.constantFrom(0, 1, 5, 10, 30, 100, 400, 1500, 4000)
+        ),
+        { maxLength: 200, size: "max" }
+      ),
       FastCheck.constantFrom(100, 1000, 30_000),
       q
     ],
@@ -110,6 +115,17 @@ describe("a quantile", () => {
     for (let index = 1; index <= 200_000; index++) state = Quantile.record(state, index / 100, 0)
     for (const q of [0.001, 0.25, 0.5, 0.95, 0.99, 0.9999]) isNear(Quantile.quantile(state, q, 0), q * 2000)
     assert.strictEqual(Quantile.count(state, 0), 200_000)
+  })
+
+  it("copies only the blocks that a step changes, and shares the empty ones again when all is forgotten", () => {
+    const own = ({ all }: Quantile.Durations, shared: Quantile.Durations) =>
+      all.blocks.filter((block, at) => block !== shared.all.blocks[at]).length
+    const fresh = Quantile.durations(1000, 0)
+    const first = Quantile.record(fresh, 1, 0)
+    const second = Quantile.record(first, 1000, 500)
+    const third = Quantile.record(second, 1000, 1000)
+    assert.deepStrictEqual([own(first, fresh), own(second, first), own(third, second)], [1, 1, 2])
+    assert.strictEqual(own(Quantile.record(third, 60_000, 5000), fresh), 1)
   })
 
   it("never changes a state that was given to it", () => {

@@ -81,6 +81,28 @@ describe("a window over calls", () => {
     }
     for (const [old, copy] of kept) assert.strictEqual(JSON.stringify(old), copy)
   })
+
+  it.each([1, 33, 1024, 1025])(
+    "of %i is plain data with one bit for each call, in words of 32 and blocks of 1024",
+    (size) => {
+      let window = Window.countWindow(size)
+      for (let n = 0; n < size + 33; n++) {
+        assert.deepStrictEqual(JSON.parse(JSON.stringify(window)), window, `after ${n} calls`)
+        window = Window.recordCall(window, n % 3 === 0)
+      }
+      assert.strictEqual(window.blocks.length, Math.ceil(size / 1024))
+      assert.isTrue(window.blocks.every((block) => block.length === 32))
+    }
+  )
+
+  it("copies its blocks once in 32 calls", () => {
+    let window = Window.countWindow(100)
+    for (let n = 1; n <= 100; n++) {
+      const next = Window.recordCall(window, true)
+      assert.strictEqual(next.blocks !== window.blocks, n % 32 === 0 || n === 100, `call ${n}`)
+      window = next
+    }
+  })
 })
 
 /** Calls at random instants: times in steps that hit, miss and skip buckets, and that stand still. */
