@@ -5,8 +5,8 @@ import type { Reporter } from "vitest/reporters"
 
 /** Stryker counts failed tests. A file that a mutant keeps from loading has none, so its failure becomes one. */
 const unloadedFiles: Reporter = {
-  onFinished(files) {
-    for (const file of files ?? []) {
+  onTestRunEnd([testModule]) {
+    for (const file of testModule?.project.vitest.state.getFiles() ?? []) {
       if (file.result?.state === "fail" && file.tasks.length === 0) file.tasks.push(failureOf(file))
     }
   }
