@@ -486,6 +486,63 @@ describe("a service that is down, with 1000 calls a second and one retry each", 
   })
 })
 
+describe("a budget", () => {
+  const rules = {
+    successes: successes({ capacity: 4, perSecond: 1 }),
+    requests: requests({ perSecond: 3, window: 1000 }),
+    throttling: Budget.throttling({ capacity: 10, ratio: 0.5 })
+  }
+  type Tag = keyof typeof rules
+
+  const empty = { requests: 0, spent: 0 }
+  const tokens = (count: number): Budget.Budget => ({ _tag: "tokens", tokens: count, at: 5500 })
+  const window: Budget.Budget = {
+    _tag: "window",
+    within: 1000,
+    bucket: 55,
+    current: empty,
+    older: new Array(9).fill(empty)
+  }
+
+  it.each([
+    { tag: "successes", initial: tokens(4), balance: 4, capacity: 4, bucket: 0 },
+    { tag: "requests", initial: window, balance: 3, capacity: Infinity, bucket: 55 },
+    { tag: "throttling", initial: tokens(10), balance: 5, capacity: 10, bucket: 0 }
+  ] as const)("of $tag begins full", ({ balance, bucket, capacity, initial, tag }) => {
+    const rule = rules[tag]
+    assert.deepStrictEqual(Budget.initial(rule, 5500), initial)
+    assert.strictEqual(Budget.balance(rule, initial, 5500), balance)
+    assert.strictEqual(Budget.capacity(rule), capacity)
+    assert.strictEqual(Budget.bucketOf(initial), bucket)
+  })
+
+  it.each<[Tag, Budget.Budget]>([
+    ["successes", window],
+    ["requests", tokens(0)],
+    ["throttling", window]
+  ])("of %s in the state of another rule is a new one", (tag, state) => {
+    const rule = rules[tag]
+    const fresh = Budget.initial(rule, 5500)
+    assert.strictEqual(Budget.balance(rule, state, 5500), Budget.balance(rule, fresh, 5500))
+  })
+
+  it.each([
+    { rule: successes({ ratio: 0.5 }), taken: 0, put: 0.5 },
+    { rule: successes({ ratio: 0.5 }), taken: 3, put: 0.5 },
+    { rule: successes({ ratio: 0.5, refund: true }), taken: 0, put: 0.5 },
+    { rule: successes({ ratio: 0.5, refund: true }), taken: 3, put: 3 },
+    { rule: Budget.throttling({ ratio: 0.5, capacity: 10 }), taken: 3, put: 0.5 }
+  ])("gets $put for a success after a retry of cost $taken: $rule", ({ put, rule, taken }) => {
+    assert.deepStrictEqual(Budget.succeeded(rule, tokens(1), taken, 5500), tokens(1 + put))
+  })
+
+  it("pays a cost that it is short of by a millionth, and none that it is short of by more", () => {
+    const rule = successes({ capacity: 0 })
+    assert.deepStrictEqual(Budget.withdraw(rule, tokens(0), 1e-6, 5500), tokens(0))
+    assert.isUndefined(Budget.withdraw(rule, tokens(0), 1.1e-6, 5500))
+  })
+})
+
 describe("the options of the rules", () => {
   it.each<[() => unknown, string]>([
     [
@@ -523,8 +580,46 @@ describe("the options of the rules", () => {
     [
       () => Budget.throttling({ capacity: 10, ratio: 0 }),
       'RetryBudget.throttling: option "tokenRatio" must be a finite number of at least 0.001, got 0'
+    ],
+    [
+      () => Budget.throttling({ capacity: 10, ratio: Infinity }),
+      'RetryBudget.throttling: option "tokenRatio" must be a finite number of at least 0.001, got Infinity'
     ]
   ])("are refused: %s", (make, message) => {
     assert.throws(make, message)
+  })
+
+  it.each([null, "successes", {}, { _tag: "toString" }, { _tag: "tokens", tokens: 3, at: 0 }])(
+    "are only those of a rule: %j",
+    (value) => {
+      assert.throws(
+        () => Budget.checked("Retry.retry", "budget", value as never),
+        /^Retry.retry: option "budget" must be a rule made by RetryBudget, got /
+      )
+    }
+  )
+
+  it.each([
+    {
+      rule: successes(),
+      broken: { ratio: -1 },
+      message: 'option "budget.ratio" must be a finite number of at least 0'
+    },
+    {
+      rule: requests(),
+      broken: { ratio: -1 },
+      message: 'option "budget.ratio" must be a finite number of at least 0'
+    },
+    {
+      rule: Budget.throttling({ ratio: 0.001, capacity: 1 }),
+      broken: { capacity: 0 },
+      message: 'option "budget.maxTokens" must be a whole number from 1 to 1000'
+    }
+  ])("are checked again in a rule that is given as a value: $rule._tag", ({ broken, message, rule }) => {
+    Budget.checked("Retry.retry", "budget", rule)
+    assert.throws(
+      () => Budget.checked("Retry.retry", "budget", { ...rule, ...broken }),
+      `Retry.retry: ${message}, got ${Object.values(broken)[0]}`
+    )
   })
 })
