@@ -51,6 +51,27 @@ const freedAt = (entries: ReadonlyArray<Entry>, cost: number): number => {
   return NaN
 }
 
+const written = (entries: ReadonlyArray<Entry>): string =>
+  entries.map(({ at, cost }) => `${at}:${cost}`).join(" ")
+
+/** The entries of a log, oldest first, in whatever part of it they are. */
+const writtenOf = (log: Log.Log): string => {
+  const newer: Array<Entry> = []
+  for (let entry = log.recent; entry !== undefined; entry = entry.before) newer.push(entry)
+  assert.strictEqual(log.recentLength, newer.length)
+  assert.isTrue(log.chunks.every((chunk, index) => chunk.length > (index === 0 ? log.dropped : 0)))
+  const older = log.chunks.flat().slice(log.dropped)
+  const pairs = older.flatMap((at, index) => (index % 2 === 0 ? [{ at, cost: older[index + 1] }] : []))
+  return written([...pairs, ...newer.reverse()])
+}
+
+/** A log to which so many entries of cost 2 were appended at 0, 1, 2 and so on, and from which the first ones have left. */
+const logOf = (appended: number, left: number): Log.Log => {
+  let log = Log.empty
+  for (let at = 0; at < appended; at++) log = Log.append(log, at, 2, at < appended - 1 ? -1 : left - 1)
+  return log
+}
+
 describe("a log of what was let in", () => {
   it.prop(
     "is the list of it, however it is kept",
@@ -113,6 +134,86 @@ describe("a log of what was let in", () => {
     },
     { fastCheck: { numRuns: runs(20, 1000) } }
   )
+
+  it.each([
+    { appended: 1, left: 0 },
+    { appended: 2, left: 1 },
+    { appended: 3, left: 0 },
+    { appended: 512, left: 1 },
+    { appended: 513, left: 0 },
+    { appended: 514, left: 1 },
+    { appended: 1100, left: 0 },
+    { appended: 1100, left: 300 },
+    { appended: 1100, left: 513 },
+    { appended: 1100, left: 700 }
+  ])(
+    "of $appended entries, of which $left have left, loses no other than what is removed",
+    ({ appended, left }) => {
+      const log = logOf(appended, left)
+      const entries = Array.from({ length: appended - left }, (_, index) => ({ at: left + index, cost: 2 }))
+      assert.strictEqual(writtenOf(log), written(entries))
+      const edges = [-1, left - 1, left, left + 1, 511, 512, 513, 700, appended - 2, appended - 1, appended]
+      for (const at of edges) {
+        for (const cost of [1, 2, 3]) {
+          const after = Log.remove(log, at, cost)
+          const rest = entries.flatMap((entry) =>
+            entry.at !== at ? [entry] : cost < 2 ? [{ at, cost: 2 - cost }] : []
+          )
+          assert.strictEqual(writtenOf(after), written(rest))
+          assert.strictEqual(after.used, costOf(rest))
+          for (const horizon of [left, 600, appended]) {
+            const next = [...rest.filter(({ at }) => at > horizon), { at: appended + 1, cost: 5 }]
+            assert.strictEqual(writtenOf(Log.append(after, appended + 1, 5, horizon)), written(next))
+          }
+        }
+      }
+    }
+  )
+
+  it.each([1, 2, 3, 513, 514, 1100])(
+    "of %i entries is empty when all of them have been removed",
+    (appended) => {
+      for (const next of [(left: number) => left - 1, (left: number) => appended - left]) {
+        let log = logOf(appended, 0)
+        for (let left = appended; left > 0; left--) log = Log.remove(log, next(left), 2)
+        assert.deepStrictEqual(log, Log.empty)
+      }
+    }
+  )
+
+  it.each([0, 1, 2, 511, 512, 513, 600])("keeps one entry for an instant, after %i others", (before) => {
+    let log = logOf(before, 0)
+    for (const used of [3, 6, 9]) {
+      const json = JSON.stringify(log)
+      const next = Log.append(log, 5000, 3, -1)
+      assert.strictEqual(JSON.stringify(log), json)
+      assert.strictEqual(writtenOf(next).split(" ").slice(before).join(" "), `5000:${used}`)
+      assert.strictEqual(next.used, 2 * before + used)
+      log = next
+    }
+  })
+
+  it("copies little: at most 512 entries at once, and none when the oldest leave", () => {
+    let log = Log.empty
+    for (let at = 0; at < 10_000; at++) {
+      log = Log.append(log, at, 1, -1)
+      assert.isBelow(log.recentLength, 512)
+    }
+    assert.isAtLeast(log.chunks.length, 19)
+    // What was first is a chunk of its own.
+    const later = Log.append(log, 10_000, 1, 0)
+    const next = Log.append(later, 10_001, 1, 10)
+    assert.strictEqual(next.used, later.used - 9)
+    assert.strictEqual(next.chunks, later.chunks)
+  })
+
+  it("has freed no more than all of it when the newest leaves", () => {
+    assert.strictEqual(Log.freedAt(Log.empty, 1), -Infinity)
+    for (const appended of [1, 2, 513, 514]) {
+      assert.strictEqual(Log.freedAt(logOf(appended, 0), 2 * appended), appended - 1)
+      assert.strictEqual(Log.freedAt(logOf(appended, 0), 2 * appended + 1), appended - 1)
+    }
+  })
 
   it("is a value: what is added to it later cannot be seen in it", () => {
     let log = Log.empty
