@@ -165,7 +165,12 @@ export const make = <Added = never, Needed = never>(
   ) => Effect.Effect<Response, E | Added, R | Needed>
 ): Part<Added, Needed> => {
   callable("HttpResilience.make", "exchange", exchange)
-  return internalPart.exchanging(described, exchange)
+  return internalPart.make(
+    described,
+    internalPart.exchanging((request, next, call) =>
+      call.concurrently(request, next, (attempt) => exchange(attempt, request))
+    )
+  )
 }
 
 // -------------------------------------------------------------------------------------------------------------- marks

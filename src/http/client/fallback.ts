@@ -7,7 +7,6 @@ import { callable, object, type Shape, text } from "../../core/options.js"
 import * as Fallback from "../../fallback/Fallback.js"
 import * as Condition from "../../policy/condition.js"
 import type * as HttpResilience from "./HttpResilience.js"
-import { Attempts, transform } from "./attempt.js"
 import * as Meaning from "./meaning.js"
 import * as Part from "./part.js"
 
@@ -34,11 +33,9 @@ export const make = <P extends Part.Any>(
   const { condition, name = "fallback", onFallback } = options
   const policy = { name, condition: Meaning.ofUsefulness(condition), onFallback }
   const makePart = condition === undefined ? Part.makeFallback<P> : Part.make<P>
-  return makePart({ kind: "fallback", name, settings: { condition } }, (client) =>
-    transform(client, (send, request) => {
-      const attempts = new Attempts(send)
-      const answer = (failure: Failure) => use(failure, request)
-      return attempts.run(Fallback.orElse(attempts.attempt(request), answer, policy))
-    })
-  )
+  const fallback = Part.exchanging((request, next, call) => {
+    const answer = (failure: Failure) => use(failure, request)
+    return call.concurrently(request, next, (attempt) => Fallback.orElse(attempt, answer, policy))
+  })
+  return makePart({ kind: "fallback", name, settings: { condition } }, fallback)
 }

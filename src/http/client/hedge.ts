@@ -1,7 +1,5 @@
 /** Sending a request a second time beside the first: the hedge of this library, for requests that may be repeated. */
 import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
-import type * as Context from "effect/Context"
-import * as Effect from "effect/Effect"
 import {
   callable,
   type Caller,
@@ -16,10 +14,9 @@ import * as Hedge from "../../hedge/Hedge.js"
 import * as Condition from "../../policy/condition.js"
 import { check as budgetCheck } from "../../retryBudget/source.js"
 import type * as HttpResilience from "./HttpResilience.js"
-import { Attempts, transform } from "./attempt.js"
 import * as Meaning from "./meaning.js"
 import * as Part from "./part.js"
-import { permissions, requestShape } from "./request.js"
+import { requestShape, withPermissions } from "./request.js"
 
 type Response = HttpClientResponse.HttpClientResponse
 
@@ -50,14 +47,10 @@ export const make = <P extends Part.Any>(
       onHedge
     })
   )
-  return Part.make(policy, (client) =>
-    transform(client, (send, request) =>
-      Effect.contextWithEffect((context: Context.Context<never>) => {
-        const may = permissions(request, options, context)
-        const attempts = new Attempts(send)
-        const attempt = attempts.attempt(request)
-        return attempts.run(may.arriveTwice && may.sendTwice ? policy(attempt) : attempt)
-      })
+  const hedge = Part.exchanging((request, next, call) =>
+    withPermissions(request, options, (may) =>
+      may.arriveTwice && may.sendTwice ? call.concurrently(request, next, policy) : next(request, call)
     )
   )
+  return Part.make(policy, hedge)
 }

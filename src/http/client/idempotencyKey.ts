@@ -1,7 +1,7 @@
 /** An `Idempotency-Key` for requests that need one to be repeated. */
-import * as HttpClient from "@effect/platform/HttpClient"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import * as Effect from "effect/Effect"
+import { identity } from "effect/Function"
 import * as Random from "effect/Random"
 import { isIdempotent } from "../../core/http/httpSemantics.js"
 import * as Part from "./part.js"
@@ -10,12 +10,15 @@ import { idempotencyKey as field } from "./request.js"
 const name = "idempotency-key"
 
 export const make = <P extends Part.Any>(): P =>
-  Part.make({ kind: name, name, settings: {} }, (client) =>
-    HttpClient.mapRequestEffect(client, (request) =>
-      isIdempotent(request.method) || request.headers[field] !== undefined
-        ? Effect.succeed(request)
-        : Effect.map(uuid, (key) => HttpClientRequest.setHeader(request, field, `"${key}"`))
-    )
+  Part.make(
+    { kind: name, name, settings: {} },
+    {
+      around: identity,
+      prepare: (request) =>
+        isIdempotent(request.method) || request.headers[field] !== undefined
+          ? Effect.succeed(request)
+          : Effect.map(uuid, (key) => HttpClientRequest.setHeader(request, field, `"${key}"`))
+    }
   )
 
 /** A UUID of version 4 (RFC 9562). */

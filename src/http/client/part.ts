@@ -1,13 +1,112 @@
-/** What makes a function from client to client a part. */
-import type * as HttpClient from "@effect/platform/HttpClient"
+/** What makes a policy of an exchange, and a client of the policies around it. */
+import * as HttpClient from "@effect/platform/HttpClient"
 import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
-import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
-import type * as Effect from "effect/Effect"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import { identity } from "effect/Function"
 import * as Predicate from "effect/Predicate"
+import * as Time from "../../internal/time.js"
 import * as Policy from "../../policy/Policy.js"
 import type * as HttpResilience from "./HttpResilience.js"
-import { Attempts, transform } from "./attempt.js"
+import { type Answer, Call, type Next } from "./call.js"
+import {
+  type Client,
+  postprocessOf,
+  type Preparation,
+  preparationOf,
+  type Prepared,
+  sender,
+  senderOf
+} from "./send.js"
+
+type Request = HttpClientRequest.HttpClientRequest
+
+// ----------------------------------------------------------------------------------------------------------- exchanges
+
+/** What a policy does between a prepared request and its response. */
+export type Exchange = (request: Request, next: Next, call: Call) => Answer
+
+/** A client as policies see it: with a request that has been prepared, and for the outermost of them with its preparation. */
+interface Sending {
+  readonly next: Next
+  readonly prepare: (prepared: Prepared, call: Call) => Answer
+}
+
+/** How a policy is put around a client. */
+export type Around = (inner: Sending) => Sending
+
+/** A policy for prepared requests. */
+export const exchanging =
+  (exchange: Exchange): Around =>
+  ({ next: inner }) => {
+    const next: Next = (request, call) => exchange(request, inner, call)
+    return { next, prepare: (prepared, call) => whenPrepared(prepared, call, next) }
+  }
+
+/** A policy for the whole of a call, which covers the preparation of the request where it is the outermost. */
+export const covering =
+  (cover: (self: Answer, call: Call) => Answer): Around =>
+  ({ next }) => ({
+    next: (request, call) => cover(next(request, call), call),
+    prepare: (prepared, call) => cover(whenPrepared(prepared, call, next), call)
+  })
+
+/** What happens to the responses and the errors of another policy. The request is known once it has been prepared. */
+export const answering =
+  (answer: (self: Answer, request: () => Request | undefined, call: Call) => Answer): Around =>
+  ({ next, prepare }) => ({
+    next: (request, call) => answer(next(request, call), () => request, call),
+    prepare: (prepared, call) => {
+      let request: Request | undefined
+      const noted = Effect.map(prepared, (ready) => (request = ready))
+      return answer(prepare(noted, call), () => request, call)
+    }
+  })
+
+export const sequence =
+  (outerToInner: ReadonlyArray<Around>): Around =>
+  (inner) =>
+    outerToInner.reduceRight((inner, around) => around(inner), inner)
+
+const whenPrepared = (prepared: Prepared, call: Call, next: Next): Answer => {
+  const send = (request: Request): Answer => {
+    call.joins(senderOf(request))
+    return next(request, call)
+  }
+  // Most requests have no preparation, and are there without a step of the fiber.
+  const known = prepared as Prepared & { readonly value?: unknown }
+  return Exit.isExit(known) && Exit.isSuccess(known)
+    ? send(known.value as Request)
+    : Effect.flatMap(prepared, send)
+}
+
+// -------------------------------------------------------------------------------------------------------------- clients
+
+const sending: unique symbol = Symbol()
+
+const sendingOf = (client: Client): Sending => {
+  const postprocess = postprocessOf(client)
+  if (Predicate.hasProperty(postprocess, sending)) return postprocess[sending] as Sending
+  const next = sender(client)
+  return { next, prepare: (prepared, call) => whenPrepared(prepared, call, next) }
+}
+
+/** A client with a policy around it. The policies that it has already stay further inside, in the same call. */
+export const around = (
+  client: Client,
+  around: Around,
+  prepare: Preparation = preparationOf(client)
+): Client => {
+  const outermost = around(sendingOf(client))
+  const postprocess = (prepared: Prepared): Answer =>
+    Effect.withFiberRuntime((fiber) => {
+      const call = new Call(Time.clockOf(fiber))
+      return call.run(outermost.prepare(prepared, call))
+    })
+  return HttpClient.makeWith(Object.assign(postprocess, { [sending]: outermost }), prepare)
+}
+
+// ------------------------------------------------------------------------------------------------------------- policies
 
 export const PartTypeId: HttpResilience.PartTypeId = Symbol.for(
   "effect-resilience/http/Part"
@@ -17,43 +116,40 @@ export const FallbackPartTypeId: HttpResilience.FallbackPartTypeId = Symbol.for(
   "effect-resilience/http/FallbackPart"
 ) as HttpResilience.FallbackPartTypeId
 
-/** A part of whatever kind. */
+/** A policy of whatever kind. */
 export type Any = HttpResilience.Part<unknown, unknown> | HttpResilience.FallbackPart<unknown, unknown>
 
-/** Makes a part. What it adds and needs is known where it is called. */
-export const make = <P extends Any>(
-  { kind, name, settings }: Policy.Described,
-  apply: <E, R>(client: HttpClient.HttpClient.With<E, R>) => HttpClient.HttpClient.With<unknown, unknown>
-): P =>
-  Object.defineProperties(Policy.make({ kind, name, settings }, apply), {
-    [PartTypeId]: { value: { _Added: identity, _Needed: identity } }
-  }) as unknown as P
+/** What a policy does: around the client, and to a request before it is sent. */
+interface Does {
+  readonly around: Around
+  readonly prepare?: Preparation | undefined
+}
 
-/** The same for a part that replaces errors. */
-export const makeFallback = <P extends Any>(
-  { kind, name, settings }: Policy.Described,
-  apply: <E, R>(client: HttpClient.HttpClient.With<E, R>) => HttpClient.HttpClient.With<unknown, unknown>
-): P =>
-  Object.defineProperties(Policy.make({ kind, name, settings }, apply), {
-    [FallbackPartTypeId]: { value: { _E2: identity, _R2: identity } }
-  }) as unknown as P
+const does: unique symbol = Symbol()
+
+export const doesOf = (policy: Any): Does => (policy as unknown as { readonly [does]: Does })[does]
+
+const making =
+  (typeId: symbol, variance: object) =>
+  <P extends Any>({ kind, name, settings }: Policy.Described, done: Around | Does): P => {
+    const { around: wrap, prepare }: Does = typeof done === "function" ? { around: done } : done
+    const apply = (client: Client): Client => {
+      const before = preparationOf(client)
+      return around(client, wrap, prepare && ((request) => Effect.flatMap(before(request), prepare)))
+    }
+    return Object.defineProperties(Policy.make({ kind, name, settings }, apply as never), {
+      [typeId]: { value: variance },
+      [does]: { value: { around: wrap, prepare } satisfies Does }
+    }) as unknown as P
+  }
+
+/** Makes a policy. What it adds and needs is known where it is called. */
+export const make = making(PartTypeId, { _Added: identity, _Needed: identity })
+
+/** The same for a policy that replaces errors. */
+export const makeFallback = making(FallbackPartTypeId, { _E2: identity, _R2: identity })
 
 export const isFallback = (u: unknown): u is HttpResilience.FallbackPart<unknown, unknown> =>
   Predicate.hasProperty(u, FallbackPartTypeId)
 
 export const isPart = (u: unknown): u is Any => Predicate.hasProperty(u, PartTypeId) || isFallback(u)
-
-/** A part that is made of what happens between a prepared request and its response. */
-export const exchanging = <P extends Any>(
-  described: Policy.Described,
-  exchange: <E, R>(
-    attempt: Effect.Effect<HttpClientResponse.HttpClientResponse, E, R>,
-    request: HttpClientRequest.HttpClientRequest
-  ) => Effect.Effect<HttpClientResponse.HttpClientResponse, unknown, unknown>
-): P =>
-  make(described, (client) =>
-    transform(client, (send, request) => {
-      const attempts = new Attempts(send)
-      return attempts.run(exchange(attempts.attempt(request), request))
-    })
-  )

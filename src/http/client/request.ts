@@ -2,8 +2,10 @@
 import type * as HttpBody from "@effect/platform/HttpBody"
 import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
 import { isIdempotent } from "../../core/http/httpSemantics.js"
 import { callable, type Shape } from "../../core/options.js"
+import type { Answer } from "./call.js"
 
 type Request = HttpClientRequest.HttpClientRequest
 
@@ -37,16 +39,23 @@ export interface Permissions {
   readonly sendTwice: boolean
 }
 
-export const permissions = (request: Request, rules: Rules, context: Context.Context<never>): Permissions => {
-  const marks = Context.get(context, CurrentMarks)
-  return {
-    arriveTwice:
-      isIdempotent(request.method) ||
-      marks.idempotent ||
-      (request.headers[idempotencyKey] ?? "") !== "" ||
-      rules.idempotent?.(request) === true,
-    sendTwice: isKept(request.body) || marks.replayable || rules.replayable?.(request) === true
-  }
+const everything: Permissions = { arriveTwice: true, sendTwice: true }
+
+/** Goes on with what may be done with a request. Marks are only looked for where it matters. */
+export const withPermissions = (
+  request: Request,
+  rules: Rules,
+  use: (may: Permissions) => Answer
+): Answer => {
+  const isSafe = isIdempotent(request.method) || (request.headers[idempotencyKey] ?? "") !== ""
+  const isKnown = isKept(request.body)
+  if (isSafe && isKnown) return use(everything)
+  return Effect.flatMap(CurrentMarks, (marks) =>
+    use({
+      arriveTwice: isSafe || marks.idempotent || rules.idempotent?.(request) === true,
+      sendTwice: isKnown || marks.replayable || rules.replayable?.(request) === true
+    })
+  )
 }
 
 const isKept = (body: HttpBody.HttpBody): boolean => {

@@ -1,7 +1,6 @@
 /** Sending a request again: the retry of this library, told what HTTP means by failure and which requests may be repeated. */
 import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import * as Cause from "effect/Cause"
-import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Backoff from "../../backoff/Backoff.js"
@@ -13,13 +12,12 @@ import { check as budget } from "../../retryBudget/source.js"
 import { check as schedule } from "../../internal/schedule.js"
 import * as Retry from "../../retry/Retry.js"
 import type * as HttpResilience from "./HttpResilience.js"
-import { Attempts, transform } from "./attempt.js"
+import type { Answer, Call } from "./call.js"
 import { isResponseError, type ResponseError } from "./errors.js"
 import { Sent } from "./sent.js"
 import * as Meaning from "./meaning.js"
 import * as Part from "./part.js"
-import { permissions, requestShape } from "./request.js"
-import { discard } from "./response.js"
+import { requestShape, withPermissions } from "./request.js"
 
 type Response = HttpClientResponse.HttpClientResponse
 
@@ -48,49 +46,54 @@ export const make = <P extends Part.Any>(
   const classify = Meaning.ofTransience(options.condition)
   const repeatable = withCondition(options, classify)
   const onlyNeverSent = withCondition(options, Meaning.unlessSent(classify))
-  return Part.make(repeatable, (client) =>
-    transform(client, (send, request) =>
-      Effect.contextWithEffect((context: Context.Context<never>) => {
-        const may = permissions(request, options, context)
-        const attempts = new Attempts(send)
-        const attempt = attempts.attempt(request)
-        if (!may.sendTwice) return attempts.run(attempt)
-        if (may.arriveTwice) return attempts.run(repeated(attempt, repeatable))
-        const knowing = Effect.mapError(attempt, (error) =>
-          attempts.mayHaveArrived(error, request) ? new Sent(error) : error
-        )
-        return attempts.run(
-          Effect.mapError(repeated(knowing, onlyNeverSent), (error) =>
-            error instanceof Sent ? error.error : error
-          )
-        )
-      })
-    )
+  const retry = Part.exchanging((request, next, call) =>
+    withPermissions(request, options, (may) => {
+      if (!may.sendTwice) return next(request, call)
+      const attempts = call.attempts(request, next)
+      if (may.arriveTwice) return repeated(attempts, call, repeatable)
+      const knowing = Effect.mapError(attempts, (error) =>
+        call.mayHaveArrived(error, request) ? new Sent(error) : error
+      )
+      return Effect.mapError(repeated(knowing, call, onlyNeverSent), (error) =>
+        error instanceof Sent ? error.error : error
+      )
+    })
   )
+  return Part.make(repeatable, retry)
 }
 
-/** A status that was made an error further inside. It has a response, so to the retry it is a result that can be disposed of. */
-class Refused {
-  constructor(readonly error: ResponseError) {}
+/**
+ * The response of an attempt, and who can release it. A status that was made an error further inside has a response, so to the
+ * retry it is a result, too.
+ */
+class Attempt {
+  constructor(
+    readonly call: Call,
+    readonly response: Response,
+    readonly error?: ResponseError
+  ) {}
+
+  exit(): Exit.Exit<Response, ResponseError> {
+    return this.error === undefined ? Exit.succeed(this.response) : Exit.fail(this.error)
+  }
 }
 
-type Answer = Response | Refused
-
-const repeated = <E, R, R2>(
-  attempt: Effect.Effect<Response, E, R>,
-  policy: (attempt: Effect.Effect<Answer, unknown, R>) => Effect.Effect<Answer, unknown, R2>
-): Effect.Effect<Response, unknown, R2> => {
-  const answer = Effect.catchAll(attempt, (error): Effect.Effect<Answer, unknown> =>
-    isResponseError(error) ? Effect.succeed(new Refused(error)) : Effect.fail(error)
-  )
-  return Effect.flatMap(policy(answer), (last) =>
-    last instanceof Refused ? Effect.fail(last.error) : Effect.succeed(last)
-  )
+const repeated = (
+  attempts: Answer,
+  call: Call,
+  policy: (attempt: Effect.Effect<Attempt, unknown, unknown>) => Effect.Effect<Attempt, unknown, unknown>
+): Answer => {
+  const attempt = Effect.matchEffect(attempts, {
+    onFailure: (error) =>
+      isResponseError(error) ? Effect.succeed(new Attempt(call, error.response, error)) : Effect.fail(error),
+    onSuccess: (response) => Effect.succeed(new Attempt(call, response))
+  })
+  return Effect.flatMap(policy(attempt), (last) => last.exit())
 }
 
 const withCondition = (options: HttpResilience.RetryOptions, classify: Meaning.Classifier) => {
   const { onExceeded, onRetry, onRetryScheduled } = options
-  return Retry.retry<Answer, unknown, Retry.Options<Answer, unknown>>({
+  return Retry.retry<Attempt, unknown, Retry.Options<Attempt, unknown>>({
     name: options.name,
     times: options.times ?? (options.schedule === undefined ? 3 : undefined),
     schedule: options.schedule ?? defaultSchedule,
@@ -98,8 +101,8 @@ const withCondition = (options: HttpResilience.RetryOptions, classify: Meaning.C
     maxHint: options.maxHint,
     hintJitter: options.hintJitter ?? defaultHintJitter,
     budget: options.budget,
-    condition: (exit) => classify(asItWas(exit)),
-    disposeResult: (answer) => discard(answer instanceof Refused ? answer.error.response : answer),
+    condition: (exit) => classify(Exit.flatMap(exit, (attempt) => attempt.exit())),
+    disposeResult: ({ call, response }) => call.discard(response),
     onRetryScheduled:
       onRetryScheduled && ((event) => onRetryScheduled({ ...event, failure: seen(event.failure) })),
     onRetry: onRetry && ((event) => onRetry({ ...event, failure: seen(event.failure) })),
@@ -107,19 +110,14 @@ const withCondition = (options: HttpResilience.RetryOptions, classify: Meaning.C
   })
 }
 
-const asItWas = (exit: Exit.Exit<Answer, unknown>): Exit.Exit<Response, unknown> =>
-  Exit.flatMap(exit, (answer): Exit.Exit<Response, unknown> =>
-    answer instanceof Refused ? Exit.fail(answer.error) : Exit.succeed(answer)
-  )
-
 const seen = (
-  failure: FailureCondition.Failed<Answer, unknown>
+  failure: FailureCondition.Failed<Attempt, unknown>
 ): FailureCondition.Failed<Response, unknown> => {
   if (failure._tag !== "Result") return failure
-  const { result } = failure
-  return result instanceof Refused
-    ? { _tag: "Error", error: result.error, cause: Cause.fail(result.error) }
-    : { _tag: "Result", result }
+  const { error, response } = failure.result
+  return error === undefined
+    ? { _tag: "Result", result: response }
+    : { _tag: "Error", error, cause: Cause.fail(error) }
 }
 
 /** That of Envoy's rate-limited back-off. */

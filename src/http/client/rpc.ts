@@ -1,11 +1,12 @@
 /** What `@effect/rpc` needs of an HTTP client: it parses every answer as one of its own, whatever its status and type are. */
-import * as HttpClient from "@effect/platform/HttpClient"
+import type * as HttpClient from "@effect/platform/HttpClient"
 import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import * as Effect from "effect/Effect"
 import { callable } from "../../core/options.js"
 import type * as HttpResilience from "./HttpResilience.js"
-import { bodyError, type ResponseError, statusError } from "./errors.js"
-import { discard } from "./response.js"
+import type { Answer, Call } from "./call.js"
+import { bodyError, statusError } from "./errors.js"
+import { answering, around } from "./part.js"
 import { sealed } from "./sealed.js"
 
 type Response = HttpClientResponse.HttpClientResponse
@@ -14,14 +15,15 @@ export const rpc = (part: HttpResilience.Part<unknown> | HttpResilience.Fallback
   callable("HttpResilience.rpc", "part", part)
   return <E, R>(client: HttpClient.HttpClient.With<E, R>): HttpClient.HttpClient.With<E, R> => {
     const resilient = (part as HttpResilience.Part<unknown>)(client)
-    const answering = HttpClient.transformResponse(resilient, Effect.flatMap(answerOf))
     // The client that RPC transforms is one whose errors are those of any client.
-    return sealed(answering) as HttpClient.HttpClient.With<E, R>
+    return sealed(around(resilient, answersOf)) as HttpClient.HttpClient.With<E, R>
   }
 }
 
-/** An answer of the RPC server, which has the media type of the request. Any other is let go. */
-const answerOf = (response: Response): Effect.Effect<Response, ResponseError> => {
+const answersOf = answering((self, _, call) => Effect.flatMap(self, (response) => answerOf(response, call)))
+
+/** An answer of the RPC server, which has the media type of the request. Any other is released. */
+const answerOf = (response: Response, call: Call): Answer => {
   const { headers, request, status } = response
   const isOk = status >= 200 && status < 300
   const isEmpty = headers["content-length"] === "0"
@@ -31,7 +33,7 @@ const answerOf = (response: Response): Effect.Effect<Response, ResponseError> =>
         description: `expected ${mediaType(request.headers)}, got ${isEmpty ? "no body" : (mediaType(headers) ?? "no content type")}`
       })
     : statusError(response)
-  return Effect.zipRight(discard(response), Effect.fail(error))
+  return Effect.zipRight(call.discard(response), Effect.fail(error))
 }
 
 const mediaType = (headers: Readonly<Record<string, string>>): string | undefined =>

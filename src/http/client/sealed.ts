@@ -4,28 +4,22 @@ import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import * as Effect from "effect/Effect"
 import { withoutStack } from "../../policy/define.js"
 import { type ClientError, isClientError, transportError } from "./errors.js"
-import { makeOurs, postprocessOf, preparationOf } from "./attempt.js"
+import { answering, around } from "./part.js"
+import { preparationOf } from "./send.js"
 
 export const sealed = <E, R>(
   client: HttpClient.HttpClient.With<E, R>
 ): HttpClient.HttpClient.With<ClientError, R> => {
   const prepare = preparationOf(client)
-  const postprocess = postprocessOf(client)
-  // Both can fail, and a timeout inside holds for both: so neither is taken apart from the other.
-  return makeOurs(
-    (prepared: Effect.Effect<HttpClientRequest.HttpClientRequest, ClientError, R>) =>
-      Effect.suspend(() => {
-        let request = unprepared
-        const noted = Effect.map(prepared, (ready) => (request = ready))
-        return Effect.mapError(postprocess(noted as typeof noted & Prepared<E, R>), (error) =>
-          seal(error, request)
-        )
-      }),
-    (request) => Effect.mapError(prepare(request), (error) => seal(error, request))
+  const sealing = around(client, sealAnswer, (request) =>
+    Effect.mapError(prepare(request), (error) => seal(error, request))
   )
+  return sealing as HttpClient.HttpClient.With<ClientError, R>
 }
 
-type Prepared<E, R> = Effect.Effect<HttpClientRequest.HttpClientRequest, E, R>
+const sealAnswer = answering((self, request) =>
+  Effect.mapError(self, (error) => seal(error, request() ?? unprepared))
+)
 
 /** Stands for a request that was given up on while it was prepared. */
 const unprepared: HttpClientRequest.HttpClientRequest = HttpClientRequest.get("")

@@ -14,7 +14,6 @@ import type * as Policy from "../../policy/Policy.js"
 import * as RateLimiter from "../../rateLimiter/RateLimiter.js"
 import type * as HttpResilience from "./HttpResilience.js"
 import { onceChecked } from "../internal/once.js"
-import { Attempts, transform } from "./attempt.js"
 import * as Meaning from "./meaning.js"
 import * as Part from "./part.js"
 import { originOf } from "./request.js"
@@ -74,14 +73,13 @@ const breaking = <P extends Part.Any>(
   keyOf: KeyOf = originOf
 ): P => {
   const classify = Meaning.ofHealth(condition)
-  return Part.make(described, (client) =>
-    transform(client, (send, request) =>
+  return Part.make(
+    described,
+    Part.exchanging((request, next, call) =>
       Effect.flatMap(breakers, (found) => {
-        const attempts = new Attempts(send)
-        const attempt = attempts.attempt(request)
-        if (!isKeyed(found)) return attempts.run(found.protectWhen(classify)(attempt))
+        if (!isKeyed(found)) return found.protectWhen(classify)(next(request, call))
         const key = keyOf(request)
-        return attempts.run(key === undefined ? attempt : found.protectWhen(key)(classify)(attempt))
+        return key === undefined ? next(request, call) : found.protectWhen(key)(classify)(next(request, call))
       })
     )
   )
@@ -148,14 +146,13 @@ const limiting = <P extends Part.Any>(
   limits: Effect.Effect<Single | ByKey, never, unknown>,
   keyOf: KeyOf = originOf
 ): P =>
-  Part.make(described, (client) =>
-    transform(client, (send, request) =>
+  Part.make(
+    described,
+    Part.exchanging((request, next, call) =>
       Effect.flatMap(limits, (found) => {
-        const attempts = new Attempts(send)
-        const attempt = attempts.attempt(request)
-        if (!isKeyed(found)) return attempts.run(found.protect(attempt))
+        if (!isKeyed(found)) return found.protect(next(request, call))
         const key = keyOf(request)
-        return attempts.run(key === undefined ? attempt : found.protect(key)(attempt))
+        return key === undefined ? next(request, call) : found.protect(key)(next(request, call))
       })
     )
   )

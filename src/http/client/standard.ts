@@ -14,10 +14,9 @@ import * as Hedge from "./hedge.js"
 import * as Part from "./part.js"
 import * as Retry from "./retry.js"
 import { sealed } from "./sealed.js"
+import type { Preparation } from "./send.js"
 import * as Shared from "./shared.js"
 import * as Timeout from "./timeout.js"
-
-type Client = HttpClient.HttpClient.With<unknown, unknown>
 
 const places: Shape<HttpResilience.StandardOptions> = {
   totalTimeout: whereRead,
@@ -93,8 +92,16 @@ export const standard = <P extends Part.Any>(
   const kind = "http-client"
   const settings = { parts: [...outerToInner].reverse() }
   const make = Part.isFallback(options.fallback) ? Part.makeFallback<P> : Part.make<P>
-  return make({ kind, name: kind, settings }, (client) =>
-    outerToInner.reduceRight<Client>((inner, part) => part(inner), client)
+  const does = outerToInner.map(Part.doesOf)
+  const prepare = does
+    .flatMap(({ prepare }) => prepare ?? [])
+    .reduceRight<Preparation | undefined>(
+      (before, prepare) => (before ? (request) => Effect.flatMap(before(request), prepare) : prepare),
+      undefined
+    )
+  return make(
+    { kind, name: kind, settings },
+    { around: Part.sequence(does.map(({ around }) => around)), prepare }
   )
 }
 

@@ -10,7 +10,7 @@ import * as Time from "../../internal/time.js"
 import { withLimit } from "../../timeout/limit.js"
 import type { TimeoutExceeded } from "../../timeout/Timeout.js"
 import { bodyError, type ResponseError } from "./errors.js"
-import { abort, standsInFor } from "./response.js"
+import { aborted, original, originalOf, type StandIn } from "./response.js"
 
 type Response = HttpClientResponse.HttpClientResponse
 
@@ -27,7 +27,7 @@ export interface Deadline {
   readonly tell: (error: TimeoutExceeded) => Effect.Effect<void>
 }
 
-export class TimedResponse extends Inspectable.Class implements Response {
+export class TimedResponse extends Inspectable.Class implements StandIn {
   readonly [HttpClientResponse.TypeId]: HttpClientResponse.TypeId = HttpClientResponse.TypeId
   readonly [HttpIncomingMessage.TypeId]: HttpIncomingMessage.TypeId = HttpIncomingMessage.TypeId
 
@@ -35,65 +35,70 @@ export class TimedResponse extends Inspectable.Class implements Response {
   private wasRead = false
   private error: TimeoutExceeded | undefined
 
+  readonly [original]: Response
+  private isReleased = false
+
   constructor(
-    private readonly original: Response,
-    private readonly deadline: Deadline
+    response: Response,
+    private readonly deadline: Deadline,
+    /** Closes what was opened for the response. */
+    private readonly close: Effect.Effect<void>
   ) {
     super()
-    standsInFor(this, original)
+    this[original] = response
   }
 
   get request() {
-    return this.original.request
+    return this[original].request
   }
 
   get status() {
-    return this.original.status
+    return this[original].status
   }
 
   get headers() {
-    return this.original.headers
+    return this[original].headers
   }
 
   get cookies() {
-    return this.original.cookies
+    return this[original].cookies
   }
 
   get remoteAddress() {
-    return this.original.remoteAddress
+    return this[original].remoteAddress
   }
 
   get json() {
-    return this.inTime(this.original.json)
+    return this.inTime(this[original].json)
   }
 
   get text() {
-    return this.inTime(this.original.text)
+    return this.inTime(this[original].text)
   }
 
   get urlParamsBody() {
-    return this.inTime(this.original.urlParamsBody)
+    return this.inTime(this[original].urlParamsBody)
   }
 
   get arrayBuffer() {
-    return this.inTime(this.original.arrayBuffer)
+    return this.inTime(this[original].arrayBuffer)
   }
 
   get formData() {
-    return this.inTime(this.original.formData)
+    return this.inTime(this[original].formData)
   }
 
   get stream(): Stream.Stream<Uint8Array, ResponseError> {
-    if (this.deadline.coverage === "buffered") return this.original.stream
+    if (this.deadline.coverage === "buffered") return this[original].stream
     return Stream.fromPull(
-      Effect.map(Stream.toPull(this.original.stream), (pull) =>
+      Effect.map(Stream.toPull(this[original].stream), (pull) =>
         this.limited(pull, (error) => Effect.fail(Option.some(error)))
       )
     )
   }
 
   toJSON() {
-    return this.original.toJSON()
+    return this[original].toJSON()
   }
 
   private inTime<A, E>(read: Effect.Effect<A, E>): Effect.Effect<A, E | ResponseError> {
@@ -120,13 +125,19 @@ export class TimedResponse extends Inspectable.Class implements Response {
       })
     )
     // Also before the reading itself has begun.
-    return Effect.onInterrupt(limited, () => abort(this))
+    return Effect.onInterrupt(limited, () => this.release)
   }
+
+  private readonly release: Effect.Effect<void> = Effect.suspend(() => {
+    if (this.isReleased) return Effect.void
+    this.isReleased = true
+    return Effect.uninterruptible(Effect.zipRight(aborted(originalOf(this)), this.close))
+  })
 
   /** The body is too late. The request is aborted first, and whoever listens is told once. */
   private late(stalled: number | undefined) {
     return Effect.zipRight(
-      abort(this),
+      this.release,
       Effect.map(this.exceeded(stalled), (cause) =>
         bodyError(this, { description: "the body was not read in time", cause })
       )

@@ -21,7 +21,7 @@ import * as Time from "../../internal/time.js"
 import { telling } from "../../timeout/telling.js"
 import * as Timeout from "../../timeout/Timeout.js"
 import type * as HttpResilience from "./HttpResilience.js"
-import { Attempts, transformWhole } from "./attempt.js"
+import type { Answer, Call } from "./call.js"
 import * as Part from "./part.js"
 import { type Coverage, type Deadline, TimedResponse } from "./timedResponse.js"
 
@@ -89,27 +89,27 @@ export const make = <P extends Part.Any>(
     name: policy.name,
     settings: { ...policy.settings, body: body || undefined }
   }
-  return Part.make(described, (client) =>
-    transformWhole(client, (send, prepared) => {
-      const limited = Effect.suspend(() => {
-        const attempts = new Attempts(send)
-        return attempts.run(policy(Effect.flatMap(prepared, (request) => attempts.attempt(request))))
+  const limited = (self: Answer, call: Call): Answer => Effect.catchAllCause(policy(self), call.lost)
+  if (coverage === undefined || millis === Infinity) return Part.make(described, Part.covering(limited))
+  return Part.make(
+    described,
+    Part.covering((self, call) =>
+      Effect.contextWithEffect((context: Context.Context<unknown>) => {
+        const { clock } = call
+        const startedAt = Time.monotonicMillis(clock)
+        const deadline: Deadline = {
+          clock,
+          instant: startedAt + millis,
+          coverage,
+          error: (stalled) => exceeded(Time.monotonicMillis(clock) - startedAt, stalled),
+          tell: (error) => Effect.provide(tell(error) ?? Effect.void, context)
+        }
+        return Effect.map(
+          limited(self, call),
+          (response): Response => new TimedResponse(response, deadline, call.closing(response))
+        )
       })
-      if (coverage === undefined || millis === Infinity) return limited
-      return Effect.contextWithEffect((context: Context.Context<unknown>) =>
-        Effect.clockWith((clock) => {
-          const startedAt = Time.monotonicMillis(clock)
-          const deadline: Deadline = {
-            clock,
-            instant: startedAt + millis,
-            coverage,
-            error: (stalled) => exceeded(Time.monotonicMillis(clock) - startedAt, stalled),
-            tell: (error) => Effect.provide(tell(error) ?? Effect.void, context)
-          }
-          return Effect.map(limited, (response): Response => new TimedResponse(response, deadline))
-        })
-      )
-    })
+    )
   )
 }
 
