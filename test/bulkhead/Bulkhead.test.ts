@@ -227,7 +227,7 @@ describe("the line", () => {
     })
   )
 
-  it.effect("of 5000 fibers costs each of them what a line of 500 costs", () =>
+  it.effect("of 2000 fibers costs each of them what a line of 500 costs", () =>
     Effect.gen(function* () {
       /** The run-loop operations and the wake-ups of so many fibers that go through ten permits. */
       const cost = (
@@ -257,11 +257,11 @@ describe("the line", () => {
         return { operations: operations / fibers, wakeUps: scheduler.taken / fibers }
       }
       const throughBulkhead = Effect.map(
-        Bulkhead.make({ permits: 10, maxQueued: 5000 }),
+        Bulkhead.make({ permits: 10, maxQueued: 2000 }),
         ({ protect }) => protect
       )
       const few = cost(500, yield* throughBulkhead)
-      const many = cost(5000, yield* throughBulkhead)
+      const many = cost(2000, yield* throughBulkhead)
       assert.isAtMost(many.operations, few.operations * 1.02)
       assert.isAtMost(many.wakeUps, few.wakeUps * 1.02)
       assert.isBelow(many.wakeUps, 4)

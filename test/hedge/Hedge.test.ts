@@ -90,13 +90,13 @@ describe("a hedge", () => {
     })
   )
 
-  it.effect("makes all attempts at once when all fail at once, however many they are", () =>
+  it.effect("makes all attempts at once when all fail at once, thousands of them", () =>
     Effect.gen(function* () {
       let attempts = 0
       const call = Effect.suspend(() => Effect.fail((attempts += 1)))
-      const exit = yield* Effect.exit(Hedge.hedge(call, { delay, maxHedges: 10_000 }))
-      assert.deepStrictEqual(exit, Exit.fail(10_001))
-      assert.strictEqual(attempts, 10_001)
+      const exit = yield* Effect.exit(Hedge.hedge(call, { delay, maxHedges: 3000 }))
+      assert.deepStrictEqual(exit, Exit.fail(3001))
+      assert.strictEqual(attempts, 3001)
     })
   )
 
@@ -803,7 +803,7 @@ describe("a delay that is a percentile", () => {
       const policy = Hedge.hedge({ delay: Hedge.percentile(0.5, { minimumSamples: 10, window: "1 minute" }) })
       yield* seen(policy, many(10, 100))
       within(yield* delayOf(policy), 100)
-      yield* Effect.repeatN(Effect.exit(policy(Effect.fail("down"))), 500)
+      yield* Effect.repeatN(Effect.exit(policy(Effect.fail("down"))), 100)
       within(yield* delayOf(policy), 100)
       yield* TestClock.adjust("1 minute")
       assert.isUndefined(yield* delayOf(policy))

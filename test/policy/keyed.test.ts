@@ -375,7 +375,7 @@ describe("hosts that are down, one more than there is room for", () => {
 })
 
 describe("a hot key", () => {
-  for (const size of [1, 1000, 100_000]) {
+  for (const size of [1, 100, 10_000]) {
     it.effect(`is used without a change to the map of ${size} keys, and with one move in the list`, () =>
       Effect.gen(function* () {
         const member = { snapshot: Effect.succeed(0), isProtecting: () => false }

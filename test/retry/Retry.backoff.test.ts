@@ -1,8 +1,8 @@
 import { assert, it } from "@effect/vitest"
-import { Duration, Effect, FastCheck, identity, Random, Schedule } from "effect"
+import { Duration, Effect, Exit, FastCheck, identity, Random, Schedule } from "effect"
 import { Backoff, Retry } from "effect-resilience"
 import { runs } from "../support/runs.js"
-import { finish } from "../support/virtual.js"
+import { runToEnd } from "../support/everyStep.js"
 
 // A backoff of a millisecond keeps fractions, which lose a nanosecond where a Schedule adds them to the time of day.
 const millis = FastCheck.integer({ min: 2, max: 5000 })
@@ -34,10 +34,10 @@ const backoff = FastCheck.oneof(
 
 /** The delays of a call that always fails, in the order in which they were waited. */
 const delaysOf = (schedule: Schedule.Schedule<unknown>, seed: string) =>
-  Effect.gen(function* () {
-    const delays: Array<number> = []
-    yield* finish(
-      Effect.fail("down").pipe(
+  runToEnd(
+    Effect.gen(function* () {
+      const delays: Array<number> = []
+      const retried = Effect.fail("down").pipe(
         Retry.retry({
           schedule,
           times: 10,
@@ -45,18 +45,20 @@ const delaysOf = (schedule: Schedule.Schedule<unknown>, seed: string) =>
           onRetryScheduled: ({ delay }) => Effect.sync(() => delays.push(Duration.toMillis(delay)))
         })
       )
-    )
-    return { delays, drawn: yield* Random.next }
-  }).pipe(Effect.withRandom(Random.make(seed)))
+      yield* Effect.exit(retried)
+      return { delays, drawn: yield* Random.next }
+    }).pipe(Effect.withRandom(Random.make(seed)))
+  ).exit
 
-it.effect.prop(
+it.prop(
   "a retry steps a backoff as the Schedule does, draw for draw",
   [backoff, FastCheck.string()],
-  ([schedule, seed]) =>
-    Effect.gen(function* () {
-      const plain = Schedule.map(schedule, identity)
-      assert.notProperty(plain, "settings")
-      assert.deepStrictEqual(yield* delaysOf(schedule, seed), yield* delaysOf(plain, seed))
-    }),
+  ([schedule, seed]) => {
+    const plain = Schedule.map(schedule, identity)
+    assert.notProperty(plain, "settings")
+    const delays = delaysOf(schedule, seed)
+    assert.isTrue(delays !== undefined && Exit.isSuccess(delays))
+    assert.deepStrictEqual(delays, delaysOf(plain, seed))
+  },
   { fastCheck: { numRuns: runs(15, 500) } }
 )

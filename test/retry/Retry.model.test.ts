@@ -1,7 +1,8 @@
 import { assert, it } from "@effect/vitest"
 import { Cause, Duration, Effect, Exit, FastCheck, Schedule } from "effect"
 import { Backoff, Retry } from "effect-resilience"
-import { finish, timeline } from "../support/virtual.js"
+import { runToEnd } from "../support/everyStep.js"
+import { timeline } from "../support/virtual.js"
 import { runs } from "../support/runs.js"
 
 /** What an attempt does, and what the retry is told. */
@@ -68,60 +69,59 @@ const bounds = FastCheck.record({
   defect: FastCheck.boolean()
 })
 
-it.effect.prop(
+it.prop(
   "does what a plain loop does, whatever happens in whatever order",
   [FastCheck.array(attempt, { maxLength: 7 }), bounds],
-  ([script, { defect, delays, maxHint, ...options }]) =>
-    Effect.gen(function* () {
-      const { log, note } = timeline()
-      let number = 0
-      const call: Effect.Effect<Attempt, Attempt> = Effect.suspend(() => {
-        const attempt = script[number++] ?? always
-        const exits = {
-          good: Effect.succeed(attempt),
-          bad: Effect.succeed(attempt),
-          error: Effect.fail(attempt),
-          abort: Effect.fail(attempt),
-          defect: Effect.die(attempt),
-          interrupt: Effect.interrupt
-        }
-        return Effect.zipRight(note(`attempt ${number}`), Effect.delay(exits[attempt.is], attempt.takes))
-      })
-      const hintOf = (failed: Attempt) => failed.hint
-      const finished = call.pipe(
-        Retry.retry({
-          ...options,
-          maxHint,
-          schedule: delays.length === 0 ? Schedule.stop : Backoff.list(delays),
-          condition: { result: (result) => result.is === "bad", defect },
-          abortWhen: (failure) => failure._tag === "Error" && failure.error.is === "abort",
-          delayFrom: (failure) =>
-            hintOf(
-              failure._tag === "Error"
-                ? failure.error
-                : failure._tag === "Result"
-                  ? failure.result
-                  : (failure.defect as Attempt)
-            ),
-          onRetryScheduled: ({ attempt, delay }) =>
-            note(`scheduled after ${attempt} in ${Duration.toMillis(delay)}`),
-          onRetry: ({ attempt }) => note(`retry after ${attempt}`),
-          onExceeded: ({ reason }) => note(`exceeded ${reason}`),
-          onAbort: () => note("abort")
-        }),
-        Effect.exit,
-        Effect.tap((exit) => {
-          const saidWhy = / (abort|exceeded.*)$/.test(log.at(-1)!)
-          const ended = Exit.match(exit, {
-            onSuccess: (result) => result.is,
-            onFailure: (cause) =>
-              Cause.isInterrupted(cause) ? "interrupt" : (Cause.squash(cause) as Attempt).is
-          })
-          return Effect.zipRight(saidWhy ? Effect.void : note("done"), note(ended))
+  ([script, { defect, delays, maxHint, ...options }]) => {
+    const { log, note } = timeline()
+    let number = 0
+    const call: Effect.Effect<Attempt, Attempt> = Effect.suspend(() => {
+      const attempt = script[number++] ?? always
+      const exits = {
+        good: Effect.succeed(attempt),
+        bad: Effect.succeed(attempt),
+        error: Effect.fail(attempt),
+        abort: Effect.fail(attempt),
+        defect: Effect.die(attempt),
+        interrupt: Effect.interrupt
+      }
+      return Effect.zipRight(note(`attempt ${number}`), Effect.delay(exits[attempt.is], attempt.takes))
+    })
+    const hintOf = (failed: Attempt) => failed.hint
+    const finished = call.pipe(
+      Retry.retry({
+        ...options,
+        maxHint,
+        schedule: delays.length === 0 ? Schedule.stop : Backoff.list(delays),
+        condition: { result: (result) => result.is === "bad", defect },
+        abortWhen: (failure) => failure._tag === "Error" && failure.error.is === "abort",
+        delayFrom: (failure) =>
+          hintOf(
+            failure._tag === "Error"
+              ? failure.error
+              : failure._tag === "Result"
+                ? failure.result
+                : (failure.defect as Attempt)
+          ),
+        onRetryScheduled: ({ attempt, delay }) =>
+          note(`scheduled after ${attempt} in ${Duration.toMillis(delay)}`),
+        onRetry: ({ attempt }) => note(`retry after ${attempt}`),
+        onExceeded: ({ reason }) => note(`exceeded ${reason}`),
+        onAbort: () => note("abort")
+      }),
+      Effect.exit,
+      Effect.tap((exit) => {
+        const saidWhy = / (abort|exceeded.*)$/.test(log.at(-1)!)
+        const ended = Exit.match(exit, {
+          onSuccess: (result) => result.is,
+          onFailure: (cause) =>
+            Cause.isInterrupted(cause) ? "interrupt" : (Cause.squash(cause) as Attempt).is
         })
-      )
-      yield* finish(finished)
-      assert.deepStrictEqual(log, modelled(script, { defect, delays, maxHint, ...options }))
-    }),
+        return Effect.zipRight(saidWhy ? Effect.void : note("done"), note(ended))
+      })
+    )
+    runToEnd(finished)
+    assert.deepStrictEqual(log, modelled(script, { defect, delays, maxHint, ...options }))
+  },
   { fastCheck: { numRuns: runs(50, 1500) } }
 )

@@ -1,9 +1,17 @@
 /** A clock that stands still until it is moved. Moving it costs next to nothing, where `TestClock.adjust` takes milliseconds. */
 import { Clock, Duration, Effect } from "effect"
 
+interface Timer {
+  readonly at: number
+  readonly fire: () => void
+  isCancelled: boolean
+}
+
 export const manualClock = () => {
   let now = 0
-  let timers: Array<{ readonly at: number; readonly fire: () => void }> = []
+  /** In order of time when nothing was added since they were last looked at. */
+  const timers: Array<Timer> = []
+  let isSorted = true
   const clock: Clock.Clock = {
     [Clock.ClockTypeId]: Clock.ClockTypeId,
     unsafeCurrentTimeMillis: () => now,
@@ -12,10 +20,12 @@ export const manualClock = () => {
     currentTimeNanos: Effect.sync(() => BigInt(now) * 1_000_000n),
     sleep: (duration) =>
       Effect.async((resume) => {
-        const timer = { at: now + Duration.toMillis(duration), fire: () => resume(Effect.void) }
+        const fire = () => resume(Effect.void)
+        const timer = { at: now + Duration.toMillis(duration), fire, isCancelled: false }
         timers.push(timer)
+        isSorted = false
         return Effect.sync(() => {
-          timers = timers.filter((other) => other !== timer)
+          timer.isCancelled = true
         })
       })
   }
@@ -23,9 +33,11 @@ export const manualClock = () => {
   const advance = (millis: number): Effect.Effect<void> =>
     Effect.sync(() => {
       now += millis
-      const due = timers.filter(({ at }) => at <= now)
-      timers = timers.filter(({ at }) => at > now)
-      for (const { fire } of due) fire()
+      if (!isSorted) timers.sort((one, other) => one.at - other.at)
+      isSorted = true
+      const later = timers.findIndex(({ at }) => at > now)
+      const due = timers.splice(0, later < 0 ? timers.length : later)
+      for (const { fire, isCancelled } of due) if (!isCancelled) fire()
     })
   return { clock, advance }
 }
