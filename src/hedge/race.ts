@@ -106,6 +106,7 @@ class Race {
   private wanted: { readonly failure: Failure | undefined } | undefined
   private starting = false
   private timer: AnyFiber | undefined
+  private callOff: (() => void) | undefined
   private lastFailed: Failed | undefined
   private exit: AnyExit | undefined
   /** The attempt whose exit it is. */
@@ -319,6 +320,10 @@ class Race {
     const delay = this.plan.delay.next(this.now())
     if (delay === Infinity) return
     if (typeof delay === "number" && delay <= 0) return this.want(undefined)
+    if (typeof delay === "number" && delay <= Time.maxTimerMillis && this.clock === Time.liveClock) {
+      this.callOff = Time.setTimer(() => this.want(undefined), Math.ceil(delay))
+      return
+    }
     const timer = this.fork(
       typeof delay === "number" ? Time.sleep(Math.ceil(delay)) : Effect.flatMap(delay, Time.sleep)
     )
@@ -333,7 +338,8 @@ class Race {
 
   private stopTimer(): void {
     const { timer } = this
-    this.timer = undefined
+    this.callOff?.()
+    this.timer = this.callOff = undefined
     if (timer === undefined || timer.unsafePoll() !== null) return
     timer.unsafeInterruptAsFork(this.parent.id())
     // A computed delay may have finalizers; a sleep has nothing that anybody would wait for.

@@ -15,8 +15,6 @@ import type { Insides } from "../internal/fiber.js"
 import { forkMasked, startFiber } from "../internal/fork.js"
 import type { AnyFiber, Restore } from "../internal/erased.js"
 
-/** What an uninterruptible mask gives, to run an effect as it would have run outside of it. */
-
 // ------------------------------------------------------------------------------------------------- started at once
 
 /**
@@ -30,7 +28,7 @@ export const adopted = <A, E, R, A2, E2, R2>(
   limit: Limit<A2, E2, R2>
 ): Effect.Effect<A | A2, E | E2, R | R2> => {
   const call = new Call<A, E, A2, E2, R2>(caller, restore, limit)
-  const child = call.begin(self)
+  const child = call.begin(self, "caller")
   const exit = child.unsafePoll()
   if (exit !== null) return call.ended(exit)
   call.start()
@@ -56,13 +54,14 @@ class Call<A, E, A2, E2, R2> extends Deadline {
         : currentRuntimeFlags
   }
 
-  begin<R>(self: Effect.Effect<A, E, R>): Fiber.RuntimeFiber<A, E> {
+  /** Starts the effect in a fiber of its own, which belongs to the caller or to nobody. */
+  begin<R>(self: Effect.Effect<A, E, R>, belongsTo: "caller" | "nobody"): Fiber.RuntimeFiber<A, E> {
     const { parent } = this
     const child = startFiber(parent, inherited(parent, self), this.flags, {
       immediate: this.isLive,
       updateRefs: (refs) => (this.refs = refs)
     })
-    if (child.unsafePoll() === null) {
+    if (belongsTo === "caller" && child.unsafePoll() === null) {
       parent.addChild(child)
       child.addObserver(() => parent.removeChild(child))
     }
@@ -77,11 +76,14 @@ class Call<A, E, A2, E2, R2> extends Deadline {
   /** The child is at its end: what the caller gets. */
   ended(exit: Exit.Exit<A, E>): Effect.Effect<A | A2, E | E2, R2> {
     this.cancel()
-    if (this.expired)
-      return this.restore(Effect.suspend(() => this.limit.onTimeout(this.elapsed(), this.stalled)))
+    if (this.expired) return this.timedOut()
     return Exit.isFailure(exit) || this.child === undefined || this.changedNothing(this.child)
       ? exit
       : Effect.zipRight(Fiber.inheritAll(this.child), exit)
+  }
+
+  timedOut(): Effect.Effect<A2, E2, R2> {
+    return this.restore(Effect.suspend(() => this.limit.onTimeout(this.elapsed(), this.stalled)))
   }
 
   private changedNothing({ _fiberRefs, currentRuntimeFlags }: Insides): boolean {
@@ -92,12 +94,57 @@ class Call<A, E, A2, E2, R2> extends Deadline {
   }
 }
 
-// ------------------------------------------------------------------------------------------------- forked
+// ------------------------------------------------------------------------------------------------- left behind
+
+class Behind<A, E, A2, E2, R2> extends Call<A, E, A2, E2, R2> {
+  wake: () => void = () => {}
+
+  protected override onExpired(): void {
+    this.wake()
+  }
+}
 
 /**
- * The same by nothing but forking, for a caller whose inside is not known or whose children go elsewhere; and for one
- * that leaves at the limit, whose effect belongs to nobody. To be run inside a mask.
+ * The same for a caller that leaves at the limit, or when it is interrupted: the effect belongs to nobody, and is told to end
+ * without being waited for.
  */
+export const leftBehind = <A, E, R, A2, E2, R2>(
+  caller: Insides,
+  restore: Restore,
+  self: Effect.Effect<A, E, R>,
+  limit: Limit<A2, E2, R2>
+): Effect.Effect<A | A2, E | E2, R | R2> => {
+  const call = new Behind<A, E, A2, E2, R2>(caller, restore, limit)
+  const child = call.begin(self, "nobody")
+  const exit = child.unsafePoll()
+  if (exit !== null) return call.ended(exit)
+  call.start()
+  const first = Effect.async<void>((resume) => {
+    call.wake = () => resume(Effect.void)
+    child.addObserver(call.wake)
+    if (call.expired) call.wake()
+  })
+  const leave = (): void => {
+    call.cancel()
+    child.unsafeInterruptAsFork(caller.id())
+  }
+  return Effect.matchCauseEffect(restore(first), {
+    onFailure: (cause): Effect.Effect<A | A2, E | E2, R2> => {
+      leave()
+      return Effect.failCause(cause)
+    },
+    onSuccess: () => {
+      const exit = child.unsafePoll()
+      if (exit !== null && !call.expired) return call.ended(exit)
+      leave()
+      return call.timedOut()
+    }
+  })
+}
+
+// ------------------------------------------------------------------------------------------------- forked
+
+/** The same by nothing but forking, for a caller whose inside is not known. To be run inside a mask. */
 export const forked = <A, E, R, A2, E2, R2>(
   caller: AnyFiber,
   restore: Restore,

@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
-import { adopted, forked } from "./childFiber.js"
+import { adopted, forked, leftBehind } from "./childFiber.js"
 import type { Limit } from "./deadline.js"
 import { insidesOf } from "../internal/fiber.js"
 import { fits, sameFiber } from "./sameFiber.js"
@@ -38,8 +38,9 @@ const enforce = <A, E, R, A2, E2, R2>(
   self: Effect.Effect<A, E, R>,
   limit: Limit<A2, E2, R2>
 ): Effect.Effect<A | A2, E | E2, R | R2> => {
-  const fiber = limit.disconnect ? undefined : insidesOf(caller)
+  const fiber = insidesOf(caller)
   if (fiber === undefined) return forked(caller, restore, self, limit)
+  if (limit.disconnect) return leftBehind(fiber, restore, self, limit)
   if (restore === Effect.interruptible && fits(fiber)) return sameFiber(fiber, self, limit)
   return adopted(fiber, restore, self, limit)
 }

@@ -41,6 +41,12 @@ describe("a hedge", () => {
     })
   )
 
+  it("is started on the live clock too, and leaves no timer to be waited for", async () => {
+    const { begun, call } = scripted(Effect.never, Effect.succeed("second"))
+    assert.strictEqual(await Effect.runPromise(Hedge.hedge(call, { delay: 1, maxHedges: 5 })), "second")
+    assert.strictEqual(begun.length, 2)
+  })
+
   it.effect.each<
     [string, ReadonlyArray<Effect.Effect<string, string>>, number, string, number, ReadonlyArray<number>]
   >([

@@ -6,7 +6,7 @@
 import { assert, describe, it, vi } from "@effect/vitest"
 import { Cause, Clock, Effect, Exit, FastCheck, Fiber, FiberRef, HashSet, type Scope } from "effect"
 import { withLimit } from "../../src/timeout/limit.js"
-import { adopted, forked } from "../../src/timeout/childFiber.js"
+import { adopted, forked, leftBehind } from "../../src/timeout/childFiber.js"
 import type { Limit } from "../../src/timeout/deadline.js"
 import { insidesOf } from "../../src/internal/fiber.js"
 import { runToEnd, World, WorldOfTimers } from "../support/everyStep.js"
@@ -236,21 +236,36 @@ const childFiber: Timeout = (self, millis) =>
     )
   )
 
+const forkedWith =
+  (disconnect: boolean): Timeout =>
+  (self, millis) =>
+    Effect.uninterruptibleMask((restore) =>
+      Effect.withFiberRuntime((fiber) => forked(fiber, restore, self, { ...limited(millis), disconnect }))
+    )
+
 /** What is left where the inside of a fiber is not known. */
-const onlyForked: Timeout = (self, millis) =>
+const onlyForked = forkedWith(false)
+
+const left: Timeout = (self, millis) =>
   Effect.uninterruptibleMask((restore) =>
-    Effect.withFiberRuntime((fiber) => forked(fiber, restore, self, limited(millis)))
+    Effect.withFiberRuntime((fiber) =>
+      leftBehind(insidesOf(fiber) ?? assert.fail(), restore, self, { ...limited(millis), disconnect: true })
+    )
   )
 
 // ----------------------------------------------------------------------------------------------------------- comparison
 
-const agrees = (timeout: Timeout, times: FastCheck.Arbitrary<Case>, how: Partial<How> = {}) => {
-  const { show = shown, world = () => new World() } = how
+const agrees = (
+  timeout: Timeout,
+  times: FastCheck.Arbitrary<Case>,
+  how: Partial<How> & { readonly other?: Timeout } = {}
+) => {
+  const { other = reference, show = shown, world = () => new World() } = how
   return FastCheck.assert(
     FastCheck.property(times, (one) =>
       assert.deepStrictEqual(
         told(one, timeout, { show, world }),
-        told(one, reference, { show, world: () => new World() })
+        told(one, other, { show, world: () => new World() })
       )
     ),
     { numRuns: runs(150, 5000) }
@@ -296,6 +311,9 @@ describe("a limit and Effect.timeout agree", () => {
   it("in the form that is chosen, about what happens at one instant", () => agrees(chosen, atTheSameTimes))
   it("in a child fiber, about what happens at one instant", () => agrees(childFiber, atTheSameTimes))
 
+  it("when it leaves at its end, whether it knows the inside of a fiber or not", () =>
+    agrees(left, atDifferentTimes, { other: forkedWith(true) }))
+
   // Interrupted from outside it stops its timer, and so never drops what else went wrong.
   const butForDefects = (exit: Exit.Exit<unknown, unknown>) =>
     Exit.isInterrupted(exit) ? "interrupted" : shown(exit)
@@ -309,6 +327,7 @@ describe("a limit and Effect.timeout agree", () => {
         const expected = await toldLive(one, reference)
         assert.deepStrictEqual(await toldLive(one, chosen), expected)
         assert.deepStrictEqual(await toldLive(one, childFiber), expected)
+        assert.deepStrictEqual(await toldLive(one, left), await toldLive(one, forkedWith(true)))
       }),
       { numRuns: runs(40, 500) }
     ))
