@@ -22,6 +22,9 @@ const cases: { readonly [name: string]: Effect.Effect<unknown> } = {
   bulkhead: Effect.forEach(numbers, () => Bulkhead.make({ permits: 10, maxQueued: 10 })),
   "rate limiter": Effect.forEach(numbers, () => RateLimiter.make({ rate, maxWait: "1 second" })),
   "retry budget": Effect.forEach(numbers, () => RetryBudget.make()),
+  "circuit breaker, a tag": Effect.sync(() =>
+    numbers.map((index) => CircuitBreaker.Tag(`tag ${index}`)<never>())
+  ),
   "circuit breaker, a key": Effect.tap(CircuitBreaker.keyed(), ({ at }) =>
     Effect.forEach(numbers, (index) => Effect.orDie(at(`key ${index}`).protect(Effect.void)))
   ),
@@ -53,8 +56,8 @@ const weigh = async (made: Effect.Effect<unknown>): Promise<number> => {
   return Math.round(weights.sort((left, right) => left - right)[Math.floor(rounds / 2)] / count)
 }
 
-/** The most that an instance or a key may hold, in bytes. Of a breaker the settings and what the rules have seen are most. */
-export const limitOf = (name: string): number => (name.startsWith("circuit breaker") ? 3500 : 2500)
+/** The most that an instance or a key may hold, in bytes. */
+export const limit = 2500
 
 export const weighInstances = async (): Promise<ReadonlyMap<string, number>> => {
   const weights = new Map<string, number>()

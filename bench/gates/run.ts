@@ -7,7 +7,7 @@ import * as fs from "node:fs"
 import * as path from "node:path"
 import { bare, type Body, nameOf, type Path, paths } from "../paths.js"
 import { weighAll } from "./bytes.js"
-import { limitOf, weighInstances } from "./memory.js"
+import { limit, weighInstances } from "./memory.js"
 import { count } from "./operations.js"
 import { limits, measure } from "./sizes.js"
 
@@ -89,7 +89,6 @@ for (const { limit, name, program } of limits) {
 }
 
 for (const [name, bytes] of await weighInstances()) {
-  const limit = limitOf(name)
   console.log(`${name}: ${bytes} bytes in memory, of at most ${limit}`)
   if (bytes > limit) problems.push(`${name}: ${bytes} bytes in memory, the limit is ${limit}`)
 }

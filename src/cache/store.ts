@@ -136,9 +136,13 @@ class StoreImpl implements Cache.Store<unknown, unknown, unknown> {
     this.entries = new Entries(parts.capacity)
   }
 
-  readonly cached = (key: unknown) => this.policy(key, asValue)
+  get cached() {
+    return (key: unknown) => this.policy(key, asValue)
+  }
 
-  readonly served = (key: unknown) => this.policy(key, asServed)
+  get served() {
+    return (key: unknown) => this.policy(key, asServed)
+  }
 
   /** The one place where the types of a piped effect are left behind: what it gives, or what was stored of it before. */
   private policy<B>(key: unknown, render: Render<B>): Cache.CachedFor<unknown, unknown, B> {
@@ -517,33 +521,41 @@ class StoreImpl implements Cache.Store<unknown, unknown, unknown> {
 
   // ---------------------------------------------------------------------------------------------------------- by hand
 
-  readonly getOption = (key: unknown): Effect.Effect<Option.Option<unknown>> =>
-    Effect.clockWith((clock) => {
-      const stored = this.entries.get(key)?.stored
-      return stored === undefined || Core.freshness(stored.life, Time.monotonicMillis(clock)) === "gone"
-        ? Effect.succeedNone
-        : Effect.succeedSome(stored.exit.value)
-    })
+  get getOption() {
+    return (key: unknown): Effect.Effect<Option.Option<unknown>> =>
+      Effect.clockWith((clock) => {
+        const stored = this.entries.get(key)?.stored
+        return stored === undefined || Core.freshness(stored.life, Time.monotonicMillis(clock)) === "gone"
+          ? Effect.succeedNone
+          : Effect.succeedSome(stored.exit.value)
+      })
+  }
 
-  readonly set = (key: unknown, value: unknown): Effect.Effect<void> =>
-    Effect.clockWith((clock) => {
-      if (this.closed) return Effect.die(new CacheClosed({ name: this.name }))
-      this.overtake(key)
-      const exit = Exit.succeed(value) as Exit.Success<unknown, never>
-      return this.keep(key, exit, Time.monotonicMillis(clock)) ?? Effect.void
-    })
+  get set() {
+    return (key: unknown, value: unknown): Effect.Effect<void> =>
+      Effect.clockWith((clock) => {
+        if (this.closed) return Effect.die(new CacheClosed({ name: this.name }))
+        this.overtake(key)
+        const exit = Exit.succeed(value) as Exit.Success<unknown, never>
+        return this.keep(key, exit, Time.monotonicMillis(clock)) ?? Effect.void
+      })
+  }
 
-  readonly invalidate = (key: unknown): Effect.Effect<void> =>
-    Effect.sync(() => {
-      this.overtake(key)
-      const entry = this.entries.get(key)
-      if (entry !== undefined) this.entries.remove(entry)
-    })
+  get invalidate() {
+    return (key: unknown): Effect.Effect<void> =>
+      Effect.sync(() => {
+        this.overtake(key)
+        const entry = this.entries.get(key)
+        if (entry !== undefined) this.entries.remove(entry)
+      })
+  }
 
-  readonly invalidateAll: Effect.Effect<void> = Effect.sync(() => {
-    for (const flight of this.running) this.overtake(flight.key)
-    this.entries.clear()
-  })
+  get invalidateAll(): Effect.Effect<void> {
+    return Effect.sync(() => {
+      for (const flight of this.running) this.overtake(flight.key)
+      this.entries.clear()
+    })
+  }
 
   /** The lookup that is under way began before the change: what it brings is for those who wait, not for the cache. */
   private overtake(key: unknown): void {
@@ -559,29 +571,33 @@ class StoreImpl implements Cache.Store<unknown, unknown, unknown> {
     if (flight.fiber !== undefined) flight.fiber.unsafeInterruptAsFork(flight.fiber.id())
   }
 
-  readonly snapshot: Effect.Effect<Cache.Snapshot> = Effect.sync(() => ({
-    name: this.name,
-    size: this.entries.size,
-    inFlight: this.inFlight,
-    waiting: this.waiting,
-    hits: this.hits,
-    misses: this.misses,
-    stale: this.stale,
-    lookups: this.lookups,
-    refreshes: this.refreshes,
-    failures: this.failures,
-    evictions: this.evictions
-  }))
+  get snapshot(): Effect.Effect<Cache.Snapshot> {
+    return Effect.sync(() => ({
+      name: this.name,
+      size: this.entries.size,
+      inFlight: this.inFlight,
+      waiting: this.waiting,
+      hits: this.hits,
+      misses: this.misses,
+      stale: this.stale,
+      lookups: this.lookups,
+      refreshes: this.refreshes,
+      failures: this.failures,
+      evictions: this.evictions
+    }))
+  }
 
   /** Ends all lookups, and waits for them. */
-  readonly close: Effect.Effect<void> = Effect.withFiberRuntime((self) => {
-    this.closed = true
-    this.entries.clear()
-    this.flights.clear()
-    // Whoever closes the cache from within a lookup does not wait for itself.
-    const others = Array.from(this.running).filter(({ fiber }) => fiber !== self)
-    return Fiber.interruptAll(others.flatMap(({ fiber }) => fiber ?? []))
-  })
+  get close(): Effect.Effect<void> {
+    return Effect.withFiberRuntime((self) => {
+      this.closed = true
+      this.entries.clear()
+      this.flights.clear()
+      // Whoever closes the cache from within a lookup does not wait for itself.
+      const others = Array.from(this.running).filter(({ fiber }) => fiber !== self)
+      return Fiber.interruptAll(others.flatMap(({ fiber }) => fiber ?? []))
+    })
+  }
 }
 
 class CacheImpl extends StoreImpl implements Cache.Cache<unknown, unknown, unknown> {
@@ -592,11 +608,17 @@ class CacheImpl extends StoreImpl implements Cache.Cache<unknown, unknown, unkno
     this.lookup = (key) => Effect.provide(lookup(key), parts.context)
   }
 
-  readonly get = (key: unknown) => this.lookUp(key, asValue, false)
+  get get() {
+    return (key: unknown) => this.lookUp(key, asValue, false)
+  }
 
-  readonly serve = (key: unknown) => this.lookUp(key, asServed, false)
+  get serve() {
+    return (key: unknown) => this.lookUp(key, asServed, false)
+  }
 
-  readonly refresh = (key: unknown) => this.lookUp(key, asValue, true)
+  get refresh() {
+    return (key: unknown) => this.lookUp(key, asValue, true)
+  }
 
   private lookUp<B>(key: unknown, render: Render<B>, forced: boolean): Effect.Effect<B, unknown> {
     const call: Body = Effect.withFiberRuntime((fiber) => {

@@ -166,17 +166,12 @@ export const make = (
         ? Circuit.initial(configured.config, now)
         : fromSnapshot(configured.config, initial, now, Time.wallMillis(clock))
     const { name } = configured
-    const listeners = { ...options, onStateChange: ofChange(name, options) }
+    const onStateChange = ofChange(name, options)
+    const listeners = onStateChange === undefined ? options : { ...options, onStateChange }
     const events = new Events({ kind, name }, tags, listeners, context)
-    return new Breaker({ ...configured, options, context }, events, circuit, initial?.rejected ?? 0)
+    return new Breaker(configured, options, context, events, circuit, initial?.rejected ?? 0)
   })
   return made as Effect.Effect<Breaker>
-}
-
-/** What a breaker is made of. Only its settings ever change. */
-interface Parts extends Configured {
-  readonly options: CircuitBreaker.Options
-  readonly context: Context.Context<unknown>
 }
 
 const tags: Tags<CircuitBreaker.Event, CircuitBreaker.StateChange> = {
@@ -217,7 +212,6 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
   }
   readonly kind = kind
   readonly name: string
-  settings: Policy.Settings
   private protection: Policy.Policy<CircuitOpen> | undefined
   /** How many had been turned away when the state began. */
   private rejectedBefore: number
@@ -230,18 +224,23 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
   private clocked = false
 
   constructor(
-    private parts: Parts,
+    private configured: Configured,
+    private options: CircuitBreaker.Options,
+    private readonly context: Context.Context<unknown>,
     private readonly events: Events<CircuitBreaker.Event, CircuitBreaker.StateChange>,
     private circuit: Circuit.Circuit,
     /** Calls turned away. Not part of the state, so that turning a call away changes nothing that decides. */
     private rejected: number
   ) {
-    this.name = parts.name
-    this.settings = parts.settings
+    this.name = configured.name
     this.rejectedBefore = rejected
     const { Failure, Success } = events.emit
     this.telling = (Failure ?? Success) !== undefined
-    this.look(parts.config)
+    this.look(configured.config)
+  }
+
+  get settings(): Policy.Settings {
+    return this.configured.settings
   }
 
   get protect(): Policy.Policy<CircuitOpen> {
@@ -260,7 +259,7 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
 
   /** Lets a call in, or turns it away, as long as the state stays as it is by it: there is nothing to give back or to mask. */
   enter(guard: BreakerGuard, caller: Calling, clock: Clock.Clock): Begun | Body | undefined {
-    if (this.parts.openFor.stale) return undefined
+    if (this.configured.openFor.stale) return undefined
     switch (this.circuit.state) {
       case "disabled":
         return passing
@@ -289,9 +288,9 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
 
   /** A call for which the open times have to be worked out first, or that may be a probe. */
   run(judge: Judge, alone: Alone, fiber: AnyFiber, clock: Clock.Clock): Body {
-    const { context, openFor } = this.parts
+    const { openFor } = this.configured
     if (!openFor.stale) return this.runMasked(judge, alone.self, clock, fiber)
-    const prepare = Effect.provide(openFor.prepare(this.name, clock), context)
+    const prepare = Effect.provide(openFor.prepare(this.name, clock), this.context)
     return Effect.flatMap(prepare, () => alone.enter(fiber))
   }
 
@@ -335,7 +334,7 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
     if (!isMet) return after(told, exit)
     const result = { ...observed(verdict), duration }
     const at = this.clocked ? now : Time.monotonicMillis(call.clock)
-    return after(both(told, this.commit(Circuit.open(this.parts.config, circuit, result, at))), exit)
+    return after(both(told, this.commit(Circuit.open(this.configured.config, circuit, result, at))), exit)
   }
 
   /** A call that may be a probe: from the moment it is let in until its permit is back nothing can come between. */
@@ -343,7 +342,7 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
     return Effect.uninterruptibleMask((restore) =>
       this.admit(clock, restore, (permit): Body => {
         if (permit === undefined) return restore(this.reject(Time.monotonicMillis(clock)))
-        const uninterruptible = permit.probe !== undefined && this.parts.uninterruptible
+        const uninterruptible = permit.probe !== undefined && this.configured.uninterruptible
         const outer = fiber.getFiberRef(probing)
         const probe: Probing = { owner: this, permit, outer, over: false }
         const body = Effect.zipRight(
@@ -421,7 +420,7 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
     then: (permit: Circuit.Permit | undefined) => Effect.Effect<A, E, R>
   ): Effect.Effect<A, E, R> {
     return Effect.suspend(() => {
-      const { config } = this.parts
+      const { config } = this.configured
       const now = Time.monotonicMillis(clock)
       const told = this.commit(Circuit.settle(config, this.circuit, now))
       if (told !== undefined) return Effect.zipRight(restore(told), this.admit(clock, restore, then))
@@ -435,7 +434,7 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
   private count(permit: Circuit.Permit, observed: Observed, clock: Clock.Clock): Told {
     const now = Time.monotonicMillis(clock)
     const duration = this.timed ? now - permit.startedAt : 0
-    const step = Circuit.record(this.parts.config, this.circuit, permit, { ...observed, duration }, now)
+    const step = Circuit.record(this.configured.config, this.circuit, permit, { ...observed, duration }, now)
     const changed = this.commit(step)
     return step.counted ? both(this.tell(observed, duration), changed) : changed
   }
@@ -449,7 +448,9 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
 
   /** Takes a permit back from a call that says nothing. */
   private giveBack(permit: Circuit.Permit, clock: Clock.Clock): Told {
-    return this.commit(Circuit.release(this.parts.config, this.circuit, permit, Time.monotonicMillis(clock)))
+    return this.commit(
+      Circuit.release(this.configured.config, this.circuit, permit, Time.monotonicMillis(clock))
+    )
   }
 
   /** Makes a step the state of the breaker, and publishes the changes of state in it. */
@@ -465,7 +466,7 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
     this.rejectedBefore = this.rejected
     let warned: Told
     if (to.state === "open") {
-      this.parts.openFor.used(to.reopenings - 1)
+      this.configured.openFor.used(to.reopenings - 1)
       if ("problem" in to) {
         const warning = `"openFor" of ${quoted(this.name)} gave no duration, so the default is used`
         warned = Effect.logWarning(warning, to.problem)
@@ -487,9 +488,9 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
   ): Effect.Effect<A, E, R> {
     return Effect.withFiberRuntime((fiber) => {
       const clock = Time.clockOf(fiber)
-      const { context, openFor } = this.parts
+      const { openFor } = this.configured
       if (!openFor.stale) return step(clock, fiber)
-      const prepare = Effect.provide(openFor.prepare(this.name, clock), context)
+      const prepare = Effect.provide(openFor.prepare(this.name, clock), this.context)
       return Effect.flatMap(prepare, () => step(clock, fiber))
     })
   }
@@ -552,7 +553,7 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
   private read<A>(read: (circuit: Circuit.Circuit, now: number, clock: Clock.Clock) => A): Effect.Effect<A> {
     return Effect.map(Effect.clock, (clock) => {
       const now = Time.monotonicMillis(clock)
-      return read(Circuit.settle(this.parts.config, this.circuit, now).circuit, now, clock)
+      return read(Circuit.settle(this.configured.config, this.circuit, now).circuit, now, clock)
     })
   }
 
@@ -566,7 +567,7 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
 
   get snapshot(): Effect.Effect<CircuitBreaker.Snapshot> {
     return this.read((circuit, now, clock) =>
-      toSnapshot(this.name, this.parts.config, circuit, this.rejected, now, Time.wallMillis(clock))
+      toSnapshot(this.name, this.configured.config, circuit, this.rejected, now, Time.wallMillis(clock))
     )
   }
 
@@ -576,7 +577,7 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
 
   /** Anything but a closed circuit holds something back, or was steered to where it is. */
   isProtecting(now: number): boolean {
-    return Circuit.settle(this.parts.config, this.circuit, now).circuit.state !== "closed"
+    return Circuit.settle(this.configured.config, this.circuit, now).circuit.state !== "closed"
   }
 
   /** A failure among the calls that its rules look at. */
@@ -593,7 +594,7 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
   ): Effect.Effect<void> {
     return Effect.suspend(() =>
       this.prepared((clock): Effect.Effect<void> => {
-        const { config, openFor } = this.parts
+        const { config, openFor } = this.configured
         const now = Time.monotonicMillis(clock)
         const told = this.commit(Circuit.settle(config, this.circuit, now))
         // Settling may have used up an open time, and the step may need the next one.
@@ -652,10 +653,10 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
   get configure() {
     return (given: CircuitBreaker.Reconfiguration): Effect.Effect<void> =>
       Effect.suspend(() => {
-        reconfigure(this.parts.options, given, this.name)
+        reconfigure(this.options, given, this.name)
         return this.prepared((clock) => {
           const now = Time.monotonicMillis(clock)
-          const told = this.commit(Circuit.settle(this.parts.config, this.circuit, now))
+          const told = this.commit(Circuit.settle(this.configured.config, this.circuit, now))
           return both(told, this.changeTo(given, now)) ?? Effect.void
         })
       })
@@ -663,17 +664,15 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
 
   private changeTo(given: CircuitBreaker.Reconfiguration, now: number): Told {
     const from = this.settings
-    const { configured, options } = reconfigure(this.parts.options, given, this.name)
+    const { configured, options } = reconfigure(this.options, given, this.name)
     // A schedule goes on where it is, unless it is given anew.
     const isSame = given.openFor === undefined && given.maxOpenFor === undefined
-    const openFor = isSame ? this.parts.openFor : configured.openFor
-    const config = { ...configured.config, openFor: openFor.millis }
-    this.parts = { ...this.parts, ...configured, openFor, config, options }
+    this.configured = isSame ? configured.withOpenFor(this.configured.openFor) : configured
+    this.options = options
+    const { config } = this.configured
     this.circuit = Circuit.configure(config, this.circuit, now)
     this.look(config)
-    this.settings = configured.settings
-    this.protection = undefined
-    return this.events.emit.Configured?.({ from, to: configured.settings })
+    return this.events.emit.Configured?.({ from, to: this.settings })
   }
 
   private look({ trip }: Circuit.Config): void {

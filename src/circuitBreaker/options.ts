@@ -26,13 +26,30 @@ import { shown } from "./tripSettings.js"
 export const constructorName = "CircuitBreaker.make"
 
 /** What the options of a breaker come to. */
-export interface Configured {
-  readonly name: string
-  readonly config: Circuit.Config
-  readonly openFor: OpenFor.OpenFor
-  /** The settings as a policy shows them. */
-  readonly settings: Policy.Settings
-  readonly uninterruptible: boolean
+export class Configured {
+  private shown: Policy.Settings | undefined
+
+  constructor(
+    readonly name: string,
+    readonly config: Circuit.Config,
+    readonly openFor: OpenFor.OpenFor,
+    readonly uninterruptible: boolean
+  ) {}
+
+  /** The settings as a policy shows them. Worked out on demand: they would be half the weight of an idle breaker. */
+  get settings(): Policy.Settings {
+    return (this.shown ??= settingsOf(this))
+  }
+
+  /** The same options with an `openFor` that is already in use. */
+  withOpenFor(openFor: OpenFor.OpenFor): Configured {
+    return new Configured(
+      this.name,
+      { ...this.config, openFor: openFor.millis },
+      openFor,
+      this.uninterruptible
+    )
+  }
 }
 
 /** The trip rule when none is given: a rate for a busy service, a row for a quiet one. */
@@ -139,15 +156,19 @@ const read = (options: CircuitBreaker.Options, defaultName: string): Configured 
       })
     }
   }
-  const settings: Policy.Settings = {
+  return new Configured(name, config, openFor, halfOpen.uninterruptible ?? false)
+}
+
+const settingsOf = ({ config, openFor, uninterruptible }: Configured): Policy.Settings => {
+  const { maxWait, of, permits, successes } = config.halfOpen
+  return {
     trip: shown(config.trip),
     openFor: openFor.setting,
     halfOpen: {
-      permits: config.halfOpen.permits,
-      successes: count === of ? count : `${count} of ${of}`,
-      maxWait: Duration.millis(config.halfOpen.maxWait),
-      uninterruptible: halfOpen.uninterruptible
+      permits,
+      successes: successes === of ? of : `${successes} of ${of}`,
+      maxWait: Duration.millis(maxWait),
+      uninterruptible: uninterruptible || undefined
     }
   }
-  return { name, config, openFor, settings, uninterruptible: halfOpen.uninterruptible ?? false }
 }

@@ -217,11 +217,16 @@ export const make: {
     ) => Effect.Effect<A1, E1 | Added, R | Needed>
   ): PolicyFor<A, E, Added, Needed>
   <F extends (self: never) => unknown>(described: Described, apply: F): F & Described
-} = ({ kind, name, settings }: Described, apply: (self: never) => unknown): never => {
-  const policy = Object.assign((self: never) => apply(self), { kind, settings })
-  // A function has a `name` of its own, which cannot be assigned, only defined.
-  return Object.defineProperty(policy, "name", { value: name, enumerable: true }) as never
-}
+} = (described: Described, apply: (self: never) => unknown): never =>
+  Object.defineProperties(
+    Object.assign((self: never) => apply(self), { kind: described.kind }),
+    {
+      // Some instances work out their settings only when they are shown.
+      settings: { get: () => described.settings, enumerable: true },
+      // A function has a `name` of its own, which cannot be assigned, only defined.
+      name: { value: described.name, enumerable: true }
+    }
+  ) as never
 
 /**
  * Stand for the types of an effect that a pipeline does not know yet, in what is known about the effect that comes out of it.

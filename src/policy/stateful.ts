@@ -155,6 +155,8 @@ interface Source {
   /** The operations of what is found. */
   readonly of: (found: Found) => Found
   readonly part?: ((policyOf: (found: Found) => object) => Part) | undefined
+  /** What keeps the operations once they are made. */
+  readonly keptOn?: object
 }
 
 /** Keeps what was made from an instance for as long as the same instance is asked for, such as a compiled condition. */
@@ -198,37 +200,28 @@ const lifted = ({ described, of, part, use }: Source, name: string, lift: Lift):
   }
 }
 
-/** Adds members to a tag, each made when it is first asked for. */
-const addLifted = (tag: object, members: Readonly<Record<string, Lift>>, source: Source): void => {
-  for (const [name, lift] of Object.entries(members)) {
-    let made: { readonly value: unknown } | undefined
-    Object.defineProperty(tag, name, {
-      configurable: true,
-      enumerable: true,
-      get: () => (made ??= { value: lifted(source, name, lift) }).value
-    })
-  }
-}
-
 const from: unique symbol = /*#__PURE__*/ Symbol()
 
-/** A class of operations by key. There may be an object of it for each call, so its members are on the class. */
-const operationsOf = (members: Readonly<Record<string, Lift>>): new (source: Source) => object => {
-  class Operations {
-    readonly [from]: Source
-    constructor(source: Source) {
-      this[from] = source
-    }
-  }
+interface Operations {
+  readonly [from]: Source
+}
+
+/** A prototype of operations, each made when it is asked for. There may be an object of it for each call. */
+const prototypeOf = (members: Readonly<Record<string, Lift>>, base: object | null): object => {
+  const prototype = Object.create(base) as object
   for (const [name, lift] of Object.entries(members)) {
-    Object.defineProperty(Operations.prototype, name, {
+    Object.defineProperty(prototype, name, {
       enumerable: true,
       get(this: Operations) {
-        return lifted(this[from], name, lift)
+        const source = this[from]
+        const value = lifted(source, name, lift)
+        if (source.keptOn !== undefined)
+          Object.defineProperty(source.keptOn, name, { value, enumerable: true })
+        return value
       }
     })
   }
-  return Operations
+  return prototype
 }
 
 // -------------------------------------------------------------------------------------------------------------- by key
@@ -368,16 +361,20 @@ const layersOf = (
 export const define = <F extends Family>(definition: Definition<F>): Stateful<F> => {
   const any = definition as unknown as AnyDefinition
   const { kind, make, members, module, takesPart } = any
+  let prototype: object | undefined
   const service = (tag: AnyTag, names: Names): object => {
     const found = tag as unknown as Effect.Effect<Found>
-    addLifted(tag, members, {
+    const source: Source = {
       described: { kind, name: names.defaultName, settings: {} },
       use: (run) => Effect.flatMap(found, run),
       of: identity,
-      part: takesPart === true ? (policyOf) => partIn(tag, policyOf) : undefined
-    })
+      part: takesPart === true ? (policyOf) => partIn(tag, policyOf) : undefined,
+      keptOn: tag
+    }
+    prototype ??= prototypeOf(members, Object.getPrototypeOf(tag) as object)
     return Object.assign(
-      tag,
+      Object.setPrototypeOf(tag, prototype) as AnyTag,
+      { [from]: source },
       layersOf(tag, names, any, (settings, given) => ({ ...settings, ...given }))
     )
   }
@@ -397,7 +394,9 @@ export const defineKeyed = <F extends KeyedFamily>(definition: KeyedDefinition<F
     definition as unknown as AnyDefinition & {
       readonly byKey: (at: Gettable["at"], get: Gettable["get"]) => object
     }
-  const Operations = operationsOf(members)
+  const prototype = prototypeOf(members, null)
+  const operationsFrom = (source: Source): object =>
+    Object.assign(Object.create(prototype) as object, { [from]: source })
 
   const keyedOf = (
     options: KeyedOptions<Named> | undefined,
@@ -424,7 +423,7 @@ export const defineKeyed = <F extends KeyedFamily>(definition: KeyedDefinition<F
           instance === undefined ? (self ?? Effect.flatMap(unkept, run)) : run(instance)
         )
       const operations: ByKey["at"] = (key) =>
-        new Operations({
+        operationsFrom({
           described: { kind, name: describedName(defaultName, each, key), settings: { key } },
           use: use(key),
           of: identity
@@ -444,7 +443,7 @@ export const defineKeyed = <F extends KeyedFamily>(definition: KeyedDefinition<F
   const service = (tag: AnyTag, name: string): object => {
     const found = tag as unknown as Effect.Effect<ByKey>
     const operations: ByKey["at"] = (key) =>
-      new Operations({
+      operationsFrom({
         described: { kind, name: nameFor(name, {}, key), settings: { key } },
         use: (run) => Effect.flatMap(found as unknown as Effect.Effect<Found>, run),
         of: (keyed) => (keyed as unknown as ByKey).at(key) as Found

@@ -119,10 +119,8 @@ describe("the options", () => {
         "halfOpen: { permits: 2, successes: 2 of 3, maxWait: 5s, uninterruptible: true })"
       const condition = breaker.protectWhen<string, "down">({ result: () => false })
       for (const policy of [breaker, breaker.protect, condition]) {
-        assert.deepInclude(
-          { ...policy },
-          { kind: "circuit-breaker", name: "partner", settings: breaker.settings }
-        )
+        const { kind, name, settings } = policy
+        assert.deepStrictEqual([kind, name, settings], ["circuit-breaker", "partner", breaker.settings])
         assert.strictEqual(Policy.describe(policy), described)
       }
       const openFors = [

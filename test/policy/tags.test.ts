@@ -34,3 +34,9 @@ it.effect("policies of different kinds may have the same identifier, which is th
     )
   )
 )
+
+it("a tag keeps the operations that it has made", () => {
+  assert.strictEqual(Breaker.protect, Breaker.protect)
+  assert.strictEqual(Breaker.open, Breaker.open)
+  assert.notStrictEqual<unknown>(Breaker.protect, CircuitBreaker.Tag("Other")<never>().protect)
+})
