@@ -7,6 +7,7 @@ import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Stream from "effect/Stream"
 import { Broadcast } from "../internal/broadcast.js"
+import { runningFiber } from "../internal/inside.js"
 import { type Listener, notify, notifyShared, type Told } from "../internal/listeners.js"
 import { followed } from "../internal/stream.js"
 import type { Described, Event } from "./Policy.js"
@@ -30,68 +31,86 @@ export type Tags<E extends Event, Followed extends Event = never> = {
   readonly [Tag in E["_tag"]]: Tag extends Followed["_tag"] ? "followed" : "heard"
 }
 
-/** Sees every event of a program, synchronously, so it can neither delay a call nor fail it. */
+/** Sees every event of a program, synchronously, so it can neither delay a call nor fail it. It must not throw. */
 interface Observer {
   readonly unsafeObserve: (event: Event) => void
 }
 
-type Source = Pick<Described, "kind" | "name">
+/** The observer of a program, under the key of its service. An instance looks for it when it is made, a call at an event. */
+const observerIn = (context: Pick<Context.Context<never>, "unsafeMap"> | undefined): Observer | undefined =>
+  context?.unsafeMap.get("effect-resilience/Observer") as Observer | undefined
 
-const emitOf = <E extends Event, Told>(
-  { kind, name }: Source,
-  tags: ReadonlyArray<string>,
-  listeners: object,
-  tellOf: (tag: string, listener: AnyListener | undefined) => ((event: Event) => Told) | undefined
-): Emit<E, Told> => {
-  const emit: Record<string, (payload: object) => Told> = {}
-  for (const _tag of tags) {
-    const tell = tellOf(_tag, (listeners as Record<string, AnyListener | undefined>)[`on${_tag}`])
-    if (tell !== undefined) emit[_tag] = (payload) => tell({ _tag, kind, name, ...payload })
-  }
-  return emit as Emit<E, Told>
-}
+type Source = Pick<Described, "kind" | "name">
 
 /** The emitter of a policy that is no instance: its listeners belong to the call, and fail it with their errors. */
 export const ofCall = <E extends Event>(
   source: Source,
   tags: Tags<E>,
   listeners: Listeners<E>
-): Emit<E, Effect.Effect<void, unknown, unknown>> =>
-  emitOf(
-    source,
-    Object.keys(tags),
-    listeners,
-    (_tag, listener) => listener && ((event) => notify(source.name, listener, event))
-  )
+): Emit<E, Effect.Effect<void, unknown, unknown>> => {
+  const emit = {}
+  for (const _tag of Object.keys(tags)) {
+    const listener = listenerOf(listeners, _tag)
+    const get = () => {
+      const observer = observerIn(runningFiber()?.currentContext)
+      if (listener === undefined && observer === undefined) return undefined
+      return (payload: object) => {
+        const event = { _tag, ...source, ...payload }
+        observer?.unsafeObserve(event)
+        return notify(source.name, listener, event)
+      }
+    }
+    Object.defineProperty(emit, _tag, { get })
+  }
+  return emit
+}
+
+const listenerOf = (listeners: object, tag: string): AnyListener | undefined =>
+  (listeners as Record<string, AnyListener | undefined>)[`on${tag}`]
 
 /** How many events a follower may fall behind before it loses its own oldest. */
 const buffer = 64
 
 /** The events of an instance. Its listeners get the context of those who made it, and no call fails with their errors. */
 export class Events<E extends Event, Followed extends E = never> {
-  readonly emit: Emit<E, Told>
+  emit: Emit<E, Told>
   private broadcast: Broadcast<Followed> | undefined
-  private readonly observer: Observer | undefined = undefined
 
   constructor(
-    source: Source,
-    tags: Tags<E, Followed>,
-    listeners: Listeners<E>,
-    context: Context.Context<unknown>
+    private readonly source: Source,
+    private readonly tags: Tags<E, Followed>,
+    private readonly listeners: Listeners<E>,
+    private readonly context: Context.Context<unknown>
   ) {
-    this.emit = emitOf(source, Object.keys(tags), listeners, (tag, listener) => {
-      const isFollowed = tags[tag as E["_tag"]] === "followed"
-      if (listener === undefined && this.observer === undefined && !isFollowed) return undefined
-      return (event) => {
-        if (isFollowed) this.broadcast?.publish(event as Followed)
-        this.observer?.unsafeObserve(event)
+    this.emit = this.emitter()
+  }
+
+  private emitter(): Emit<E, Told> {
+    const { context, source } = this
+    const observer = observerIn(context)
+    const emit: Record<string, (payload: object) => Told> = {}
+    for (const [_tag, reach] of Object.entries(this.tags)) {
+      const listener = listenerOf(this.listeners, _tag)
+      const broadcast = reach === "followed" ? this.broadcast : undefined
+      if ((listener ?? observer ?? broadcast) === undefined) continue
+      emit[_tag] = (payload) => {
+        const event = { _tag, ...source, ...payload }
+        broadcast?.publish(event as unknown as Followed)
+        observer?.unsafeObserve(event)
         return listener && Effect.provide(notifyShared(source.name, listener, event), context)
       }
-    })
+    }
+    return emit as Emit<E, Told>
   }
 
   /** The followed events from the moment in which it is run. */
   get stream(): Stream.Stream<Followed> {
-    return followed(() => (this.broadcast ??= new Broadcast<Followed>(buffer)).follow())
+    return followed(() => {
+      if (this.broadcast === undefined) {
+        this.broadcast = new Broadcast<Followed>(buffer)
+        this.emit = this.emitter()
+      }
+      return this.broadcast.follow()
+    })
   }
 }

@@ -7,10 +7,10 @@ export const telling = <E, R>(
   name: string,
   listeners: Pick<Timeout.Options<never, never, E, R>, "onTimeout">
 ): ((error: Timeout.TimeoutExceeded) => Told<E, R>) => {
-  const { Timeout: tell } = ofCall<Timeout.Event>({ kind: "timeout", name }, { Timeout: "heard" }, listeners)
+  const emit = ofCall<Timeout.Event>({ kind: "timeout", name }, { Timeout: "heard" }, listeners)
   return (error) => {
     const { elapsed, limit, stalled } = error
     const fields = { limit, elapsed, ...(stalled === undefined ? {} : { stalled }) }
-    return tell?.({ ...fields, error }) as Told<E, R>
+    return emit.Timeout?.({ ...fields, error }) as Told<E, R>
   }
 }
