@@ -152,7 +152,8 @@ type Judge = Condition.Judge<unknown, unknown>
 export const make = (
   options: CircuitBreaker.Options,
   defaultName: string,
-  caller?: Caller
+  caller?: Caller,
+  family?: object
 ): Effect.Effect<Breaker> => {
   const made: Effect.Effect<Breaker, never, unknown> = Effect.gen(function* () {
     const configured = configure(options, defaultName, caller)
@@ -169,7 +170,7 @@ export const make = (
     const onStateChange = ofChange(name, options)
     const listeners = onStateChange === undefined ? options : { ...options, onStateChange }
     const events = new Events({ kind, name }, tags, listeners, context)
-    return new Breaker(configured, options, context, events, circuit, initial?.rejected ?? 0)
+    return new Breaker(configured, options, context, family, events, circuit, initial?.rejected ?? 0)
   })
   return made as Effect.Effect<Breaker>
 }
@@ -227,6 +228,7 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
     private configured: Configured,
     private options: CircuitBreaker.Options,
     private readonly context: Context.Context<unknown>,
+    private readonly family: object | undefined,
     private readonly events: Events<CircuitBreaker.Event, CircuitBreaker.StateChange>,
     private circuit: Circuit.Circuit,
     /** Calls turned away. Not part of the state, so that turning a call away changes nothing that decides. */
@@ -525,12 +527,11 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
   get record() {
     return (held: CircuitBreaker.Permit, outcome: FailureCondition.Outcome): Effect.Effect<void> =>
       this.prepared((clock) => {
-        if (!(held instanceof HeldPermit) || held.owner.name !== this.name) {
-          return Effect.die(
-            new InvalidOption("CircuitBreaker.record", "permit", held.name, `a permit of "${this.name}"`)
-          )
+        if (!(held instanceof HeldPermit && this.isAkinTo(held.owner))) {
+          const expected = `a permit that this "${this.name}" granted`
+          return Effect.die(new InvalidOption("CircuitBreaker.record", "permit", held.name, expected))
         }
-        // The breaker of a key may have been forgotten while a call had its permit.
+        // The breaker of a key may have been evicted while a call had its permit.
         if (held.owner !== this) return held.owner.record(held, outcome)
         if (held.returned) return Effect.void
         held.returned = true
@@ -545,6 +546,10 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
               }
         return this.count(held.permit, observed, clock) ?? Effect.void
       })
+  }
+
+  private isAkinTo(other: Breaker): boolean {
+    return other === this || (this.family !== undefined && this.family === other.family)
   }
 
   // ----------------------------------------------------------------------------------------------------------- reading

@@ -116,7 +116,9 @@ export interface KeyedDefinition<F extends KeyedFamily> extends Definition<F> {
   readonly make: (
     options: F["options"],
     defaultName: string,
-    caller?: Caller
+    caller?: Caller,
+    /** The same object for all keys of one keyed policy. */
+    family?: object
   ) => Effect.Effect<F["instance"] & Member<F["snapshot"]>>
   /** What is offered by key besides what all keyed policies offer. */
   readonly byKey: <Needed>(
@@ -321,7 +323,8 @@ interface AnyDefinition {
 type Make = (
   options: object | undefined,
   defaultName: string,
-  caller?: Caller
+  caller?: Caller,
+  family?: object
 ) => Effect.Effect<unknown, never, Scope.Scope>
 
 type AnyTag = Context.Tag<unknown, unknown>
@@ -413,7 +416,7 @@ export const defineKeyed = <F extends KeyedFamily>(definition: KeyedDefinition<F
       if (typeof each !== "function") check(of(undefined), defaultName, at)
       const makeOf = (key: string | undefined) =>
         Effect.provide(
-          Effect.suspend(() => make(of(key), defaultName, at)),
+          Effect.suspend(() => make(of(key), defaultName, at, bounds)),
           context
         ) as Effect.Effect<Found & Member>
       const instances = new Keyed<Found & Member, unknown>(policy, bounds, makeOf)

@@ -174,13 +174,13 @@ describe("acquire and record", () => {
   it.effect("refuse permits that another breaker gave, or nobody", () =>
     Effect.gen(function* () {
       const breaker = yield* make()
-      const other = yield* make({ name: "other" })
+      const other = yield* make()
       const { permit } = yield* take(other)
-      for (const foreign of [permit, { name: "other", probe: true }]) {
+      for (const foreign of [permit, { name: "partner", probe: true }]) {
         const defect = yield* refusalOf(breaker.record(foreign, FailureCondition.failure))
         assert.strictEqual(
           defect.message,
-          'CircuitBreaker.record: option "permit" must be a permit of "partner", got "other"'
+          'CircuitBreaker.record: option "permit" must be a permit that this "partner" granted, got "partner"'
         )
       }
       yield* other.record(permit, FailureCondition.failure)

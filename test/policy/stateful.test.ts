@@ -262,7 +262,7 @@ describe("a breaker by key", () => {
       yield* hosts.at("b").snapshot
       assert.isTrue(Option.isNone(yield* hosts.find("a")))
       yield* hosts.at("a").record(permit, { _tag: "Success" })
-      const other = yield* CircuitBreaker.keyed({ options: { name: "other" } })
+      const other = yield* CircuitBreaker.keyed()
       const wrong = yield* Effect.exit(other.at("a").record(permit, { _tag: "Success" }))
       assert.isTrue(Exit.isFailure(wrong))
     }).pipe(Effect.scoped)
