@@ -53,8 +53,10 @@ export const object = (
   shape: { readonly [name: string]: Check }
 ): void => {
   if (!isObject(options)) throw new InvalidOption(policy, path, options, "an object")
-  for (const [name, value] of Object.entries(options)) {
-    if (value === undefined) continue
+  // Policies are built within calls too, so there is no list of entries.
+  for (const name in options) {
+    const value = options[name]
+    if (value === undefined || !Object.hasOwn(options, name)) continue
     const option = join(path, name)
     if (!Object.hasOwn(shape, name)) throw new InvalidOption(policy, option, value, unknown(name, shape))
     shape[name](policy, option, value)

@@ -451,15 +451,13 @@ const shape: Shape<AnyOptions> = {
   onFallback: callable
 }
 
+const emitter = /*#__PURE__*/ Events.ofCall<Event<unknown, unknown>>({ Fallback: "heard" })
+
 const make = (policy: string, use: Use, options: AnyOptions = {}): ((self: Body) => Body) => {
   object(policy, "", options, shape)
   const { name = "fallback" } = options
   const { disposeResult } = options
-  const emit = Events.ofCall<Event<unknown, unknown>>(
-    { kind: "fallback", name },
-    { Fallback: "heard" },
-    options
-  )
+  const emit = emitter({ kind: "fallback", name }, options)
   const { judge, looksAtResults } = Condition.compile(options.condition, { defect: false })
   const failureIn = (exit: Exit.Exit<unknown, unknown>): Failure | undefined => {
     const verdict = judge(exit)

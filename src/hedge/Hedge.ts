@@ -320,12 +320,14 @@ const shape: Shape<Options<unknown, unknown>> = {
   onHedge: callable
 }
 
+const emitter = /*#__PURE__*/ Events.ofCall<Event<unknown, unknown>>({ Hedge: "heard" })
+
 function make(options: Options<unknown, unknown>): (self: Body) => Body {
   const policy = "Hedge.hedge"
   object(policy, "", options, shape)
   const { budget, disconnect = false, disposeResult, maxHedges = 1, name = "hedge" } = options
   const { delay, shown } = readDelay(policy, options.delay)
-  const emit = Events.ofCall<Event<unknown, unknown>>({ kind: "hedge", name }, { Hedge: "heard" }, options)
+  const emit = emitter({ kind: "hedge", name }, options)
   const plan: internal.Plan = {
     condition: Condition.compile(options.condition, { defect: false }),
     maxHedges,

@@ -24,8 +24,11 @@ export const optionMillis = (
   policy: string,
   option: string,
   input: DurationInput,
-  range: DurationRange = {}
+  range: DurationRange = positive
 ): number => {
+  // Nothing of this number has to be read.
+  if (Number.isSafeInteger(input) && (input as number) > 0 && range.bounds === undefined)
+    return input as number
   const millis = isNegative(input)
     ? Option.none()
     : Option.map(Duration.decodeUnknown(input), Duration.toMillis)
@@ -42,6 +45,7 @@ export const optionMillis = (
   return millis.value
 }
 
+const positive: DurationRange = {}
 const unbounded = [0, Infinity, ""] as const
 
 /** {@link optionMillis} as the check of an option. */

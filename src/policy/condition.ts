@@ -115,7 +115,19 @@ export const compile = <A, E>(
   condition: FailureCondition.FailureCondition<A, E> | undefined,
   defaults: Defaults
 ): Compiled<A, E> => {
-  const parts = condition === undefined ? [] : flatten(condition)
+  if (condition === undefined && defaults.ignore === undefined) {
+    return defaults.defect
+      ? (silent ??= compiled([], defaults))
+      : (silentOnDefects ??= compiled([], defaults))
+  }
+  return compiled(condition === undefined ? [] : flatten(condition), defaults)
+}
+
+/** What is compiled without a condition, made once. */
+let silent: Compiled<unknown, unknown> | undefined
+let silentOnDefects: Compiled<unknown, unknown> | undefined
+
+const compiled = <A, E>(parts: ReadonlyArray<Part<A, E>>, defaults: Defaults): Compiled<A, E> => {
   const ofError: FailureCondition.Outcome = parts.some(speaksOfErrors) ? success : failure
   const ofDefect: FailureCondition.Outcome = defaults.defect ? failure : ignored
   const looksAtResults = parts.some(

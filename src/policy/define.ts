@@ -30,12 +30,18 @@ export const withoutStack = <E>(build: () => E): E => {
 
 /**
  * A combinator in both its forms from the function that makes its policy: `verb(options)` is the policy, and
- * `verb(self, options)` applies it.
+ * `verb(self, options)` applies it, by `apply` where that saves making a policy for one call.
  */
-export const combinator = <Both>(make: (...args: Array<never>) => unknown): Both => {
+export const combinator = <Both>(
+  make: (...args: Array<never>) => unknown,
+  apply?: (self: never, ...args: Array<never>) => unknown
+): Both => {
   const policy = make as (...args: ReadonlyArray<unknown>) => (self: unknown) => unknown
-  const both = (...args: ReadonlyArray<unknown>): unknown =>
-    args.length > 1 && isSelf(args[0]) ? policy(...args.slice(1))(args[0]) : policy(...args)
+  const applied = apply as ((...args: ReadonlyArray<unknown>) => unknown) | undefined
+  const both = (...args: ReadonlyArray<unknown>): unknown => {
+    if (args.length < 2 || !isSelf(args[0])) return policy(...args)
+    return applied === undefined ? policy(...args.slice(1))(args[0]) : applied(...args)
+  }
   return both as Both
 }
 

@@ -42,16 +42,20 @@ const observerIn = (context: Pick<Context.Context<never>, "unsafeMap"> | undefin
 
 type Source = Pick<Described, "kind" | "name">
 
-/** The emitter of a policy that is no instance: its listeners belong to the call, and fail it with their errors. */
-export const ofCall = <E extends Event>(
-  source: Source,
-  tags: Tags<E>,
-  listeners: Listeners<E>
-): Emit<E, Effect.Effect<void, unknown, unknown>> => {
-  const emit = {}
-  for (const _tag of Object.keys(tags)) {
-    const listener = listenerOf(listeners, _tag)
-    const get = () => {
+/**
+ * The emitters of a policy that is no instance: its listeners belong to the call, and fail it with their errors. An emitter costs an
+ * object, since such a policy may be made for each call.
+ */
+export const ofCall = <E extends Event>(tags: Tags<E>) => {
+  class Emitter {
+    constructor(
+      private readonly source: Source,
+      private readonly listeners: object
+    ) {}
+
+    toTell(_tag: string) {
+      const { listeners, source } = this
+      const listener = listenerOf(listeners, _tag)
       const observer = observerIn(runningFiber()?.currentContext)
       if (listener === undefined && observer === undefined) return undefined
       return (payload: object) => {
@@ -60,9 +64,16 @@ export const ofCall = <E extends Event>(
         return notify(source.name, listener, event)
       }
     }
-    Object.defineProperty(emit, _tag, { get })
   }
-  return emit
+  for (const tag of Object.keys(tags)) {
+    Object.defineProperty(Emitter.prototype, tag, {
+      get(this: Emitter) {
+        return this.toTell(tag)
+      }
+    })
+  }
+  return (source: Source, listeners: Listeners<E>) =>
+    new Emitter(source, listeners) as unknown as Emit<E, Effect.Effect<void, unknown, unknown>>
 }
 
 const listenerOf = (listeners: object, tag: string): AnyListener | undefined =>

@@ -369,12 +369,12 @@ const shape: Shape<Options<unknown, unknown>> = {
   onAbort: callable
 }
 
-const tags: Events.Tags<Event<unknown, unknown>> = {
+const emitter = /*#__PURE__*/ Events.ofCall<Event<unknown, unknown>>({
   RetryScheduled: "heard",
   Retry: "heard",
   Exceeded: "heard",
   Abort: "heard"
-}
+})
 
 function make(options: Options<unknown, unknown>): (self: Body) => Body {
   const policy = "Retry.retry"
@@ -385,7 +385,7 @@ function make(options: Options<unknown, unknown>): (self: Body) => Body {
   const maxHint = optionMillis(policy, "maxHint", options.maxHint ?? defaultMaxHintMillis, range)
   const plan: Plan = {
     name,
-    emit: Events.ofCall<Event<unknown, unknown>>({ kind: "retry", name }, tags, options),
+    emit: emitter({ kind: "retry", name }, options),
     condition: Condition.compile(options.condition, { defect: false }),
     times,
     maxDuration,

@@ -19,7 +19,8 @@ import {
 import { type DurationInput, optionMillis, runtimeMillis } from "../internal/duration.js"
 import { combinator, withoutStack } from "../policy/define.js"
 import { respond, respondable } from "../internal/respondable.js"
-import { withLimit } from "./limit.js"
+import type { Body } from "../internal/erased.js"
+import { type Limit, withLimit } from "./limit.js"
 import { telling } from "./telling.js"
 import * as Policy from "../policy/Policy.js"
 
@@ -139,52 +140,75 @@ export const timeout: {
     self: Effect.Effect<A, E, R>,
     options: DurationInput | Options<E1, R1, E2, R2>
   ): Effect.Effect<A, E | TimeoutExceeded | E1 | E2, R | R1 | R2>
-} = combinator(make)
+} = combinator(make, (self: Body, input: DurationInput | AnyOptions) => applied(self, read(input)))
 
-function make<E1, R1, E2, R2>(
-  input: DurationInput | Options<E1, R1, E2, R2>
-): Policy.Policy<TimeoutExceeded | E1 | E2, R1 | R2> {
-  const options = isOptions(input) ? input : { limit: input }
-  object(policyName, "", options, shape)
-  const { disconnect = false, limit, name = "timeout" } = options
-  const emit = telling<E2, R2>(name, options)
-  const exceeded = (millis: number) => (elapsed: number, stalled?: number) => {
+type AnyOptions = Options<unknown, unknown, unknown, unknown>
+
+/** What has been read from the options. Everything else is worked out when somebody asks for it: a timeout may be built for each call. */
+interface Plan extends Pick<AnyOptions, "onTimeout"> {
+  readonly limit: number | Effect.Effect<DurationInput, unknown, unknown>
+  readonly disconnect: boolean
+  readonly name: string
+}
+
+const read = (input: DurationInput | AnyOptions): Plan => {
+  if (!isOptions(input))
+    return { limit: millisOf(input), disconnect: false, name: kind, onTimeout: undefined }
+  object(policyName, "", input, shape)
+  const { disconnect = false, limit, name = kind, onTimeout } = input
+  return { limit: Effect.isEffect(limit) ? limit : millisOf(limit), disconnect, name, onTimeout }
+}
+
+const millisOf = (limit: DurationInput): number => optionMillis(policyName, "limit", limit, range)
+
+const applied = (self: Body, plan: Plan): Body => {
+  const { limit } = plan
+  return typeof limit === "number"
+    ? withLimit(self, new Limited(plan, limit))
+    : Effect.flatMap(limit, (computed) => withLimit(self, new Limited(plan, computedMillis(computed))))
+}
+
+function make(input: DurationInput | AnyOptions): (self: Body) => Body {
+  const plan = read(input)
+  const { disconnect, limit, name } = plan
+  const shown = typeof limit === "number" ? Duration.millis(limit) : "computed"
+  const settings = { limit: shown, disconnect: disconnect || undefined }
+  return Policy.make({ kind, name, settings }, (self: Body) => applied(self, plan))
+}
+
+class Limited implements Limit<never, unknown, unknown> {
+  constructor(
+    private readonly plan: Plan,
+    readonly millis: number
+  ) {}
+
+  get disconnect(): boolean {
+    return this.plan.disconnect
+  }
+
+  onTimeout(elapsed: number, stalled?: number): Effect.Effect<never, unknown, unknown> {
+    const { millis, plan } = this
     const error = withoutStack(
       () =>
         new TimeoutExceeded({
-          name,
+          name: plan.name,
           limit: Duration.millis(millis),
           elapsed: Duration.millis(elapsed),
           ...(stalled === undefined ? {} : { stalled: Duration.millis(stalled) })
         })
     )
-    return Effect.zipRight(emit(error) ?? Effect.void, Effect.fail(error))
+    return Effect.zipRight(telling(plan.name, plan)(error) ?? Effect.void, Effect.fail(error))
   }
-  const limitOf = (millis: number) => ({ millis, disconnect, onTimeout: exceeded(millis) })
-  const describe = (shown: unknown): Policy.Described => ({
-    kind: "timeout",
-    name,
-    settings: { limit: shown, disconnect: disconnect || undefined }
-  })
-  if (Effect.isEffect(limit)) {
-    return Policy.make(describe("computed"), <A, E, R>(self: Effect.Effect<A, E, R>) =>
-      Effect.flatMap(limit, (computed) => withLimit(self, limitOf(computedMillis(computed))))
-    )
-  }
-  const millis = optionMillis(policyName, "limit", limit, { zero: true, infinite: true })
-  const fixed = limitOf(millis)
-  return Policy.make(describe(Duration.millis(millis)), <A, E, R>(self: Effect.Effect<A, E, R>) =>
-    withLimit(self, fixed)
-  )
 }
 
+const kind = "timeout"
 const policyName = "Timeout.timeout"
 
 const shape: Shape<Options> = { limit: whereRead, disconnect: flag, name: text, onTimeout: callable }
 
-const isOptions = <E1, R1, E2, R2>(
-  input: DurationInput | Options<E1, R1, E2, R2>
-): input is Options<E1, R1, E2, R2> =>
+const range = { zero: true, infinite: true }
+
+const isOptions = (input: DurationInput | AnyOptions): input is AnyOptions =>
   isObject(input) && !Duration.isDuration(input) && !Effect.isEffect(input) && Object.keys(input).length > 0
 
 const computedMillis = (computed: DurationInput): number => {

@@ -151,7 +151,7 @@ export const forked = <A, E, R, A2, E2, R2>(
   self: Effect.Effect<A, E, R>,
   limit: Limit<A2, E2, R2>
 ): Effect.Effect<A | A2, E | E2, R | R2> => {
-  const { disconnect, millis, onTimeout } = limit
+  const { disconnect, millis } = limit
   const deadline = new Signal(caller, millis)
   const body = inherited(caller, restore(self))
   return Effect.flatMap(forkMasked(body, disconnect ? "nobody" : "caller"), (child) => {
@@ -168,7 +168,7 @@ export const forked = <A, E, R, A2, E2, R2>(
       deadline.cancel()
       return disconnect ? Fiber.interruptFork(child) : stopped(child)
     }
-    const expired = Effect.suspend(() => onTimeout(deadline.elapsed(), deadline.stalled))
+    const expired = Effect.suspend(() => limit.onTimeout(deadline.elapsed(), deadline.stalled))
     return Effect.flatMap(
       Effect.onInterrupt(restore(first), interrupted),
       (): Effect.Effect<A | A2, E | E2, R2> => {

@@ -14,7 +14,7 @@ export interface Limit<A, E, R> {
   /** Leave at the limit and let the finalizers of what was interrupted run on by themselves. */
   readonly disconnect: boolean
   /** What happens instead, given the milliseconds that have passed, and by how many the process was late when it stood still. */
-  readonly onTimeout: (elapsed: number, stalled?: number) => Effect.Effect<A, E, R>
+  onTimeout(elapsed: number, stalled?: number): Effect.Effect<A, E, R>
 }
 
 /**
