@@ -17,7 +17,7 @@ interface Recent {
 export interface Log {
   /** The cost of all entries. */
   readonly used: number
-  /** The older entries. Not empty unless the log is. */
+  /** The older entries. */
   readonly chunks: ReadonlyArray<Chunk>
   /** How much of the first chunk has been dropped, in array elements. */
   readonly dropped: number
@@ -150,5 +150,5 @@ const removeOlder = (log: Log, at: number, cost: number): Log => {
   ]
   const used = log.used - (chunk[entry + 1] - left)
   const dropped = position === 0 ? 0 : log.dropped
-  return chunks.length === 0 ? withoutChunks({ ...log, used }) : { ...log, used, chunks, dropped }
+  return { ...log, used, chunks, dropped }
 }

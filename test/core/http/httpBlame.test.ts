@@ -5,6 +5,16 @@ import { isExhausted, isUntrusted } from "../../../src/core/http/httpSemantics.j
 const coded = (code: string) => Object.assign(new Error(code), { code })
 
 describe("blame", () => {
+  it.each([
+    ["caller", ["invalid", "body-failed", "body-stalled", "cancelled"]],
+    ["process", ["exhausted", "own-stall"]],
+    ["nobody", ["untrusted", "unusable", "led-away"]],
+    ["other side", ["not-sent", "lost", "timed-out"]]
+  ])("is that of the %s for %j", (blamed, faults) => {
+    const blamedFor = Object.entries(consequences).filter(([, { blame }]) => blame === blamed)
+    expect(blamedFor.map(([fault]) => fault)).toEqual(faults)
+  })
+
   it("only what the other side is to blame for counts", () => {
     for (const { blame, counted } of Object.values(consequences)) expect(counted).toBe(blame === "other side")
   })
