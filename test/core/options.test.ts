@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import { FastCheck } from "effect"
 import * as Options from "../../src/core/options.js"
 
 const thrownBy = (build: () => unknown): unknown => {
@@ -101,5 +102,172 @@ describe("options", () => {
       [error._tag, error.name, error.policy, error.option, error.value, error.expected],
       ["InvalidOption", "InvalidOption", "Trip.failures", "count", 0, "more"]
     )
+  })
+})
+
+describe("a check", () => {
+  const refusal = (check: Options.Check, value: unknown): string | undefined => {
+    const error = thrownBy(() => check("P", "o", value)) as Error | undefined
+    return error?.message.replace('P: option "o" must be ', "").replace(/, got .*/, "")
+  }
+
+  it.each<
+    [what: string, check: Options.Check, accepted: ReadonlyArray<unknown>, refused: ReadonlyArray<unknown>]
+  >([
+    ["a function", Options.callable, [() => 1, Options.InvalidOption], [{}, "f", null]],
+    ["true or false", Options.flag, [true, false], [0, "true", null]],
+    ["a string that is not empty", Options.text, ["a", " "], ["", 5, null]],
+    ["a whole number of at least 2", Options.whole(2), [2, 1e6], [1, 2.5, "3", Infinity, null]],
+    ["a whole number from 2 to 4", Options.whole(2, 4), [2, 4], [1, 5, null]],
+    ["a whole number of at least 0", Options.times, [0, 7, Infinity], [-1, 0.5, -Infinity, NaN, "1"]],
+    ["a finite number of at least 0.5", Options.number(0.5), [0.5, 1e9], [0.4, NaN, Infinity, "1"]],
+    ["a finite number from 0 to 0.5", Options.number(0, 0.5), [0, 0.5], [-0.1, 0.6]],
+    ['"a", 2 or true', Options.among("a", 2, true), ["a", 2, true], ["b", "2", false, undefined]],
+    ['"a" or "b"', Options.among("a", "b"), ["a", "b"], ["c"]],
+    ["anything", Options.whereRead, [0, null, "x", {}], []]
+  ])("accepts %s and nothing else", (what, check, accepted, refused) => {
+    for (const value of accepted) assert.isUndefined(refusal(check, value), String(value))
+    for (const value of refused) assert.strictEqual(refusal(check, value), what, String(value))
+  })
+
+  it("of a few words gives back the word", () => {
+    assert.strictEqual(Options.oneOf("P", "o", "b", "a", "b"), "b")
+  })
+
+  it.each([
+    [[], true, false],
+    [{}, false, true],
+    [null, false, false],
+    ["list", false, false],
+    [() => 1, false, false],
+    [undefined, false, false]
+  ])("of %o knows a list: %s, and an object: %s", (value, isList, isObject) => {
+    assert.deepStrictEqual([Options.isList(value), Options.isObject(value)], [isList, isObject])
+  })
+})
+
+describe("an object of options", () => {
+  const shape = { count: Options.whole(1, 5), openFor: Options.text }
+
+  it.each<[path: string, options: unknown, message: string]>([
+    ["", null, "P: the options must be an object, got null"],
+    ["", [], "P: the options must be an object, got []"],
+    ["a", "x", 'P: option "a" must be an object, got "x"'],
+    ["", { count: 6 }, 'P: option "count" must be a whole number from 1 to 5, got 6'],
+    ["a.b", { count: 1, openFor: "" }, 'P: option "a.b.openFor" must be a string that is not empty, got ""'],
+    [
+      "",
+      { openfor: "" },
+      'P: option "openfor" must be left out, there is no such option (did you mean "openFor"?), got ""'
+    ],
+    ["a", { other: 1 }, 'P: option "a.other" must be one of "count", "openFor", got 1'],
+    ["", { toString: 1 }, 'P: option "toString" must be one of "count", "openFor", got 1']
+  ])("at %j is refused: %o", (path, options, message) => {
+    assert.strictEqual((thrownBy(() => Options.object("P", path, options, shape)) as Error).message, message)
+  })
+
+  it("is accepted without options, with some, and with some that are undefined", () => {
+    for (const options of [
+      {},
+      { count: 1 },
+      { count: 5, openFor: "x" },
+      { count: undefined, unknown: undefined }
+    ]) {
+      assert.isUndefined(thrownBy(() => Options.object("P", "", options, shape)))
+    }
+  })
+
+  /** The edit distance of two words, from every way to change one into the other. */
+  const distance = (from: string, to: string): number =>
+    from === "" || to === ""
+      ? from.length + to.length
+      : Math.min(
+          distance(from.slice(1), to) + 1,
+          distance(from, to.slice(1)) + 1,
+          distance(from.slice(1), to.slice(1)) + (from[0] === to[0] ? 0 : 1)
+        )
+
+  it("with a name that is not known suggests the nearest, if two fifths of the name or less are wrong", () => {
+    const word = FastCheck.string({ unit: FastCheck.constantFrom("a", "b", "C"), minLength: 1, maxLength: 6 })
+    FastCheck.assert(
+      FastCheck.property(word, FastCheck.uniqueArray(word, { minLength: 1, maxLength: 3 }), (name, known) => {
+        FastCheck.pre(!known.includes(name))
+        const distances = known.map((each) => distance(name.toLowerCase(), each.toLowerCase()))
+        const least = Math.min(...distances)
+        const error = thrownBy(() =>
+          Options.object(
+            "P",
+            "",
+            { [name]: 1 },
+            Object.fromEntries(known.map((each) => [each, Options.flag]))
+          )
+        ) as Options.InvalidOption
+        assert.strictEqual(
+          error.expected,
+          least <= name.length * 0.4
+            ? `left out, there is no such option (did you mean "${known[distances.indexOf(least)]}"?)`
+            : `one of ${known.map((each) => `"${each}"`).join(", ")}`
+        )
+      }),
+      { numRuns: 300 }
+    )
+  })
+})
+
+describe("the path of an option", () => {
+  it.each([
+    [undefined, "a", "a"],
+    ["", "a", "a"],
+    ["a", "", "a"],
+    ["a", "b", "a.b"],
+    ["", "", ""],
+    [undefined, "", ""]
+  ])("at %j and of name %j is %j", (path, name, joined) => {
+    assert.strictEqual(Options.join(path, name), joined)
+  })
+})
+
+describe("a constructor called on behalf of another", () => {
+  const refused = () => Options.integer("Inner", "count", 0, 1)
+
+  it("refuses as the other, at the path that its user knows", () => {
+    const error = thrownBy(() => Options.onBehalfOf({ policy: "Outer", path: "rule" }, "Inner", refused))
+    assert.strictEqual(
+      (error as Error).message,
+      'Outer: option "rule.count" must be a whole number of at least 1, got 0'
+    )
+  })
+
+  it("makes what it makes alone", () => {
+    assert.strictEqual(
+      Options.onBehalfOf({ policy: "Outer" }, "Inner", () => 5),
+      5
+    )
+    assert.strictEqual(
+      Options.onBehalfOf(undefined, "Inner", () => 5),
+      5
+    )
+  })
+
+  it.each<[what: string, caller: Options.Caller | undefined, thrown: () => Error]>([
+    ["for nobody", undefined, () => new Options.InvalidOption("Inner", "count", 0, "more")],
+    [
+      "of a third constructor",
+      { policy: "Outer" },
+      () => new Options.InvalidOption("Third", "count", 0, "more")
+    ],
+    [
+      "that only looks like a refusal",
+      { policy: "Outer" },
+      () => Object.assign(new Error("defect"), { policy: "Inner", option: "count" })
+    ]
+  ])("throws what is thrown %s as it is", (_, caller, thrown) => {
+    const error = thrown()
+    const caught = thrownBy(() =>
+      Options.onBehalfOf(caller, "Inner", () => {
+        throw error
+      })
+    )
+    assert.strictEqual(caught, error)
   })
 })
