@@ -56,8 +56,8 @@ const delaySeconds = /^[0-9]+$/
 const trim = (value: string): string => {
   let start = 0
   let end = value.length
-  while (start < end && isBlank(value[start])) start++
-  while (start < end && isBlank(value[end - 1])) end--
+  while (isBlank(value[start])) start++
+  while (isBlank(value[end - 1])) end--
   return value.slice(start, end)
 }
 

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { FastCheck } from "effect"
 import * as HttpDate from "../../../src/core/http/httpDate.js"
-import { retryAfterMillis, retryAfterSeconds } from "../../../src/core/http/retryAfter.js"
+import { retryAfterMillis, retryAfterSeconds, wholeSeconds } from "../../../src/core/http/retryAfter.js"
 import { mutated } from "../../support/mutated.js"
 
 const longest = Number.MAX_SAFE_INTEGER
@@ -176,6 +176,10 @@ describe("Retry-After as it is written", () => {
     [NaN, "0"]
   ])("for %d ms", (millis, value) => {
     assert.strictEqual(retryAfterSeconds(millis), value)
+  })
+
+  it("has no sign for a zero", () => {
+    for (const millis of [0, -0, -1]) assert.isTrue(Object.is(wholeSeconds(millis), 0), String(millis))
   })
 
   it.prop(
