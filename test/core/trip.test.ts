@@ -57,6 +57,13 @@ describe("a trip rule", () => {
     ]
   ])("is met by %s", (_, trip, calls, met) => {
     assert.strictEqual(metAfterEach(trip, calls), met)
+    const own = Trip.nothing(trip, 0)
+    const counted = Array.from(calls, (letter, at) => {
+      const { duration, failed } = callOf(letter)
+      return Trip.count(own, failed, duration, at) ? "x" : "."
+    })
+    assert.strictEqual(counted.join(""), met)
+    assert.deepStrictEqual(own, seenAfter(trip, calls))
   })
 
   it("is not met by nothing", () => {
@@ -92,6 +99,97 @@ describe("a trip rule", () => {
       { rule: "failureRate", calls: 4, hits: 3, rate: 0.75, threshold: 0.5, met: true },
       { rule: "slowRate", calls: 4, hits: 1, rate: 0.25, threshold: 0.25, met: true }
     ])
+  })
+})
+
+// -------------------------------------------------------------------------------------------------------- as a value
+
+const allKinds = Trip.any([
+  Trip.consecutive(3),
+  Trip.failures(2, { of: 3 }),
+  Trip.any([Trip.failures(2, { within: 100 }), rateOf(0.5, { of: 4 })]),
+  slowRateOf(0.25, { within: 200 })
+])
+
+describe("a trip rule as a value", () => {
+  it.each<[trip: Trip.Trip, described: string, looksAtTime: boolean]>([
+    [Trip.consecutive(3), "consecutive(3)", false],
+    [Trip.failures(2, { of: 3 }), "failures(2 of 3)", false],
+    [Trip.failures(2, { within: 100 }), "failures(2 within 100ms)", true],
+    [rateOf(0.5, { of: 4 }), "failureRate(0.5 of 4, at least 4 calls)", false],
+    [rateOf(0.5, { within: 100 }), "failureRate(0.5 within 100ms, at least 20 calls)", true],
+    [slowRateOf(0.5, { of: 4 }, 2), "slowRate(0.5 slower than 100ms of 4, at least 2 calls)", true],
+    [
+      Trip.any([Trip.consecutive(3), Trip.failures(2, { of: 3 })]),
+      "any(consecutive(3), failures(2 of 3))",
+      false
+    ],
+    [
+      Trip.any([Trip.consecutive(3), rateOf(1, { within: 10 }, 1)]),
+      "any(consecutive(3), failureRate(1 within 10ms, at least 1 calls))",
+      true
+    ]
+  ])("%j is described as %s and looks at time: %s", (trip, described, looksAtTime) => {
+    assert.strictEqual(Trip.describe(trip), described)
+    assert.strictEqual(Trip.looksAtTime(trip), looksAtTime)
+  })
+
+  it.each<[trip: Trip.Trip, calls: string, hits: boolean]>([
+    [Trip.consecutive(3), "sf", true],
+    [Trip.consecutive(3), "fs", false],
+    [Trip.failures(2, { of: 2 }), "fs", true],
+    [Trip.failures(2, { of: 2 }), "fss", false],
+    [slowRateOf(1, { of: 2 }), "ff", false],
+    [slowRateOf(1, { of: 2 }), "fS", true],
+    [Trip.any([Trip.consecutive(9), slowRateOf(1, { of: 9 })]), "s", false],
+    [Trip.any([Trip.consecutive(9), slowRateOf(1, { of: 9 })]), "S", true],
+    [Trip.any([Trip.consecutive(9), slowRateOf(1, { of: 9 })]), "f", true]
+  ])("%j has something that speaks for opening after %s: %s", (trip, calls, hits) => {
+    assert.strictEqual(Trip.hasHits(seenAfter(trip, calls), calls.length), hits)
+  })
+
+  it("over time has nothing that speaks for opening once it is too old", () => {
+    const seen = seenAfter(Trip.failures(2, { within: 100 }), "f")
+    assert.deepStrictEqual([Trip.hasHits(seen, 99), Trip.hasHits(seen, 100)], [true, false])
+  })
+
+  it("calls a call slow by any of its rules for slow calls, and by no other", () => {
+    const slow = (trip: Trip.Trip) => Array.from("sSfF", (letter) => Trip.isSlow(trip, callOf(letter)))
+    assert.deepStrictEqual(slow(slowRateOf(1, { of: 1 })), [false, true, false, true])
+    assert.deepStrictEqual(slow(allKinds), [false, true, false, true])
+    assert.deepStrictEqual(slow(rateOf(1, { of: 1 })), [false, false, false, false])
+    assert.deepStrictEqual(slow(Trip.any([Trip.consecutive(1)])), [false, false, false, false])
+  })
+
+  it("is counted in a copy, and an old one stays as it was", () => {
+    const seen = seenAfter(allKinds, "fSfs")
+    const before = structuredClone(seen)
+    const own = Trip.copyOf(seen)
+    assert.deepStrictEqual(own, seen)
+    for (const at of [4, 5, 250, 2500]) Trip.count(own, true, 500, at)
+    assert.deepStrictEqual(seen, before)
+    assert.notDeepEqual(own, seen)
+  })
+
+  it("is remembered as plain data", () => {
+    const empty = [0, 0] as const
+    const buckets = (calls: number, hits: number) => [
+      ...new Array<typeof empty>(9).fill(empty),
+      [calls, hits]
+    ]
+    assert.deepStrictEqual(Trip.remember(seenAfter(allKinds, "fSff"), 4), [
+      { rule: "consecutive(3)", run: 2 },
+      { rule: "failures(2 of 3)", calls: "011" },
+      { rule: "failures(2 within 100ms)", buckets: buckets(4, 3) },
+      { rule: "failureRate(0.5 of 4, at least 4 calls)", calls: "1011" },
+      { rule: "slowRate(0.25 slower than 100ms within 200ms, at least 20 calls)", buckets: buckets(4, 1) }
+    ])
+  })
+
+  it("starts with nothing where what is remembered says nothing", () => {
+    const memories = Trip.remember(Trip.nothing(allKinds, 5000), 5000).map(({ rule }) => ({ rule }))
+    assert.deepStrictEqual(Trip.recall(allKinds, memories, 5000, 10), Trip.nothing(allKinds, 5000))
+    assert.deepStrictEqual(Trip.recall(allKinds, [], 5000, 10), Trip.nothing(allKinds, 5000))
   })
 })
 
@@ -257,7 +355,20 @@ describe("a trip rule out of range is refused", () => {
       'Trip.slowRate: option "within" must be a finite number of at least 10, got NaN',
       () => slow({ window: { within: NaN } })
     ],
-    ['Trip.any: option "rules" must be at least one rule, got []', () => Trip.any([])]
+    ['Trip.any: option "rules" must be at least one rule, got []', () => Trip.any([])],
+    ['Trip.any: option "rules" must be at least one rule, got "all"', () => Trip.any("all" as never)],
+    [
+      'Trip.any: option "rules[1]" must be a rule made by Trip, got {}',
+      () => Trip.any([Trip.consecutive(1), {} as never])
+    ],
+    [
+      'Trip.any: option "rules[0].rules[0].count" must be a whole number of at least 1, got 0',
+      () => Trip.any([{ _tag: "any", rules: [{ _tag: "consecutive", count: 0 }] }])
+    ],
+    ...[undefined, {}, "of", [10]].map((window): [string, () => unknown] => [
+      `Trip.failures: option "of" must be a number of calls, or "within" a duration: one is needed, got undefined`,
+      () => Trip.failures(1, window as never)
+    ])
   ])("%s", (message, build) => {
     let error: unknown
     try {
@@ -276,6 +387,37 @@ describe("a trip rule out of range is refused", () => {
     assert.strictEqual(rate({ minimumCalls: 10, threshold: 1 }).minimumCalls, 10)
     assert.strictEqual(rate({ window: { within: 10 }, minimumCalls: undefined }).minimumCalls, 20)
     assert.strictEqual(slow({ slowerThan: 0 }).slowerThan, 0)
+  })
+})
+
+describe("a trip rule that is given as a value", () => {
+  it.each([null, "consecutive", {}, { _tag: "toString" }, { _tag: "run" }])("is not %j", (value) => {
+    assert.throws(
+      () => Trip.checked("CircuitBreaker.make", "trip", value as never),
+      /^CircuitBreaker.make: option "trip" must be a rule made by Trip, got /
+    )
+  })
+
+  it.each<[trip: Trip.Trip, broken: object, message: string]>([
+    [Trip.consecutive(3), { count: 0 }, '"trip.count" must be a whole number of at least 1, got 0'],
+    [Trip.failures(2, { of: 3 }), { count: 4 }, '"trip.count" must be at most "of" (3), got 4'],
+    [
+      rateOf(0.5, { of: 4 }),
+      { threshold: 0 },
+      '"trip.threshold" must be a fraction greater than 0 and at most 1, got 0'
+    ],
+    [
+      slowRateOf(0.5, { of: 4 }),
+      { slowerThan: -1 },
+      '"trip.slowerThan" must be a finite number of at least 0, got -1'
+    ],
+    [allKinds, { rules: [] }, '"trip.rules" must be at least one rule, got []']
+  ])("is checked again: %j", (trip, broken, message) => {
+    assert.deepStrictEqual(Trip.checked("CircuitBreaker.make", "trip", trip), trip)
+    assert.throws(
+      () => Trip.checked("CircuitBreaker.make", "trip", { ...trip, ...broken }),
+      `CircuitBreaker.make: option ${message}`
+    )
   })
 })
 
