@@ -120,7 +120,8 @@ const parseString = (cursor: Cursor): BareItem | undefined => {
   const { input } = cursor
   let value = ""
   cursor.at++
-  while (cursor.at < input.length) {
+  for (;;) {
+    // Past the end there is no character, and neither branch takes that.
     const character = input[cursor.at++]
     if (character === '"') return { _tag: "string", value }
     if (character === "\\") {
@@ -133,7 +134,6 @@ const parseString = (cursor: Cursor): BareItem | undefined => {
       return undefined
     }
   }
-  return undefined
 }
 
 const parseBytes = (cursor: Cursor): BareItem | undefined => {
