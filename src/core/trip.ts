@@ -180,10 +180,8 @@ export const nothing = (rule: Trip, now: number): Seen => {
  */
 export const adopt = (rule: Trip, before: Seen, now: number): Seen => {
   if (rule._tag === "any") return { _tag: "any", parts: rule.rules.map((part) => adopt(part, before, now)) }
-  const start = nothing(rule, now)
   const kept = each(before).find((seen) => evidenceOf(seen.rule) === evidenceOf(rule))
-  if (kept === undefined || start._tag === "any") return start
-  return { ...copyOf(kept), rule: start.rule } as Seen
+  return kept === undefined ? nothing(rule, now) : ({ ...copyOf(kept), rule } as Seen)
 }
 
 const each = (seen: Seen): ReadonlyArray<Exclude<Seen, All>> =>

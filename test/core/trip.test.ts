@@ -172,11 +172,8 @@ describe("a trip rule as a value", () => {
   })
 
   it("is remembered as plain data", () => {
-    const empty = [0, 0] as const
-    const buckets = (calls: number, hits: number) => [
-      ...new Array<typeof empty>(9).fill(empty),
-      [calls, hits]
-    ]
+    type Bucket = readonly [calls: number, hits: number]
+    const buckets = (...newest: Bucket) => [...new Array<Bucket>(9).fill([0, 0]), newest]
     assert.deepStrictEqual(Trip.remember(seenAfter(allKinds, "fSff"), 4), [
       { rule: "consecutive(3)", run: 2 },
       { rule: "failures(2 of 3)", calls: "011" },
