@@ -1,5 +1,17 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Data, Duration, Effect, Exit, FiberRef, Fiber, Random, TestClock, Tracer } from "effect"
+import {
+  Context,
+  Data,
+  Duration,
+  Effect,
+  Exit,
+  FiberRef,
+  Fiber,
+  Layer,
+  Random,
+  TestClock,
+  Tracer
+} from "effect"
 import { Cache, Policy } from "effect-resilience"
 import { down } from "../support/calls.js"
 import { runs } from "../support/runs.js"
@@ -803,6 +815,47 @@ describe("a cache", () => {
         { total: hits + misses, lookups, size, waiting },
         { total: calls, lookups: 50, size: 50, waiting: 0 }
       )
+    })
+  )
+})
+
+describe("the layer of a cache", () => {
+  class Offers extends Cache.Tag("Offers")<Offers, string, number>() {}
+
+  it.effect("ends the cache when it is closed", () =>
+    Effect.gen(function* () {
+      let interrupted = 0
+      const hanging = Effect.onInterrupt(Effect.never, () => Effect.sync(() => interrupted++))
+      const live = Offers.layer({
+        name: "hanging",
+        lookup: (key) => (key === "slow" ? hanging : Effect.succeed(key.length)),
+        timeToLive: 0,
+        staleWhileRevalidate: "1 minute"
+      })
+      const cache = yield* Effect.gen(function* () {
+        yield* Effect.forkDaemon(Effect.exit(Offers.get("slow")))
+        yield* TestClock.adjust(0)
+        return yield* Offers
+      }).pipe(Effect.provide(live))
+      assert.strictEqual(interrupted, 1)
+      assert.deepStrictEqual(
+        yield* Effect.exit(cache.get("a")),
+        Exit.die(new Cache.CacheClosed({ name: "hanging" }))
+      )
+    })
+  )
+
+  it.effect("gives the lookup and the listeners the services that it is given", () =>
+    Effect.gen(function* () {
+      class Source extends Context.Tag("Source")<Source, number>() {}
+      const heard: Array<number> = []
+      const live = Offers.layer({
+        lookup: () => Source,
+        timeToLive: "1 minute",
+        onMiss: () => Effect.map(Source, (number) => heard.push(number))
+      }).pipe(Layer.provide(Layer.succeed(Source, 42)))
+      assert.strictEqual(yield* Effect.provide(Offers.get("a"), live), 42)
+      assert.deepStrictEqual(heard, [42])
     })
   )
 })

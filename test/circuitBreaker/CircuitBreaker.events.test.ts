@@ -1,17 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import {
-  Cause,
-  Chunk,
-  Context,
-  Deferred,
-  Duration,
-  Effect,
-  Exit,
-  Fiber,
-  Logger,
-  Stream,
-  TestClock
-} from "effect"
+import { Cause, Chunk, Context, Duration, Effect, Exit, Fiber, Logger, Stream, TestClock } from "effect"
 import { CircuitBreaker, Trip } from "effect-resilience"
 import { down, settled, up } from "../support/calls.js"
 
@@ -302,43 +290,6 @@ describe("changes", () => {
       assert.deepStrictEqual(Chunk.toReadonlyArray(yield* Fiber.join(first)), [...wholeLife, isolated])
       assert.deepStrictEqual(Chunk.toReadonlyArray(yield* Fiber.join(second)), wholeLife)
       assert.deepStrictEqual(Chunk.toReadonlyArray(yield* Fiber.join(late)), [isolated])
-    })
-  )
-
-  it.effect("do not wait for a slow subscriber, who loses the oldest beyond 64, and nobody else does", () =>
-    Effect.gen(function* () {
-      const breaker = yield* make({})
-      const gate = yield* Deferred.make<void>()
-      const slow: Array<string> = []
-      const fast: Array<string> = []
-      yield* breaker.changes.pipe(
-        Stream.runForEach(({ to }) =>
-          Effect.zipRight(
-            Effect.sync(() => slow.push(to)),
-            Deferred.await(gate)
-          )
-        ),
-        Effect.fork
-      )
-      yield* breaker.changes.pipe(
-        Stream.runForEach(({ to }) => Effect.sync(() => fast.push(to))),
-        Effect.fork
-      )
-      yield* settled
-      yield* breaker.open
-      yield* settled
-      for (let index = 0; index < 50; index++) {
-        yield* breaker.isolate
-        yield* breaker.disable
-        yield* settled
-      }
-      yield* breaker.close
-      yield* settled
-      yield* Deferred.succeed(gate, undefined)
-      yield* Effect.repeatN(Effect.yieldNow(), 1000)
-      assert.strictEqual(fast.length, 102)
-      assert.strictEqual(fast.at(-1), "closed")
-      assert.deepStrictEqual(slow, ["open", ...fast.slice(-64)])
     })
   )
 

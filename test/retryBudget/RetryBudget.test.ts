@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Chunk, Context, Deferred, Effect, Fiber, Stream, TestClock } from "effect"
+import { Cause, Chunk, Context, Effect, Fiber, Stream, TestClock } from "effect"
 import { Hedge, Policy, Retry, RetryBudget } from "effect-resilience"
 import { refusalOf, settled } from "../support/calls.js"
 
@@ -145,45 +145,6 @@ describe("a budget", () => {
         ["onRecovered", recovered]
       ])
       assert.deepStrictEqual(Chunk.toReadonlyArray(yield* Fiber.join(heard)), [exhausted, recovered])
-    })
-  )
-
-  it.effect("is followed by a slow subscriber that loses its own oldest changes, and nobody else's", () =>
-    Effect.gen(function* () {
-      const budget = yield* RetryBudget.make({ rule: RetryBudget.successes({ ratio: 1, capacity: 1 }) })
-      const slow: Array<RetryBudget.Change> = []
-      const fast: Array<RetryBudget.Change> = []
-      const gate = yield* Deferred.make<void>()
-      yield* Effect.fork(
-        Stream.runForEach(Stream.rechunk(budget.changes, 1), (change) =>
-          Effect.zipRight(
-            Effect.sync(() => slow.push(change)),
-            Deferred.await(gate)
-          )
-        )
-      )
-      yield* Effect.fork(Stream.runForEach(budget.changes, (change) => Effect.sync(() => fast.push(change))))
-      yield* TestClock.adjust(1)
-      for (let round = 0; round < 100; round++) {
-        yield* budget.tryWithdraw()
-        yield* budget.tryWithdraw()
-        yield* TestClock.adjust(1)
-        yield* budget.recordSuccess
-        yield* budget.tryWithdraw()
-        yield* budget.recordSuccess
-        yield* TestClock.adjust(1)
-      }
-      yield* Deferred.succeed(gate, undefined)
-      yield* TestClock.adjust(1)
-      assert.strictEqual(fast.length, 200)
-      assert.deepStrictEqual(fast.at(-1), {
-        _tag: "Recovered",
-        kind: "retry-budget",
-        name: "retry-budget",
-        exhausted: false,
-        balance: 0
-      })
-      assert.deepStrictEqual(slow.slice(1), fast.slice(-64))
     })
   )
 
