@@ -217,16 +217,21 @@ export const make: {
     ) => Effect.Effect<A1, E1 | Added, R | Needed>
   ): PolicyFor<A, E, Added, Needed>
   <F extends (self: never) => unknown>(described: Described, apply: F): F & Described
-} = (described: Described, apply: (self: never) => unknown): never =>
-  Object.defineProperties(
-    Object.assign((self: never) => apply(self), { kind: described.kind }),
-    {
-      // Some instances work out their settings only when they are shown.
-      settings: { get: () => described.settings, enumerable: true },
-      // A function has a `name` of its own, which cannot be assigned, only defined.
-      name: { value: described.name, enumerable: true }
-    }
-  ) as never
+} = (described: Described, apply: (self: never) => unknown): never => {
+  const policy = (self: never): unknown => apply(self)
+  // A function has a `name` of its own, which cannot be assigned, only defined. Doing so first is half the price.
+  nameProperty.value = described.name
+  Object.defineProperty(policy, "name", nameProperty)
+  if (Object.hasOwn(described, "settings")) {
+    const { kind, settings } = described
+    return Object.assign(policy, { kind, settings }) as never
+  }
+  // Some instances work out their settings only when they are shown.
+  const settings = { get: () => described.settings, enumerable: true }
+  return Object.defineProperty(Object.assign(policy, { kind: described.kind }), "settings", settings) as never
+}
+
+const nameProperty = { value: "", enumerable: true }
 
 /**
  * Stand for the types of an effect that a pipeline does not know yet, in what is known about the effect that comes out of it.
