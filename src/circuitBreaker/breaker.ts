@@ -25,6 +25,7 @@ import {
   type Caller as Calling,
   fiberOf,
   type Guard,
+  guarding,
   passing,
   policyOf
 } from "../policy/frame.js"
@@ -213,6 +214,7 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
   }
   readonly kind = kind
   readonly name: string
+  readonly [guarding] = new BreakerGuard(this, byDefault)
   private protection: Policy.Policy<CircuitOpen> | undefined
   /** How many had been turned away when the state began. */
   private rejectedBefore: number
@@ -246,7 +248,7 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
   }
 
   get protect(): Policy.Policy<CircuitOpen> {
-    return (this.protection ??= policyOf<Policy.Policy<CircuitOpen>>(this, new BreakerGuard(this, byDefault)))
+    return (this.protection ??= policyOf<Policy.Policy<CircuitOpen>>(this, this[guarding]))
   }
 
   get protectWhen() {

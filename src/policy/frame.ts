@@ -107,6 +107,14 @@ export const policyOf = <P>(described: Policy.Described, guard: Guard): P =>
     guard
   ) as P
 
+export const guarding: unique symbol = /*#__PURE__*/ Symbol()
+
+/** What an instance does at a call, without the policy that it would have to keep for it. */
+export const guardedBy = (instance: { readonly [guarding]?: Guard }): ((self: Body) => Body) | undefined => {
+  const guard = instance[guarding]
+  return guard && ((self) => alone(guard, self))
+}
+
 /** The part of a policy that belongs to a service, whichever it is at the call. */
 export const partIn = <S>({ key }: { readonly key: string }, policyOf: (service: S) => object): Part => ({
   looksAtResults: true,

@@ -22,7 +22,7 @@ import {
 import type { Body } from "../internal/erased.js"
 import { unwrap } from "../internal/stream.js"
 import { check as checkCondition } from "./condition.js"
-import { type Part, partIn, takingPart } from "./frame.js"
+import { guardedBy, type Part, partIn, takingPart } from "./frame.js"
 import { fromConfig } from "./fromConfig.js"
 import { type Bounds, boundsShape, Keyed, type Member } from "./keyed.js"
 import * as Policy from "./Policy.js"
@@ -179,8 +179,12 @@ const lifted = ({ described, of, part, use }: Source, name: string, lift: Lift):
   }
   const call = (found: Found, args: ReadonlyArray<unknown>) => (of(found)[name] as AnyFunction)(...args)
   switch (lift) {
-    case "policy":
-      return policy(described.settings, (found) => of(found)[name] as AnyPolicy)
+    case "policy": {
+      const policyOf = (found: Found) => of(found)[name] as AnyPolicy
+      // A policy weighs as much as the rest of an instance by key, so none is made of it.
+      const guarded = (found: Found) => guardedBy(of(found)) ?? policyOf(found)
+      return policy(described.settings, part === undefined ? guarded : policyOf)
+    }
     case "effect":
       return use((found) => of(found)[name] as Body)
     case "stream":
