@@ -66,38 +66,75 @@ const forbiddenCalls = [
   ["Math", "random"]
 ]
 
-const timeAndRandomness = {
-  files: ["src/**/*.ts"],
-  ignores: ["src/internal/time.ts"],
-  rules: {
-    "no-restricted-globals": [
-      "error",
-      {
-        globals: forbiddenGlobals.map((name) => ({ name, message: timeMessage })),
-        checkGlobalObject: true
-      }
-    ],
-    "no-restricted-properties": [
-      "error",
-      ...forbiddenCalls.map(([object, property]) => ({ object, property, message: timeMessage }))
-    ],
-    "no-restricted-syntax": [
-      "error",
-      // With an argument Date only converts a time that was read elsewhere.
-      { selector: "NewExpression[callee.name='Date'][arguments.length=0]", message: timeMessage },
-      { selector: "CallExpression[callee.name='Date']", message: timeMessage },
-      {
-        selector: "MemberExpression[object.name='globalThis'][property.name=/^(Date|Math)$/]",
-        message: timeMessage
-      },
-      // The import rules above see static imports only.
-      {
-        selector: "ImportExpression",
-        message: "src is imported statically, so that its architecture can be checked."
-      }
-    ]
-  }
-}
+const memberOf = (object, name) => `MemberExpression[object.name='${object}'][property.name=/^${name}$/]`
+const moduleOf = (name) => `ImportDeclaration[source.value='${name}']`
+
+/** What differs between versions of Effect, and the one file that may use it, so that a port changes that file. */
+const seams = [
+  ["src/internal/wait.ts", "how a waiter is resumed", memberOf("Effect", "async(Effect)?")],
+  [
+    "src/internal/fork.ts",
+    "how a fiber starts",
+    memberOf("Effect", "fork\\w*"),
+    memberOf("Runtime", "run\\w+")
+  ],
+  [
+    "src/internal/duration.ts",
+    "the input of a duration",
+    `${moduleOf("effect/Duration")} > ImportSpecifier[imported.name='DurationInput']`,
+    "TSQualifiedName[left.name='Duration'][right.name='DurationInput']"
+  ],
+  ["src/internal/schedule.ts", "how a schedule is stepped", moduleOf("effect/ScheduleIntervals")],
+  [
+    "src/http/client/errors.ts",
+    "the errors of HTTP clients",
+    "NewExpression[callee.object.name='HttpClientError']",
+    memberOf("HttpClientError", "isHttpClientError")
+  ]
+]
+
+const syntax = (allowed) => [
+  "error",
+  // With an argument Date only converts a time that was read elsewhere.
+  { selector: "NewExpression[callee.name='Date'][arguments.length=0]", message: timeMessage },
+  { selector: "CallExpression[callee.name='Date']", message: timeMessage },
+  {
+    selector: "MemberExpression[object.name='globalThis'][property.name=/^(Date|Math)$/]",
+    message: timeMessage
+  },
+  // The import rules above see static imports only.
+  {
+    selector: "ImportExpression",
+    message: "src is imported statically, so that its architecture can be checked."
+  },
+  ...seams.flatMap(([file, what, ...selectors]) =>
+    file === allowed
+      ? []
+      : selectors.map((selector) => ({ selector, message: `${file} alone says ${what}.` }))
+  )
+]
+
+const timeAndRandomness = [
+  {
+    files: ["src/**/*.ts"],
+    ignores: ["src/internal/time.ts"],
+    rules: {
+      "no-restricted-globals": [
+        "error",
+        {
+          globals: forbiddenGlobals.map((name) => ({ name, message: timeMessage })),
+          checkGlobalObject: true
+        }
+      ],
+      "no-restricted-properties": [
+        "error",
+        ...forbiddenCalls.map(([object, property]) => ({ object, property, message: timeMessage }))
+      ],
+      "no-restricted-syntax": syntax()
+    }
+  },
+  ...seams.map(([file]) => ({ files: [file], rules: { "no-restricted-syntax": syntax(file) } }))
+]
 
 const modules = {
   files: ["src/**/*.ts"],
@@ -113,4 +150,4 @@ const modules = {
   }
 }
 
-export const architecture = [...dependencies, timeAndRandomness, modules]
+export const architecture = [...dependencies, ...timeAndRandomness, modules]

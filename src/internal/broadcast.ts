@@ -6,6 +6,7 @@
 import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import type { Follower } from "./stream.js"
+import * as Wait from "./wait.js"
 
 class Buffered<A> implements Follower<A> {
   private buffer: Array<A> = []
@@ -24,17 +25,15 @@ class Buffered<A> implements Follower<A> {
     this.wake?.()
   }
 
-  readonly take: Effect.Effect<Chunk.Chunk<A>> = Effect.async((resume) => {
-    this.wake = () => {
-      this.wake = undefined
-      const events = this.buffer
-      this.buffer = []
-      resume(Effect.succeed(Chunk.unsafeFromArray(events)))
-    }
+  private readonly arrival = Wait.forOthers<void>((resume) => {
+    this.wake = () => resume(Effect.void)
     if (this.buffer.length > 0) this.wake()
-    return Effect.sync(() => {
-      this.wake = undefined
-    })
+  })
+
+  readonly take: Effect.Effect<Chunk.Chunk<A>> = Effect.map(this.arrival, () => {
+    const events = this.buffer
+    this.buffer = []
+    return Chunk.unsafeFromArray(events)
   })
 
   close(): void {

@@ -13,6 +13,7 @@ import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import type * as RuntimeFlags from "effect/RuntimeFlags"
 import type { AnyFiber } from "./erased.js"
+import { forkMasked } from "./fork.js"
 
 /** A fiber, seen from inside. Everything here is for the fiber itself to call, while it runs. */
 export interface Insides extends AnyFiber {
@@ -109,7 +110,7 @@ const probing = Effect.uninterruptibleMask((restore) =>
           const cause = fiber.getFiberRef(FiberRef.interruptedCause)
           fiber.setFiberRefs(before)
           const goesOn = yield* Effect.exit(restore(leaving(Effect.void)))
-          const child = yield* Effect.fork(Effect.void)
+          const child = yield* forkMasked(Effect.void, "caller")
           const had = yield* Effect.sync(() => fiber._children?.has(child) === true)
           yield* Fiber.await(child)
           const taken = withoutInterruption(cause, id)

@@ -1,5 +1,6 @@
 /**
- * How a fiber waits for something that others do, and goes on in its own asynchronous context (`AsyncLocalStorage`).
+ * How a fiber waits, and goes on in its own asynchronous context (`AsyncLocalStorage`). Nothing else resumes a fiber: whether it
+ * then runs at once, inside the step that resumes it, differs between versions of Effect.
  *
  * What resumes a fiber decides in which context it goes on: with Effect alone, that of the call that gave the permit or made
  * the lookup. A native promise calls back in the context in which `then` was called, so the fiber waits for one of its own.
@@ -14,15 +15,20 @@ import { forkInterruptible } from "./fork.js"
 import * as Time from "./time.js"
 import type { AnyFiber } from "./erased.js"
 
-/** `Effect.async`, for a fiber that others resume. */
-export const forOthers = <A, E = never>(
-  register: (resume: (effect: Effect.Effect<A, E>) => void) => void
-): Effect.Effect<A, E> =>
+/** Starts a wait, and may return what undoes it at an interruption. */
+type Register<A, E, R> = (resume: (effect: Effect.Effect<A, E, R>) => void) => void | Effect.Effect<void>
+
+/** A wait for something of the caller's own, such as its child, which ends in the caller's context anyway. */
+export const forOwn = <A, E = never, R = never>(register: Register<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.async(register)
+
+/** A wait for something that other fibers do. */
+export const forOthers = <A, E = never>(register: Register<A, E, never>): Effect.Effect<A, E> =>
   Effect.async((resume) => {
     if (!Option.exists(Fiber.getCurrentFiber(), isLive)) return register(resume)
     let wake = (_: Effect.Effect<A, E>) => {}
     void new Promise<Effect.Effect<A, E>>((resolve) => (wake = resolve)).then(resume)
-    register(wake)
+    return register(wake)
   })
 
 /** A clock or a scheduler that is not the default has an order of its own, which a promise would not keep to. */

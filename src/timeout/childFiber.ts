@@ -13,6 +13,7 @@ import { inherited } from "../internal/inside.js"
 import { Deadline, type Limit } from "./deadline.js"
 import type { Insides } from "../internal/fiber.js"
 import { forkMasked, startFiber } from "../internal/fork.js"
+import * as Wait from "../internal/wait.js"
 import type { AnyFiber, Restore } from "../internal/erased.js"
 
 // ------------------------------------------------------------------------------------------------- started at once
@@ -33,7 +34,7 @@ export const adopted = <A, E, R, A2, E2, R2>(
   if (exit !== null) return call.ended(exit)
   call.start()
   // The caller waits uninterruptibly: an interruption reaches the child first, and the caller through its end.
-  return Effect.async((resume) => child.addObserver((exit) => resume(call.ended(exit))))
+  return Wait.forOwn((resume) => child.addObserver((exit) => resume(call.ended(exit))))
 }
 
 class Call<A, E, A2, E2, R2> extends Deadline {
@@ -119,7 +120,7 @@ export const leftBehind = <A, E, R, A2, E2, R2>(
   const exit = child.unsafePoll()
   if (exit !== null) return call.ended(exit)
   call.start()
-  const first = Effect.async<void>((resume) => {
+  const first = Wait.forOwn<void>((resume) => {
     call.wake = () => resume(Effect.void)
     child.addObserver(call.wake)
     if (call.expired) call.wake()
@@ -155,7 +156,7 @@ export const forked = <A, E, R, A2, E2, R2>(
   const deadline = new Signal(caller, millis)
   const body = inherited(caller, restore(self))
   return Effect.flatMap(forkMasked(body, disconnect ? "nobody" : "caller"), (child) => {
-    const first = Effect.async<void>((resume) => {
+    const first = Wait.forOwn<void>((resume) => {
       const wake = () => resume(Effect.void)
       deadline.listener = wake
       deadline.start()

@@ -154,6 +154,31 @@ const rules: Record<string, Rule> = {
       ["test/retry.test.ts", "setTimeout(() => {}, 1)\n"]
     ]
   },
+  "what differs between versions of Effect is in one file each": {
+    rule: "no-restricted-syntax",
+    offending: [
+      ["src/hedge/race.ts", "export const wait = Effect.async(() => {})\n"],
+      ["src/cache/store.ts", "export const start = (self) => Effect.forkDaemon(self)\n"],
+      ["src/internal/wait.ts", "export const start = (self) => Effect.fork(self)\n"],
+      ["src/hedge/race.ts", "export const start = Runtime.runFork\n"],
+      [
+        "src/retry/Retry.ts",
+        `import type { DurationInput } from "effect/Duration"\nexport type X = DurationInput\n`
+      ],
+      ["src/retry/Retry.ts", "export type X = Duration.DurationInput\n"],
+      ["src/retry/run.ts", useOf("effect/ScheduleIntervals")],
+      ["src/http/client/retry.ts", "export const error = new HttpClientError.ResponseError({})\n"]
+    ],
+    allowed: [
+      ["src/internal/wait.ts", "export const wait = Effect.async(() => {})\n"],
+      ["src/internal/fork.ts", "export const start = (self) => Effect.fork(self)\n"],
+      [
+        "src/retry/Retry.ts",
+        `import { type DurationInput } from "../internal/duration.js"\nexport type X = DurationInput\n`
+      ],
+      ["test/retry.test.ts", "export const start = (self) => Effect.fork(self)\n"]
+    ]
+  },
   "src takes time from no module either": {
     rule: "no-restricted-imports",
     offending: [

@@ -8,6 +8,7 @@ import type * as Fiber from "effect/Fiber"
 import * as Predicate from "effect/Predicate"
 import { notifyShared } from "../../internal/listeners.js"
 import { clockOf, monotonicMillis } from "../../internal/time.js"
+import * as Wait from "../../internal/wait.js"
 import type * as HttpDrain from "./HttpDrain.js"
 import type { Answer } from "./answer.js"
 import { ServerDraining } from "../problem/errors.js"
@@ -175,7 +176,7 @@ export class Drain {
 
   private allLeftWithin(millis: number): Effect.Effect<void> {
     if (this.running.size === 0 || millis === 0) return Effect.void
-    const left = Effect.async<void>((resume) => {
+    const left = Wait.forOthers<void>((resume) => {
       const wake = () => resume(Effect.void)
       this.waiting.add(wake)
       return Effect.sync(() => this.waiting.delete(wake))

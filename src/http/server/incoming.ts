@@ -10,6 +10,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Scope from "effect/Scope"
+import * as Wait from "../../internal/wait.js"
 
 type Request = HttpServerRequest.HttpServerRequest
 type Response = HttpServerResponse.HttpServerResponse
@@ -140,7 +141,7 @@ const linger = (incoming: Incoming): Effect.Effect<void> => {
     if (left <= 0) incoming.pause()
   })
   incoming.resume()
-  const ended = Effect.async<void>((resume) => {
+  const ended = Wait.forOwn<void>((resume) => {
     const done = () => resume(Effect.void)
     if (incoming.complete) return done()
     incoming.once("end", done)

@@ -4,6 +4,7 @@ import type * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { clockOf, monotonicMillis, setTimer, sleep } from "../../internal/time.js"
+import * as Wait from "../../internal/wait.js"
 import type { Answer } from "./answer.js"
 import { RequestBodyTimeout } from "../problem/errors.js"
 import { holdConnection, incomingOf } from "./incoming.js"
@@ -48,7 +49,7 @@ export const received =
  * Lets connections be read. Where this process has been stalled itself, the limit passes before it has seen what arrived
  * meanwhile.
  */
-const turn = Effect.async<void>((resume) => {
+const turn = Wait.forOwn<void>((resume) => {
   setTimer(() => resume(Effect.void), 0)
 })
 
