@@ -217,6 +217,118 @@ describe("a rate", () => {
   )
 })
 
+describe("calls in line", () => {
+  const isMeter = ({ _tag }: Rate.Rate) => _tag === "smooth" || _tag === "tokenBucket"
+
+  it.prop(
+    "have their last turn when letting in one after the other brings it",
+    [
+      anyRate,
+      steps,
+      FastCheck.array(FastCheck.integer({ min: 1, max: 12 }), { minLength: 1, maxLength: 40 })
+    ],
+    ([rate, history, wanted]) => {
+      const rule = Rate.rule(rate)
+      let used = Rate.nothing(rule, 0)
+      let now = 0
+      for (const { cost, pause } of history) {
+        now += pause
+        used = Rate.turn(rule, used, Math.min(cost, rule.most), now).after
+      }
+      const costs = wanted.map((cost) => Math.min(isMeter(rate) ? cost : wanted[0], rule.most))
+      const turns: Array<Rate.Turn> = []
+      for (const cost of costs) {
+        const { after, at } = turns.at(-1) ?? { after: used, at: now }
+        turns.push(Rate.turn(rule, after, cost, at))
+      }
+      const [begun] = turns
+      const last = turns[turns.length - 1]
+      const batch = {
+        size: costs.length,
+        first: costs[0],
+        last: costs[costs.length - 1],
+        sum: costs.reduce((sum, cost) => sum + cost, 0)
+      }
+      const turn = Rate.lastTurn(rule, begun, batch)
+      if (rate._tag === "slidingWindow") {
+        assert.strictEqual(turn, costs.length === 1 ? begun : undefined)
+        return
+      }
+      assert.strictEqual(turn?.at, last.at)
+      for (const cost of [1, rule.most]) {
+        for (const from of [last.at, last.at + rule.per]) {
+          assert.strictEqual(
+            turn && Rate.due(rule, turn.after, cost, from),
+            Rate.due(rule, last.after, cost, from)
+          )
+        }
+      }
+      assert.strictEqual(
+        turn && Rate.available(rule, turn.after, last.at),
+        Rate.available(rule, last.after, last.at)
+      )
+    },
+    { fastCheck: { numRuns: 1000 } }
+  )
+
+  it("are a batch when they cost the same, and for a meter whatever they cost", () => {
+    for (const rate of rates(5, 1000)) {
+      const rule = Rate.rule(rate)
+      assert.isTrue(Rate.alike(rule, 2, 2))
+      assert.strictEqual(Rate.alike(rule, 2, 3), isMeter(rate), rate._tag)
+    }
+  })
+
+  it("come due at the earliest when they come", () => {
+    for (const rate of rates(5, 1000)) {
+      const rule = Rate.rule(rate)
+      const { after, at } = Rate.turn(rule, Rate.nothing(rule, 7), 1, 9)
+      assert.strictEqual(at, 9)
+      assert.deepStrictEqual(after, Rate.admit(rule, Rate.nothing(rule, 7), 1, 9))
+    }
+  })
+})
+
+describe("a change of the rate", () => {
+  it("of which nothing was used is a new beginning", () => {
+    for (const from of rates(5, 1000)) {
+      for (const to of rates(3, 2000)) {
+        const before = Rate.rule(from)
+        const after = Rate.rule(to)
+        const adopted = Rate.adopt(before, Rate.nothing(before, 7), after, 1234)
+        assert.deepStrictEqual(adopted, Rate.nothing(after, 1234), `${from._tag} to ${to._tag}`)
+      }
+    }
+  })
+
+  it.each([
+    {
+      from: { _tag: "slidingWindow", limit: 5, per: 1000 },
+      to: { _tag: "slidingWindow", limit: 3, per: 10 },
+      kept: true
+    },
+    {
+      from: { _tag: "bursty", limit: 5, per: 1000 },
+      to: { _tag: "bursty", limit: 3, per: 1000 },
+      kept: true
+    },
+    {
+      from: { _tag: "bursty", limit: 5, per: 1000 },
+      to: { _tag: "bursty", limit: 5, per: 1001 },
+      kept: false
+    },
+    {
+      from: { _tag: "smooth", limit: 5, per: 1000 },
+      to: { _tag: "smooth", limit: 5, per: 1000 },
+      kept: false
+    }
+  ] as const)("keeps its instants: $kept, from $from to $to", ({ from, kept, to }) => {
+    const before = Rate.rule(from)
+    const used = Rate.admit(before, Rate.nothing(before, 0), 2, 400)
+    assert.strictEqual(Rate.adopt(before, used, Rate.rule(to), 500) === used, kept)
+  })
+})
+
 describe("in one period", () => {
   const table: ReadonlyArray<readonly [limit: number, per: number]> = [
     [1, 3_600_000],
@@ -300,6 +412,28 @@ describe("over years", () => {
     { fastCheck: { numRuns: 500 } }
   )
 
+  it.prop(
+    "what is free again is exact for any rate",
+    [
+      FastCheck.integer({ min: 1, max: Rate.maxLimit }),
+      FastCheck.integer({ min: 1, max: Rate.maxLimit }),
+      FastCheck.integer({ min: 1000, max: Rate.perBounds[1] * 1000 }),
+      FastCheck.double({ min: 0, max: 1.1, noNaN: true })
+    ],
+    ([limit, burst, per, share]) => {
+      // The time of all permits has to be a time.
+      FastCheck.pre((burst / limit) * per < 2 ** 52)
+      const rule = Rate.rule({ _tag: "tokenBucket", limit, burst, per: per / 1000 })
+      const used = Rate.admit(rule, Rate.nothing(rule, 0), burst, 0)
+      const free = Math.floor(share * burst)
+      for (const at of [exactly(free, rule.per, limit) - 1, exactly(free, rule.per, limit)]) {
+        const given = Number((BigInt(Math.max(0, at)) * BigInt(limit)) / BigInt(rule.per))
+        assert.strictEqual(Rate.available(rule, used, at), Math.max(0, Math.min(burst, given)))
+      }
+    },
+    { fastCheck: { numRuns: 1000 } }
+  )
+
   it("a rate that is never idle is as exact after a century as at first", () => {
     for (const limit of [1, 3, 999_983, 1_000_000]) {
       const rate: Rate.Rate = { _tag: "smooth", limit, per: 86_400_000 }
@@ -359,6 +493,28 @@ describe("options", () => {
     for (const burst of [0, -1, 1.5, NaN, 10_000_001]) {
       assert.strictEqual(refused({ _tag: "tokenBucket", limit: 1, per: 1000, burst }), `${bursts} ${burst}`)
     }
+  })
+
+  it.each([null, "smooth", {}, { _tag: "toString", limit: 1, per: 1 }])(
+    "are only those of a rate: %j",
+    (rate) => {
+      assert.throws(
+        () => Rate.checked("RateLimiter.make", rate as never),
+        /^RateLimiter.make: option "rate" must be a rate made by RateLimiter.smooth, bursty, tokenBucket or slidingWindow, got /
+      )
+    }
+  )
+
+  it("are named by themselves where the rate is not within others", () => {
+    for (const rate of rates(0, 1000)) {
+      assert.throws(() => Rate.checked("P", rate), /^P: option "limit" must be /)
+    }
+    for (const rate of rates(1, 1000)) assert.strictEqual(Rate.checked("P", rate), rate)
+  })
+
+  it("are whole microseconds", () => {
+    assert.deepStrictEqual([0.0004, 0.0005, 1, 1.5].map(Rate.micros), [0, 1, 1000, 1500])
+    assert.deepStrictEqual([0, 1, 1500].map(Rate.millis), [0, 0.001, 1.5])
   })
 
   it("are taken at both ends of their ranges", () => {
