@@ -1,6 +1,8 @@
 // The tests of the rules for `npm run mutation`: all once without a mutant, then for each mutant those that reach it.
+import * as fs from "node:fs"
 import type { RunnerTestFile, RunnerTestSuite } from "vitest"
 import { defineConfig } from "vitest/config"
+import { BaseSequencer, type TestSpecification } from "vitest/node"
 import type { Reporter } from "vitest/reporters"
 
 /** Stryker counts failed tests. A file that a mutant keeps from loading has none, so its failure becomes one. */
@@ -26,6 +28,14 @@ const failureOf = (file: RunnerTestFile): RunnerTestSuite["tasks"][number] => ({
   result: file.result!
 })
 
+/** The first failure ends a run, and small files are the quickest to fail. */
+class SmallFirst extends BaseSequencer {
+  override sort(files: Array<TestSpecification>): Promise<Array<TestSpecification>> {
+    const sizeOf = ({ moduleId }: TestSpecification) => fs.statSync(moduleId).size
+    return Promise.resolve([...files].sort((one, other) => sizeOf(one) - sizeOf(other)))
+  }
+}
+
 export default defineConfig({
   resolve: {
     alias: [{ find: /^(effect|@effect\/vitest)$/, replacement: `${import.meta.dirname}/light.ts` }]
@@ -34,7 +44,8 @@ export default defineConfig({
     include: ["test/core/**/*.test.ts"],
     isolate: false,
     reporters: [unloadedFiles],
-    setupFiles: ["test/support/setup.ts", "scripts/mutation/setup.ts"],
+    sequence: { sequencer: SmallFirst },
+    setupFiles: ["scripts/mutation/setup.ts"],
     testTimeout: 60_000
   }
 })

@@ -138,15 +138,6 @@ const anything = FastCheck.oneof(fields, mutated(fields), FastCheck.string({ uni
 // --------------------------------------------------------------------------------------------------------------- tests
 
 describe("a structured list", () => {
-  it.prop(
-    "is read when the grammar allows it, and only then",
-    [anything],
-    ([field]) => {
-      assert.strictEqual(parseList(field) !== undefined, isWellFormed(field))
-    },
-    { fastCheck: { numRuns: 3000 } }
-  )
-
   it.each([
     ['"a";k=1', true],
     ['"a";  k=1', true],
@@ -202,6 +193,15 @@ describe("a structured list", () => {
   ])("%j is read: %s", (field, read) => {
     assert.strictEqual(parseList(field) !== undefined, read)
   })
+
+  it.prop(
+    "is read when the grammar allows it, and only then",
+    [anything],
+    ([field]) => {
+      assert.strictEqual(parseList(field) !== undefined, isWellFormed(field))
+    },
+    { fastCheck: { numRuns: 3000 } }
+  )
 
   it("can be very long", () => {
     const long = "a".repeat(400_000)
