@@ -209,16 +209,13 @@ export const settle = (config: Config, circuit: Circuit, now: number): Step => {
 const due = (config: Config, step: Step, now: number): Step => {
   const { circuit } = step
   if (circuit.state === "open" && now >= circuit.until) return move(step, toHalfOpen(circuit, circuit.until))
-  if (circuit.state === "half-open") {
-    // Probes are in the order in which they started, so the first is the first to be late.
-    const [probe] = circuit.probes
-    const deadline = probe === undefined ? Infinity : probe.startedAt + config.halfOpen.maxWait
-    if (probe !== undefined && now >= deadline) {
-      const counted = count(config, withoutProbe(circuit, probe.id), noAnswer, deadline)
-      return decide(config, { circuit: counted, transitions: step.transitions }, noAnswer, deadline)
-    }
-  }
-  return step
+  if (circuit.state !== "half-open" || circuit.probes.length === 0) return step
+  // Probes are in the order in which they started, so the first is the first to be late.
+  const [probe] = circuit.probes
+  const deadline = probe.startedAt + config.halfOpen.maxWait
+  if (now < deadline) return step
+  const counted = count(config, withoutProbe(circuit, probe.id), noAnswer, deadline)
+  return decide(config, { circuit: counted, transitions: step.transitions }, noAnswer, deadline)
 }
 
 const noAnswer: Result = { failed: true, duration: 0, failure: undefined, retryAfter: undefined }
@@ -286,9 +283,7 @@ export const release = (config: Config, before: Circuit, permit: Permit, now: nu
 }
 
 const withoutPermit = (circuit: Circuit, permit: Permit): Circuit =>
-  circuit.state === "half-open" && permit.probe !== undefined && holds(circuit, permit)
-    ? withoutProbe(circuit, permit.probe)
-    : circuit
+  circuit.state === "half-open" && holds(circuit, permit) ? withoutProbe(circuit, permit.probe) : circuit
 
 /** Whether the circuit still waits for what this permit brings back. */
 export const holds = (circuit: Circuit, permit: Permit): boolean =>
@@ -297,7 +292,7 @@ export const holds = (circuit: Circuit, permit: Permit): boolean =>
     circuit.state === "metrics-only" ||
     (circuit.state === "half-open" && circuit.probes.some(({ id }) => id === permit.probe)))
 
-const withoutProbe = (circuit: HalfOpen, id: number): HalfOpen => ({
+const withoutProbe = (circuit: HalfOpen, id: number | undefined): HalfOpen => ({
   ...circuit,
   probes: circuit.probes.filter((probe) => probe.id !== id)
 })
@@ -311,8 +306,7 @@ const count = (config: Config, circuit: Circuit, result: Result, now: number): C
     return own
   }
   // A circuit that opens because calls are slow must not close because a probe was.
-  if (result.failed || (circuit.state === "half-open" && Trip.isSlow(config.trip, result)))
-    counts.failures += 1
+  if (result.failed || Trip.isSlow(config.trip, result)) counts.failures += 1
   else counts.successes += 1
   return { ...circuit, counts, failuresInARow: result.failed ? circuit.failuresInARow + 1 : 0 }
 }

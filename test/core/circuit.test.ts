@@ -477,6 +477,68 @@ describe("a closed circuit", () => {
     assert.deepStrictEqual(openings, [{ reopenings: 0, failure: "down", retryAfter: 7 }])
     assert.deepInclude(story.read, { state: "open", until: 40, openedFor: 40 })
   })
+
+  it("keeps why a substitute stood in for the time that it stays open", () => {
+    const circuit = new Story(configOf({ openFor: () => ({ millis: 40, problem: "defect" }) })).calls(
+      "ff"
+    ).read
+    assert.deepInclude(circuit, { state: "open", until: 40, openedFor: 40, problem: "defect" })
+    assert.notProperty(new Story().calls("ff").read, "problem")
+  })
+
+  it("opens because of a call that its owner has counted in place as it does step by step", () => {
+    const config = configOf()
+    const { circuit } = new Story(config).calls("f")
+    if (circuit.state !== "closed") return assert.fail(circuit.state)
+    const result = { failed: true, duration: 0, failure: "down", retryAfter: 7 }
+    const permit = { generation: 0, probe: undefined, startedAt: 0 }
+    const expected = Circuit.record(config, circuit, permit, result, 30)
+    assert.isTrue(Circuit.countInPlace(circuit, true, 0, 30))
+    const { transitions } = Circuit.open(config, circuit, result, 30)
+    assert.deepStrictEqual(transitions, expected.transitions)
+  })
+
+  it("has evidence once something speaks for opening, and a circuit in another state has none", () => {
+    const hasEvidence = ({ now, read }: Story) => Circuit.hasEvidence(read, now)
+    assert.isFalse(hasEvidence(new Story().calls("s")))
+    assert.isTrue(hasEvidence(new Story().calls("f")))
+    assert.isFalse(hasEvidence(new Story().calls("ff")))
+    assert.isFalse(hasEvidence(new Story().steer("metrics-only").calls("f")))
+  })
+})
+
+describe("a circuit under other settings", () => {
+  const failures = (count: number) => configOf({ trip: Trip.failures(count, { of: 5 }) })
+
+  it.each(["closed", "metrics-only"] as const)("keeps what it has seen: %s", (state) => {
+    const { circuit } = new Story(failures(3)).steer(state).calls("ff")
+    const configured = Circuit.configure(failures(4), circuit, 0)
+    const expected = new Story(failures(4)).steer(state).calls("ff").circuit
+    assert.deepStrictEqual(configured, expected)
+  })
+
+  it("stays as it is in every other state", () => {
+    for (const state of ["open", "half-open", "isolated", "disabled"] as const) {
+      const { circuit } = new Story().steer(state)
+      assert.strictEqual(Circuit.configure(failures(4), circuit, 0), circuit)
+    }
+  })
+})
+
+describe("a permit", () => {
+  it.each([
+    { state: "closed", holds: true },
+    { state: "metrics-only", holds: true },
+    { state: "half-open", holds: true },
+    { state: "disabled", holds: false }
+  ] as const)("of a circuit that is $state is waited for: $holds", ({ holds, state }) => {
+    const story = new Story().steer(state)
+    const permit = story.admitted()
+    assert.strictEqual(Circuit.holds(story.circuit, permit), holds)
+    assert.isFalse(Circuit.holds(story.circuit, { ...permit, generation: permit.generation - 1 }))
+    const released = story.release(permit).circuit
+    assert.strictEqual(Circuit.holds(released, permit), holds && state !== "half-open")
+  })
 })
 
 describe("an open circuit", () => {
