@@ -63,6 +63,7 @@ const integerPattern = /-?[0-9]{1,15}/y
 const tokenPattern = /[A-Za-z*][A-Za-z0-9!#$%&'*+.^_`|~:/-]*/y
 const booleanPattern = /\?[01]/y
 const datePattern = /@-?[0-9]{1,15}/y
+const displayStringPattern = /%"(?:[ !#$&-~]|%[0-9a-f]{2})*"/y
 const base64Pattern = /:[A-Za-z0-9+/]*={0,2}:/y
 
 const take = (cursor: Cursor, sticky: RegExp): string | undefined => {
@@ -144,15 +145,11 @@ const parseBytes = (cursor: Cursor): BareItem | undefined => {
 }
 
 const parseDisplayString = (cursor: Cursor): BareItem | undefined => {
-  const { at, input } = cursor
-  const end = input[at + 1] === '"' ? input.indexOf('"', at + 2) : -1
-  if (end === -1) return undefined
-  const encoded = input.slice(at + 2, end)
-  if (/[^\x20-\x7e]|%(?![0-9a-f]{2})/.test(encoded)) return undefined
-  cursor.at = end + 1
+  const taken = take(cursor, displayStringPattern)
+  if (taken === undefined) return undefined
   try {
     // Refuses what is not UTF-8.
-    decodeURIComponent(encoded)
+    decodeURIComponent(taken.slice(2, -1))
     return other
   } catch {
     return undefined

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { FastCheck } from "effect"
 import type { Quota, QuotaPolicy } from "../../../src/core/http/rateLimitFields.js"
 import * as Fields from "../../../src/core/http/rateLimitFields.js"
-import { maxInteger, parseList } from "../../../src/core/http/structuredFields.js"
+import { type BareItem, maxInteger, parseList } from "../../../src/core/http/structuredFields.js"
 import { mutated } from "../../support/mutated.js"
 
 // ------------------------------------------------------------------------------------------------- the obvious model
@@ -153,10 +153,13 @@ describe("a structured list", () => {
     ['"a",,"b"', false],
     ['"a" "b"', false],
     ['"a"\t,\t"b"', true],
+    ['"a" \t,\t "b"', true],
     ['"a', false],
     ['"a\\"', false],
     ['"a\\b"', false],
     ['"ä"', false],
+    ['"a\tb"', false],
+    ['"\u001f"', false],
     ['"\u007f"', false],
     ["'a'", false],
     ["  ", true],
@@ -186,10 +189,14 @@ describe("a structured list", () => {
     [":=aGk:", false],
     ['%"f%c3%bc"', true],
     ['%"f%C3%BC"', false],
+    ['%"f%c3%bC"', false],
+    ['%" !#$&~"', true],
+    ['%"ä"', false],
     ['%"%ff"', false],
     ['%"%2"', false],
     ['%"a', false],
-    ["%a", false]
+    ["%a", false],
+    ['%a"', false]
   ])("%j is read: %s", (field, read) => {
     assert.strictEqual(parseList(field) !== undefined, read)
   })
@@ -203,12 +210,27 @@ describe("a structured list", () => {
     { fastCheck: { numRuns: 3000 } }
   )
 
+  it("keeps the values of integers, strings and bytes, and of other types only that they are there", () => {
+    const other: BareItem = { _tag: "other" }
+    assert.deepStrictEqual(parseList('7;a="b\\"";c=:AQI=:, ?1;d=t;e=1.5;f=@0;g=%"h";i'), [
+      {
+        value: { _tag: "integer", value: 7 },
+        parameters: new Map<string, BareItem>([
+          ["a", { _tag: "string", value: 'b"' }],
+          ["c", { _tag: "bytes", value: Uint8Array.of(1, 2) }]
+        ])
+      },
+      { value: other, parameters: new Map(Array.from("defgi", (key) => [key, other])) }
+    ])
+  })
+
   it("can be very long", () => {
     const long = "a".repeat(400_000)
     assert.isDefined(parseList(`"${long}";${long}=${long};b=:${long}:;c=%"${long}"`))
     assert.isUndefined(parseList(`"${long}`))
     assert.isUndefined(parseList(`:${long}`))
     assert.isUndefined(parseList(`%"${long}`))
+    assert.isDefined(parseList(`%"${"%c3%bc".repeat(100_000)}"`))
   })
 })
 
