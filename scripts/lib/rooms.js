@@ -1,23 +1,26 @@
 // The rooms of src/ and what each may import; arrows point down. The lint rules (eslint-architecture.js) and
 // test/tooling/rooms.test.ts are derived from this table; docs/architecture.md draws it.
 
+import * as fs from "node:fs"
+
 /** The rooms that every policy may see. */
 const base = ["policy", "internal", "core"]
 
-/** The policies, which every integration may see. */
-const policies = [
-  "backoff",
-  "bulkhead",
-  "cache",
-  "circuitBreaker",
-  "fallback",
-  "hedge",
-  "pipeline",
-  "rateLimiter",
-  "retry",
-  "retryBudget",
-  "timeout"
-]
+const integrations = ["http"]
+
+/** What each policy may see besides: a policy that is not named here sees no other. */
+const besides = {
+  hedge: ["retryBudget"],
+  retry: ["backoff", "retryBudget"],
+  pipeline: ["retry"]
+}
+
+const folders = fs.readdirSync(new URL("../../src", import.meta.url), { withFileTypes: true })
+
+/** The policies, which every integration may see: each folder of src/ that is neither in `base` nor an integration. */
+const policies = folders
+  .filter((entry) => entry.isDirectory() && ![...base, ...integrations].includes(entry.name))
+  .map((entry) => entry.name)
 
 const http = [...policies, ...base, "core/http"]
 
@@ -27,17 +30,7 @@ export const rooms = {
   "core/http": ["core"],
   internal: ["core"],
   policy: ["internal", "core"],
-  backoff: base,
-  bulkhead: base,
-  cache: base,
-  circuitBreaker: base,
-  fallback: base,
-  rateLimiter: base,
-  retryBudget: base,
-  timeout: base,
-  hedge: ["retryBudget", ...base],
-  retry: ["backoff", "retryBudget", ...base],
-  pipeline: ["retry", ...base],
+  ...Object.fromEntries(policies.map((policy) => [policy, [...(besides[policy] ?? []), ...base]])),
   "http/internal": http,
   "http/problem": http,
   "http/client": ["http/internal", ...http],
