@@ -1,6 +1,6 @@
 /**
- * A row for each stateful policy: what `services.test.ts` needs to see that its tags, layers and services are those of every
- * other one. The next stateful policy joins by a row here and by one in `stateful.test.ts`.
+ * A row for each stateful policy: what `services.test.ts` and `stateful.test.ts` need to see that its tags, layers and services are those of every
+ * other one. The next stateful policy joins by a row, and by one more (at the end) when it has instances by key.
  */
 import { assert } from "@effect/vitest"
 import { Config, type Context, Duration, Effect, Fiber, type Layer, Stream, TestClock } from "effect"
@@ -517,5 +517,83 @@ export const rows: ReadonlyArray<Row> = [
     refused: refusedLifetimes,
     uses: usesRates,
     used: { timeToLive: "1 minute" }
+  })
+]
+
+// --------------------------------------------------------------------------------------------------------------- by key
+
+export class Breakers extends CircuitBreaker.KeyedTag("Hosts")<Breakers>() {}
+export class Bulkheads extends Bulkhead.KeyedTag("Tenants")<Bulkheads>() {}
+export class Limiters extends RateLimiter.KeyedTag("Users")<Limiters>() {}
+export class Budgets extends RetryBudget.KeyedTag("Routes")<Budgets>() {}
+
+export const rate = RateLimiter.smooth({ limit: 1, per: "1 second" })
+
+interface AnyOperations<Needed> {
+  readonly snapshot: Effect.Effect<{ readonly name: string }, never, Needed>
+}
+
+export type AnyKeyed<Needed = never> = Policy.Keyed<
+  Policy.Described & AnyOperations<never>,
+  { readonly name: string },
+  AnyOperations<Needed>,
+  Needed
+>
+
+interface Subject {
+  readonly module: string
+  readonly kind: string
+  readonly name: string
+  readonly tag: AnyKeyed<unknown> & Context.Tag<never, never>
+  readonly keyed: (bounds: Policy.Bounds) => Effect.Effect<AnyKeyed>
+  readonly layer: (bounds: Policy.Bounds) => Layer.Layer<never>
+  readonly bad: Layer.Layer<never, unknown>
+  /** What is said of a setting from the configuration that is bad. */
+  readonly message: string
+}
+
+const subject = (of: unknown): Subject => of as Subject
+
+/** The next policy with instances by key joins by an entry. */
+export const subjects: ReadonlyArray<Subject> = [
+  subject({
+    module: "CircuitBreaker",
+    kind: "circuit-breaker",
+    name: "Hosts",
+    tag: Breakers,
+    keyed: (bounds: Policy.Bounds) => CircuitBreaker.keyed({ ...bounds, options: { name: "Hosts" } }),
+    layer: Breakers.layer,
+    bad: Breakers.layerConfig({ options: { halfOpen: { permits: Config.integer("BAD") } } }),
+    message: 'Hosts.layerConfig: option "options.halfOpen.permits" must be'
+  }),
+  subject({
+    module: "Bulkhead",
+    kind: "bulkhead",
+    name: "Tenants",
+    tag: Bulkheads,
+    keyed: (bounds: Policy.Bounds) => Bulkhead.keyed({ ...bounds, options: { name: "Tenants", permits: 1 } }),
+    layer: (bounds: Policy.Bounds) => Bulkheads.layer({ ...bounds, options: { permits: 1 } }),
+    bad: Bulkheads.layerConfig({ options: { permits: Config.integer("BAD") } }),
+    message: 'Tenants.layerConfig: option "options.permits" must be'
+  }),
+  subject({
+    module: "RateLimiter",
+    kind: "rate-limiter",
+    name: "Users",
+    tag: Limiters,
+    keyed: (bounds: Policy.Bounds) => RateLimiter.keyed({ ...bounds, options: { name: "Users", rate } }),
+    layer: (bounds: Policy.Bounds) => Limiters.layer({ ...bounds, options: { rate } }),
+    bad: Limiters.layerConfig({ options: { rate: Config.succeed(rate), cost: Config.integer("BAD") } }),
+    message: 'Users.layerConfig: option "options.cost" must be'
+  }),
+  subject({
+    module: "RetryBudget",
+    kind: "retry-budget",
+    name: "Routes",
+    tag: Budgets,
+    keyed: (bounds: Policy.Bounds) => RetryBudget.keyed({ ...bounds, options: { name: "Routes" } }),
+    layer: Budgets.layer,
+    bad: Budgets.layerConfig({ capacity: Config.integer("BAD") }),
+    message: 'Routes.layerConfig: option "capacity" must be'
   })
 ]

@@ -1,96 +1,10 @@
 // What comes from the definition of a stateful policy, the same for every kind.
 import { assert, describe, it } from "@effect/vitest"
-import {
-  Cause,
-  Config,
-  ConfigProvider,
-  type Context,
-  Effect,
-  Exit,
-  Layer,
-  Option,
-  Predicate,
-  Schedule
-} from "effect"
-import { Bulkhead, CircuitBreaker, Policy, RateLimiter, Retry, RetryBudget, Trip } from "effect-resilience"
+import { Cause, ConfigProvider, Effect, Exit, Layer, Option, Predicate, Schedule } from "effect"
+import { Bulkhead, CircuitBreaker, Policy, Retry, RetryBudget, Trip } from "effect-resilience"
 import { down } from "../support/calls.js"
+import { type AnyKeyed, Breakers, Budgets, Bulkheads, Limiters, rate, subjects } from "./services.js"
 import { kindOf } from "../../src/policy/stateful.js"
-
-class Breakers extends CircuitBreaker.KeyedTag("Hosts")<Breakers>() {}
-class Bulkheads extends Bulkhead.KeyedTag("Tenants")<Bulkheads>() {}
-class Limiters extends RateLimiter.KeyedTag("Users")<Limiters>() {}
-class Budgets extends RetryBudget.KeyedTag("Routes")<Budgets>() {}
-
-const rate = RateLimiter.smooth({ limit: 1, per: "1 second" })
-
-interface AnyOperations<Needed> {
-  readonly snapshot: Effect.Effect<{ readonly name: string }, never, Needed>
-}
-
-type AnyKeyed<Needed = never> = Policy.Keyed<
-  Policy.Described & AnyOperations<never>,
-  { readonly name: string },
-  AnyOperations<Needed>,
-  Needed
->
-
-interface Subject {
-  readonly module: string
-  readonly kind: string
-  readonly name: string
-  readonly tag: AnyKeyed<unknown> & Context.Tag<never, never>
-  readonly keyed: (bounds: Policy.Bounds) => Effect.Effect<AnyKeyed>
-  readonly layer: (bounds: Policy.Bounds) => Layer.Layer<never>
-  readonly bad: Layer.Layer<never, unknown>
-  /** What is said of a setting from the configuration that is bad. */
-  readonly message: string
-}
-
-const subject = (of: unknown): Subject => of as Subject
-
-/** The next stateful policy joins by an entry. */
-const subjects: ReadonlyArray<Subject> = [
-  subject({
-    module: "CircuitBreaker",
-    kind: "circuit-breaker",
-    name: "Hosts",
-    tag: Breakers,
-    keyed: (bounds: Policy.Bounds) => CircuitBreaker.keyed({ ...bounds, options: { name: "Hosts" } }),
-    layer: Breakers.layer,
-    bad: Breakers.layerConfig({ options: { halfOpen: { permits: Config.integer("BAD") } } }),
-    message: 'Hosts.layerConfig: option "options.halfOpen.permits" must be'
-  }),
-  subject({
-    module: "Bulkhead",
-    kind: "bulkhead",
-    name: "Tenants",
-    tag: Bulkheads,
-    keyed: (bounds: Policy.Bounds) => Bulkhead.keyed({ ...bounds, options: { name: "Tenants", permits: 1 } }),
-    layer: (bounds: Policy.Bounds) => Bulkheads.layer({ ...bounds, options: { permits: 1 } }),
-    bad: Bulkheads.layerConfig({ options: { permits: Config.integer("BAD") } }),
-    message: 'Tenants.layerConfig: option "options.permits" must be'
-  }),
-  subject({
-    module: "RateLimiter",
-    kind: "rate-limiter",
-    name: "Users",
-    tag: Limiters,
-    keyed: (bounds: Policy.Bounds) => RateLimiter.keyed({ ...bounds, options: { name: "Users", rate } }),
-    layer: (bounds: Policy.Bounds) => Limiters.layer({ ...bounds, options: { rate } }),
-    bad: Limiters.layerConfig({ options: { rate: Config.succeed(rate), cost: Config.integer("BAD") } }),
-    message: 'Users.layerConfig: option "options.cost" must be'
-  }),
-  subject({
-    module: "RetryBudget",
-    kind: "retry-budget",
-    name: "Routes",
-    tag: Budgets,
-    keyed: (bounds: Policy.Bounds) => RetryBudget.keyed({ ...bounds, options: { name: "Routes" } }),
-    layer: Budgets.layer,
-    bad: Budgets.layerConfig({ capacity: Config.integer("BAD") }),
-    message: 'Routes.layerConfig: option "capacity" must be'
-  })
-]
 
 describe.each(subjects)("$module by key", ({ bad, keyed, kind, layer, message, module, name, tag }) => {
   const providing =
