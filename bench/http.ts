@@ -56,6 +56,7 @@ const otherEnd = (): void => {
   const server = Http.createServer((_, response) => response.end("an offer"))
   server.listen(0, "127.0.0.1", () => reply({ port: (server.address() as AddressInfo).port }))
   const agent = new Http.Agent({ keepAlive: true, maxSockets: 1 })
+  process.on("disconnect", () => process.exit())
   process.on("message", (message: Message) => {
     if (!("send" in message)) return
     let left = message.send

@@ -486,14 +486,14 @@ const rows: ReadonlyArray<Row> = [
   row<HttpProtection.BulkheadOptions>(
     "HttpProtection.bulkhead",
     HttpProtection.bulkhead,
-    { permits: 1, maxQueued: 1 },
-    { ...bulkhead, ...answering }
+    { permits: 1, maxQueued: 1, key },
+    { ...bulkhead, ...bounds, ...answering, key: "listener" }
   ),
   row<Omit<HttpProtection.CircuitBreakerOptions, "initial">>(
     "HttpProtection.circuitBreaker",
     HttpProtection.circuitBreaker,
-    {},
-    { ...breaker, ...answering }
+    { key },
+    { ...breaker, ...bounds, ...answering, key: "listener" }
   ),
   row<HttpProtection.RateLimiterOptions>(
     "HttpProtection.rateLimiter",

@@ -414,7 +414,7 @@ export const circuitBreaker: {
   first:
     CircuitBreakerOptions | CircuitBreaker.KeyedOperations<unknown> | CircuitBreaker.Operations<unknown> = {},
   use: CircuitBreakerUse = {}
-): P => (Shared.isInstance(first) ? Shared.circuitBreakerOf(first, use) : Shared.circuitBreaker(first))
+): P => Shared.circuitBreaker(first, use)
 
 // ------------------------------------------------------------------------------------------------------------ timeout
 
@@ -523,7 +523,7 @@ export const bulkhead: {
 } = <P extends Part<unknown, unknown>>(
   first: BulkheadOptions | Bulkhead.KeyedOperations<unknown> | Bulkhead.Operations<unknown>,
   use: KeyOptions = {}
-): P => (Shared.isInstance(first) ? Shared.limitsOf("bulkhead", first, use) : Shared.bulkhead(first))
+): P => Shared.bulkhead(first, use)
 
 /**
  * The options of {@link rateLimiter}: with a `key`, those of each limiter and the bounds of how many there are.
@@ -577,7 +577,7 @@ export const rateLimiter: {
 } = <P extends Part<unknown, unknown>>(
   first: RateLimiterOptions | RateLimiter.KeyedOperations<unknown> | RateLimiter.Operations<unknown>,
   use: KeyOptions = {}
-): P => (Shared.isInstance(first) ? Shared.limitsOf("rate-limiter", first, use) : Shared.rateLimiter(first))
+): P => Shared.rateLimiter(first, use)
 
 // -------------------------------------------------------------------------------------------------------------- hedge
 

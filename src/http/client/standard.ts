@@ -4,12 +4,13 @@ import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { type Caller, InvalidOption, isObject, object, type Shape, whereRead } from "../../core/options.js"
+import { InvalidOption, object, type Shape, whereRead } from "../../core/options.js"
 import { shown } from "../../internal/duration.js"
 import { check as checkBudget } from "../../retryBudget/source.js"
 import * as RetryBudget from "../../retryBudget/RetryBudget.js"
 import type * as HttpResilience from "./HttpResilience.js"
-import { onceChecked } from "../internal/once.js"
+import { onceEffect } from "../internal/once.js"
+import { places } from "../internal/shared.js"
 import * as Hedge from "./hedge.js"
 import * as Part from "./part.js"
 import * as Retry from "./retry.js"
@@ -18,7 +19,7 @@ import type { Preparation } from "./send.js"
 import * as Shared from "./shared.js"
 import * as Timeout from "./timeout.js"
 
-const places: Shape<HttpResilience.StandardOptions> = {
+const shape: Shape<HttpResilience.StandardOptions> = {
   totalTimeout: whereRead,
   fallback: whereRead,
   cache: whereRead,
@@ -47,47 +48,40 @@ export const standard = <P extends Part.Any>(
   options: HttpResilience.StandardOptions,
   policy = "HttpResilience.standard"
 ): P => {
-  object(policy, "", options, places)
+  object(policy, "", options, shape)
   const { attempt, total } = readLimits(policy, options)
-  const place = <Options>(
-    option: keyof HttpResilience.StandardOptions,
-    value: Options | Part.Any | false | undefined,
-    make: ((options: Options, caller: Caller) => Part.Any) | undefined
-  ): Part.Any | undefined => {
-    if (value === false || value === undefined) return undefined
-    if (Part.isPart(value)) return value
-    if (make === undefined) throw new InvalidOption(policy, option, value, "a part, or false")
-    // A limit is checked where it is read.
-    if (!option.endsWith("Timeout") && !isObject(value)) {
-      throw new InvalidOption(policy, option, value, "options, a part, or false")
-    }
-    return make(value, { policy, path: option })
-  }
-  const budget = options.budget === false ? undefined : (options.budget ?? onceChecked(RetryBudget.make()))
+  const place = places<Part.Any>(policy, Part.isPart)
+  const orDefault = <O>(value: O | undefined) => (value === undefined ? {} : value)
+  const budget = options.budget === false ? undefined : (options.budget ?? onceEffect(RetryBudget.make()))
+  const withBudget = <O extends { readonly budget?: RetryBudget.Source | undefined }>(own: O): O => ({
+    ...own,
+    budget: own.budget === undefined ? budget : own.budget
+  })
+  const anything = () => true
 
   const outerToInner = [
-    place("totalTimeout", total, (own, caller) =>
-      Timeout.make<Part.Any>(own, { name: "total-timeout", body: "buffered" }, caller)
+    ...place(
+      "totalTimeout",
+      total,
+      (own, caller) => Timeout.make(own, { name: "total-timeout", body: "buffered" }, caller),
+      anything
     ),
-    place("fallback", options.fallback, undefined),
-    place("cache", options.cache, undefined),
-    place("rateLimiter", options.rateLimiter, Shared.rateLimiter<Part.Any>),
-    place("bulkhead", options.bulkhead, Shared.bulkhead<Part.Any>),
-    place("retry", options.retry === undefined ? {} : options.retry, (own, caller) =>
-      Retry.make<Part.Any>({ ...own, budget: own.budget === undefined ? budget : own.budget }, caller)
+    ...place("fallback", options.fallback),
+    ...place("cache", options.cache),
+    ...place("rateLimiter", options.rateLimiter, (own, caller) => Shared.rateLimiter(own, {}, caller)),
+    ...place("bulkhead", options.bulkhead, (own, caller) => Shared.bulkhead(own, {}, caller)),
+    ...place("retry", orDefault(options.retry), (own, caller) => Retry.make(withBudget(own), caller)),
+    ...place("hedge", options.hedge, (own, caller) => Hedge.make(withBudget(own), caller)),
+    ...place("circuitBreaker", orDefault(options.circuitBreaker), (own, caller) =>
+      Shared.circuitBreaker(own, {}, caller)
     ),
-    place("hedge", options.hedge, (own, caller) =>
-      Hedge.make<Part.Any>({ ...own, budget: own.budget === undefined ? budget : own.budget }, caller)
-    ),
-    place(
-      "circuitBreaker",
-      options.circuitBreaker === undefined ? {} : options.circuitBreaker,
-      Shared.circuitBreaker<Part.Any>
-    ),
-    place("attemptTimeout", attempt, (own, caller) =>
-      Timeout.make<Part.Any>(own, { name: "attempt-timeout" }, caller)
+    ...place(
+      "attemptTimeout",
+      attempt,
+      (own, caller) => Timeout.make(own, { name: "attempt-timeout" }, caller),
+      anything
     )
-  ].filter((part) => part !== undefined)
+  ]
 
   const kind = "http-client"
   const settings = { parts: [...outerToInner].reverse() }

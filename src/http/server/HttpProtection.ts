@@ -11,7 +11,6 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import { identity } from "effect/Function"
-import * as Predicate from "effect/Predicate"
 import * as Record from "effect/Record"
 import type * as Scope from "effect/Scope"
 import type * as Types from "effect/Types"
@@ -22,7 +21,6 @@ import {
   callable,
   type Caller,
   flag,
-  InvalidOption,
   isObject,
   join,
   object,
@@ -30,15 +28,8 @@ import {
   text,
   whereRead
 } from "../../core/options.js"
-import { make as makeBulkhead } from "../../bulkhead/limit.js"
-import { configure as configureBulkhead, shape as bulkheadShape } from "../../bulkhead/options.js"
-import { make as makeBreaker } from "../../circuitBreaker/breaker.js"
-import { configure as configureBreaker, shape as breakerShape } from "../../circuitBreaker/options.js"
 import { type DurationInput, duration, optionMillis } from "../../internal/duration.js"
-import { boundsShape, isKeyed, refuseBounds } from "../../policy/keyed.js"
 import { notifyShared } from "../../internal/listeners.js"
-import { limiters, make as makeLimiter } from "../../rateLimiter/limiter.js"
-import { configure as configureLimiter, shape as limiterShape } from "../../rateLimiter/options.js"
 import type { Flat, IsAny, NeededByGiven, Checked } from "../../policy/types.js"
 import * as Policy from "../../policy/Policy.js"
 import type * as RateLimiter from "../../rateLimiter/RateLimiter.js"
@@ -46,7 +37,7 @@ import * as Timeout from "../../timeout/Timeout.js"
 import type { Answering } from "./answer.js"
 import { answering, answeringShape } from "./answer.js"
 import * as Gates from "./gate.js"
-import { once } from "../internal/once.js"
+import * as Shared from "../internal/shared.js"
 import type { RequestBodyTimeout } from "../problem/errors.js"
 import { holdConnection } from "./incoming.js"
 import { received } from "./requestBody.js"
@@ -127,16 +118,44 @@ export { RequestBodyTimeout } from "../problem/errors.js"
 export type { Answering } from "./answer.js"
 
 /**
+ * Which instance a request belongs to: that of its tenant, its address, its API key. A request without a key goes through
+ * unprotected. The key is not sent to anybody.
+ *
  * @since 0.1.0
  * @category options
  */
-export interface BulkheadOptions extends Bulkhead.Options, Answering {}
+export type KeyOf = (request: HttpServerRequest.HttpServerRequest) => string | undefined
 
 /**
  * @since 0.1.0
  * @category options
  */
-export interface CircuitBreakerOptions extends CircuitBreaker.Options, Answering {}
+export interface KeyOptions {
+  /** Protects the requests of each key for themselves, within the bounds of a keyed policy. Default: all requests together. */
+  readonly key?: KeyOf | undefined
+}
+
+/**
+ * How policies by key that are made elsewhere are used, and how they answer.
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export interface KeyedAnswering extends Answering {
+  readonly key: KeyOf
+}
+
+/**
+ * @since 0.1.0
+ * @category options
+ */
+export interface BulkheadOptions extends Bulkhead.Options, Policy.Bounds, KeyOptions, Answering {}
+
+/**
+ * @since 0.1.0
+ * @category options
+ */
+export interface CircuitBreakerOptions extends CircuitBreaker.Options, Policy.Bounds, KeyOptions, Answering {}
 
 /**
  * How a rate limiter answers.
@@ -158,29 +177,17 @@ export interface RateLimiterAnswering extends Answering {
  * @since 0.1.0
  * @category options
  */
-export interface KeyedRateLimiterAnswering extends RateLimiterAnswering {
-  readonly key: KeyOf
+export interface KeyedRateLimiterAnswering extends RateLimiterAnswering, KeyedAnswering {
   /** The name by which clients know all of them. Default: that of the limiters, without a key. */
   readonly name?: string | undefined
 }
 
 /**
- * Which limiter a request belongs to: its tenant, its address, its API key. A request without a key is not limited. The key
- * is not sent to anybody.
- *
  * @since 0.1.0
  * @category options
  */
-export type KeyOf = (request: HttpServerRequest.HttpServerRequest) => string | undefined
-
-/**
- * @since 0.1.0
- * @category options
- */
-export interface RateLimiterOptions extends RateLimiter.Options, Policy.Bounds, RateLimiterAnswering {
-  /** Limits each key for itself, within the bounds of a keyed policy. Default: one limit for all requests. */
-  readonly key?: KeyOf | undefined
-}
+export interface RateLimiterOptions
+  extends RateLimiter.Options, Policy.Bounds, KeyOptions, RateLimiterAnswering {}
 
 /**
  * @since 0.1.0
@@ -252,29 +259,18 @@ export const bulkhead: {
   <O = BulkheadOptions | Bulkhead.Operations<unknown>>(
     options: Checked<O, BulkheadOptions, Bulkhead.Operations<unknown>>
   ): Gate<NeededByGiven<O>>
+  <Needed = never>(bulkheads: Bulkhead.KeyedOperations<Needed>, options: KeyedAnswering): Gate<Needed>
   <Needed = never>(given: Bulkhead.Operations<Needed>, options: Answering | undefined): Gate<Needed>
 } = (
-  given: Bulkhead.Operations<unknown> | BulkheadOptions,
+  given: object,
   options: Answering = {}
   // What it needs stands in the signatures above.
 ): Gate => bulkheadGate(given, options, { policy: "HttpProtection.bulkhead" }) as Gate
 
-const bulkheadGate = <Needed>(
-  given: Bulkhead.Operations<Needed> | BulkheadOptions,
-  options: Answering,
-  caller: Caller
-): Gate<Needed> => {
-  if (isInstance(given)) {
-    object(caller.policy, caller.path ?? "", options, answeringShape)
-    return gate(given.protect, Gates.guarded(Gates.ofBulkhead(given), answering(options)))
-  }
-  object(caller.policy, caller.path ?? "", given, shapes.bulkhead)
-  const { respond, retryAfter, ...own } = given
-  const answer = answering({ respond, retryAfter })
-  const kind = "bulkhead"
-  const { name, settings } = configureBulkhead(own, kind, caller)
-  const made = once(makeBulkhead(own, kind))
-  return gate({ kind, name, settings }, Gates.guarded(Gates.later(made, Gates.ofBulkhead), answer))
+const bulkheadGate: GateMaker = (value, use, caller) => {
+  const given: ServerGiven<Answering, KeyOptions> = { caller, value, use, own: answeringShape, ownByKey }
+  const { described, of, own } = Shared.resolve(Shared.bulkhead, given)
+  return gate(described, Gates.guarded(of(Gates.ofBulkhead), answering(own)))
 }
 
 // ---------------------------------------------------------------------------------------------------- circuit breaker
@@ -315,29 +311,18 @@ export const circuitBreaker: {
   <O = CircuitBreakerOptions | CircuitBreaker.Operations<unknown>>(
     options: Checked<O, CircuitBreakerOptions, CircuitBreaker.Operations<unknown>>
   ): Gate<NeededByGiven<O>>
+  <Needed = never>(breakers: CircuitBreaker.KeyedOperations<Needed>, options: KeyedAnswering): Gate<Needed>
   <Needed = never>(given: CircuitBreaker.Operations<Needed>, options: Answering | undefined): Gate<Needed>
 } = (
-  given: CircuitBreaker.Operations<unknown> | CircuitBreakerOptions = {},
+  given: object = {},
   options: Answering = {}
   // What it needs stands in the signatures above.
 ): Gate => breakerGate(given, options, { policy: "HttpProtection.circuitBreaker" }) as Gate
 
-const breakerGate = <Needed>(
-  given: CircuitBreaker.Operations<Needed> | CircuitBreakerOptions,
-  options: Answering,
-  caller: Caller
-): Gate<Needed> => {
-  if (isInstance(given)) {
-    object(caller.policy, caller.path ?? "", options, answeringShape)
-    return gate(given.protect, Gates.guarded(Gates.ofBreaker(given), answering(options)))
-  }
-  object(caller.policy, caller.path ?? "", given, shapes.circuitBreaker)
-  const { respond, retryAfter, ...own } = given
-  const answer = answering({ respond, retryAfter })
-  const kind = "circuit-breaker"
-  const { name, settings } = configureBreaker(own, kind, caller)
-  const made = once(makeBreaker(own, kind))
-  return gate({ kind, name, settings }, Gates.guarded(Gates.later(made, Gates.ofBreaker), answer))
+const breakerGate: GateMaker = (value, use, caller) => {
+  const given: ServerGiven<Answering, KeyOptions> = { caller, value, use, own: answeringShape, ownByKey }
+  const { described, of, own } = Shared.resolve(Shared.circuitBreaker, given)
+  return gate(described, Gates.guarded(of(Gates.ofBreaker), answering(own)))
 }
 
 // ------------------------------------------------------------------------------------------------------- rate limiter
@@ -394,58 +379,31 @@ export const rateLimiter: {
     given: RateLimiter.Operations<Needed>,
     options: RateLimiterAnswering | undefined
   ): Gate<Needed>
-} = (
-  given: RateLimiter.Operations<unknown> | RateLimiter.KeyedOperations<unknown> | RateLimiterOptions,
-  options: RateLimiterAnswering & Partial<KeyedRateLimiterAnswering> = {}
-) => makeRateLimiter(given, options, { policy: "HttpProtection.rateLimiter" }) as Gate
+} = (given: object, options: RateLimiterAnswering = {}) =>
+  limiterGate(given, options, { policy: "HttpProtection.rateLimiter" }) as Gate
 
-const makeRateLimiter = (
-  given: RateLimiter.Operations<unknown> | RateLimiter.KeyedOperations<unknown> | RateLimiterOptions,
-  options: RateLimiterAnswering & Partial<KeyedRateLimiterAnswering>,
-  caller: Caller
-): Gate<unknown> => {
-  const kind = "rate-limiter"
-  const { path = "", policy } = caller
-  if (isKeyed(given)) {
-    object(policy, path, options, shapes.keyedAnswering)
-    const { fields = "always", key, name = given.described.name } = options
-    if (key === undefined) {
-      throw new InvalidOption(
-        policy,
-        join(path, "key"),
-        key,
-        "a function of the request, for limiters by key"
-      )
-    }
-    const limits = Gates.ofLimiters(name, Effect.succeed(given), key)
-    const described: Policy.Described = { kind, name, settings: { key: "of the request" } }
-    return gate(described, Gates.limited(limits, answering(options), fields))
+const limiterGate: GateMaker = (value, use, caller) => {
+  const given: ServerGiven<RateLimiterAnswering, KeyOptions & Pick<KeyedRateLimiterAnswering, "name">> = {
+    caller,
+    value,
+    use,
+    own: limiterAnswering,
+    ownByKey: { ...ownByKey, name: text }
   }
-  if (isInstance(given)) {
-    object(policy, path, options, shapes.limiterAnswering)
-    const { name } = given.protect
-    return gate(
-      given.protect,
-      Gates.limited(Gates.ofLimiter(name, given), answering(options), options.fields ?? "always")
-    )
-  }
-  object(policy, path, given, shapes.rateLimiter)
-  const { capacity, fields = "always", idleTimeToLive, key, respond, retryAfter, whenFull, ...own } = given
-  const answer = answering({ respond, retryAfter })
-  const { name, settings } = configureLimiter(own, kind, caller)
-  if (key === undefined) {
-    refuseBounds(caller, given)
-    const made = once(makeLimiter(own, kind))
-    const limits = Gates.ofLimiter(name, {
-      acquire: () => Effect.flatMap(made, (limiter) => limiter.acquire()),
-      snapshot: Effect.flatMap(made, (limiter) => limiter.snapshot)
-    })
-    return gate({ kind, name, settings }, Gates.limited(limits, answer, fields))
-  }
-  const made = once(limiters.keyed({ capacity, idleTimeToLive, whenFull, options: own }))
-  const described: Policy.Described = { kind, name, settings: { ...settings, key: "of the request" } }
-  return gate(described, Gates.limited(Gates.ofLimiters(name, made, key), answer, fields))
+  const { described, of, own } = Shared.resolve(Shared.rateLimiter, given)
+  const { fields = "always", name = described.name } = own
+  const limits = Gates.limited(of(Gates.ofLimiter), name, answering(own), fields)
+  return gate({ ...pick(described), name }, limits)
 }
+
+type ServerGiven<Own, ByKey extends KeyOptions> = Shared.Given<
+  HttpServerRequest.HttpServerRequest,
+  Own,
+  ByKey
+>
+
+/** Makes a gate of what was given, by the options of its user or, where it is made elsewhere, by those beside it. */
+type GateMaker = (value: object, use: object, caller: Caller) => Gate<unknown>
 
 // ------------------------------------------------------------------------------------------------------------ timeout
 
@@ -483,12 +441,20 @@ const makeRateLimiter = (
  * @category constructors
  */
 export const timeout = <R = never>(options: DurationInput | TimeoutOptions<R>): Protection<R> =>
-  makeTimeout(isTimeoutOptions(options) ? options : { limit: options }, { policy: "HttpProtection.timeout" })
+  makeTimeout(options, { policy: "HttpProtection.timeout" })
 
-const makeTimeout = <R>(given: TimeoutOptions<R>, caller: Caller): Protection<R> => {
-  object(caller.policy, caller.path ?? "", given, shapes.timeout)
+const makeTimeout = <R>(
+  input: DurationInput | TimeoutOptions<R>,
+  { path, policy }: Caller,
+  shared: Answering = {}
+): Protection<R> => {
+  const isBare = !isTimeoutOptions(input)
+  const given = { ...shared, ...(isBare ? { limit: input } : input) }
+  object(policy, path ?? "", given, shapes.timeout)
   const { disconnect, limit, name = "timeout", onTimeout, status = 503 } = given
-  if (!Effect.isEffect(limit)) optionMillis(caller.policy, join(caller.path, "limit"), limit, aLimit)
+  if (!Effect.isEffect(limit)) {
+    optionMillis(policy, isBare ? (path ?? "limit") : join(path, "limit"), limit, aLimit)
+  }
   const answer = answering(given)
   const limited = Timeout.timeout<never, R, never, R>({
     limit,
@@ -663,57 +629,22 @@ export const standard = <O>(options: Checked<O, StandardOptions>): Protection<Ne
   object(policy, "", options, shapes.standard)
   const given: StandardOptions = options
   const shared: Answering = { respond: given.respond, retryAfter: given.retryAfter }
-  const part = <Options extends object, Instance extends { readonly protect: unknown }>(
-    option: keyof StandardOptions,
-    value: Options | Instance | Protection<unknown> | false | undefined,
-    make: (given: Options | Instance, options: Answering, caller: Caller) => Protection<unknown>
-  ): ReadonlyArray<Protection<unknown>> => {
-    if (value === undefined || value === false) return []
-    if (isProtection(value)) return [value]
-    const caller = { policy, path: option }
-    if (isInstance(value)) return [make(value, shared, caller)]
-    if (!isObject(value)) {
-      throw new InvalidOption(policy, option, value, "options, an instance, a tag, a protection, or false")
-    }
-    return [make({ ...shared, ...value }, shared, caller)]
-  }
-  const limit = given.timeout
-  const body = given.requestBody
-  if (limit !== undefined && limit !== false && !isProtection(limit) && !isTimeoutOptions(limit)) {
-    optionMillis(policy, "timeout", limit, aLimit)
-  }
+  const place = Shared.places(policy, isProtection)
+  const gateIn =
+    (make: GateMaker) =>
+    (value: object, caller: Caller): Protection<unknown> =>
+      make(Shared.isMade(value) ? value : { ...shared, ...value }, shared, caller)
   const parts = [
-    ...part<RateLimiterOptions, RateLimiter.Operations<unknown>>(
-      "rateLimiter",
-      given.rateLimiter,
-      makeRateLimiter
-    ),
-    ...part<BulkheadOptions, Bulkhead.Operations<unknown>>("bulkhead", given.bulkhead, bulkheadGate),
-    ...part<CircuitBreakerOptions, CircuitBreaker.Operations<unknown>>(
-      "circuitBreaker",
-      given.circuitBreaker,
-      breakerGate
-    ),
-    ...(limit === undefined || limit === false
-      ? []
-      : isProtection(limit)
-        ? [limit]
-        : [
-            makeTimeout(
-              { ...shared, ...(isTimeoutOptions(limit) ? limit : { limit }) },
-              { policy, path: "timeout" }
-            )
-          ]),
-    ...(body === false
-      ? []
-      : isProtection(body)
-        ? [body]
-        : [
-            makeRequestBody(
-              body === undefined || isObject(body) ? { respond: given.respond, ...body } : body,
-              { policy, path: "requestBody" }
-            )
-          ])
+    ...place("rateLimiter", given.rateLimiter, gateIn(limiterGate)),
+    ...place("bulkhead", given.bulkhead, gateIn(bulkheadGate)),
+    ...place("circuitBreaker", given.circuitBreaker, gateIn(breakerGate)),
+    ...place("timeout", given.timeout, (limit, caller) => makeTimeout(limit, caller, shared), isWhereRead),
+    ...place(
+      "requestBody",
+      given.requestBody === undefined ? {} : given.requestBody,
+      (body, caller) => makeRequestBody(isObject(body) ? { respond: given.respond, ...body } : body, caller),
+      isWhereRead
+    )
   ]
   const settings = { parts: [...parts].reverse() }
   return protection(
@@ -734,21 +665,13 @@ const limiterAnswering: Shape<RateLimiterAnswering> = {
   fields: among("always", "rejections", "never")
 }
 
+const ownByKey: Shape<KeyOptions> = { key: callable }
+
 const shapes: {
-  readonly bulkhead: Shape<BulkheadOptions>
-  readonly circuitBreaker: Shape<CircuitBreakerOptions>
-  readonly rateLimiter: Shape<RateLimiterOptions>
-  readonly limiterAnswering: Shape<RateLimiterAnswering>
-  readonly keyedAnswering: Shape<KeyedRateLimiterAnswering>
   readonly timeout: Shape<TimeoutOptions>
   readonly requestBody: Shape<RequestBodyOptions>
   readonly standard: Shape<StandardOptions>
 } = {
-  bulkhead: { ...bulkheadShape, ...answeringShape },
-  circuitBreaker: { ...breakerShape, ...answeringShape },
-  rateLimiter: { ...limiterShape, ...boundsShape, ...limiterAnswering, key: callable },
-  limiterAnswering,
-  keyedAnswering: { ...limiterAnswering, key: callable, name: text },
   timeout: {
     ...answeringShape,
     limit: whereRead,
@@ -774,11 +697,11 @@ const shapes: {
   }
 }
 
-const isInstance = <Instance extends { readonly protect: unknown }>(
-  value: Instance | object
-): value is Instance => Predicate.hasProperty(value, "protect")
+/** Anything, because it is checked where it is read. */
+const isWhereRead = (): boolean => true
 
-const isProtection = (value: unknown): value is Protection<unknown> => Predicate.hasProperty(value, TypeId)
+const isProtection = (value: unknown): value is Protection<unknown> =>
+  typeof value === "function" && TypeId in value
 
 const pick = ({ kind, name, settings }: Policy.Described): Policy.Described => ({ kind, name, settings })
 
@@ -794,5 +717,6 @@ const protection = <Needed>(
 ): Protection<Needed> =>
   Object.assign(Policy.make<typeof around>(described, around), { [TypeId]: identity<Needed> })
 
-const gate = <Needed>(described: Policy.Described, { around, enter }: Gates.Gate<Needed>): Gate<Needed> =>
-  Object.assign(protection<Needed>(pick(described), around), { enter })
+// What goes into a gate comes out of it. What it needs stands in the types of the public functions.
+const gate = (described: Policy.Described, { around, enter }: Gates.Gate): Gate<unknown> =>
+  Object.assign(protection<unknown>(pick(described), around as never), { enter: enter as Gate["enter"] })

@@ -103,7 +103,8 @@ export class Drain {
         ? Effect.provideService(this.reject, HttpServerRequest.HttpServerRequest, request)
         : Effect.sync(() => last(response))
     )
-    const prepared = Effect.all([endWithConnection(call.request), holdConnection(call.request), sent])
+    endWithConnection(call.request)
+    const prepared = Effect.zipRight(holdConnection(call.request), sent)
     return Effect.ensuring(
       Effect.zipRight(prepared, Effect.map(app, last)),
       Effect.sync(() => this.leave(call))

@@ -2,18 +2,17 @@
 import * as HttpApp from "@effect/platform/HttpApp"
 import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import type * as HttpServerResponse from "@effect/platform/HttpServerResponse"
-import * as Effect from "effect/Effect"
-import type * as Exit from "effect/Exit"
-import * as FiberRef from "effect/FiberRef"
 import * as Cause from "effect/Cause"
+import type * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as FiberRef from "effect/FiberRef"
 import * as Option from "effect/Option"
-import type * as Scope from "effect/Scope"
 import type * as Bulkhead from "../../bulkhead/Bulkhead.js"
 import type * as CircuitBreaker from "../../circuitBreaker/CircuitBreaker.js"
 import type * as FailureCondition from "../../policy/FailureCondition.js"
 import * as Condition from "../../policy/condition.js"
-import { perInstance } from "../../policy/stateful.js"
 import type * as RateLimiter from "../../rateLimiter/RateLimiter.js"
+import type { Use } from "../internal/shared.js"
 import type * as HttpProblem from "../problem/HttpProblem.js"
 import { type Answer, isTurnedAway } from "./answer.js"
 import { type Answered, byOutcome, observed, outcomeOf } from "./observe.js"
@@ -22,38 +21,52 @@ import { endWithConnection } from "./sending.js"
 
 type Response = HttpServerResponse.HttpServerResponse
 type Request = HttpServerRequest.HttpServerRequest
+type App = Effect.Effect<Response, unknown, unknown>
 
-/** A request that is let in, or not: around an app, or before a handler. */
-export interface Gate<Needed> {
-  readonly around: <E, R>(
-    app: Effect.Effect<Response, E, R>
-  ) => Effect.Effect<Response, E, R | Needed | Request>
-  readonly enter: Effect.Effect<void, never, Needed | Request | Scope.Scope>
+/** A request that is let in, or not: around an app, or before a handler. The types of both stand where they are public. */
+export interface Gate {
+  readonly around: (app: App) => App
+  readonly enter: Effect.Effect<void, never, unknown>
 }
 
 /** Ends a request before its handler, with a response: the platform sends what a fiber died with if it is one. */
 const instead = <R>(response: Effect.Effect<Response, never, R>): Effect.Effect<never, never, R> =>
   Effect.flatMap(response, (response) => Effect.die(response))
 
+/** What is there for a request, or nothing where it has no key. */
+const gateFor = <Made>(
+  use: Use<Request, Made>,
+  around: (made: Made, request: Request, app: App) => App,
+  enter: (made: Made, request: Request) => Effect.Effect<void, never, unknown>
+): Gate => ({
+  around: (app) =>
+    Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>
+      use(request, (made) => (made === undefined ? app : around(made, request, app)))
+    ),
+  enter: Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>
+    use(request, (made) => (made === undefined ? Effect.void : enter(made, request)))
+  )
+})
+
 // ----------------------------------------------------------------------------------------- bulkhead and circuit breaker
 
 /** What is asked of a bulkhead or of a breaker. */
-interface Guard<Needed> {
-  readonly protect: <R>(
-    self: Effect.Effect<Answered<unknown>, never, R>
-  ) => Effect.Effect<Answered<unknown>, HttpProblem.PolicyError, R | Needed>
-  readonly enter: Effect.Effect<void, HttpProblem.PolicyError, Needed | Request | Scope.Scope>
+interface Guard {
+  readonly protect: (
+    self: Effect.Effect<Answered<unknown>, never, unknown>
+  ) => Effect.Effect<Answered<unknown>, HttpProblem.PolicyError, unknown>
+  readonly enter: Effect.Effect<void, HttpProblem.PolicyError, unknown>
 }
 
-export const ofBulkhead = <Needed>(bulkhead: Bulkhead.Operations<Needed>): Guard<Needed> => ({
+export const ofBulkhead = (bulkhead: Bulkhead.Operations<unknown>): Guard => ({
   protect: bulkhead.protectWhen(byOutcome),
   enter: bulkhead.acquire
 })
 
-export const ofBreaker = <Needed>(breaker: CircuitBreaker.Operations<Needed>): Guard<Needed> => ({
+export const ofBreaker = (breaker: CircuitBreaker.Operations<unknown>): Guard => ({
   protect: breaker.protectWhen(byOutcome),
   enter: Effect.flatMap(breaker.acquire, (permit) =>
-    Effect.flatMap(Effect.context<Needed>(), (context) =>
+    Effect.contextWithEffect((context: Context.Context<unknown>) =>
       HttpApp.appendPreResponseHandler((request, response) =>
         Effect.as(
           Effect.flatMap(statusOutcome(request, response.status), (outcome) =>
@@ -72,130 +85,99 @@ const statusOutcome = (request: Request, status: number): Effect.Effect<FailureC
     Cause.isEmpty(cause) ? outcomeOf(request, status) : Condition.ignored
   )
 
-/** A guard of something that is made with the first request. */
-export const later = <Instance, Needed>(
-  instance: Effect.Effect<Instance, never, Needed>,
-  guardOf: (instance: Instance) => Guard<never>
-): Guard<Needed> => {
-  const guard = Effect.map(instance, perInstance(guardOf))
-  return {
-    protect: (self) => Effect.flatMap(guard, ({ protect }) => protect(self)),
-    enter: Effect.flatMap(guard, ({ enter }) => enter)
-  }
-}
-
-export const guarded = <Needed>({ enter, protect }: Guard<Needed>, answer: Answer): Gate<Needed> => ({
-  around: <E, R>(app: Effect.Effect<Response, E, R>) =>
-    Effect.zipRight(
-      endsWithConnection,
-      Effect.matchEffect(protect(observed(app)), {
-        onFailure: (error) => answer(error),
-        // The one place where the types of an app are left behind: what went in comes out.
-        onSuccess: ({ exit }) => exit as Exit.Exit<Response, E>
+// What a request holds comes back also where it cannot be answered any more: it ends with its connection.
+export const guarded = (guardOf: Use<Request, Guard>, answer: Answer): Gate =>
+  gateFor(
+    guardOf,
+    ({ protect }, request, app) => {
+      endWithConnection(request)
+      return Effect.matchEffect(protect(observed(request, app)), {
+        onFailure: answer,
+        onSuccess: ({ exit }) => exit
       })
-    ),
-  enter: Effect.zipRight(
-    endsWithConnection,
-    Effect.catchAll(enter, (error) => instead(answer(error)))
+    },
+    ({ enter }, request) => {
+      endWithConnection(request)
+      return Effect.catchAll(enter, (error) => instead(answer(error)))
+    }
   )
-})
-
-/** What a request holds comes back also where it cannot be answered any more. */
-const endsWithConnection = Effect.flatMap(HttpServerRequest.HttpServerRequest, endWithConnection)
 
 // ---------------------------------------------------------------------------------------------------------- rate limiter
 
 /** When the fields of a limiter are sent. */
 export type Fields = "always" | "rejections" | "never"
 
-/** What is asked of a limiter, or of the limiters of many keys. */
-export interface Limits<Needed> {
-  /** The name that clients know it by. */
-  readonly name: string
-  /** The key of a request, `undefined` when it is not limited. */
-  readonly keyOf: (request: Request) => string | undefined
-  readonly acquire: (key: string) => Effect.Effect<void, RateLimiter.RateLimitExceeded, Needed>
-  /** What there is to know about the limiter of a key, if it has one of its own. */
-  readonly read: (key: string) => Effect.Effect<RateLimiter.Snapshot | undefined, never, Needed>
+/** What is asked of a limiter. */
+interface Limit {
+  readonly acquire: Effect.Effect<unknown, RateLimiter.RateLimitExceeded, unknown>
+  /** What there is to know about the limiter: nothing, for a key that has none of its own. */
+  readonly read: Effect.Effect<RateLimiter.Snapshot | undefined, never, unknown>
 }
 
-export const ofLimiter = <Needed>(
-  name: string,
-  { acquire, snapshot }: Pick<RateLimiter.Operations<Needed>, "acquire" | "snapshot">
-): Limits<Needed> => ({ name, keyOf: () => "", acquire: () => acquire(), read: () => snapshot })
-
-export const ofLimiters = <Needed>(
-  name: string,
-  limiters: Effect.Effect<RateLimiter.KeyedOperations<Needed>, never, Needed>,
-  keyOf: (request: Request) => string | undefined
-): Limits<Needed> => ({
-  name,
-  keyOf,
-  acquire: (key) => Effect.flatMap(limiters, (each) => each.protect(key)(Effect.void)),
-  read: (key) =>
-    Effect.flatMap(limiters, (each) =>
-      Effect.flatMap(each.find(key), (found): Effect.Effect<RateLimiter.Snapshot | undefined> =>
-        Option.isSome(found) ? found.value.snapshot : Effect.succeed(undefined)
-      )
-    )
+export const ofLimiter = (
+  limiter: RateLimiter.Operations<unknown>,
+  find?: Effect.Effect<Option.Option<unknown>, never, unknown>
+): Limit => ({
+  acquire: limiter.acquire(),
+  read:
+    find === undefined
+      ? limiter.snapshot
+      : Effect.flatMap(find, (found) =>
+          Option.isSome(found) ? (found.value as RateLimiter.RateLimiter).snapshot : Effect.succeed(undefined)
+        )
 })
 
-export const limited = <Needed>(limits: Limits<Needed>, answer: Answer, fields: Fields): Gate<Needed> => {
-  const reject = (key: string, error: RateLimiter.RateLimitExceeded) =>
-    Effect.flatMap(limits.read(key), (snapshot) => answer(error, shown(limits.name, error, snapshot, fields)))
+/** Lets requests in by a limiter, which clients know by a name that is the same for all keys. */
+export const limited = (limitOf: Use<Request, Limit>, name: string, answer: Answer, fields: Fields): Gate => {
+  const reject = ({ read }: Limit, error: RateLimiter.RateLimitExceeded) =>
+    Effect.flatMap(read, (snapshot) => answer(error, shown(name, error, snapshot, fields)))
+
+  const writeFields = Quota.writingFields(name)
 
   /** Adds the fields to the response of a request that was let in, once, wherever it passes first. */
-  const adding = (key: string) =>
-    Effect.map(Effect.context<Needed>(), (context) => {
+  const adding = <A, E, R>(
+    { read }: Limit,
+    use: (add: (response: Response) => Effect.Effect<Response>) => Effect.Effect<A, E, R>
+  ): Effect.Effect<A, E, R> =>
+    Effect.contextWithEffect((context: Context.Context<never>) => {
       let added = false
-      const read = Effect.provide(limits.read(key), context)
-      return (response: Response): Effect.Effect<Response> => {
+      return use((response) => {
         if (added) return Effect.succeed(response)
         added = true
-        return Effect.map(read, (snapshot) =>
-          snapshot === undefined ? response : Quota.withFields(response, limits.name, snapshot)
+        const here = Effect.provide(read, context as Context.Context<unknown>)
+        return Effect.map(here, (snapshot) =>
+          snapshot === undefined ? response : writeFields(response, snapshot)
         )
-      }
-    })
-
-  const withFields = <E, R>(key: string, request: Request, app: Effect.Effect<Response, E, R>) =>
-    Effect.flatMap(adding(key), (add) =>
-      Effect.zipRight(
-        HttpApp.appendPreResponseHandler((_, response) => add(response)),
-        // Around an app that sends its own response, the platform runs no handler for one that comes from a middleware.
-        Effect.flatMap(app, (response) =>
-          isTurnedAway(request, response.status) ? add(response) : Effect.succeed(response)
-        )
-      )
-    )
-
-  return {
-    around: <E, R>(app: Effect.Effect<Response, E, R>) =>
-      Effect.flatMap(
-        HttpServerRequest.HttpServerRequest,
-        (request): Effect.Effect<Response, E, R | Needed | Request> => {
-          const key = limits.keyOf(request)
-          if (key === undefined) return app
-          return Effect.matchEffect(limits.acquire(key), {
-            onFailure: (error): Effect.Effect<Response, E, R | Needed | Request> => reject(key, error),
-            onSuccess: () => (fields === "always" ? withFields(key, request, app) : app)
-          })
-        }
-      ),
-    enter: Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
-      const key = limits.keyOf(request)
-      if (key === undefined) return Effect.void
-      return Effect.matchEffect(limits.acquire(key), {
-        onFailure: (error) => instead(reject(key, error)),
-        onSuccess: () =>
-          fields === "always"
-            ? Effect.flatMap(adding(key), (add) =>
-                HttpApp.appendPreResponseHandler((_, response) => add(response))
-              )
-            : Effect.void
       })
     })
-  }
+
+  return gateFor(
+    limitOf,
+    (limit, request, app) =>
+      Effect.matchEffect(limit.acquire, {
+        onFailure: (error): App => reject(limit, error),
+        onSuccess: (): App =>
+          fields !== "always"
+            ? app
+            : adding(limit, (add) =>
+                Effect.zipRight(
+                  HttpApp.appendPreResponseHandler((_, response) => add(response)),
+                  // Around an app that sends its own response, the platform runs no handler for one that comes from a middleware.
+                  Effect.flatMap(app, (response) =>
+                    isTurnedAway(request, response.status) ? add(response) : Effect.succeed(response)
+                  )
+                )
+              )
+      }),
+    (limit) =>
+      Effect.matchEffect(limit.acquire, {
+        onFailure: (error) => instead(reject(limit, error)),
+        onSuccess: () =>
+          fields === "always"
+            ? adding(limit, (add) => HttpApp.appendPreResponseHandler((_, response) => add(response)))
+            : Effect.void
+      })
+  )
 }
 
 /** What clients are told with a rejection. The limiter of a key goes by the name that is the same for all of them. */

@@ -1,6 +1,6 @@
 /** What becomes of a request, as the client will see it: a policy on a server judges by the status. */
 import * as HttpServerError from "@effect/platform/HttpServerError"
-import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
+import type * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import type * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -27,27 +27,24 @@ export const outcomeOf = (
  * client has left, the status is what the platform notes down, and the outcome is to be ignored.
  */
 export const observed = <E, R>(
+  request: HttpServerRequest.HttpServerRequest,
   app: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>
-): Effect.Effect<Answered<E>, never, R | HttpServerRequest.HttpServerRequest> =>
-  Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>
-    Effect.matchCauseEffect(app, {
-      onFailure: (cause) =>
-        Effect.map(HttpServerError.causeResponse(cause), ([response]): Answered<E> => ({
-          status: response.status,
-          exit: Exit.failCause(cause),
-          outcome:
-            Condition.failedCause(cause) === undefined
-              ? Condition.ignored
-              : outcomeOf(request, response.status)
-        })),
-      onSuccess: (response) =>
-        Effect.succeed<Answered<E>>({
-          status: response.status,
-          exit: Exit.succeed(response),
-          outcome: outcomeOf(request, response.status)
-        })
-    })
-  )
+): Effect.Effect<Answered<E>, never, R> =>
+  Effect.matchCauseEffect(app, {
+    onFailure: (cause) =>
+      Effect.map(HttpServerError.causeResponse(cause), ([response]): Answered<E> => ({
+        status: response.status,
+        exit: Exit.failCause(cause),
+        outcome:
+          Condition.failedCause(cause) === undefined ? Condition.ignored : outcomeOf(request, response.status)
+      })),
+    onSuccess: (response) =>
+      Effect.succeed<Answered<E>>({
+        status: response.status,
+        exit: Exit.succeed(response),
+        outcome: outcomeOf(request, response.status)
+      })
+  })
 
 /** The condition under which a policy runs {@link observed}. What is not an answer is a defect in the policy's own options. */
 export const byOutcome: FailureCondition.Classifier<Answered<unknown>, never> = (exit) =>

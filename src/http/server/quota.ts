@@ -16,18 +16,25 @@ export const quotaOf = (name: string, { available, retryAfter }: RateLimiter.Sna
   available === 0 ? { name, available, window: Duration.millis(retryAfter) } : { name, available }
 
 /** Adds the fields of a limiter to those of the limiters that a response has gone through. */
-export const withFields = (
+export const writingFields = (
+  name: string
+): ((
   response: HttpServerResponse.HttpServerResponse,
-  name: string,
   snapshot: RateLimiter.Snapshot
-): HttpServerResponse.HttpServerResponse =>
-  HttpServerResponse.setHeaders(response, {
-    "ratelimit-policy": listed(
-      response.headers["ratelimit-policy"],
-      HttpFields.formatRateLimitPolicy([policyOf(name, snapshot)])
-    ),
-    ratelimit: listed(response.headers["ratelimit"], HttpFields.formatRateLimit([quotaOf(name, snapshot)]))
-  })
+) => HttpServerResponse.HttpServerResponse) => {
+  let written = { limit: NaN, per: NaN, policy: "" }
+  return (response, snapshot) => {
+    const { limit, per } = snapshot.rate
+    if (written.limit !== limit || written.per !== per) {
+      written = { limit, per, policy: HttpFields.formatRateLimitPolicy([policyOf(name, snapshot)]) }
+    }
+    const { ratelimit, "ratelimit-policy": policies } = response.headers
+    return HttpServerResponse.setHeaders(response, {
+      "ratelimit-policy": listed(policies, written.policy),
+      ratelimit: listed(ratelimit, HttpFields.formatRateLimit([quotaOf(name, snapshot)]))
+    })
+  }
+}
 
 const listed = (before: string | undefined, item: string): string =>
   before === undefined ? item : `${before}, ${item}`

@@ -3,7 +3,6 @@
  * platform marks a request whose response it has begun to send, and ends when Node.js says that it has been sent.
  */
 import type * as HttpServerRequest from "@effect/platform/HttpServerRequest"
-import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
 import { setTimer } from "../../internal/time.js"
 import { type Connection, connectionOf } from "./incoming.js"
@@ -53,23 +52,22 @@ const ending = new WeakSet<Outgoing>()
  * waits for the end of a response that is ended too late, and a response that was to follow another on the connection, which is
  * never closed.
  */
-export const endWithConnection = (request: HttpServerRequest.HttpServerRequest): Effect.Effect<void> =>
-  Effect.sync(() => {
-    const outgoing = outgoingOf(request)
-    const connection = connectionOf(request)
-    if (outgoing === undefined || connection === undefined || ending.has(outgoing)) return
-    ending.add(outgoing)
-    const { end } = outgoing
-    outgoing.end = (...args) => {
-      const sent = args.at(-1) as (() => void) | string | Uint8Array | undefined
-      if (typeof sent === "function") {
-        if (outgoing.destroyed) setTimer(sent, 0)
-        else outgoing.once("close", sent)
-      }
-      return Reflect.apply(end, outgoing, args)
+export const endWithConnection = (request: HttpServerRequest.HttpServerRequest): void => {
+  const outgoing = outgoingOf(request)
+  const connection = connectionOf(request)
+  if (outgoing === undefined || connection === undefined || ending.has(outgoing)) return
+  ending.add(outgoing)
+  const { end } = outgoing
+  outgoing.end = (...args) => {
+    const sent = args.at(-1) as (() => void) | string | Uint8Array | undefined
+    if (typeof sent === "function") {
+      if (outgoing.destroyed) setTimer(sent, 0)
+      else outgoing.once("close", sent)
     }
-    if (outgoing.socket === null) closeWith(connection, outgoing)
-  })
+    return Reflect.apply(end, outgoing, args)
+  }
+  if (outgoing.socket === null) closeWith(connection, outgoing)
+}
 
 const following = new WeakMap<Connection, Set<Outgoing>>()
 

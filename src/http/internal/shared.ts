@@ -1,0 +1,223 @@
+/**
+ * The policies that requests share: circuit breakers, bulkheads and rate limiters, for clients and for servers. Each can be given
+ * as its options, as an instance, as one for each key, or as the tag of either.
+ */
+import type * as Effect from "effect/Effect"
+import type * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
+import * as Bulkhead from "../../bulkhead/Bulkhead.js"
+import { configure as configureBulkhead, shape as bulkheadShape } from "../../bulkhead/options.js"
+import * as CircuitBreaker from "../../circuitBreaker/CircuitBreaker.js"
+import { configure as configureBreaker, shape as breakerShape } from "../../circuitBreaker/options.js"
+import { type Caller, InvalidOption, isObject, join, object, type Shape } from "../../core/options.js"
+import { type Bounds, boundsShape, isKeyed, refuseBounds } from "../../policy/keyed.js"
+import type * as Policy from "../../policy/Policy.js"
+import { configure as configureLimiter, shape as limiterShape } from "../../rateLimiter/options.js"
+import * as RateLimiter from "../../rateLimiter/RateLimiter.js"
+import { existing, once, type Using } from "./once.js"
+
+// ---------------------------------------------------------------------------------------------------------------- kinds
+
+interface Single {
+  readonly protect: Policy.Described
+}
+
+interface ByKey<Operations> {
+  readonly described: Policy.Described
+  readonly at: (key: string) => Operations
+  readonly find: (key: string) => Find
+}
+
+/** A kind of policy that requests share. */
+export interface Kind<Options, Operations> {
+  readonly kind: string
+  readonly shape: Shape<Options>
+  readonly configure: (
+    options: Options,
+    defaultName: string,
+    caller: Caller
+  ) => Pick<Policy.Described, "name" | "settings">
+  readonly make: (options: Options) => Effect.Effect<Operations, never, unknown>
+  readonly keyed: (
+    options: Bounds & { readonly options: Options }
+  ) => Effect.Effect<ByKey<Operations>, never, unknown>
+}
+
+export const circuitBreaker: Kind<CircuitBreaker.Options, CircuitBreaker.Operations<unknown>> = {
+  kind: "circuit-breaker",
+  shape: breakerShape,
+  configure: configureBreaker,
+  make: (options) => CircuitBreaker.make(options),
+  keyed: (options) => CircuitBreaker.keyed(options)
+}
+
+export const bulkhead: Kind<Bulkhead.Options, Bulkhead.Operations<unknown>> = {
+  kind: "bulkhead",
+  shape: bulkheadShape,
+  configure: configureBulkhead,
+  make: (options) => Bulkhead.make(options),
+  keyed: (options) => Bulkhead.keyed(options)
+}
+
+export const rateLimiter: Kind<RateLimiter.Options, RateLimiter.Operations<unknown>> = {
+  kind: "rate-limiter",
+  shape: limiterShape,
+  configure: configureLimiter,
+  make: (options) => RateLimiter.make(options),
+  keyed: (options) => RateLimiter.keyed(options)
+}
+
+// ---------------------------------------------------------------------------------------------------------------- given
+
+/** Which instance a request belongs to. */
+type KeyOf<Request> = (request: Request) => string | undefined
+
+interface Keying<Request> {
+  readonly key?: KeyOf<Request> | undefined
+}
+
+/** What was given, and the caller's own options. */
+export interface Given<Request, Own, ByKeyOwn extends Keying<Request>> {
+  readonly caller: Caller
+  readonly value: object
+  /** The options beside something that is made elsewhere. */
+  readonly use: object
+  readonly own: Shape<Own>
+  /** Options for what there is for each key. */
+  readonly ownByKey: Shape<ByKeyOwn>
+  readonly defaultKey?: KeyOf<Request>
+  /** Whether options are for what there is for each key also where they have none of their own. */
+  readonly isByKey?: boolean
+}
+
+export interface Resolved<Request, Operations, Own> {
+  readonly described: Policy.Described
+  readonly own: Own
+  /** Makes something of the operations for a request, and goes on with it; without it for a request that has no key. */
+  readonly of: <Made>(make: Making<Operations, Made>) => Use<Request, Made>
+}
+
+/** Makes something of operations. Where they are those of a key, `find` looks for its instance without making one. */
+type Making<Operations, Made> = (operations: Operations, find?: Find) => Made
+
+type Find = Effect.Effect<Option.Option<unknown>, never, unknown>
+
+export type Use<Request, Made> = <A, E, R>(
+  request: Request,
+  use: (made: Made | undefined) => Effect.Effect<A, E, R>
+) => Effect.Effect<A, E, R>
+
+/** Whether something is made already, or is the tag of what is. Options protect nothing. */
+export const isMade = (value: unknown): boolean => Predicate.hasProperty(value, "protect") || isKeyed(value)
+
+/**
+ * Finds out what was given. Options are checked now, and what they are for is made with the first request: one for all requests,
+ * or with a `key` one for each key.
+ */
+export const resolve = <
+  Request,
+  Options extends object,
+  Operations extends Single,
+  Own extends object,
+  ByKeyOwn extends Keying<Request>
+>(
+  { configure, keyed, kind, make, shape }: Kind<Options, Operations>,
+  { caller, defaultKey, isByKey, own: ownShape, ownByKey, use, value }: Given<Request, Own, ByKeyOwn>
+): Resolved<Request, Operations, Own & ByKeyOwn> => {
+  const { path = "", policy } = caller
+  const ofKey = { ...ownShape, ...ownByKey }
+  const given = value as Operations | ByKey<Operations>
+  const isForEach = isForKeys(given)
+  if (isMade(value)) object(policy, path, use, isForEach ? ofKey : ownShape)
+  else object(policy, path, value, { ...shape, ...boundsShape, ...ofKey })
+  const own = pick<Own & ByKeyOwn>(isMade(value) ? use : value, ofKey)
+  const { key = defaultKey } = own
+
+  const resolved = (
+    described: Policy.Described,
+    found: Using<Operations | ByKey<Operations>>,
+    keyOf?: KeyOf<Request>
+  ): Resolved<Request, Operations, Own & ByKeyOwn> => ({
+    described,
+    own,
+    of: (made) => usingMade(found, keyOf, made)
+  })
+
+  if (isForEach) {
+    if (key === undefined) {
+      throw new InvalidOption(
+        policy,
+        join(path, "key"),
+        key,
+        "a function of the request, where there is a key"
+      )
+    }
+    return resolved({ ...given.described, settings: byKey }, existing(given), key)
+  }
+  if (isMade(value)) return resolved(given.protect, existing(given))
+  const options = pick<Options>(value, shape)
+  const { name, settings } = configure(options, kind, caller)
+  if (own.key === undefined && isByKey !== true) {
+    refuseBounds(caller, value)
+    return resolved({ kind, name, settings }, once(make(options)))
+  }
+  const shown = own.key === undefined ? settings : { ...settings, ...byKey }
+  return resolved(
+    { kind, name, settings: shown },
+    once(keyed({ ...pick<Bounds>(value, boundsShape), options })),
+    key
+  )
+}
+
+const byKey: Policy.Settings = { key: "of the request" }
+
+const isForKeys = <Operations>(given: Operations | ByKey<Operations>): given is ByKey<Operations> =>
+  isKeyed(given)
+
+const pick = <O>(from: object, shape: object): O =>
+  Object.fromEntries(Object.entries(from).filter(([name]) => Object.hasOwn(shape, name))) as O
+
+/** What is made for a key finds the instance at each call, so it can be forgotten at any time. */
+const maxMade = 1000
+
+const usingMade = <Request, Operations, Made>(
+  found: Using<Operations | ByKey<Operations>>,
+  keyOf: KeyOf<Request> | undefined,
+  make: Making<Operations, Made>
+): Use<Request, Made> => {
+  const made = new Map<string, Made>()
+  const madeOf = (given: Operations | ByKey<Operations>, key: string): Made => {
+    const before = made.get(key)
+    if (before !== undefined) return before
+    if (made.size >= maxMade) made.clear()
+    const now = isForKeys(given) ? make(given.at(key), given.find(key)) : make(given)
+    made.set(key, now)
+    return now
+  }
+  return (request, use) =>
+    found((given) => {
+      const key = keyOf === undefined ? "" : keyOf(request)
+      return use(key === undefined ? undefined : madeOf(given, key))
+    })
+}
+
+// --------------------------------------------------------------------------------------------------------------- places
+
+/**
+ * What stands in the places of a `standard`: a policy that has been made, what one is made of, or nothing. `accepts` is for a place
+ * where something else than an object may stand, which is checked where it is read.
+ */
+export const places =
+  <P>(constructor: string, isPolicy: (value: unknown) => value is P) =>
+  <V>(
+    path: string,
+    value: V | P | false | undefined,
+    make?: (value: V, caller: Caller) => P,
+    accepts: (value: unknown) => boolean = (value) => isObject(value) || isMade(value)
+  ): ReadonlyArray<P> => {
+    if (value === undefined || value === false) return []
+    if (isPolicy(value)) return [value]
+    if (make !== undefined && accepts(value)) return [make(value, { policy: constructor, path })]
+    const expected = make === undefined ? "" : "options, an instance, a tag, "
+    throw new InvalidOption(constructor, path, value, `${expected}a policy, or false`)
+  }
