@@ -614,7 +614,7 @@ describe("bad options of", () => {
         )
       })
 
-      it("are refused when they are no object", () => {
+      it("are refused when they are not an object", () => {
         for (const value of [null, true, []]) {
           const refused = refusal(() => construct(value))
           assert.instanceOf(refused, Policy.InvalidOption, `${JSON.stringify(value)}: ${String(refused)}`)
@@ -622,7 +622,7 @@ describe("bad options of", () => {
         }
       })
 
-      it("are none when they are left out or work", () => {
+      it("are not reported when they are left out or valid", () => {
         const nothing = Object.fromEntries(Object.keys(options).map((option) => [option, undefined]))
         assert.strictEqual(
           messageOf(() => construct({ ...nothing, ...works })),
@@ -797,9 +797,12 @@ describe("bad options", () => {
     ]
   ]
 
-  it.each(given)("say what was called, the option, the range and the value: %s", (message, construct) => {
-    assert.strictEqual(messageOf(construct), message)
-  })
+  it.each(given)(
+    "are reported with the call, the option, the range and the value: %s",
+    (message, construct) => {
+      assert.strictEqual(messageOf(construct), message)
+    }
+  )
 
   it.effect(
     "of a keyed policy whose options are a function are a defect of the call, in the name of the policy",

@@ -112,7 +112,7 @@ describe.concurrent("the gateway", () => {
     }).pipe(Effect.provide(live))
   )
 
-  it.scopedLive("passes on the fields of a message and not those of a connection", () =>
+  it.scopedLive("passes on the headers of a message and not those of a connection", () =>
     Effect.gen(function* () {
       let received: IncomingHttpHeaders = {}
       const raw = yield* startRaw((request, response) => {
@@ -173,7 +173,7 @@ describe.concurrent("the gateway", () => {
     }).pipe(Effect.provide(live))
   )
 
-  it.scopedLive("sends once what may not arrive twice, and what it can read only once", () =>
+  it.scopedLive("sends a request once that may not arrive twice or can be read only once", () =>
     Effect.gen(function* () {
       const { catalog, url } = yield* start()
       yield* catalog.turn("failing")
@@ -187,7 +187,7 @@ describe.concurrent("the gateway", () => {
     }).pipe(Effect.provide(live))
   )
 
-  it.scopedLive("leaves an upstream alone that fails, and serves the other one", () =>
+  it.scopedLive("leaves a failing upstream alone, and serves the other one", () =>
     Effect.gen(function* () {
       const { catalog, orders, url } = yield* start({ openFor: "500 millis" })
       yield* catalog.turn("failing")
@@ -203,7 +203,7 @@ describe.concurrent("the gateway", () => {
     }).pipe(Effect.provide(live))
   )
 
-  it.scopedLive("limits each API key for itself, and says how much is left", () =>
+  it.scopedLive("limits each API key on its own, and says how much is left", () =>
     Effect.gen(function* () {
       const { url } = yield* start({ rate: 1 })
       const answers = yield* Effect.replicateEffect(getAs("alice", `${url}/orders/1`), 20, {
@@ -223,7 +223,7 @@ describe.concurrent("the gateway", () => {
     }).pipe(Effect.provide(live))
   )
 
-  it.scopedLive("shows its policies, and lets whoever has the token isolate an upstream", () =>
+  it.scopedLive("shows its policies, and lets the holder of the token isolate an upstream", () =>
     Effect.gen(function* () {
       const { catalog, url } = yield* start()
       yield* get(`${url}/catalog/books`)
@@ -246,7 +246,7 @@ describe.concurrent("the gateway", () => {
     }).pipe(Effect.provide(live))
   )
 
-  it.scopedLive("gives up on an upstream that does not answer, after four attempts at the most", () =>
+  it.scopedLive("gives up on an upstream that does not answer, after at most four attempts", () =>
     Effect.gen(function* () {
       const { catalog, url } = yield* start({ limits: defaultLimits })
       yield* catalog.turn("hanging")
@@ -258,7 +258,7 @@ describe.concurrent("the gateway", () => {
     }).pipe(Effect.provide(live))
   )
 
-  it.scopedLive("says that an upstream is not there", () =>
+  it.scopedLive("says that an upstream is unavailable", () =>
     Effect.gen(function* () {
       const url = yield* startGateway({})
       const { body, status } = yield* get(`${url}/catalog/books`)

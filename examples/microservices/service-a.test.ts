@@ -57,7 +57,7 @@ describe.concurrent("service A", () => {
     "composition"
   ] as const) {
     // The clock stands still: no limit fires, however slow the machine is.
-    it.scoped(`answers with what a healthy service B says (${policy})`, () =>
+    it.scoped(`answers with the reply of a healthy service B (${policy})`, () =>
       Effect.gen(function* () {
         const { ask, received } = yield* start(policy, "healthy")
         const answer = yield* ask
@@ -68,7 +68,7 @@ describe.concurrent("service A", () => {
     )
   }
 
-  it.scopedLive("without policies passes on that service B failed", () =>
+  it.scopedLive("without policies passes on the failure of service B", () =>
     Effect.gen(function* () {
       const { ask } = yield* start("none", "down")
       const answer = yield* ask
@@ -131,7 +131,7 @@ describe.concurrent("service A", () => {
     }).pipe(Effect.provide(live))
   )
 
-  it.scopedLive("with a circuit breaker leaves service B alone for as long as it asks for", () =>
+  it.scopedLive("with a circuit breaker leaves service B alone for as long as its Retry-After says", () =>
     Effect.gen(function* () {
       const { ask, askWhileOpen, circuit, switchB } = yield* start("circuit-breaker", "down")
       yield* Effect.replicateEffect(ask, 3)
@@ -239,7 +239,7 @@ describe.concurrent("service A", () => {
     )
   })
 
-  it.scopedLive("counts a response that never ends as one that does not come", () => {
+  it.scopedLive("counts a response that never ends as a missing one", () => {
     const body = Stream.concat(Stream.encodeText(Stream.make(`{"message":`)), Stream.never)
     const endless = HttpRouter.empty.pipe(HttpRouter.get("/", HttpServerResponse.stream(body)))
     const startInFrontOf = (serviceB: string, policy: Name) =>

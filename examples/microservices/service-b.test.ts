@@ -73,7 +73,7 @@ describe.concurrent("service B", () => {
     }).pipe(Effect.provide(live))
   )
 
-  it.scopedLive("is switched while it runs, and says what it does not know", () =>
+  it.scopedLive("is switched while it runs, and names an unknown mode", () =>
     Effect.gen(function* () {
       const { url } = yield* start("healthy")
       assert.deepStrictEqual((yield* put(`${url}/behaviour`, "down")).body, { behaviour: "down" })

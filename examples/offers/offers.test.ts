@@ -32,7 +32,7 @@ const start = (openFor = "15 seconds", failures = "3") =>
 const isHalfOpen = (circuit: unknown): boolean => JSON.stringify(circuit).includes("half-open")
 
 describe.concurrent("offers", () => {
-  it.scoped("are hot while the partner has some", () =>
+  it.scoped("are hot while the partner answers", () =>
     Effect.gen(function* () {
       const { circuit, offer } = yield* start()
       assert.match(yield* offer, /^Hot offer \d\d:\d\d$/)
@@ -40,7 +40,7 @@ describe.concurrent("offers", () => {
     }).pipe(Effect.provide(live))
   )
 
-  it.scoped("are cold when the partner fails, and hot again when it does not", () =>
+  it.scoped("are cold while the partner fails, and hot again when it recovers", () =>
     Effect.gen(function* () {
       const { circuit, offer, switchPartner } = yield* start()
       yield* switchPartner("500")
@@ -64,7 +64,7 @@ describe.concurrent("offers", () => {
     }).pipe(Effect.provide(live))
   )
 
-  it.scopedLive("are cold after as many failures as FAILURES says", () =>
+  it.scopedLive("are cold after FAILURES failures", () =>
     Effect.gen(function* () {
       const { circuit, offer, switchPartner } = yield* start("15 seconds", "1")
       yield* switchPartner("500")
@@ -107,7 +107,7 @@ describe.concurrent("offers", () => {
     }).pipe(Effect.provide(live))
   )
 
-  it.scoped("leave a line in the log for each thing that happens to the circuit", () => {
+  it.scoped("leave a line in the log for each change of the circuit", () => {
     const lines: Array<LogLine> = []
     return Effect.gen(function* () {
       const { circuit, offer, switchPartner } = yield* start("15 seconds")

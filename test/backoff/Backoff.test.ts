@@ -38,7 +38,7 @@ const times = (count: number) => Schedule.intersect(Schedule.recurs(count))
 
 // --------------------------------------------------------------------------------------------------------------- tests
 
-describe("under Effect.retry", () => {
+describe("a backoff under Effect.retry", () => {
   const rows: ReadonlyArray<readonly [string, Schedule.Schedule<unknown>, ReadonlyArray<number>]> = [
     [
       "constant waits the same each time",
@@ -71,14 +71,14 @@ describe("under Effect.retry", () => {
     )
   }
 
-  it.effect("the last error comes back as it was", () =>
+  it.effect("gives the last error back as it was", () =>
     Effect.gen(function* () {
       const error = yield* failing().call.pipe(Effect.retry(Backoff.list([0, 0])), Effect.flip)
       assert.strictEqual(error, "unavailable")
     })
   )
 
-  it.effect("jittered waits end at whole milliseconds, where the clock can be read in nanoseconds", () =>
+  it.effect("waits for whole milliseconds when jittered, since the clock can be read in nanoseconds", () =>
     Effect.gen(function* () {
       const schedule = Backoff.exponential({ base: "7 millis", max: "2 seconds", jitter: "full" }).pipe(
         times(50)
@@ -92,7 +92,7 @@ describe("under Effect.retry", () => {
 })
 
 describe("a schedule value", () => {
-  it.effect("starts afresh in every execution, also in two at the same time", () =>
+  it.effect("starts over in every execution, even in two at the same time", () =>
     Effect.gen(function* () {
       const schedule = Backoff.exponential({ base: 100 }).pipe(times(3))
       assert.deepStrictEqual(yield* attempts(schedule), [0, 100, 300, 700])
@@ -116,7 +116,7 @@ describe("a schedule value", () => {
     })
   )
 
-  it.effect("keeps to the list it was given when the array changes", () =>
+  it.effect("keeps its list of delays when the array changes", () =>
     Effect.gen(function* () {
       const delays = [1, 2]
       const schedule = Backoff.list(delays)
@@ -222,7 +222,7 @@ describe("jitter", () => {
     )
   }
 
-  it.effect("max holds after jitter", () =>
+  it.effect("never exceeds max", () =>
     Effect.gen(function* () {
       const jitters: ReadonlyArray<Backoff.Jitter> = [
         { factor: 0.5 },
@@ -238,7 +238,7 @@ describe("jitter", () => {
     })
   )
 
-  it.effect("a seed replays the delays, another seed draws others", () =>
+  it.effect("is replayed by the same seed, and differs for another seed", () =>
     Effect.gen(function* () {
       const jitters: ReadonlyArray<Backoff.Jitter> = [
         "full",
@@ -259,7 +259,7 @@ describe("jitter", () => {
     })
   )
 
-  it.effect("takes one random number per delay, and none without jitter or for the end of a list", () =>
+  it.effect('draws one random number per delay, and none when it is "none" or the list has ended', () =>
     Effect.gen(function* () {
       const drawn = (schedule: Schedule.Schedule<Duration.Duration>) =>
         Effect.suspend(() => {
@@ -282,7 +282,7 @@ describe("jitter", () => {
   )
 })
 
-describe("construction", () => {
+describe("the constructor of a backoff", () => {
   // What the types rule out, the way a program without types would pass it.
   const untyped = <A>(value: unknown): A => value as A
 

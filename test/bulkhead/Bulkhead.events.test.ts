@@ -18,8 +18,8 @@ const make = (options: Partial<Bulkhead.Options>) =>
     ...options
   }) as Effect.Effect<Bulkhead.Bulkhead>
 
-describe("listeners", () => {
-  it.effect("hear of everything once, in order, before the call goes on", () =>
+describe("the listeners of a bulkhead", () => {
+  it.effect("hear each event once, in order, before the call goes on", () =>
     Effect.gen(function* () {
       const log: Array<string> = []
       const note = (line: string) => Effect.sync(() => log.push(line))
@@ -57,7 +57,7 @@ describe("listeners", () => {
     })
   )
 
-  it.effect("are told what happened", () =>
+  it.effect("get the fields of each event", () =>
     Effect.gen(function* () {
       const log: Array<readonly [string, unknown]> = []
       const bulkhead = yield* make(listeners((name, event) => Effect.sync(() => log.push([name, event]))))
@@ -88,7 +88,7 @@ describe("listeners", () => {
     })
   )
 
-  it.effect("hear the rejection itself", () =>
+  it.effect("get the error that rejects the call", () =>
     Effect.gen(function* () {
       const heard: Array<Bulkhead.BulkheadFull> = []
       const bulkhead = yield* make({ onRejected: ({ error }) => Effect.sync(() => heard.push(error)) })
@@ -129,7 +129,7 @@ describe("listeners", () => {
     )
   }
 
-  it.effect("of success and failure do fire, as they never do for cockatiel's bulkhead", () =>
+  it.effect("hear successes and failures, which cockatiel's bulkhead never reports", () =>
     Effect.gen(function* () {
       const heard: Array<string> = []
       const bulkhead = yield* make({
@@ -192,7 +192,7 @@ describe("listeners", () => {
     })
   )
 
-  it.effect("get the services of whoever made the bulkhead, and the span of the call", () =>
+  it.effect("get the services of the bulkhead's maker, and the span of the call", () =>
     Effect.gen(function* () {
       class Desk extends Context.Tag("Desk")<Desk, string>() {}
       const heard: Array<readonly [string, string]> = []
@@ -211,7 +211,7 @@ describe("listeners", () => {
     })
   )
 
-  it.effect("of an outcome that are slow hold up their own call and no other", () =>
+  it.effect("of an outcome delay their own call and no other when they are slow", () =>
     Effect.gen(function* () {
       const bulkhead = yield* make({ onFailure: () => Effect.sleep("1 hour") })
       const slow = yield* forked(bulkhead.protect(down))
@@ -221,7 +221,7 @@ describe("listeners", () => {
     })
   )
 
-  it.effect("of a call in line that are slow are part of its wait", () =>
+  it.effect("of a queued call count towards its wait when they are slow", () =>
     Effect.gen(function* () {
       const bulkhead = yield* make({ maxWait: "1 second", onQueued: () => Effect.sleep("3 seconds") })
       yield* forked(bulkhead.protect(Effect.sleep("2 seconds")))
@@ -252,8 +252,8 @@ describe("listeners", () => {
   )
 })
 
-describe("changes", () => {
-  it.effect("tell every subscriber of each change of size once", () =>
+describe("the changes of a bulkhead", () => {
+  it.effect("reach every subscriber once for each change of size", () =>
     Effect.gen(function* () {
       const bulkhead = yield* make({})
       const collect = (count: number) =>

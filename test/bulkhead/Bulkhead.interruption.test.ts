@@ -165,8 +165,8 @@ for (const [kind, make] of Object.entries(makers)) {
   })
 }
 
-describe("interrupting", () => {
-  it.effect("a call that was turned away, in a slow onRejected, interrupts that and changes nothing", () =>
+describe("an interruption of a bulkhead's call", () => {
+  it.effect("interrupts the slow onRejected of a rejected call and changes nothing", () =>
     Effect.gen(function* () {
       const bulkhead = yield* Bulkhead.make({ permits: 1, onRejected: () => Effect.never })
       const running = yield* forked(bulkhead.protect(Effect.never))
@@ -178,7 +178,7 @@ describe("interrupting", () => {
     })
   )
 
-  it.effect("a call in a slow onQueued leaves the line", () =>
+  it.effect("removes a call in a slow onQueued from the queue", () =>
     Effect.gen(function* () {
       const bulkhead = yield* Bulkhead.make({ permits: 1, maxQueued: 1, onQueued: () => Effect.never })
       const running = yield* forked(bulkhead.protect(Effect.never))
@@ -191,7 +191,7 @@ describe("interrupting", () => {
     })
   )
 
-  it.effect("a call whose onAdmitted never ends runs, gives its permit back and waits for the listener", () =>
+  it.effect("waits for the onAdmitted that an uninterruptible call never ended", () =>
     Effect.gen(function* () {
       const bulkhead = yield* Bulkhead.make({ permits: 1, onAdmitted: () => Effect.never })
       const fiber = yield* forked(bulkhead.protect(up))
@@ -201,7 +201,7 @@ describe("interrupting", () => {
     })
   )
 
-  it.effect("a call ends its onAdmitted with itself", () =>
+  it.effect("ends the onAdmitted of the call too", () =>
     Effect.gen(function* () {
       let ended = false
       const onAdmitted = () => Effect.onInterrupt(Effect.never, () => Effect.sync(() => (ended = true)))
@@ -216,7 +216,7 @@ describe("interrupting", () => {
     })
   )
 
-  it.effect("a call in a slow listener of its outcome neither keeps the permit nor loses the count", () =>
+  it.effect("in a slow listener of the outcome neither keeps the permit nor loses the count", () =>
     Effect.gen(function* () {
       const bulkhead = yield* Bulkhead.make({ permits: 1, onSuccess: () => Effect.never })
       const fiber = yield* forked(bulkhead.protect(up))
@@ -226,7 +226,7 @@ describe("interrupting", () => {
     })
   )
 
-  it.effect("by a timeout outside covers the wait, and by one inside does not", () =>
+  it.effect("by a timeout covers the wait when the timeout is outside, and does not when it is inside", () =>
     Effect.gen(function* () {
       const bulkhead = yield* Bulkhead.make({ permits: 1, maxQueued: 10 })
       yield* forked(bulkhead.protect(Effect.sleep("5 seconds")))

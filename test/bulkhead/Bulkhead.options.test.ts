@@ -7,7 +7,7 @@ import { refusalOf } from "../support/calls.js"
 const refusal = (effect: Effect.Effect<unknown>): Effect.Effect<string> =>
   Effect.map(refusalOf(effect), ({ message }) => message)
 
-describe("the options", () => {
+describe("the options of a bulkhead", () => {
   const named = "Bulkhead.make: option"
   const leftOut = `${named} "maxWait" must be left out when nobody may wait ("maxQueued" is 0), got`
   const table: ReadonlyArray<readonly [options: Bulkhead.Options, message: string]> = [
@@ -50,7 +50,7 @@ describe("the options", () => {
     )
   }
 
-  it.effect("that are undefined are left out", () =>
+  it.effect("count as left out when they are undefined", () =>
     Effect.gen(function* () {
       const bulkhead = yield* Bulkhead.make({
         permits: 3,
@@ -63,7 +63,7 @@ describe("the options", () => {
     })
   )
 
-  it.effect("are shown by the bulkhead and its policies", () =>
+  it.effect("appear in the descriptions of the bulkhead and its policies", () =>
     Effect.gen(function* () {
       const bulkhead = yield* Bulkhead.make({ name: "db", permits: 10, maxQueued: 20, maxWait: "5 seconds" })
       const shown = "permits: 10, maxQueued: 20, maxWait: 5s"
@@ -79,7 +79,7 @@ describe("the options", () => {
   )
 })
 
-describe("a number of permits that makes no sense", () => {
+describe("an invalid number of permits", () => {
   for (const permits of [0, -1, 1.5, NaN, Infinity]) {
     it.effect(`is refused where it is given: ${permits}`, () =>
       Effect.gen(function* () {

@@ -18,8 +18,8 @@ const rejected = (bulkhead: Bulkhead.Bulkhead) =>
     retryAfter === undefined ? undefined : Duration.toMillis(retryAfter)
   )
 
-describe("retryAfter of a full bulkhead", () => {
-  it.effect("is not known before a call has ended", () =>
+describe("the retryAfter of a full bulkhead", () => {
+  it.effect("is unknown until a call has ended", () =>
     Effect.gen(function* () {
       const bulkhead = yield* Bulkhead.make({ permits: 1 })
       yield* forked(bulkhead.protect(Effect.never))
@@ -27,7 +27,7 @@ describe("retryAfter of a full bulkhead", () => {
     })
   )
 
-  it.effect("is how long it takes for a permit to come back, after those in line", () =>
+  it.effect("is the time until a permit comes back, after the calls in the queue", () =>
     Effect.gen(function* () {
       const bulkhead = yield* Bulkhead.make({ permits: 4, maxQueued: 2, retryAfterJitter: 0 })
       yield* learned(bulkhead, 1000)
@@ -38,7 +38,7 @@ describe("retryAfter of a full bulkhead", () => {
     })
   )
 
-  it.effect("is shared by rejections that are alike when it has no jitter", () =>
+  it.effect("is shared by equal rejections when it has no jitter", () =>
     Effect.gen(function* () {
       const bulkhead = yield* Bulkhead.make({ permits: 1, retryAfterJitter: 0 })
       yield* learned(bulkhead, 1000)
@@ -78,7 +78,7 @@ describe("retryAfter of a full bulkhead", () => {
     })
   )
 
-  it.effect("is not known for a call that asks for more permits than there are", () =>
+  it.effect("is unknown for a call that asks for more permits than there are", () =>
     Effect.gen(function* () {
       const bulkhead = yield* Bulkhead.make({ permits: 2 })
       yield* learned(bulkhead, 1000)

@@ -36,8 +36,8 @@ const gated = (begun: Array<string>, name: string) =>
     open: Effect.zipRight(Deferred.succeed(gate, undefined), settled)
   }))
 
-describe("a free place", () => {
-  it.effect("lets calls run side by side, and their exits through as they were", () =>
+describe("a bulkhead with a free place", () => {
+  it.effect("runs calls side by side, and returns their exits unchanged", () =>
     Effect.gen(function* () {
       const bulkhead = yield* Bulkhead.make({ permits: 2 })
       const defect = Effect.die("bug")
@@ -54,7 +54,7 @@ describe("a free place", () => {
     })
   )
 
-  it.effect("is one place again after a success, a failure, a defect and an interruption", () =>
+  it.effect("gets the place back after a success, a failure, a defect and an interruption", () =>
     Effect.gen(function* () {
       const thrown = Effect.sync((): string => {
         throw new Error("bug")
@@ -77,7 +77,7 @@ describe("a free place", () => {
     })
   )
 
-  it.effect("is not lost to a call that dies, as it is in failsafe-go to one that panics (D1)", () =>
+  it.effect("does not lose the place to a call that dies, as failsafe-go does to one that panics (D1)", () =>
     Effect.gen(function* () {
       const bulkhead = yield* Bulkhead.make({ permits: 1, maxQueued: 1 })
       const gate = yield* Deferred.make<void>()
@@ -90,7 +90,7 @@ describe("a free place", () => {
     })
   )
 
-  it.effect("comes back when a condition throws", () =>
+  it.effect("gets the place back when a condition throws", () =>
     Effect.gen(function* () {
       const bulkhead = yield* Bulkhead.make({ permits: 1 })
       const call = bulkhead.protectWhen<string, never>(() => {
@@ -104,8 +104,8 @@ describe("a free place", () => {
   )
 })
 
-describe("no free place", () => {
-  it.effect("turns a call away at once, without running it, when nobody may wait", () =>
+describe("a full bulkhead", () => {
+  it.effect("rejects a call at once, without running it, when it has no queue", () =>
     Effect.gen(function* () {
       const bulkhead = yield* Bulkhead.make({ permits: 2, name: "db" })
       const running = yield* Effect.replicateEffect(forked(bulkhead.protect(Effect.never)), 2)
@@ -130,7 +130,7 @@ describe("no free place", () => {
     })
   )
 
-  it.effect("makes calls wait in line up to maxQueued, and turns the next one away", () =>
+  it.effect("queues calls up to maxQueued, and rejects the next one", () =>
     Effect.gen(function* () {
       const bulkhead = yield* Bulkhead.make({ permits: 1, maxQueued: 2 })
       const begun: Array<string> = []
@@ -146,7 +146,7 @@ describe("no free place", () => {
     })
   )
 
-  it.effect("is an ordinary failure to a retry, which comes back later", () =>
+  it.effect("fails a call that a retry then makes again later", () =>
     Effect.gen(function* () {
       const bulkhead = yield* Bulkhead.make({ permits: 1 })
       yield* forked(bulkhead.protect(Effect.sleep("1 second")))
@@ -157,8 +157,8 @@ describe("no free place", () => {
   )
 })
 
-describe("the line", () => {
-  it.effect("is served in the order in which it was entered", () =>
+describe("the queue of a bulkhead", () => {
+  it.effect("is first come, first served", () =>
     Effect.gen(function* () {
       const bulkhead = yield* Bulkhead.make({ permits: 1, maxQueued: 10 })
       const begun: Array<string> = []
@@ -172,7 +172,7 @@ describe("the line", () => {
     })
   )
 
-  it.effect("is not overtaken by a call that comes while the head has its permit but has not gone on", () =>
+  it.effect("is not overtaken by a call that comes between the grant to the head and its next step", () =>
     Effect.gen(function* () {
       const bulkhead = yield* Bulkhead.make({ permits: 1, maxQueued: 10 })
       const begun: Array<string> = []
@@ -188,7 +188,7 @@ describe("the line", () => {
     })
   )
 
-  it.effect("keeps the place of a waiting call, which cockatiel turns away in favour of newcomers", () =>
+  it.effect("keeps the place of a waiting call, which cockatiel rejects in favour of newcomers", () =>
     Effect.gen(function* () {
       const bulkhead = yield* Bulkhead.make({ permits: 1, maxQueued: 1 })
       const first = yield* Deferred.make<void>()
@@ -208,7 +208,7 @@ describe("the line", () => {
     })
   )
 
-  it.effect("does not starve a large request behind which small ones would fit", () =>
+  it.effect("does not starve a large request by serving small ones behind it", () =>
     Effect.gen(function* () {
       const bulkhead = yield* Bulkhead.make({ permits: 3, maxQueued: 100 })
       const begun: Array<string> = []
@@ -227,7 +227,7 @@ describe("the line", () => {
     })
   )
 
-  it.effect("of 2000 fibers costs each of them what a line of 500 costs", () =>
+  it.effect("of 2000 fibers costs each of them what a queue of 500 costs", () =>
     Effect.gen(function* () {
       /** The run-loop operations and the wake-ups of so many fibers that go through ten permits. */
       const cost = (
@@ -275,10 +275,10 @@ describe("the line", () => {
   )
 })
 
-describe("maxWait", () => {
+describe("the maxWait of a bulkhead", () => {
   const make = Bulkhead.make({ name: "db", permits: 1, maxQueued: 2, maxWait: "1 second" })
 
-  it.effect("turns away a call that has waited that long, at that very moment", () =>
+  it.effect("rejects a call at the instant at which it has waited that long", () =>
     Effect.gen(function* () {
       const bulkhead = yield* make
       const running = yield* forked(bulkhead.protect(Effect.never))
@@ -296,7 +296,7 @@ describe("maxWait", () => {
     })
   )
 
-  it.effect("lets a call run that gets its permit at the last instant", () =>
+  it.effect("lets a call run that acquires its permit at the last instant", () =>
     Effect.gen(function* () {
       const bulkhead = yield* make
       yield* forked(bulkhead.protect(Effect.sleep("999 millis")))
@@ -316,7 +316,7 @@ describe("maxWait", () => {
     })
   )
 
-  it.effect("is counted for each call from when it came", () =>
+  it.effect("counts for each call from its arrival", () =>
     Effect.gen(function* () {
       const bulkhead = yield* make
       yield* forked(bulkhead.protect(Effect.never))
@@ -332,7 +332,7 @@ describe("maxWait", () => {
     })
   )
 
-  it.effect("that is not given lets a call wait for as long as it takes", () =>
+  it.effect("is unlimited by default", () =>
     Effect.gen(function* () {
       const bulkhead = yield* Bulkhead.make({ permits: 1, maxQueued: 1 })
       yield* forked(bulkhead.protect(Effect.sleep("100 days")))
@@ -345,8 +345,8 @@ describe("maxWait", () => {
   )
 })
 
-describe("withPermits", () => {
-  it.effect("takes all of them or waits for all of them", () =>
+describe("Bulkhead.withPermits", () => {
+  it.effect("acquires all permits or waits for all of them", () =>
     Effect.gen(function* () {
       const bulkhead = yield* Bulkhead.make({ permits: 3, maxQueued: 1 })
       const begun: Array<string> = []
@@ -361,19 +361,21 @@ describe("withPermits", () => {
     })
   )
 
-  it.effect("turns a call away that takes more than there are, instead of letting it wait for ever", () =>
-    Effect.gen(function* () {
-      const bulkhead = yield* Bulkhead.make({ permits: 2, maxQueued: 10 })
-      const error = yield* Effect.flip(bulkhead.withPermits(3)(up))
-      assert.deepInclude(error, { reason: "full", permits: 2, requested: 3, queued: 0 })
-      assert.strictEqual(error.message, "a call that takes 3 permits can never run, there are only 2")
-      assert.strictEqual(yield* bulkhead.withPermits(2)(up), "up")
-    })
+  it.effect(
+    "rejects a call that asks for more permits than there are, instead of letting it wait for ever",
+    () =>
+      Effect.gen(function* () {
+        const bulkhead = yield* Bulkhead.make({ permits: 2, maxQueued: 10 })
+        const error = yield* Effect.flip(bulkhead.withPermits(3)(up))
+        assert.deepInclude(error, { reason: "full", permits: 2, requested: 3, queued: 0 })
+        assert.strictEqual(error.message, "a call that takes 3 permits can never run, there are only 2")
+        assert.strictEqual(yield* bulkhead.withPermits(2)(up), "up")
+      })
   )
 })
 
-describe("resize", () => {
-  it.effect("upwards lets those who wait run at once, in order", () =>
+describe("Bulkhead.resize", () => {
+  it.effect("upwards runs the waiting calls at once, in order", () =>
     Effect.gen(function* () {
       const bulkhead = yield* Bulkhead.make({ permits: 1, maxQueued: 10 })
       const begun: Array<string> = []
@@ -386,24 +388,26 @@ describe("resize", () => {
     })
   )
 
-  it.effect("below what is running lets it finish, and nobody in until there is room again", () =>
-    Effect.gen(function* () {
-      const bulkhead = yield* Bulkhead.make({ permits: 3, maxQueued: 10 })
-      const begun: Array<string> = []
-      const calls = yield* Effect.forEach(["a", "b", "c", "d"], (name) => gated(begun, name))
-      for (const { call } of calls) yield* forked(bulkhead.protect(call))
-      yield* bulkhead.resize(1)
-      assert.deepInclude(yield* bulkhead.snapshot, { permits: 1, inUse: 3, running: 3, queued: 1 })
-      yield* calls[0].open
-      yield* calls[1].open
-      assert.deepStrictEqual(begun, ["a", "b", "c"])
-      yield* calls[2].open
-      assert.deepStrictEqual(begun, ["a", "b", "c", "d"])
-      assert.deepInclude(yield* bulkhead.snapshot, { inUse: 1, running: 1, queued: 0 })
-    })
+  it.effect(
+    "below what is running lets the running calls finish, and admits none until there is room again",
+    () =>
+      Effect.gen(function* () {
+        const bulkhead = yield* Bulkhead.make({ permits: 3, maxQueued: 10 })
+        const begun: Array<string> = []
+        const calls = yield* Effect.forEach(["a", "b", "c", "d"], (name) => gated(begun, name))
+        for (const { call } of calls) yield* forked(bulkhead.protect(call))
+        yield* bulkhead.resize(1)
+        assert.deepInclude(yield* bulkhead.snapshot, { permits: 1, inUse: 3, running: 3, queued: 1 })
+        yield* calls[0].open
+        yield* calls[1].open
+        assert.deepStrictEqual(begun, ["a", "b", "c"])
+        yield* calls[2].open
+        assert.deepStrictEqual(begun, ["a", "b", "c", "d"])
+        assert.deepInclude(yield* bulkhead.snapshot, { inUse: 1, running: 1, queued: 0 })
+      })
   )
 
-  it.effect("to nothing closes the bulkhead: what runs finishes, and the others wait or are rejected", () =>
+  it.effect("to 0 closes the bulkhead: running calls finish, the others wait or are rejected", () =>
     Effect.gen(function* () {
       const bulkhead = yield* Bulkhead.make({ permits: 2, maxQueued: 2 })
       const begun: Array<string> = []
@@ -426,23 +430,25 @@ describe("resize", () => {
     })
   )
 
-  it.effect("turns away a waiting call that takes more than there are now, and serves those behind it", () =>
-    Effect.gen(function* () {
-      const bulkhead = yield* Bulkhead.make({ permits: 3, maxQueued: 10 })
-      yield* forked(bulkhead.protect(Effect.never))
-      const large = yield* forked(Effect.flip(bulkhead.withPermits(3)(up)))
-      const small = yield* forked(bulkhead.protect(up))
-      yield* bulkhead.resize(2)
-      assert.deepInclude(yield* Fiber.join(large), { reason: "full", permits: 2, requested: 3 })
-      assert.strictEqual(yield* Fiber.join(small), "up")
-      yield* bulkhead.resize(4)
-      assert.strictEqual(yield* bulkhead.withPermits(3)(up), "up")
-    })
+  it.effect(
+    "rejects a waiting call that asks for more permits than there are now, and serves those behind it",
+    () =>
+      Effect.gen(function* () {
+        const bulkhead = yield* Bulkhead.make({ permits: 3, maxQueued: 10 })
+        yield* forked(bulkhead.protect(Effect.never))
+        const large = yield* forked(Effect.flip(bulkhead.withPermits(3)(up)))
+        const small = yield* forked(bulkhead.protect(up))
+        yield* bulkhead.resize(2)
+        assert.deepInclude(yield* Fiber.join(large), { reason: "full", permits: 2, requested: 3 })
+        assert.strictEqual(yield* Fiber.join(small), "up")
+        yield* bulkhead.resize(4)
+        assert.strictEqual(yield* bulkhead.withPermits(3)(up), "up")
+      })
   )
 })
 
-describe("the counts", () => {
-  it.effect("are of nothing in the beginning", () =>
+describe("the counts of a bulkhead", () => {
+  it.effect("start at zero", () =>
     Effect.gen(function* () {
       const bulkhead = yield* Bulkhead.make({ permits: 2 })
       assert.deepStrictEqual(yield* bulkhead.snapshot, {
@@ -471,7 +477,7 @@ describe("the counts", () => {
     Effect.interrupt
   ]
 
-  it.effect("are by default of failures and defects, of successes, and not of interruptions", () =>
+  it.effect("cover successes, failures and defects by default, and no interruptions", () =>
     Effect.gen(function* () {
       const bulkhead = yield* Bulkhead.make({ permits: 1 })
       for (const outcome of outcomes)
@@ -480,7 +486,7 @@ describe("the counts", () => {
     })
   )
 
-  it.effect("are what a condition says", () =>
+  it.effect("follow a condition", () =>
     Effect.gen(function* () {
       const bulkhead = yield* Bulkhead.make({ permits: 1 })
       for (const [index, outcome] of outcomes.entries()) {
@@ -497,7 +503,7 @@ describe("the counts", () => {
     })
   )
 
-  it.effect("do not count a rejection of a call as its failure", () =>
+  it.effect("do not include a rejection among the failures", () =>
     Effect.gen(function* () {
       const bulkhead = yield* Bulkhead.make({ permits: 1 })
       yield* forked(bulkhead.protect(Effect.never))
@@ -507,7 +513,7 @@ describe("the counts", () => {
   )
 })
 
-describe("acquire", () => {
+describe("Bulkhead.acquire", () => {
   it.effect("holds a permit until the scope closes, and counts the exit with which it does", () =>
     Effect.gen(function* () {
       const bulkhead = yield* Bulkhead.make({ permits: 1 })
@@ -527,7 +533,7 @@ describe("acquire", () => {
     })
   )
 
-  it.effect("waits in line, and gives a permit back that was granted to a fiber that is interrupted", () =>
+  it.effect("waits in the queue, and releases a permit that was granted to an interrupted fiber", () =>
     Effect.gen(function* () {
       const bulkhead = yield* Bulkhead.make({ permits: 1, maxQueued: 1 })
       const gate = yield* Deferred.make<void>()
@@ -622,8 +628,8 @@ class Model {
   }
 }
 
-describe("random histories", () => {
-  it("do what a slow and obvious model does, and never take more permits than there are", () => {
+describe("random histories of a bulkhead", () => {
+  it("agree with a slow and obvious model, and never take more permits than there are", () => {
     FastCheck.assert(
       FastCheck.property(commands, (history) => {
         const scheduler = new Turns()

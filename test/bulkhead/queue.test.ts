@@ -35,7 +35,7 @@ const state = (queue: PermitQueue) => [queue.inUse, queue.holders, queue.queued]
 
 /** Lets every fiber run as far as it can. */
 
-describe("permits", () => {
+describe("the permits of a queue", () => {
   it("are taken while there are enough, and given back", () => {
     const queue = new PermitQueue(3, 0)
     assert.isTrue(queue.tryTake(2))
@@ -47,7 +47,7 @@ describe("permits", () => {
     assert.isTrue(queue.tryTake(2))
   })
 
-  it("go to the line in the order in which it was entered, each to one", () => {
+  it("go to the waiters in the order in which they came, each to one", () => {
     const queue = new PermitQueue(1, 10)
     assert.isTrue(queue.tryTake(1))
     const waiters = [1, 2, 3].map(() => queue.enter(1)!)
@@ -59,7 +59,7 @@ describe("permits", () => {
     assert.deepStrictEqual(state(queue), [1, 1, 1])
   })
 
-  it("that are free do not let a newcomer overtake the line", () => {
+  it("are not taken by a newcomer while somebody waits, even when they are free", () => {
     const queue = new PermitQueue(3, 10)
     queue.tryTake(2)
     const large = queue.enter(3)!
@@ -71,7 +71,7 @@ describe("permits", () => {
     assert.strictEqual(small.ended, "granted")
   })
 
-  it("pass over a waiter that is not ready, which keeps its place", () => {
+  it("skip a waiter that is not ready, which keeps its place", () => {
     const queue = new PermitQueue(1, 10)
     queue.tryTake(1)
     const waiters = [false, true, true].map((isReady) => queue.enter(1, isReady)!)
@@ -86,7 +86,7 @@ describe("permits", () => {
     assert.deepStrictEqual(state(queue), [1, 1, 0])
   })
 
-  it("are not kept from a newcomer by a waiter that is not ready, and are its own as soon as it is", () => {
+  it("go to a newcomer before a waiter that is not ready, and to the waiter as soon as it is", () => {
     const queue = new PermitQueue(1, 1)
     queue.tryTake(1)
     const waiter = queue.enter(1, false)!
@@ -100,7 +100,7 @@ describe("permits", () => {
     assert.deepStrictEqual(state(queue), [1, 1, 0])
   })
 
-  it("that shrink below what a waiter asks for end its wait, ready or not", () => {
+  it("end the wait of a waiter when they shrink below what it asks for, ready or not", () => {
     const queue = new PermitQueue(2, 10)
     queue.tryTake(2)
     const waiters = [false, true].map((isReady) => queue.enter(2, isReady)!)
@@ -112,7 +112,7 @@ describe("permits", () => {
     assert.strictEqual(queue.queued, 0)
   })
 
-  it("go to as many of the line as there are enough for", () => {
+  it("go to as many waiters as they suffice for", () => {
     const queue = new PermitQueue(4, 10)
     queue.tryTake(4)
     const waiters = [1, 2, 2, 1].map((permits) => queue.enter(permits)!)
@@ -124,7 +124,7 @@ describe("permits", () => {
     assert.deepStrictEqual(state(queue), [3, 2, 2])
   })
 
-  it("are not given to a line that is full, nor to a request that can never be served", () => {
+  it("have no queue for a newcomer when it is full, nor for a request that can never be served", () => {
     const queue = new PermitQueue(2, 1)
     assert.isUndefined(queue.enter(3))
     queue.tryTake(2)
@@ -134,7 +134,7 @@ describe("permits", () => {
   })
 })
 
-describe("leaving the line", () => {
+describe("a waiter that leaves the queue", () => {
   for (const [place, left] of [
     ["head", 0],
     ["middle", 1],
@@ -158,7 +158,7 @@ describe("leaving the line", () => {
     })
   }
 
-  it("lets those behind a large request run that only it kept waiting", () => {
+  it("lets those behind it run when only its large request kept them waiting", () => {
     const queue = new PermitQueue(3, 10)
     queue.tryTake(1)
     const [large, ...small] = [3, 1, 1, 1].map((permits) => queue.enter(permits)!) as [
@@ -172,7 +172,7 @@ describe("leaving the line", () => {
     )
   })
 
-  it("after the grant hands the permits on", () => {
+  it("after its grant hands the permits on", () => {
     const queue = new PermitQueue(1, 10)
     queue.tryTake(1)
     const [first, second] = [queue.enter(1)!, queue.enter(1)!]
@@ -182,7 +182,7 @@ describe("leaving the line", () => {
     assert.deepStrictEqual(state(queue), [1, 1, 0])
   })
 
-  it("holds on to nobody else in the line", () => {
+  it("keeps no reference to the others", () => {
     const queue = new PermitQueue(1, 10)
     queue.tryTake(1)
     const waiters = [0, 1, 2].map(() => queue.enter(1)!)
@@ -193,8 +193,8 @@ describe("leaving the line", () => {
   })
 })
 
-describe("resizing", () => {
-  it("upwards wakes as many as the new permits are enough for", () => {
+describe("a queue that is resized", () => {
+  it("upwards wakes as many waiters as the new permits suffice for", () => {
     const queue = new PermitQueue(1, 10)
     queue.tryTake(1)
     const waiters = [1, 1, 1].map((permits) => queue.enter(permits)!)
@@ -206,7 +206,7 @@ describe("resizing", () => {
     assert.deepStrictEqual([queue.permits, ...state(queue)], [3, 3, 3, 1])
   })
 
-  it("downwards lets those who have permits finish, and nobody in until enough are back", () => {
+  it("downwards lets the holders finish, and admits nobody until enough permits are back", () => {
     const queue = new PermitQueue(4, 10)
     for (let index = 0; index < 4; index++) queue.tryTake(1)
     const waiter = queue.enter(1)!
@@ -220,7 +220,7 @@ describe("resizing", () => {
     assert.isFalse(queue.tryTake(1))
   })
 
-  it("downwards ends the wait for more than there are, wherever in the line, and nobody else's", () => {
+  it("downwards ends the wait for more permits than there are, wherever in the queue, and no other", () => {
     const queue = new PermitQueue(4, 10)
     queue.tryTake(4)
     const waiters = [3, 1, 4, 2, 3].map((permits) => queue.enter(permits)!)
@@ -242,8 +242,8 @@ describe("resizing", () => {
   })
 })
 
-describe("a wait", () => {
-  it.effect("ends with the grant, also when that came before the fiber had begun to wait", () =>
+describe("a wait for permits", () => {
+  it.effect("ends with the grant, even when it came before the fiber had begun to wait", () =>
     Effect.gen(function* () {
       const queue = new PermitQueue(1, 10)
       queue.tryTake(1)
@@ -538,7 +538,7 @@ describe("random interleavings of forty fibers", () => {
     })
   }
 
-  it("find a queue that forgets that a grant can race an interruption", () => {
+  it("find a queue that forgets permits when a grant races an interruption", () => {
     const { hung, leaked, tooMany } = stressAll((...args) => new ForgetfulQueue(...args), { resize: false })
     assert.isAbove(leaked, seeds / 50)
     assert.isAbove(hung, seeds / 50)

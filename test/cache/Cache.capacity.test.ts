@@ -19,7 +19,7 @@ const make = (capacity: number) =>
   })
 
 describe("a cache that is full", () => {
-  it.scoped("makes room by forgetting the key that was not used for the longest time", () =>
+  it.scoped("evicts the least recently used key", () =>
     Effect.gen(function* () {
       const { cache, lookedUp } = yield* make(3)
       assert.strictEqual(yield* lookedUp("abc"), "abc")
@@ -42,7 +42,7 @@ describe("a cache that is full", () => {
     })
   )
 
-  it.scoped("takes a stale value that is served, and a remembered failure, for used", () =>
+  it.scoped("counts serving a stale value or a remembered failure as a use", () =>
     Effect.gen(function* () {
       const cache = yield* Cache.make({
         lookup: (key: string) => (key === "f" ? Effect.fail("down") : Effect.succeed(key)),
@@ -84,7 +84,7 @@ describe("a cache that is full", () => {
     })
   )
 
-  it.scoped("leaves lookups under way and those who wait for them alone, however many there are", () =>
+  it.scoped("does not disturb running lookups and their callers, however many there are", () =>
     Effect.gen(function* () {
       const gate = yield* Deferred.make<void>()
       const cache = yield* Cache.make({
@@ -108,7 +108,7 @@ describe("a cache that is full", () => {
     })
   )
 
-  it.scoped("serves the value of a refresh whose key was forgotten meanwhile", () =>
+  it.scoped("serves the value of a refresh whose key was evicted meanwhile", () =>
     Effect.gen(function* () {
       const gate = yield* Deferred.make<string>()
       let calls = 0
@@ -131,7 +131,7 @@ describe("a cache that is full", () => {
   )
 })
 
-describe("entries", () => {
+describe("the entries of a cache", () => {
   /** The slow and obvious version: a list, the oldest first. */
   class Model {
     keys: Array<number> = []

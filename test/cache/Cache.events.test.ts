@@ -45,8 +45,8 @@ const warnings = <A, E, R>(self: Effect.Effect<A, E, R>) =>
     )
   })
 
-describe("listeners", () => {
-  it.scoped("hear of everything once, and in order", () =>
+describe("the listeners of a cache", () => {
+  it.scoped("hear each event once, and in order", () =>
     Effect.gen(function* () {
       const log: Array<string> = []
       const note = (line: string) => Effect.sync(() => log.push(line))
@@ -72,7 +72,7 @@ describe("listeners", () => {
     })
   )
 
-  it.scoped("are told what happened", () =>
+  it.scoped("get the fields of each event", () =>
     Effect.gen(function* () {
       const log: Array<readonly [string, unknown]> = []
       const cache = yield* make(
@@ -183,7 +183,7 @@ describe("listeners", () => {
     })
   )
 
-  it.scoped("have the services of whoever made the cache, and the span of the call", () =>
+  it.scoped("get the services of the cache's maker, and the span of the call", () =>
     Effect.gen(function* () {
       class Journal extends Context.Tag("Journal")<Journal, string>() {}
       const heard: Array<string> = []
@@ -212,7 +212,7 @@ describe("listeners", () => {
     })
   )
 
-  it.scoped("of a refresh keep nobody waiting for the value", () =>
+  it.scoped("of a refresh do not delay its value", () =>
     Effect.gen(function* () {
       const cache = yield* make({ onRefresh: () => Effect.never, onEvict: () => Effect.never }, up("1"))
       assert.strictEqual(yield* cache.refresh("a"), "1")
@@ -223,8 +223,8 @@ describe("listeners", () => {
   )
 })
 
-describe("the log", () => {
-  it.scoped("has the defect of a refresh in the background, which nobody else sees", () =>
+describe("the log of a cache", () => {
+  it.scoped("has the defect of a refresh in the background", () =>
     Effect.gen(function* () {
       const story = Effect.gen(function* () {
         const cache = yield* make({}, up("1"), Effect.die("bug"), down)
@@ -240,7 +240,7 @@ describe("the log", () => {
     })
   )
 
-  it.scoped("has what a function of the options did wrong, which then counts as zero", () =>
+  it.scoped("has the error of a function in the options, which then counts as zero", () =>
     Effect.gen(function* () {
       const lookups = (
         functions: Partial<Cache.StoreOptions<string, string, "down">>,

@@ -16,7 +16,7 @@ const make = (options: Partial<Options>) =>
 const refusal = (options: Partial<Options>): Effect.Effect<string> =>
   Effect.map(refusalOf(make(options)), ({ message }) => message)
 
-describe("the options", () => {
+describe("the options of a cache", () => {
   const named = "Cache.makeStore: option"
   const duration = "a duration of zero or more"
   const table: ReadonlyArray<readonly [options: Partial<Options>, message: string]> = [
@@ -69,7 +69,7 @@ describe("the options", () => {
     )
   }
 
-  it.effect("may be at the ends of their ranges", () =>
+  it.effect("are accepted at the ends of their ranges", () =>
     Effect.gen(function* () {
       const allowed: ReadonlyArray<Partial<Options>> = [
         { capacity: 1, timeToLive: 0 },

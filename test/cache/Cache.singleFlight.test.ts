@@ -33,7 +33,7 @@ const settle = TestClock.adjust(0)
 const counts = (cache: { readonly snapshot: Effect.Effect<Cache.Snapshot> }) =>
   Effect.map(cache.snapshot, ({ inFlight, lookups, size, waiting }) => ({ inFlight, lookups, size, waiting }))
 
-describe("single flight", () => {
+describe("a cache with single flight", () => {
   it.scoped("makes one lookup for a thousand callers at once", () =>
     Effect.gen(function* () {
       const { cache, gate, seen } = yield* setup
@@ -61,7 +61,7 @@ describe("single flight", () => {
     })
   )
 
-  it.scoped("gives every kind of exit to everybody who waits, as it was", () =>
+  it.scoped("gives every kind of exit to all who wait, unchanged", () =>
     Effect.gen(function* () {
       const interruption = Cause.interrupt(FiberId.none)
       const cause = Cause.sequential(Cause.fail("down"), Cause.parallel(Cause.die("bug"), interruption))
@@ -77,7 +77,7 @@ describe("single flight", () => {
     })
   )
 
-  it.scoped("of a store runs the effect of the first caller for all", () =>
+  it.scoped("in a store runs the effect of the first caller for all", () =>
     Effect.gen(function* () {
       const store = yield* Cache.makeStore<string, number>()({ timeToLive: 0 })
       const call = (n: number) => Effect.fork(Effect.as(Effect.sleep("1 second"), n).pipe(store.cached("a")))
@@ -160,7 +160,7 @@ describe("a caller that leaves", () => {
     })
   )
 
-  it.scoped("by a timeout does not disturb those who have more time", () =>
+  it.scoped("because of a timeout does not disturb those who have more time", () =>
     Effect.gen(function* () {
       const cache = yield* Cache.make({
         lookup: (_: string) => Effect.as(Effect.sleep("2 seconds"), "value"),
@@ -173,7 +173,7 @@ describe("a caller that leaves", () => {
     })
   )
 
-  it.scoped("cannot leave from where it is uninterruptible, and gets its value", () =>
+  it.scoped("while it is uninterruptible gets its value", () =>
     Effect.gen(function* () {
       const { cache, gate, seen } = yield* setup
       const got: Array<string> = []
@@ -191,7 +191,7 @@ describe("a caller that leaves", () => {
     })
   )
 
-  it.scoped("leaves a lookup interruptible that was started from where nothing else is", () =>
+  it.scoped("leaves a lookup interruptible that was started in an uninterruptible region", () =>
     Effect.gen(function* () {
       const { cache, seen } = yield* setup
       const starter = yield* Effect.fork(Effect.uninterruptible(Effect.interruptible(cache.get("a"))))
@@ -253,34 +253,32 @@ describe("a caller that leaves", () => {
 })
 
 describe("a lookup that interrupts itself", () => {
-  it.scoped(
-    "is its starter's interruption, as without a cache, and nobody else's: the next one asks again",
-    () =>
-      Effect.gen(function* () {
-        const store = yield* Cache.makeStore<string, string>()({ timeToLive: "1 minute" })
-        const order: Array<string> = []
-        const call = (name: string, effect: Effect.Effect<string>) =>
-          Effect.zipRight(
-            Effect.sync(() => order.push(name)),
-            Effect.zipRight(Effect.sleep("1 second"), effect)
-          ).pipe(store.cached("a"), Effect.exit, Effect.fork)
-        const first = yield* call("first", Effect.interrupt)
-        const second = yield* call("second", Effect.interrupt)
-        const third = yield* call("third", Effect.succeed("third"))
-        const fourth = yield* call("fourth", Effect.succeed("fourth"))
-        yield* TestClock.adjust("3 seconds")
-        assert.isTrue(Exit.isInterrupted(yield* first))
-        assert.isTrue(Exit.isInterrupted(yield* second))
-        assert.deepStrictEqual([yield* third, yield* fourth], [Exit.succeed("third"), Exit.succeed("third")])
-        assert.deepStrictEqual(order, ["first", "second", "third"])
-        assert.deepInclude(yield* store.snapshot, {
-          lookups: 3,
-          misses: 4,
-          failures: 0,
-          waiting: 0,
-          inFlight: 0
-        })
+  it.scoped("interrupts the caller that started it and nobody else: the next one asks again", () =>
+    Effect.gen(function* () {
+      const store = yield* Cache.makeStore<string, string>()({ timeToLive: "1 minute" })
+      const order: Array<string> = []
+      const call = (name: string, effect: Effect.Effect<string>) =>
+        Effect.zipRight(
+          Effect.sync(() => order.push(name)),
+          Effect.zipRight(Effect.sleep("1 second"), effect)
+        ).pipe(store.cached("a"), Effect.exit, Effect.fork)
+      const first = yield* call("first", Effect.interrupt)
+      const second = yield* call("second", Effect.interrupt)
+      const third = yield* call("third", Effect.succeed("third"))
+      const fourth = yield* call("fourth", Effect.succeed("fourth"))
+      yield* TestClock.adjust("3 seconds")
+      assert.isTrue(Exit.isInterrupted(yield* first))
+      assert.isTrue(Exit.isInterrupted(yield* second))
+      assert.deepStrictEqual([yield* third, yield* fourth], [Exit.succeed("third"), Exit.succeed("third")])
+      assert.deepStrictEqual(order, ["first", "second", "third"])
+      assert.deepInclude(yield* store.snapshot, {
+        lookups: 3,
+        misses: 4,
+        failures: 0,
+        waiting: 0,
+        inFlight: 0
       })
+    })
   )
 
   it.scoped("because it hung on a caller that left, is made again for those who wait", () =>
@@ -516,7 +514,7 @@ describe("the scope of a cache", () => {
 
   const closed = Exit.die(new Cache.CacheClosed({ name: "offers" }))
 
-  it.effect("ends lookups when it closes, and whoever still waits dies with what it waited for", () =>
+  it.effect("ends lookups when it closes, and their callers die", () =>
     Effect.gen(function* () {
       const { cache, close, seen } = yield* open()
       const fibers = yield* Effect.forEach(Array(3), () => Effect.fork(Effect.exit(cache.get("slow"))))
@@ -557,7 +555,7 @@ describe("the scope of a cache", () => {
     })
   )
 
-  it.effect("once closed leaves a cache that says so, and holds nothing", () =>
+  it.effect("leaves a cache that says that it is closed, and holds nothing", () =>
     Effect.gen(function* () {
       const { cache, close, seen } = yield* open(60_000)
       yield* cache.get("a")

@@ -42,7 +42,7 @@ const asked = <A>(call: Effect.Effect<A, string>, millis: number) =>
     return (yield* Fiber.poll(fiber)).pipe(Option.map(Exit.getOrElse((cause) => cause)))
   })
 
-describe("Cache, softTimeout", () => {
+describe("the softTimeout of a cache", () => {
   it.scoped("gives a caller the stale value, and the lookup goes on and is stored", () =>
     Effect.gen(function* () {
       const { cache, log, seen } = yield* expired(slow)
@@ -68,7 +68,7 @@ describe("Cache, softTimeout", () => {
     })
   )
 
-  it.scoped("gives the new value to a caller whose lookup is fast enough", () =>
+  it.scoped("gives a caller the new value when the lookup is fast enough", () =>
     Effect.gen(function* () {
       const { cache, log } = yield* expired(Effect.delay(Effect.succeed("new"), 49))
       assert.deepStrictEqual(yield* asked(cache.get("key"), 49), Option.some("new"))
@@ -77,7 +77,7 @@ describe("Cache, softTimeout", () => {
   )
 
   it.scoped(
-    "counts from the beginning of the lookup for those who join it, and lets late ones not wait",
+    "counts from the beginning of the lookup for those who join it, and does not let late ones wait",
     () =>
       Effect.gen(function* () {
         const { cache, seen } = yield* expired(slow)
@@ -207,7 +207,7 @@ describe("Cache, softTimeout", () => {
   })
 })
 
-describe("Cache, getOption", () => {
+describe("Cache.getOption", () => {
   it.scoped("reads what is kept, starts no lookup and counts nothing", () =>
     Effect.gen(function* () {
       const { cache, seen } = yield* expired(slow)

@@ -142,7 +142,7 @@ const effects: Make = (lookup) =>
     left: Effect.succeed(0)
   }))
 
-describe("under random interleavings", () => {
+describe("a cache under random interleavings", () => {
   for (const [when, preemptOneIn] of [
     ["where they yield", undefined],
     ["anywhere", 20]

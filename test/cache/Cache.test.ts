@@ -38,8 +38,8 @@ const make = (
 /** What was served, in one word each. */
 const told = ({ age, state, value }: Cache.Served<string>) => [value, state, Duration.toMillis(age)] as const
 
-describe("a fresh value", () => {
-  it.scoped("is looked up once and served until the very millisecond at which its time is over", () =>
+describe("a fresh value of a cache", () => {
+  it.scoped("is looked up once and served until the millisecond at which it expires", () =>
     Effect.gen(function* () {
       const { begun, cache } = yield* make({ timeToLive: "1 minute" }, up("first"), up("second"))
       assert.deepStrictEqual(told(yield* cache.serve("a")), ["first", "fresh", 0])
@@ -75,7 +75,7 @@ describe("a fresh value", () => {
     })
   )
 
-  it.scoped("without an end stays until it is forgotten", () =>
+  it.scoped("with an infinite time to live stays until it is invalidated", () =>
     Effect.gen(function* () {
       const { begun, cache } = yield* make({ timeToLive: Infinity }, up("first"))
       yield* cache.get("a")
@@ -121,7 +121,7 @@ describe("a fresh value", () => {
   )
 })
 
-describe("keys", () => {
+describe("keys of a cache", () => {
   const lookups = <K>(keys: ReadonlyArray<K>) =>
     Effect.gen(function* () {
       const cache = yield* Cache.make({ lookup: (_: K) => Effect.succeed("value"), timeToLive: "1 minute" })
@@ -159,7 +159,7 @@ describe("keys", () => {
   )
 })
 
-describe("a failure", () => {
+describe("a failed lookup", () => {
   it.scoped("reaches the caller as it was and is not remembered", () =>
     Effect.gen(function* () {
       const { begun, cache } = yield* make({ timeToLive: "1 minute" }, down, Effect.die("bug"), up("value"))
@@ -186,7 +186,7 @@ describe("a failure", () => {
     })
   )
 
-  it.scoped("is remembered as a function of it says, and a defect by a function only", () =>
+  it.scoped("is remembered for as long as a function says, and a defect by a function only", () =>
     Effect.gen(function* () {
       const steps = [down, Effect.fail("gone" as const), Effect.die("bug"), up("value")] as const
       const lookups = (
@@ -216,7 +216,7 @@ describe("a failure", () => {
     })
   )
 
-  it.scoped("of a lookup that throws is a defect", () =>
+  it.scoped("is a defect when the lookup throws", () =>
     Effect.gen(function* () {
       const cache = yield* Cache.make({
         lookup: (_: string): Effect.Effect<string> => {
@@ -406,7 +406,7 @@ describe("stale if error", () => {
   )
 })
 
-describe("the greatest age", () => {
+describe("the maxAge of a cache", () => {
   it.scoped("bounds freshness, both stale windows and remembered failures", () =>
     Effect.gen(function* () {
       const maxAge = "20 seconds"
@@ -521,7 +521,7 @@ describe("an early refresh", () => {
   )
 })
 
-describe("by hand", () => {
+describe("a change of a cache by hand", () => {
   it.scoped("set stores a value as if it had been looked up", () =>
     Effect.gen(function* () {
       const { begun, cache } = yield* make(
@@ -635,7 +635,7 @@ describe("by hand", () => {
   )
 })
 
-describe("a store", () => {
+describe("a cache without a lookup", () => {
   const makeStore = Cache.makeStore<string, string, "down" | "gone">()
 
   it.scoped("is filled by what is piped through it", () =>
@@ -686,31 +686,29 @@ describe("a store", () => {
   )
 })
 
-describe("a lookup", () => {
-  it.scoped(
-    "has the services of whoever made the cache, in the span and with the fiber refs of the caller",
-    () =>
-      Effect.gen(function* () {
-        class Source extends Context.Tag("Source")<Source, string>() {}
-        const ref = yield* FiberRef.make("default")
-        const cache = yield* Cache.make({
-          lookup: (key: string) =>
-            Effect.gen(function* () {
-              const span = yield* Effect.currentSpan
-              return [key, yield* Source, span.name, yield* FiberRef.get(ref)].join(" ")
-            }),
-          timeToLive: "1 minute"
-        }).pipe(Effect.provideService(Source, "maker"), Effect.withSpan("making"))
-        const value = yield* cache
-          .get("a")
-          .pipe(
-            Effect.provideService(Source, "caller"),
-            Effect.withSpan("calling"),
-            Effect.locally(ref, "caller"),
-            Effect.orDie
-          )
-        assert.strictEqual(value, "a maker calling caller")
-      })
+describe("a lookup of a cache", () => {
+  it.scoped("has the services of the cache's maker, and the span and fiber refs of the caller", () =>
+    Effect.gen(function* () {
+      class Source extends Context.Tag("Source")<Source, string>() {}
+      const ref = yield* FiberRef.make("default")
+      const cache = yield* Cache.make({
+        lookup: (key: string) =>
+          Effect.gen(function* () {
+            const span = yield* Effect.currentSpan
+            return [key, yield* Source, span.name, yield* FiberRef.get(ref)].join(" ")
+          }),
+        timeToLive: "1 minute"
+      }).pipe(Effect.provideService(Source, "maker"), Effect.withSpan("making"))
+      const value = yield* cache
+        .get("a")
+        .pipe(
+          Effect.provideService(Source, "caller"),
+          Effect.withSpan("calling"),
+          Effect.locally(ref, "caller"),
+          Effect.orDie
+        )
+      assert.strictEqual(value, "a maker calling caller")
+    })
   )
 })
 

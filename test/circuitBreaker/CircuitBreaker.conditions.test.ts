@@ -3,7 +3,7 @@ import { Cause, Effect, Exit, FiberId, Option } from "effect"
 import { CircuitBreaker, type FailureCondition, Trip } from "effect-resilience"
 import { down, up } from "../support/calls.js"
 
-describe("protectWhen", () => {
+describe("CircuitBreaker.protectWhen", () => {
   type Failing = { readonly _tag: "Refused" } | { readonly _tag: "BadRequest" }
   type Condition = FailureCondition.FailureCondition<number, Failing>
   type Counted = "success" | "failure" | "ignored"
@@ -129,7 +129,7 @@ describe("protectWhen", () => {
     )
   }
 
-  it.effect("shows a condition that throws as the defect it is", () =>
+  it.effect("dies of a condition that throws", () =>
     Effect.gen(function* () {
       const breaker = yield* CircuitBreaker.make()
       const bug = new Error("bug in a condition")

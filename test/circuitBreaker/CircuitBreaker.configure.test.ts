@@ -21,7 +21,7 @@ describe("a breaker that is configured while it runs", () => {
       })
   )
 
-  it.effect("starts with nothing for a rule of another kind or another window", () =>
+  it.effect("starts without evidence for a rule of another kind or another window", () =>
     Effect.gen(function* () {
       const breaker = yield* CircuitBreaker.make({ trip: Trip.failures({ count: 5, of: 10 }) })
       yield* failing(breaker, 3)
@@ -33,7 +33,7 @@ describe("a breaker that is configured while it runs", () => {
     })
   )
 
-  it.effect("stays in its state, and an open circuit open for as long as it was to be", () =>
+  it.effect("stays in its state, and an open circuit open for as long as was decided", () =>
     Effect.gen(function* () {
       const breaker = yield* CircuitBreaker.make({ trip: Trip.consecutive(1), openFor: "10 seconds" })
       yield* failing(breaker, 1)
@@ -45,7 +45,7 @@ describe("a breaker that is configured while it runs", () => {
     })
   )
 
-  it.effect("leaves what is not given, also within halfOpen", () =>
+  it.effect("keeps the settings that are not given, also within halfOpen", () =>
     Effect.gen(function* () {
       const breaker = yield* CircuitBreaker.make({
         trip: Trip.consecutive(3),
@@ -127,7 +127,7 @@ describe("a breaker that is configured while it runs", () => {
     })
   )
 
-  it.effect("can be the one of a tag", () =>
+  it.effect("can belong to a tag", () =>
     Effect.gen(function* () {
       class Partner extends CircuitBreaker.Tag("ConfiguredPartner")<Partner>() {}
       yield* Effect.gen(function* () {

@@ -41,8 +41,8 @@ const life = (breaker: Breaker) =>
     yield* Effect.exit(breaker.protect(up))
   })
 
-describe("listeners", () => {
-  it.effect("hear of everything once, in order, before the call goes on", () =>
+describe("the listeners of a circuit breaker", () => {
+  it.effect("hear each event once, in order, before the call goes on", () =>
     Effect.gen(function* () {
       const log: Array<string> = []
       const note = (line: string) => Effect.sync(() => log.push(line))
@@ -76,7 +76,7 @@ describe("listeners", () => {
     })
   )
 
-  it.effect("are told what happened", () =>
+  it.effect("get the fields of each event", () =>
     Effect.gen(function* () {
       const log: Array<readonly [string, unknown]> = []
       const breaker = yield* make(listeners((name, event) => Effect.sync(() => log.push([name, event]))))
@@ -163,7 +163,7 @@ describe("listeners", () => {
     )
   }
 
-  it.effect("that interrupts itself changes nothing, and is not worth a report", () =>
+  it.effect("that interrupt themselves change nothing, and are not reported", () =>
     Effect.gen(function* () {
       let messages = 0
       const logger = Logger.make(() => {
@@ -181,7 +181,7 @@ describe("listeners", () => {
     })
   )
 
-  it.effect("get the services of whoever made the breaker, and the span of the call", () =>
+  it.effect("get the services of the breaker's maker, and the span of the call", () =>
     Effect.gen(function* () {
       class Desk extends Context.Tag("Desk")<Desk, string>() {}
       const heard: Array<readonly [string, string]> = []
@@ -199,7 +199,7 @@ describe("listeners", () => {
     })
   )
 
-  it.effect("that are slow hold up their own call and no other", () =>
+  it.effect("that are slow delay their own call and no other", () =>
     Effect.gen(function* () {
       const breaker = yield* make({ onFailure: () => Effect.sleep("1 hour") })
       const slow = yield* Effect.fork(breaker.protect(down))
@@ -224,7 +224,7 @@ describe("listeners", () => {
     })
   )
 
-  it.effect("that take their time to hear of a change leave a call to what the circuit is then", () =>
+  it.effect("that are slow let the call go on in the state that the circuit has then", () =>
     Effect.gen(function* () {
       for (const [steer, expected] of [
         ["close", "up"],
@@ -251,7 +251,7 @@ describe("listeners", () => {
   )
 })
 
-describe("changes", () => {
+describe("the changes of a circuit breaker", () => {
   const summary = ({
     from,
     metrics: { rejected, rules, ...counts },
@@ -274,7 +274,7 @@ describe("changes", () => {
     ["half-open -> closed", 1, 0, 0, 0, [], undefined]
   ]
 
-  it.effect("tell every subscriber of each change once, with the metrics of the state that was left", () =>
+  it.effect("reach every subscriber once, with the metrics of the state that was left", () =>
     Effect.gen(function* () {
       const breaker = yield* make({})
       const collect = (count: number) =>

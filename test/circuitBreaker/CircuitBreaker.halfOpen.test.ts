@@ -35,7 +35,7 @@ const isTurnedAway = (breaker: Breaker): Effect.Effect<boolean> =>
 
 describe("a half-open circuit", () => {
   for (const permits of [1, 3, 7]) {
-    it.effect(`runs ${permits} of a hundred calls at a time, and turns the others away`, () =>
+    it.effect(`runs ${permits} of a hundred calls at a time, and rejects the others`, () =>
       Effect.gen(function* () {
         const breaker = yield* halfOpened({ halfOpen: { permits, successes: 100 } })
         const running = yield* Ref.make(0)
@@ -95,7 +95,7 @@ describe("a half-open circuit", () => {
     )
   }
 
-  it.effect("that opens again stays open for its time from then on", () =>
+  it.effect("that opens again stays open for the whole openFor", () =>
     Effect.gen(function* () {
       const breaker = yield* halfOpened()
       yield* TestClock.adjust("3 seconds")
@@ -108,7 +108,7 @@ describe("a half-open circuit", () => {
     })
   )
 
-  it.effect("that closes starts to count from nothing", () =>
+  it.effect("that closes starts to count from zero", () =>
     Effect.gen(function* () {
       const breaker = yield* halfOpened({
         trip: Trip.failures({ count: 2, of: 10 }),
@@ -122,7 +122,7 @@ describe("a half-open circuit", () => {
     })
   )
 
-  it.effect("shows the defect of a probe, and takes its permit back", () =>
+  it.effect("dies of the defect of a probe, and gets its permit back", () =>
     Effect.gen(function* () {
       const breaker = yield* halfOpened({ halfOpen: { successes: { count: 1, of: 2 } } })
       assert.deepStrictEqual(yield* Effect.exit(breaker.protect(bug)), Exit.die("bug"))
@@ -131,7 +131,7 @@ describe("a half-open circuit", () => {
     })
   )
 
-  it.effect("takes the permit back from a probe whose condition throws, and shows the defect", () =>
+  it.effect("gets the permit back from a probe whose condition throws, and dies of it", () =>
     Effect.gen(function* () {
       const breaker = yield* halfOpened()
       const error = new Error("bug in a condition")
@@ -144,7 +144,7 @@ describe("a half-open circuit", () => {
     })
   )
 
-  it.effect("takes the permit back from a probe whose outcome makes no sense", () =>
+  it.effect("gets the permit back from a probe whose outcome is invalid", () =>
     Effect.gen(function* () {
       const outcomes = [
         undefined,
@@ -305,7 +305,7 @@ describe("a probe that never answers", () => {
     })
   )
 
-  it.effect("is waited for when maxWait is infinite", () =>
+  it.effect("keeps its permit when maxWait is infinite", () =>
     Effect.gen(function* () {
       const breaker = yield* halfOpened({ halfOpen: { maxWait: Infinity } })
       const { finish } = yield* begin(breaker, up)
@@ -342,7 +342,7 @@ describe("a probe that never answers", () => {
     })
   )
 
-  it.effect("has failed even when its late answer is to be ignored", () =>
+  it.effect("has failed even when its late answer would be ignored", () =>
     Effect.gen(function* () {
       const breaker = yield* halfOpened()
       const probe = breaker.protectWhen<void, never>(() => ignoring)(TestClock.adjust("31 seconds"))

@@ -15,7 +15,7 @@ const enter: Record<
   "metrics-only": (breaker) => breaker.metricsOnly
 }
 
-describe("interrupting a call", () => {
+describe("an interruption of a circuit breaker's call", () => {
   for (const [state, steer] of Object.entries(enter)) {
     it.effect(`of a ${state} circuit interrupts it and counts for nothing`, () =>
       Effect.gen(function* () {
@@ -95,7 +95,7 @@ describe("interrupting a call", () => {
 
   for (const steer of ["open", "isolate"] as const) {
     it.effect(
-      `turned away (${steer}) in a slow onRejected listener interrupts that, and leaves the circuit alone`,
+      `that was rejected (${steer}) in a slow onRejected listener interrupts that, and leaves the circuit alone`,
       () =>
         Effect.gen(function* () {
           const breaker = yield* CircuitBreaker.make({ onRejected: () => Effect.never })

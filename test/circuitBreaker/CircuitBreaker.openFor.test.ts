@@ -35,7 +35,7 @@ const logged = <A, E, R>(self: Effect.Effect<A, E, R>) =>
   })
 
 describe("openFor as a duration", () => {
-  it.effect("is the same with every opening", () =>
+  it.effect("is the same for every opening", () =>
     Effect.gen(function* () {
       const breaker = yield* make({ openFor: "3 seconds", maxOpenFor: "3 seconds" })
       assert.deepStrictEqual(yield* openings(breaker, 3), [3000, 3000, 3000])
@@ -53,8 +53,8 @@ describe("openFor as a duration", () => {
   )
 })
 
-describe("a caller that waits for as long as it was told", () => {
-  it.effect("is let in, whatever fractions there are", () =>
+describe("a caller that waits for the retryAfter of an open circuit", () => {
+  it.effect("is admitted, whatever fractions there are", () =>
     Effect.gen(function* () {
       for (const openFor of [1000 / 3, 1000 / 7, 10.000_000_4, 0.1 + 0.2, 2 ** 31 / 9]) {
         const breaker = yield* make({ openFor })
@@ -85,7 +85,7 @@ describe("openFor as a schedule", () => {
   ]
 
   for (const [name, options, expected] of schedules) {
-    it.effect(`goes on with every reopening: ${name}`, () =>
+    it.effect(`takes the next delay with every reopening: ${name}`, () =>
       Effect.gen(function* () {
         assert.deepStrictEqual(yield* openings(yield* make(options), expected.length), expected)
       })
@@ -206,7 +206,7 @@ describe("openFor as a schedule", () => {
     })
   )
 
-  it.effect("that dies on the way does not break calls", () =>
+  it.effect("that dies does not break calls", () =>
     Effect.gen(function* () {
       const openFor = Schedule.exponential("1 second").pipe(
         Schedule.map((delay) => {
@@ -224,7 +224,7 @@ describe("openFor as a schedule", () => {
 })
 
 describe("openFor as a function", () => {
-  it.effect("sees what opened the circuit, and how often it opened before", () =>
+  it.effect("gets what opened the circuit, and how often it opened before", () =>
     Effect.gen(function* () {
       const seen: Array<CircuitBreaker.Opening> = []
       const breaker = yield* make({
@@ -325,7 +325,7 @@ describe("openFor as a function", () => {
     })
   )
 
-  it.effect("sees the hint of an outcome recorded by hand", () =>
+  it.effect("gets the hint of an outcome that was recorded by hand", () =>
     Effect.gen(function* () {
       const breaker = yield* make({ openFor: ({ retryAfter }) => retryAfter ?? "1 hour" })
       const outcome = FailureCondition.failureAfter("7 seconds")
@@ -335,7 +335,7 @@ describe("openFor as a function", () => {
   )
 })
 
-describe("a hint", () => {
+describe("a hint to an open circuit", () => {
   const exponential = Backoff.exponential({ base: "10 seconds", max: "1 minute" })
   const openFors: ReadonlyArray<readonly [name: string, options: CircuitBreaker.Options]> = [
     ["a duration", { openFor: "10 seconds" }],
@@ -378,7 +378,7 @@ describe("a hint", () => {
     })
   )
 
-  it.effect("may be the rejection of a policy inside, and an outcome recorded by hand", () =>
+  it.effect("may come from the rejection of an inner policy, or an outcome recorded by hand", () =>
     Effect.gen(function* () {
       const inner = yield* make({ openFor: "30 seconds" })
       yield* Effect.exit(inner.protect(down))

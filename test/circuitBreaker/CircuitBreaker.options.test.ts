@@ -10,7 +10,7 @@ const refusal = (options: CircuitBreaker.Options): Effect.Effect<string> =>
     ({ message }) => message
   )
 
-describe("the options", () => {
+describe("the options of a circuit breaker", () => {
   const named = "CircuitBreaker.make: option"
   const table: ReadonlyArray<readonly [options: CircuitBreaker.Options, message: string]> = [
     [{ name: "" }, `${named} "name" must be a string that is not empty, got ""`],
@@ -75,7 +75,7 @@ describe("the options", () => {
     )
   }
 
-  it.effect("are refused with durations in words, given or by default", () =>
+  it.effect("are refused with the durations in words, given or by default", () =>
     Effect.gen(function* () {
       for (const options of [{ openFor: Duration.seconds(10) }, {}]) {
         const message = yield* refusal({ ...options, maxOpenFor: "5 seconds" })
@@ -86,7 +86,7 @@ describe("the options", () => {
     })
   )
 
-  it.effect("that are undefined are left out", () =>
+  it.effect("count as left out when they are undefined", () =>
     Effect.gen(function* () {
       const breaker = yield* CircuitBreaker.make({
         name: undefined,
@@ -106,7 +106,7 @@ describe("the options", () => {
     })
   )
 
-  it.effect("are shown by the breaker and its policies", () =>
+  it.effect("appear in the descriptions of the breaker and its policies", () =>
     Effect.gen(function* () {
       const breaker = yield* CircuitBreaker.make({
         name: "partner",

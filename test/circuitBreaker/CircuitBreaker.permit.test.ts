@@ -34,8 +34,8 @@ const pausedAt = <A, E, R>(step: number, self: Effect.Effect<A, E, R>): Effect.E
   return Effect.withScheduler(self, scheduler)
 }
 
-describe("acquire and record", () => {
-  it.effect("count what was recorded", () =>
+describe("CircuitBreaker.acquire and record", () => {
+  it.effect("count the outcome that is recorded", () =>
     Effect.gen(function* () {
       for (const [outcome, successes, failures] of [
         [FailureCondition.success, 1, 0],
@@ -69,7 +69,7 @@ describe("acquire and record", () => {
     })
   )
 
-  it.effect("tell listeners how long it took, and no failure", () =>
+  it.effect("tell listeners the duration, and no failure", () =>
     Effect.gen(function* () {
       const heard: Array<unknown> = []
       const listener = (event: unknown) => Effect.sync(() => heard.push(event))
@@ -88,7 +88,7 @@ describe("acquire and record", () => {
     })
   )
 
-  it.effect("hold a probe's place until the scope closes, and not longer", () =>
+  it.effect("hold the permit of a probe until the scope closes, and not longer", () =>
     Effect.gen(function* () {
       const breaker = yield* make()
       yield* breaker.halfOpen
@@ -101,7 +101,7 @@ describe("acquire and record", () => {
     })
   )
 
-  it.effect("hold as many places as there are permits", () =>
+  it.effect("hold as many probes as there are permits", () =>
     Effect.gen(function* () {
       const breaker = yield* make({ halfOpen: { permits: 3 } })
       yield* breaker.halfOpen
@@ -132,7 +132,7 @@ describe("acquire and record", () => {
     })
   )
 
-  it.effect("do not free a place twice", () =>
+  it.effect("do not release a permit twice", () =>
     Effect.gen(function* () {
       const breaker = yield* make()
       yield* breaker.halfOpen

@@ -63,7 +63,7 @@ const play = (breaker: Breaker, history: string): Effect.Effect<void> =>
     { discard: true }
   )
 
-describe("a snapshot", () => {
+describe("a snapshot of a circuit breaker", () => {
   const steps = ["S", "S", "F", "F", "F", "D", "open", "close", "halfOpen", "isolate", "release"] as const
   const more = ["disable", "enable", "metricsOnly", "reset", 1, 40, 90, 300, 1000, 2000] as const
   const step = FastCheck.constantFrom(...steps, ...more)
@@ -149,7 +149,7 @@ describe("a snapshot", () => {
     { memory: [{ rule: "x", buckets: [[1]] }] }
   ]
 
-  it.effect("that is no snapshot is a ParseError", () =>
+  it.effect("with a wrong field is a ParseError", () =>
     Effect.gen(function* () {
       const decode = Schema.decodeUnknown(Json)
       const snapshot = yield* valid
@@ -228,7 +228,7 @@ describe("a breaker that starts from a snapshot", () => {
     })
   )
 
-  it.effect("begins its probes anew, with what the earlier ones decided", () =>
+  it.effect("starts new probes, and keeps what the earlier ones decided", () =>
     Effect.gen(function* () {
       const halfOpen = { successes: 2 }
       const clock = process()
@@ -256,7 +256,7 @@ describe("a breaker that starts from a snapshot", () => {
     })
   )
 
-  it.effect("stays where only a person can take it from", () =>
+  it.effect("stays in a state that only a person can end", () =>
     Effect.gen(function* () {
       for (const [verb, state] of [
         ["isolate", "isolated"],
@@ -340,7 +340,7 @@ describe("a breaker that starts from a snapshot", () => {
   )
 })
 
-describe("an initial that is no snapshot", () => {
+describe("an invalid initial snapshot", () => {
   const refused = (initial: unknown, option: string) =>
     Effect.gen(function* () {
       const options = { initial: initial as Snapshot }

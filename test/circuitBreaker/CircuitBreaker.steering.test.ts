@@ -41,7 +41,7 @@ const inState = (state: State) =>
     return { breaker, changes }
   })
 
-describe("steering", () => {
+describe("a circuit breaker that is steered", () => {
   const states = Object.keys(enter) as Array<State>
   const leads: Record<(typeof verbs)[number], (from: State) => State> = {
     open: () => "open",
@@ -69,7 +69,7 @@ describe("steering", () => {
     )
   }
 
-  it.effect("open keeps the circuit open for its time, from when it was last asked to", () =>
+  it.effect("stays open for openFor from the last open", () =>
     Effect.gen(function* () {
       const { breaker } = yield* inState("open")
       yield* TestClock.adjust("6 seconds")
@@ -81,7 +81,7 @@ describe("steering", () => {
     })
   )
 
-  it.effect("finds an open circuit whose time has passed half-open first", () =>
+  it.effect("is half-open first when its openFor has passed", () =>
     Effect.gen(function* () {
       const { breaker, changes } = yield* inState("open")
       yield* TestClock.adjust("10 seconds")
@@ -90,7 +90,7 @@ describe("steering", () => {
     })
   )
 
-  it.effect("isolate turns everything away for as long as it takes, without a hint", () =>
+  it.effect("rejects every call without a hint while isolated", () =>
     Effect.gen(function* () {
       const { breaker } = yield* inState("isolated")
       yield* TestClock.adjust("365 days")
@@ -105,7 +105,7 @@ describe("steering", () => {
     })
   )
 
-  it.effect("disable lets everything through uncounted, until enable", () =>
+  it.effect("admits every call uncounted between disable and enable", () =>
     Effect.gen(function* () {
       const { breaker } = yield* inState("disabled")
       const before = yield* breaker.snapshot
@@ -118,7 +118,7 @@ describe("steering", () => {
     })
   )
 
-  it.effect("metricsOnly counts and reads everything and never turns a call away, until enable", () =>
+  it.effect("counts every call and rejects none between metricsOnly and enable", () =>
     Effect.gen(function* () {
       const { breaker } = yield* inState("metrics-only")
       yield* breaker.protect(up)
@@ -146,7 +146,7 @@ describe("steering", () => {
     })
   )
 
-  it.effect("reset leaves a breaker as if it had just been made", () =>
+  it.effect("is as new after reset", () =>
     Effect.gen(function* () {
       const fresh = yield* Effect.flatMap(inState("closed"), ({ breaker }) => breaker.snapshot)
       for (const state of states) {
@@ -160,7 +160,7 @@ describe("steering", () => {
     })
   )
 
-  it.effect("reset is complete even when it is interrupted in a slow listener", () =>
+  it.effect("is reset completely even when reset is interrupted in a slow listener", () =>
     Effect.gen(function* () {
       const breaker = yield* CircuitBreaker.make({ onClose: () => Effect.never })
       yield* breaker.open
@@ -172,7 +172,7 @@ describe("steering", () => {
     })
   )
 
-  it.effect("reset keeps what happens while a slow listener hears of it", () =>
+  it.effect("keeps what happens while a slow listener hears of a reset", () =>
     Effect.gen(function* () {
       const breaker = yield* CircuitBreaker.make({ onClose: () => Effect.sleep("1 second") })
       yield* breaker.open
@@ -186,7 +186,7 @@ describe("steering", () => {
     })
   )
 
-  it.effect("a call that is running when the circuit is steered runs to its end", () =>
+  it.effect("lets a running call end", () =>
     Effect.gen(function* () {
       for (const verb of verbs) {
         const { breaker } = yield* inState("closed")

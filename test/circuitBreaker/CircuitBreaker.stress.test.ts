@@ -153,7 +153,7 @@ const forgetful: Protect = (breaker) => (self) =>
     })
   })
 
-describe("under random interleavings", () => {
+describe("a circuit breaker under random interleavings", () => {
   for (const [when, preemptOneIn] of [
     ["where they yield", undefined],
     ["anywhere", 50]

@@ -61,26 +61,28 @@ describe("a closed circuit", () => {
     )
   }
 
-  it.effect("by default waits for ten failures in a row, or for half of twenty calls in thirty seconds", () =>
-    Effect.gen(function* () {
-      const histories = {
-        closed: [
-          "F",
-          "F".repeat(9),
-          "FS".repeat(9) + "F",
-          "S".repeat(11) + "F".repeat(9),
-          "FS".repeat(9) + "~FS"
-        ],
-        open: ["F".repeat(10), "FS".repeat(10), "S".repeat(10) + "F".repeat(5) + "S" + "F".repeat(6)]
-      }
-      for (const state of ["closed", "open"] as const) {
-        for (const history of histories[state]) {
-          const breaker = yield* CircuitBreaker.make()
-          yield* play(breaker, history)
-          assert.strictEqual(yield* breaker.state, state, history)
+  it.effect(
+    "opens by default after ten failures in a row, or when half of twenty calls in thirty seconds fail",
+    () =>
+      Effect.gen(function* () {
+        const histories = {
+          closed: [
+            "F",
+            "F".repeat(9),
+            "FS".repeat(9) + "F",
+            "S".repeat(11) + "F".repeat(9),
+            "FS".repeat(9) + "~FS"
+          ],
+          open: ["F".repeat(10), "FS".repeat(10), "S".repeat(10) + "F".repeat(5) + "S" + "F".repeat(6)]
         }
-      }
-    })
+        for (const state of ["closed", "open"] as const) {
+          for (const history of histories[state]) {
+            const breaker = yield* CircuitBreaker.make()
+            yield* play(breaker, history)
+            assert.strictEqual(yield* breaker.state, state, history)
+          }
+        }
+      })
   )
 
   it.effect("gives every exit back as it was", () =>
@@ -98,7 +100,7 @@ describe("a closed circuit", () => {
     })
   )
 
-  it.effect("counts a defect as a failure, and shows it", () =>
+  it.effect("counts a defect as a failure, and dies of it", () =>
     Effect.gen(function* () {
       const breaker = yield* CircuitBreaker.make({ trip: Trip.consecutive(2) })
       const call = breaker.protect(Effect.die("bug"))
@@ -143,7 +145,7 @@ describe("a closed circuit", () => {
 })
 
 describe("an open circuit", () => {
-  it.effect("turns calls away without running them", () =>
+  it.effect("rejects calls without running them", () =>
     Effect.gen(function* () {
       const breaker = yield* opened()
       const runs = yield* Ref.make(0)
@@ -154,7 +156,7 @@ describe("an open circuit", () => {
     })
   )
 
-  it.effect("says who turned a call away and for exactly how much longer", () =>
+  it.effect("puts its name and the exact time left into a rejection", () =>
     Effect.gen(function* () {
       const breaker = yield* opened()
       yield* TestClock.adjust("3500 millis")
@@ -168,7 +170,7 @@ describe("an open circuit", () => {
     })
   )
 
-  it.effect("turns a call away until the very millisecond at which its time has passed", () =>
+  it.effect("rejects calls until the millisecond at which openFor has passed", () =>
     Effect.gen(function* () {
       const breaker = yield* opened()
       yield* TestClock.adjust("9999 millis")
@@ -179,7 +181,7 @@ describe("an open circuit", () => {
     })
   )
 
-  it.effect("stays open for ten seconds by default, and asks one probe for one success", () =>
+  it.effect("stays open for ten seconds by default, and closes with the success of one probe", () =>
     Effect.gen(function* () {
       const breaker = yield* CircuitBreaker.make({ trip: Trip.consecutive(1) })
       yield* play(breaker, "F")
@@ -195,7 +197,7 @@ describe("an open circuit", () => {
     })
   )
 
-  it.effect("makes rejections that have no stack trace and that a guard knows", () =>
+  it.effect("makes rejections without a stack trace, which Policy.isRejection recognizes", () =>
     Effect.gen(function* () {
       const breaker = yield* opened()
       const limit = Error.stackTraceLimit
@@ -208,7 +210,7 @@ describe("an open circuit", () => {
     })
   )
 
-  it.effect("can be told apart from the call's own errors by its tag", () =>
+  it.effect("can be told from the call's own errors by the tag of its rejection", () =>
     Effect.gen(function* () {
       const breaker = yield* opened()
       const call = Effect.fail({ _tag: "Refused" as const }).pipe(
@@ -238,8 +240,8 @@ describe("an open circuit", () => {
   )
 })
 
-describe("reading", () => {
-  it.effect("an open circuit whose time has passed reads half-open, and nothing changes by reading it", () =>
+describe("a circuit breaker that is read", () => {
+  it.effect("is half-open when openFor has passed, and does not change by being read", () =>
     Effect.gen(function* () {
       const heard: Array<string> = []
       const breaker = yield* opened({ onStateChange: ({ to }) => Effect.sync(() => heard.push(to)) })
@@ -261,7 +263,7 @@ describe("reading", () => {
     })
   )
 
-  it.effect("a window over time empties as time passes, without any call", () =>
+  it.effect("forgets the calls of a window over time as time passes, without any call", () =>
     Effect.gen(function* () {
       const breaker = yield* CircuitBreaker.make({ trip: Trip.failures({ count: 3, within: "10 seconds" }) })
       yield* play(breaker, "FF")
@@ -277,7 +279,7 @@ describe("reading", () => {
     })
   )
 
-  it.effect("a breaker that has seen nothing has a snapshot of nothing", () =>
+  it.effect("has an empty snapshot before its first call", () =>
     Effect.gen(function* () {
       const breaker = yield* CircuitBreaker.make({ name: "fresh", trip: Trip.consecutive(3) })
       assert.deepStrictEqual(yield* breaker.snapshot, {

@@ -110,7 +110,7 @@ const seed = FastCheck.integer()
 
 // --------------------------------------------------------------------------------------------------------------- tests
 
-describe("growth", () => {
+describe("the growth of a backoff", () => {
   it.prop(
     "without jitter agrees with the formula, whatever the random numbers",
     [config, seed],
@@ -170,7 +170,7 @@ describe("growth", () => {
   })
 })
 
-describe("every delay", () => {
+describe("every delay of a backoff", () => {
   const holds = (config: Backoff.Config, count: number, random: () => number) => {
     for (const delay of delaysOf(config, count, random)) {
       if (!(delay >= 0 && delay <= config.max)) assert.fail(`${delay} is not from 0 to ${config.max}`)
@@ -219,7 +219,7 @@ describe("every delay", () => {
   })
 })
 
-describe("jitter", () => {
+describe("the jitter of a backoff", () => {
   /** Where each delay must lie, from the delay planned. */
   const ranges: ReadonlyArray<
     readonly [string, Backoff.Jitter, (delay: number) => readonly [number, number]]
@@ -246,7 +246,7 @@ describe("jitter", () => {
   }
 
   it.prop(
-    "decorrelated lies between the first delay and three times the one before",
+    "decorrelated stays between the first delay and three times the last one",
     [config, seed],
     ([config, seed]) => {
       FastCheck.pre(firstOf(config.growth) > 0)
@@ -261,7 +261,7 @@ describe("jitter", () => {
     }
   )
 
-  it.prop("decorrelated keeps the length of a list", [config, seed], ([config, seed]) => {
+  it.prop("decorrelated does not change the length of a list", [config, seed], ([config, seed]) => {
     FastCheck.pre(config.growth._tag === "list")
     const plain = delaysOf({ ...config, jitter: none }, 100)
     assert.lengthOf(delaysOf({ ...config, jitter: decorrelated }, 100, chance(seed).next), plain.length)

@@ -99,7 +99,7 @@ describe("ten buckets", () => {
     assert.strictEqual(Buckets.advance(busy, none, 99).older[0], busy.current)
   })
 
-  it("stay as they are when the clock lies back", () => {
+  it("stay as they are when the clock goes back", () => {
     const buckets = record(Buckets.start(100, none, 500), "event", 500)
     for (const now of [500, 509, 499, 0, -1000])
       assert.strictEqual(Buckets.advance(buckets, none, now), buckets)

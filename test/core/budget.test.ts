@@ -140,9 +140,9 @@ const exactTokens = (
   return tokens
 }
 
-describe("the rule of a budget, against whole numbers", () => {
+describe("the rule of a budget agrees with a model in whole numbers", () => {
   it.prop(
-    "successes",
+    "for successes",
     [
       FastCheck.integer({ min: 0, max: 1000 }),
       FastCheck.integer({ min: 0, max: 20 }),
@@ -166,7 +166,7 @@ describe("the rule of a budget, against whole numbers", () => {
   )
 
   it.prop(
-    "throttling",
+    "for throttling",
     [FastCheck.integer({ min: 1, max: 4000 }), FastCheck.integer({ min: 1, max: 20 }), steps],
     ([thousandths, capacity, history]) => {
       agrees(Budget.throttling({ ratio: thousandths / 1000, capacity }), history, (before) => {
@@ -184,7 +184,7 @@ describe("the rule of a budget, against whole numbers", () => {
   )
 
   it.prop(
-    "requests",
+    "for requests",
     [
       FastCheck.integer({ min: 0, max: 2000 }),
       FastCheck.integer({ min: 0, max: 3 }),
@@ -210,7 +210,7 @@ describe("the rule of a budget, against whole numbers", () => {
   )
 
   it.prop(
-    "never changes a state that was given to it, and not for a clock that lies back",
+    "and never changes the state that it is given, nor goes back in time",
     [
       FastCheck.constantFrom<Budget.Rule>(
         successes({ perSecond: 1 }),
@@ -246,7 +246,7 @@ describe("the rule of a budget, against whole numbers", () => {
   )
 })
 
-describe("successes", () => {
+describe("for successes", () => {
   it("fund a retry each ten at a tenth, exactly, however many there are", () => {
     const { drain, succeed, withdraw } = budget(successes())
     assert.strictEqual(drain(), 100)
@@ -290,7 +290,7 @@ describe("successes", () => {
     assert.strictEqual(drain(), 0)
   })
 
-  it("that are nothing, and no time either, leave what there was at the beginning", () => {
+  it("that fund nothing, without time that does, leave the initial tokens", () => {
     const { drain, pass, succeed } = budget(successes({ capacity: 3, ratio: 0 }))
     assert.strictEqual(drain(), 3)
     times(1000, succeed)
@@ -301,8 +301,8 @@ describe("successes", () => {
 
 // ---------------------------------------------------------------------------------------------- vectors of other systems
 
-describe("gRPC A6", () => {
-  it("the sequence of gRPC core: 4 tokens, 1.6 for a success", () => {
+describe("a budget by gRPC A6", () => {
+  it("replays the sequence of gRPC core: 4 tokens, 1.6 for a success", () => {
     const { balance, fail, succeed, withdraw } = budget(Budget.throttling({ capacity: 4, ratio: 1.6 }))
     const seen: Array<readonly [string, number, boolean]> = []
     for (const letter of "FSFFFFFSSFFSFSSF") {
@@ -330,7 +330,7 @@ describe("gRPC A6", () => {
     ])
   })
 
-  it("the sequences of userver: 10 tokens, 0.1 for a success", () => {
+  it("replays the sequences of userver: 10 tokens, 0.1 for a success", () => {
     const base = budget(Budget.throttling({ capacity: 10, ratio: 0.1 }))
     assert.isTrue(base.withdraw())
     times(4, base.fail)
@@ -395,7 +395,7 @@ describe("the AWS standard quota", () => {
     ],
     ["succeeds at once", 490, 3, ["succeeds"], [491]],
     ["succeeds at once with the quota full", 500, 3, ["succeeds"], [500]]
-  ])("a call that %s", (_, tokens, maxAttempts, attempts, expected) => {
+  ])("has the balances of AWS when a call %s", (_, tokens, maxAttempts, attempts, expected) => {
     assert.deepStrictEqual(call(budget(quota, tokens), attempts, maxAttempts), expected)
   })
 
@@ -403,7 +403,7 @@ describe("the AWS standard quota", () => {
     [10, 50],
     [5, 100],
     [14, 35]
-  ])("under total failure and at a cost of %s is exhausted after %s retries", (cost, retries) => {
+  ])("is exhausted under total failure at a cost of %s after %s retries", (cost, retries) => {
     assert.strictEqual(budget(quota).drain(cost), retries)
   })
 })
@@ -543,7 +543,7 @@ describe("a budget", () => {
   })
 })
 
-describe("the options of the rules", () => {
+describe("the options of a budget's rules", () => {
   it.each<[() => unknown, string]>([
     [
       () => successes({ ratio: -0.1 }),

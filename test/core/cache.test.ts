@@ -12,7 +12,7 @@ const ages = (bounds: Partial<Core.Bounds>, timeToLive: number, at: ReadonlyArra
   return at.map((age) => Core.freshness(life, 1000 + age))
 }
 
-describe("the life of a value", () => {
+describe("the life of a cached value", () => {
   it("is fresh, then stale, then expired, then gone, each bound exclusive", () => {
     const bounds = { staleWhileRevalidate: 20, staleIfError: 50 }
     assert.deepStrictEqual(ages(bounds, 10, [0, 9.999, 10, 29.999, 30, 59.999, 60, 1e9]), [
@@ -206,7 +206,7 @@ const simulate = (strategy: Strategy, minutes: number, seed: number): Cost => {
   return { lookups: lookups / minutes, mostAtOnce, blocked: blocked / requests, stale: stale / requests }
 }
 
-describe("a stampede, of a thousand requests a second on a key that lives a minute and takes a second", () => {
+describe("a stampede of 1000 requests a second on a key that lives a minute and takes a second", () => {
   const strategies = {
     none: { single: false, beta: 0, revalidate: false },
     "single flight": { single: true, beta: 0, revalidate: false },

@@ -599,7 +599,7 @@ describe("a half-open circuit", () => {
     [2, 3, "sff", "open"],
     [3, 3, "ss", "half-open"],
     [3, 3, "ssf", "open"]
-  ])("that needs %i of %i is after %s %s", (successes, of, outcomes, state) => {
+  ])("that needs %i of %i is, after %s, %s", (successes, of, outcomes, state) => {
     assert.strictEqual(halfOpen({ successes, of }).calls(outcomes).state, state)
   })
 
@@ -690,7 +690,7 @@ describe("a probe that does not answer", () => {
     assert.isUndefined(story.acquire())
   })
 
-  it("may take for ever when nothing else is said", () => {
+  it("may take for ever when maxWait is infinite", () => {
     const story = halfOpen()
     const probe = story.admitted()
     assert.isUndefined(story.wait(1e12).acquire())
@@ -726,7 +726,7 @@ describe("a released permit", () => {
 })
 
 describe("a permit of an earlier generation", () => {
-  it("a late success does not close a reopened circuit", () => {
+  it("does not close a reopened circuit with a late success", () => {
     const story = halfOpen({ permits: 2, successes: 1, of: 1 })
     const slow = story.admitted()
     story.calls("f")
@@ -737,7 +737,7 @@ describe("a permit of an earlier generation", () => {
     assert.strictEqual(story.state, "half-open")
   })
 
-  it("a late failure does not reopen a recovered circuit", () => {
+  it("does not reopen a recovered circuit with a late failure", () => {
     const story = new Story(configOf({ trip: Trip.consecutive(1) }))
     const slow = story.admitted()
     story.calls("f").wait(100).calls("s")
@@ -746,7 +746,7 @@ describe("a permit of an earlier generation", () => {
     assert.deepInclude(story.read, { counts: { successes: 0, failures: 0 }, failuresInARow: 0 })
   })
 
-  it("a call from before the circuit opened is no probe", () => {
+  it("does not count a call from before the opening as a probe", () => {
     const story = new Story()
     const slow = story.admitted()
     story.calls("ff").wait(100)
@@ -755,7 +755,7 @@ describe("a permit of an earlier generation", () => {
   })
 
   it.each(["record", "release"] as const)(
-    "a probe of the half-open circuit before frees no place: %s",
+    "frees no place when it is a probe of an earlier half-open circuit: %s",
     (how) => {
       const story = halfOpen()
       const old = story.admitted()
@@ -772,11 +772,11 @@ describe("a permit of an earlier generation", () => {
   )
 })
 
-describe("steering", () => {
+describe("steering a circuit", () => {
   const states = ["closed", "open", "half-open", "isolated", "disabled", "metrics-only"] as const
 
   it.each(states.flatMap((from) => states.map((to) => ({ from, to }))))(
-    "from $from to $to is a change of state",
+    "from $from to $to changes its state",
     ({ from, to }) => {
       const story = new Story().calls("f").steer(from)
       const permit = story.acquire()
@@ -796,7 +796,7 @@ describe("steering", () => {
     }
   )
 
-  it("works out first what was due before", () => {
+  it("applies first what was due before", () => {
     const story = new Story().calls("ff")
     const { transitions } = Circuit.steer(story.config, story.circuit, "isolated", 500)
     assert.deepStrictEqual(
@@ -833,7 +833,7 @@ describe("steering", () => {
     assert.strictEqual(story.steer("closed").calls("s").state, "closed")
   })
 
-  it("to reset forgets everything but the generation", () => {
+  it("by reset forgets everything except the generation", () => {
     const story = new Story().calls("ff").wait(100).calls("f").wait(50).reset()
     assert.deepStrictEqual(story.circuit, { ...Circuit.initial(story.config, 150), generation: 4 })
   })
@@ -863,7 +863,7 @@ describe("failures in a row", () => {
   })
 })
 
-describe("how often it reopened", () => {
+describe("the number of reopenings", () => {
   // The open periods take 100 ms, then 200, then 300: `openedFor` tells how many openings came before.
   const growing = () => new Story(configOf({ openFor: ({ reopenings }) => 100 * (reopenings + 1) }))
   const recovering = () => growing().calls("ff").wait(100).calls("f").wait(200).calls("s")

@@ -90,12 +90,12 @@ describe("options", () => {
     [{ of: 5 }, '{"of":5}'],
     [{ toJSON: () => undefined }, "an object"],
     [unprintable, "an object"]
-  ])("that are refused show what was given: %o", (value, shown) => {
+  ])("that are refused are shown as they were given: %o", (value, shown) => {
     const error = new Options.InvalidOption("P", "a.b", value, "better")
     assert.strictEqual(error.message, `P: option "a.b" must be better, got ${shown}`)
   })
 
-  it("that are refused say who refused what as fields", () => {
+  it("that are refused are named in the fields of the error", () => {
     const error = new Options.InvalidOption("Trip.failures", "count", 0, "more")
     assert.instanceOf(error, Error)
     assert.deepStrictEqual(
@@ -105,7 +105,7 @@ describe("options", () => {
   })
 })
 
-describe("a check", () => {
+describe("the check of an option", () => {
   const refusal = (check: Options.Check, value: unknown): string | undefined => {
     const error = thrownBy(() => check("P", "o", value)) as Error | undefined
     return error?.message.replace('P: option "o" must be ', "").replace(/, got .*/, "")

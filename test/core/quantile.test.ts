@@ -42,7 +42,7 @@ const q = FastCheck.oneof(
   FastCheck.double({ min: 0.001, max: 0.999, noNaN: true })
 )
 
-describe("a quantile", () => {
+describe("a quantile of a window", () => {
   it.prop(
     "is within 2 % of the exact one",
     [FastCheck.array(duration, { minLength: 1, maxLength: 300 }), q],
@@ -52,7 +52,7 @@ describe("a quantile", () => {
   )
 
   it.prop(
-    "is that of the window, whatever time does",
+    "covers the window, whatever the clock does",
     [
       FastCheck.array(
         FastCheck.tuple(
@@ -82,7 +82,7 @@ describe("a quantile", () => {
     }
   )
 
-  it("of nothing is nothing, before the first and after the window has passed", () => {
+  it("is undefined before the first value and after the window has passed", () => {
     const state = Quantile.durations(1000, 0)
     assert.isUndefined(Quantile.quantile(state, 0.5, 0))
     assert.isUndefined(Quantile.quantile(Quantile.record(state, 5, 0), 0.5, 1000))

@@ -165,7 +165,7 @@ describe("a rate", () => {
   )
 
   it.prop(
-    "has available what it lets in one after the other",
+    "has as many permits available as it admits one after the other",
     [anyRate, steps],
     ([rate, history]) => {
       const rule = Rate.rule(rate)
@@ -217,11 +217,11 @@ describe("a rate", () => {
   )
 })
 
-describe("calls in line", () => {
+describe("calls that wait for a rate", () => {
   const isMeter = ({ _tag }: Rate.Rate) => _tag === "smooth" || _tag === "tokenBucket"
 
   it.prop(
-    "have their last turn when letting in one after the other brings it",
+    "get the same last turn as when they are admitted one after the other",
     [
       anyRate,
       steps,
@@ -271,7 +271,7 @@ describe("calls in line", () => {
     { fastCheck: { numRuns: 1000 } }
   )
 
-  it("are a batch when they cost the same, and for a meter whatever they cost", () => {
+  it("form a batch when they cost the same, and for a meter at any cost", () => {
     for (const rate of rates(5, 1000)) {
       const rule = Rate.rule(rate)
       assert.isTrue(Rate.alike(rule, 2, 2))
@@ -279,7 +279,7 @@ describe("calls in line", () => {
     }
   })
 
-  it("come due at the earliest when they come", () => {
+  it("are due no earlier than they come", () => {
     for (const rate of rates(5, 1000)) {
       const rule = Rate.rule(rate)
       const { after, at } = Rate.turn(rule, Rate.nothing(rule, 7), 1, 9)
@@ -329,7 +329,7 @@ describe("a change of the rate", () => {
   })
 })
 
-describe("in one period", () => {
+describe("a rate in one period", () => {
   const table: ReadonlyArray<readonly [limit: number, per: number]> = [
     [1, 3_600_000],
     [7, 3_600_000],
@@ -360,7 +360,7 @@ describe("in one period", () => {
     })
   }
 
-  it("a bucket lets its burst in on top of the first", () => {
+  it("admits the burst of a bucket on top of the first", () => {
     const rule = Rate.rule({ _tag: "tokenBucket", limit: 5000, per: 1000, burst: 300 })
     let used = Rate.nothing(rule, 0)
     const counts = [0, 0, 0]
@@ -373,7 +373,7 @@ describe("in one period", () => {
   })
 })
 
-describe("over years", () => {
+describe("a rate over years", () => {
   /** k * per / limit in microseconds, rounded up, without a limit to the size of the numbers. */
   const exactly = (permits: number, per: number, limit: number): number => {
     const [p, q, l] = [BigInt(permits), BigInt(per), BigInt(limit)]
@@ -381,7 +381,7 @@ describe("over years", () => {
   }
 
   it.prop(
-    "the instants of a busy rate do not drift",
+    "does not drift while it is busy",
     [
       FastCheck.integer({ min: 1, max: 1_000_000 }),
       FastCheck.oneof(
@@ -434,7 +434,7 @@ describe("over years", () => {
     { fastCheck: { numRuns: 1000 } }
   )
 
-  it("a rate that is never idle is as exact after a century as at first", () => {
+  it("is as exact after a century without a pause as at first", () => {
     for (const limit of [1, 3, 999_983, 1_000_000]) {
       const rate: Rate.Rate = { _tag: "smooth", limit, per: 86_400_000 }
       const rule = Rate.rule(rate)
@@ -455,7 +455,7 @@ describe("over years", () => {
     }
   })
 
-  it("D2 of failsafe-go: after a deficit and a long idle time, a fixed window lets in its limit and no more", () => {
+  it("admits no more than its limit after a deficit and a long pause, unlike failsafe-go (D2)", () => {
     const rule = Rate.rule({ _tag: "bursty", limit: 2, per: 10 })
     let used = Rate.nothing(rule, 0)
     let at = 0
@@ -469,7 +469,7 @@ describe("over years", () => {
   })
 })
 
-describe("options", () => {
+describe("the options of a rate", () => {
   const refused = (rate: Rate.Rate) => {
     try {
       Rate.checked("RateLimiter.make", rate, "rate.")
@@ -517,7 +517,7 @@ describe("options", () => {
     assert.deepStrictEqual([0, 1, 1500].map(Rate.millis), [0, 0.001, 1.5])
   })
 
-  it("are taken at both ends of their ranges", () => {
+  it("are accepted at both ends of their ranges", () => {
     for (const limit of [1, 10_000_000]) {
       for (const per of [1, 31_536_000_000]) {
         for (const rate of rates(limit, per)) {

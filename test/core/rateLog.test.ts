@@ -72,9 +72,9 @@ const logOf = (appended: number, left: number): Log.Log => {
   return log
 }
 
-describe("a log of what was let in", () => {
+describe("a log of admitted calls", () => {
   it.prop(
-    "is the list of it, however it is kept",
+    "agrees with a list, however it is kept",
     [FastCheck.array(command, { maxLength: 25 })],
     ([commands]) => {
       let log = Log.empty

@@ -55,7 +55,7 @@ describe("a trip rule", () => {
       "fsfsss",
       "..xx.."
     ]
-  ])("is met by %s", (_, trip, calls, met) => {
+  ])("is met: %s", (_, trip, calls, met) => {
     assert.strictEqual(metAfterEach(trip, calls), met)
     const own = Trip.nothing(trip, 0)
     const counted = Array.from(calls, (letter, at) => {
@@ -153,7 +153,7 @@ describe("a trip rule as a value", () => {
     assert.deepStrictEqual([Trip.hasHits(seen, 99), Trip.hasHits(seen, 100)], [true, false])
   })
 
-  it("calls a call slow by any of its rules for slow calls, and by no other", () => {
+  it("counts a call as slow by any of its rules for slow calls, and by no other", () => {
     const slow = (trip: Trip.Trip) => Array.from("sSfF", (letter) => Trip.isSlow(trip, callOf(letter)))
     assert.deepStrictEqual(slow(slowRateOf(1, { of: 1 })), [false, true, false, true])
     assert.deepStrictEqual(slow(allKinds), [false, true, false, true])
@@ -200,7 +200,7 @@ const reached = (threshold: number, calls: number, hits: number): boolean => {
 const isShare = (calls: number, hits: number, numerator: bigint, denominator: bigint): boolean =>
   BigInt(hits) * denominator >= numerator * BigInt(calls)
 
-describe("a rate", () => {
+describe("a failure rate", () => {
   it.each([
     { hits: 99, met: false },
     { hits: 100, met: true }
@@ -377,7 +377,7 @@ describe("a trip rule out of range is refused", () => {
     assert.strictEqual((error as Error).message, message)
   })
 
-  it("and at the edges of the range it is not", () => {
+  it("except at the edges of the range", () => {
     assert.deepStrictEqual(Trip.failures(10, { of: 10 }), { _tag: "failures", count: 10, window: { of: 10 } })
     assert.strictEqual(Trip.failures(99, { within: 10 }).count, 99)
     assert.strictEqual(rate({ window: { of: 1_000_000 } }).minimumCalls, 1_000_000)
@@ -447,7 +447,7 @@ describe("what a trip rule has seen survives a restart", () => {
     }
   })
 
-  it("and forgets as it would have done", () => {
+  it("and it forgets as it would have done", () => {
     const trip = Trip.failures(3, { of: 5 })
     const memory = throughJson(Trip.remember(seenAfter(trip, "sfsff"), 5))
     const seen = Array.from("sss").reduce(

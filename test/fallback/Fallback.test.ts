@@ -110,7 +110,7 @@ describe.each(verbs)("Fallback.%s", (_, apply, instead) => {
     ]
   ]
 
-  it.effect.each(cases)("for %s", ([, call, condition, used]) =>
+  it.effect.each(cases)("is used for %s", ([, call, condition, used]) =>
     Effect.gen(function* () {
       const events: Array<Fallback.FallbackUsed<number, Down | Forbidden>> = []
       const onFallback: Options["onFallback"] = (event) => Effect.sync(() => events.push(event))
@@ -173,7 +173,7 @@ const fiberId = Fiber.id(Effect.runFork(Effect.void))
 
 // ----------------------------------------------------------------------------------------------------- what it falls on
 
-describe("Fallback, both forms", () => {
+describe("both forms of a fallback", () => {
   it.effect("give the same, and can be used again", () =>
     Effect.gen(function* () {
       const pairs = [
@@ -245,7 +245,7 @@ describe("Fallback.sync", () => {
     ["the first of chain", Fallback.chain(fails, [throws, () => Effect.succeed(1)])],
     ["the second of chain", Fallback.chain(fails, [() => Effect.fail("no"), throws])],
     ["a condition", Fallback.succeed(fails, 1, { condition: { error: throws } })]
-  ])("a function that throws is a defect: %s", ([, effect]) =>
+  ])("dies of a function that throws: %s", ([, effect]) =>
     Effect.gen(function* () {
       assert.deepStrictEqual(yield* Effect.exit(effect), Exit.die("bug"))
     })
@@ -355,7 +355,7 @@ describe("Fallback.chain", () => {
     })
   )
 
-  it.effect("runs ten thousand steps", () =>
+  it.effect("runs thousands of steps", () =>
     Effect.gen(function* () {
       const [first, ...rest] = Array.from({ length: 10_000 }, (_, index) => () => Effect.fail(index))
       assert.deepStrictEqual(yield* Effect.exit(Fallback.chain(fails, [first, ...rest])), Exit.fail(9_999))

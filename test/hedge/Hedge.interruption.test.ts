@@ -21,7 +21,7 @@ const attempts = (leaving = 0) => {
   return { call, log }
 }
 
-describe("interrupting a hedge", () => {
+describe("an interruption of a hedge", () => {
   it.effect("reaches every attempt at once, and waits until all are gone", () =>
     Effect.gen(function* () {
       const { call, log } = attempts(50)
@@ -118,7 +118,7 @@ describe("interrupting a hedge", () => {
     })
   )
 
-  it.effect("disposes of a failed result that now nobody gets", () =>
+  it.effect("disposes of a failed result that nobody gets any more", () =>
     Effect.gen(function* () {
       const disposed: Array<number> = []
       let begun = 0
@@ -150,7 +150,7 @@ describe("interrupting a hedge", () => {
   )
 })
 
-describe("interrupting a hedge at every step", () => {
+describe("an interruption of a hedge at every step", () => {
   const scenarios: Record<string, (call: Effect.Effect<string, string>) => Effect.Effect<unknown, unknown>> =
     {
       "and waiting for the others": Hedge.hedge({ delay, maxHedges: 2 }),

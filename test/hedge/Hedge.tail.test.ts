@@ -90,7 +90,7 @@ const line = (name: string, { extra, p50, p99, p999 }: Tail): string =>
 describe("the tail of 1000 parallel reads", () => {
   const fanOuts = runs(10_000, 100_000)
 
-  it("the policy follows the rule of the model", () => {
+  it("is modelled by the rule that the policy follows", () => {
     const random = seeded(1)
     for (let index = 0; index < 1000; index++) {
       // Whole numbers that are never equal, because who is first at the same instant is not decided by the rule.

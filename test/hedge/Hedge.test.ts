@@ -41,7 +41,7 @@ describe("a hedge", () => {
     })
   )
 
-  it("is started on the live clock too, and leaves no timer to be waited for", async () => {
+  it("is started on the live clock too, and leaves no timer behind", async () => {
     const { begun, call } = scripted(Effect.never, Effect.succeed("second"))
     assert.strictEqual(await Effect.runPromise(Hedge.hedge(call, { delay: 1, maxHedges: 5 })), "second")
     assert.strictEqual(begun.length, 2)
@@ -115,7 +115,7 @@ describe("a hedge", () => {
     })
   )
 
-  it.effect("starts none by time with a delay that is infinite, but after a failure", () =>
+  it.effect("starts no attempt by time when its delay is infinite, only after a failure", () =>
     Effect.gen(function* () {
       const { begun, call } = scripted<string, string, never>(failAfter(5000, "down"), after(5000, "up"))
       const hedged = call.pipe(Hedge.hedge({ delay: Infinity, maxHedges: 3 }))
@@ -124,7 +124,7 @@ describe("a hedge", () => {
     })
   )
 
-  it.effect("takes the first exit that is no failure", () =>
+  it.effect("takes the first exit that is not a failure", () =>
     Effect.gen(function* () {
       const { begun, call } = scripted(Effect.succeed(503), after(100, 500), after(50, 200))
       const hedged = Hedge.hedge(call, { delay: 20, maxHedges: 2, condition: { result: (n) => n >= 500 } })
@@ -159,7 +159,7 @@ describe("a hedge", () => {
     })
   )
 
-  it.effect("whose condition throws is a defect, and leaves nothing running", () =>
+  it.effect("dies of a condition that throws, and leaves nothing running", () =>
     Effect.gen(function* () {
       const { log, note } = timeline()
       const { call } = scripted<string, string, never>(
@@ -177,7 +177,7 @@ describe("a hedge", () => {
     })
   )
 
-  it.effect("with the call can be used again and again, each for itself", () =>
+  it.effect("can be run again and again, each time on its own", () =>
     Effect.gen(function* () {
       const { begun, call } = scripted(after(150, "up"))
       const hedged = call.pipe(Hedge.hedge({ delay }))
@@ -228,7 +228,7 @@ describe("the delay of a hedge", () => {
     })
   )
 
-  it.effect("of a month is no problem", () =>
+  it.effect("may be a month", () =>
     Effect.gen(function* () {
       const { begun, call } = scripted(Effect.delay(Effect.succeed("up"), "80 days"))
       yield* finish(Hedge.hedge(call, { delay: "30 days" }))
@@ -237,7 +237,7 @@ describe("the delay of a hedge", () => {
   )
 })
 
-describe("those that lose", () => {
+describe("attempts that lose", () => {
   const slowToLeave = (note: (what: string) => Effect.Effect<void>) =>
     Effect.onInterrupt(Effect.never, () => Effect.zipRight(Effect.sleep(300), note("gone")))
 
@@ -250,7 +250,7 @@ describe("those that lose", () => {
     })
   )
 
-  it.effect("are left behind when asked, and still go", () =>
+  it.effect("are left behind when disconnected, and still end", () =>
     Effect.gen(function* () {
       const { log, note } = timeline()
       const { call } = scripted(slowToLeave(note), after(50, "second"))
@@ -350,8 +350,8 @@ describe("those that lose", () => {
   )
 })
 
-describe("what comes back", () => {
-  it.effect("brings the FiberRefs of the attempt that it is from, be it a success or a failure", () =>
+describe("the exit of a hedge", () => {
+  it.effect("brings the FiberRefs of its attempt, whether it succeeds or fails", () =>
     Effect.gen(function* () {
       const ref = FiberRef.unsafeMake("none")
       const set = <A, E>(name: string, self: Effect.Effect<A, E>) =>
@@ -374,7 +374,7 @@ describe("what comes back", () => {
     })
   )
 
-  it.effect("may have come from any depth of hedges", () =>
+  it.effect("may come from any depth of hedges", () =>
     Effect.gen(function* () {
       let call: Effect.Effect<string> = Effect.succeed("bottom")
       for (let depth = 0; depth < runs(500, 2000); depth++) call = Hedge.hedge(call, { delay })
@@ -509,7 +509,7 @@ describe("a hedge with other policies", () => {
   )
 })
 
-describe("onHedge", () => {
+describe("the listener onHedge", () => {
   it.effect("is told before a hedge starts, and why", () =>
     Effect.gen(function* () {
       const events: Array<unknown> = []
@@ -728,7 +728,7 @@ describe("the options of a hedge", () => {
     assert.throws(make, message)
   })
 
-  it("are shown", () => {
+  it("appear in the description", () => {
     assert.strictEqual(
       Policy.describe(
         Hedge.hedge({ delay }),
@@ -834,7 +834,7 @@ describe("a delay that is a percentile", () => {
   )
 })
 
-describe("a hedge of what is not effectful at all", () => {
+describe("a hedge of a plain value", () => {
   it("starts no timer and waits for nothing when the effect ends at once", () => {
     const hedged = Effect.succeed("up").pipe(Hedge.hedge({ delay, maxHedges: 3 }))
     assert.strictEqual(Effect.runSync(hedged), "up")

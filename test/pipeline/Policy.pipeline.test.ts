@@ -270,21 +270,21 @@ const agrees = (of: ReadonlyArray<Spec["kind"]>, form = inPipeline) =>
   )
 
 describe("a pipeline does what its policies do in a pipe", () => {
-  it("where all share a frame", () => agrees(["breaker", "retry", "fallback"]))
-  it("where a timeout is innermost in one", () => agrees(["timeout", "breaker", "retry", "fallback"]))
-  it("whatever the policies", () => agrees(kinds))
-  it("with pipelines in it", () => agrees(kinds, inPipelines))
+  it("when all share a frame", () => agrees(["breaker", "retry", "fallback"]))
+  it("when a timeout is innermost", () => agrees(["timeout", "breaker", "retry", "fallback"]))
+  it("for any policies", () => agrees(kinds))
+  it("when it contains pipelines", () => agrees(kinds, inPipelines))
 })
 
 // ------------------------------------------------------------------------------------------------------- what it says
 
-describe("a pipeline says what it is", () => {
+describe("the description of a pipeline", () => {
   const timeout = Timeout.timeout("2 seconds")
   const retry = Retry.retry({ times: 2 })
   const fallback = Fallback.succeed("cold", { name: "cold" })
   const orDie = <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.orDie(self)
 
-  it("and what it is made of", () => {
+  it("says what it is made of", () => {
     const pipeline = Policy.pipeline(timeout, retry)
     assert.strictEqual(pipeline.kind, "pipeline")
     assert.strictEqual(pipeline.name, "pipeline")
@@ -292,7 +292,7 @@ describe("a pipeline says what it is", () => {
     assert.strictEqual(pipeline.settings.parts, pipeline.parts)
   })
 
-  it("in a line for each policy, the outermost first, under its own", () => {
+  it("has a line for each policy, the outermost first", () => {
     const inner = Policy.pipeline(timeout, retry)
     const outer = ['function "orDie"()', 'fallback "cold"(with: succeed)']
     const retryLine =
@@ -320,12 +320,12 @@ describe("a pipeline says what it is", () => {
     ])
   })
 
-  it("and only a list of policies makes one of a description", () => {
+  it("makes a pipeline from a list of policies only", () => {
     const listed = { kind: "pipeline", name: "pipeline", settings: { parts: ["timeout"] } }
     assert.strictEqual(Policy.describe(listed), "pipeline(parts: [timeout])")
   })
 
-  it("but not without a policy", () => {
+  it("needs at least one policy", () => {
     const message = 'Policy.pipeline: option "policies" must be at least one policy, got []'
     assert.throws(() => composed(), Policy.InvalidOption, message)
   })
@@ -345,7 +345,7 @@ describe("a pipeline with the breaker of a service", () => {
       Fallback.fail(({ error }) => (Policy.isRejection(error) ? "rejected" : error))
     )
 
-  it.effect("counts with it, and is turned away by it", () =>
+  it.effect("counts in it, and is rejected by it", () =>
     Effect.gen(function* () {
       const call = resilient({ error: () => true })(fails)
       assert.strictEqual(yield* Effect.flip(call), "down")
@@ -356,7 +356,7 @@ describe("a pipeline with the breaker of a service", () => {
     }).pipe(Effect.provide(layer))
   )
 
-  it.effect("takes whichever is there at the call", () =>
+  it.effect("takes the one that is there at the call", () =>
     Effect.gen(function* () {
       const call = Policy.pipeline(Partner.protect, Retry.retry({ times: 0 }))(fails)
       const counted = Effect.zipRight(
@@ -399,7 +399,7 @@ describe("a pipeline with the breaker of a service", () => {
   )
 })
 
-describe("policies without number", () => {
+describe("very many policies", () => {
   const nested = runs(500, 2000)
   const deep = runs(2000, 5000)
   const kinds: Record<string, Effect.Effect<() => Apply>> = {
@@ -415,7 +415,7 @@ describe("policies without number", () => {
     breakers: Effect.succeed(() => Effect.runSync(CircuitBreaker.make()).protect),
     bulkheads: Effect.succeed(() => Effect.runSync(Bulkhead.make({ permits: 1 })).protect)
   }
-  it.effect("may have the same circuit breaker in it a hundred thousand times", () =>
+  it.effect("may contain the same circuit breaker a hundred thousand times", () =>
     Effect.gen(function* () {
       const { protect } = yield* CircuitBreaker.make()
       const twice = Policy.pipeline(protect, protect)

@@ -64,7 +64,7 @@ const check = ([, run, expected]: Row) =>
 
 // -------------------------------------------------------------------------------------------------------- rate limiters
 
-describe("a rate limiter and a retry", () => {
+describe("a rate limiter with a retry:", () => {
   const retry = Retry.retry({ times: 2, schedule: Schedule.spaced(100) })
   const parts = (per: number) =>
     Effect.gen(function* () {
@@ -121,7 +121,7 @@ describe("a rate limiter and a retry", () => {
 
 // ------------------------------------------------------------------------------------------------------------ bulkheads
 
-describe("a bulkhead", () => {
+describe("a bulkhead with other policies:", () => {
   const retry = Retry.retry({ times: 1, schedule: Schedule.spaced("1 second") })
   const timeout = Timeout.timeout("1 second")
   const onePlace = Bulkhead.make({ permits: 1 })
@@ -348,7 +348,7 @@ describe("a bulkhead", () => {
 
 // --------------------------------------------------------------------------------------------------------------- hedges
 
-describe("a hedge", () => {
+describe("a hedge with other policies:", () => {
   const hedge = Hedge.hedge({ delay: 300 })
   const retry = Retry.retry({ times: 1, schedule: Schedule.spaced(500) })
   const breakerCounts = (first: Body, second: Body) =>
@@ -396,7 +396,7 @@ describe("a hedge", () => {
 
 // --------------------------------------------------------------------------------------------------------------- caches
 
-describe("a cache around a retry", () => {
+describe("a cache around a retry:", () => {
   const retry = Retry.retry({ times: 1, schedule: Schedule.spaced(500) })
   const cached = (first: Body, second: Body) =>
     Effect.gen(function* () {
@@ -442,7 +442,7 @@ describe("a cache around a retry", () => {
 
 // -------------------------------------------------------------------------------------------------------------- budgets
 
-describe("one budget for a retry and a hedge", () => {
+describe("one budget for a retry and a hedge:", () => {
   const parts = (capacity: number) =>
     Effect.gen(function* () {
       const budget = yield* RetryBudget.make({ rule: RetryBudget.successes({ ratio: 0, capacity }) })

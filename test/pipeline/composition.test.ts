@@ -30,7 +30,7 @@ const slow = Effect.delay(Effect.succeed("late"), "5 seconds")
 
 // -------------------------------------------------------------------------------------------------------- the standard
 
-describe("timeout, breaker, retry and fallback, from inside to outside", () => {
+describe("a pipe of timeout, breaker, retry and fallback", () => {
   /** All listeners there are, noting what they are told. */
   const composed = Effect.gen(function* () {
     const { log, note } = timeline()
@@ -72,7 +72,7 @@ describe("timeout, breaker, retry and fallback, from inside to outside", () => {
     "= cold"
   ]
 
-  it.effect("a failing call, and one that finds the circuit open", () =>
+  it.effect("retries a failing call until the circuit opens, and falls back at once while it is open", () =>
     Effect.gen(function* () {
       const { log, policy } = yield* composed
       yield* finish(Effect.zip(policy(Effect.delay(down, 100)), policy(Effect.succeed("hot"))))
@@ -93,7 +93,7 @@ describe("timeout, breaker, retry and fallback, from inside to outside", () => {
     })
   )
 
-  it.effect("a call that hangs, and one that finds the circuit half-open", () =>
+  it.effect("times a hanging call out until the circuit opens, and closes it with a probe", () =>
     Effect.gen(function* () {
       const { log, policy } = yield* composed
       const second = Effect.delay(policy(Effect.succeed("hot")), "1 minute")
@@ -123,7 +123,7 @@ describe("timeout, breaker, retry and fallback, from inside to outside", () => {
     })
   )
 
-  it("interrupted at any step, a probe leaves its place to the next", () => {
+  it("gives the permit of a probe to the next call when it is interrupted at any step", () => {
     interruptedAtEveryStep(
       () => {
         const found: Array<string> = []
@@ -158,7 +158,7 @@ describe("timeout, breaker, retry and fallback, from inside to outside", () => {
 
 // ---------------------------------------------------------------------------------------------------------- every pair
 
-describe("two policies", () => {
+describe("two policies:", () => {
   type Body = Effect.Effect<string, unknown>
   type Apply = (self: Body) => Body
   interface Parts {
@@ -344,7 +344,7 @@ describe("two policies", () => {
 
 // ------------------------------------------------------------------------------------------------------- ways to compose
 
-describe("policies", () => {
+describe("several policies", () => {
   it.effect("in flow do what they do in pipe, and describe themselves the same", () =>
     Effect.gen(function* () {
       const policies = [

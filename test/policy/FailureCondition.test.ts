@@ -185,7 +185,7 @@ describe("FailureCondition.classify", () => {
 
 // --------------------------------------------------------------------------------------------------------- mixed causes
 
-describe("FailureCondition.classify, causes with more than one thing in them", () => {
+describe("FailureCondition.classify of a mixed cause", () => {
   const fail = Cause.fail(refused)
   const die = Cause.die("bug")
   const seen = (cause: Cause.Cause<Problem>): ReadonlyArray<unknown> => {
@@ -232,7 +232,7 @@ describe("FailureCondition.classify, causes with more than one thing in them", (
 
 // ----------------------------------------------------------------------------------------------------------------- hints
 
-describe("FailureCondition.classify, retryAfter", () => {
+describe("the retryAfter of FailureCondition.classify", () => {
   const hintOf = (condition: Condition, exit: Exit.Exit<Response, Problem | string>) => {
     const outcome = FailureCondition.classify(condition)(exit)
     if (outcome._tag !== "Failure") return outcome._tag
@@ -297,7 +297,7 @@ describe("FailureCondition.classify, retryAfter", () => {
 
 // ----------------------------------------------------------------------------------------------------------- properties
 
-describe("FailureCondition.classify, of anything", () => {
+describe("FailureCondition.classify of any exit", () => {
   const leaf = FastCheck.oneof(
     FastCheck.constantFrom(refused, forbidden, "down", undefined).map((error) => Cause.fail<unknown>(error)),
     FastCheck.constantFrom("bug", undefined, null).map((defect) => Cause.die(defect)),
@@ -354,7 +354,7 @@ describe("FailureCondition.classify, of anything", () => {
   }
 
   it.prop(
-    "is what the rule says, for any cause and any conditions",
+    "follows the rule, for any cause and any conditions",
     [
       FastCheck.array(part, { maxLength: 3 }),
       FastCheck.oneof(cause.map(Exit.failCause), FastCheck.constant(exits.ok))

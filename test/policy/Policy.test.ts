@@ -9,7 +9,7 @@ describe("Policy.make", () => {
     <E, R>(self: Effect.Effect<number, E, R>) => Effect.map(self, (n) => n * 2)
   )
 
-  it.effect("leaves the function what it is and adds what it says about itself", () =>
+  it.effect("keeps the function and adds its description", () =>
     Effect.gen(function* () {
       assert.strictEqual(yield* Effect.succeed(2).pipe(doubled), 4)
       assert.strictEqual(yield* Effect.succeed(2).pipe(doubled, doubled), 8)
@@ -20,7 +20,7 @@ describe("Policy.make", () => {
     })
   )
 
-  it("does not touch the function it was given", () => {
+  it("does not change the function that it is given", () => {
     const apply = <A, E, R>(self: Effect.Effect<A, E, R>) => self
     const policies = ["one", "two"].map((name) => Policy.make({ kind: "noop", name, settings: {} }, apply))
     assert.deepStrictEqual(
@@ -30,7 +30,7 @@ describe("Policy.make", () => {
     assert.notProperty(apply, "kind")
   })
 
-  it("cannot be renamed", () => {
+  it("makes a policy that cannot be renamed", () => {
     assert.throws(() => Object.assign(doubled, { name: "thrice" }), TypeError)
   })
 
@@ -181,7 +181,7 @@ describe("Policy.InvalidOption", () => {
 describe("Policy.isRejection", () => {
   class Lookalike extends Data.TaggedError("CircuitOpen")<{ name: string; retryAfter: undefined }> {}
 
-  it.effect("knows a rejection from everything else", () =>
+  it.effect("tells a rejection from everything else", () =>
     Effect.gen(function* () {
       const breaker = yield* CircuitBreaker.make({ name: "partner" })
       yield* breaker.isolate

@@ -151,7 +151,7 @@ describe("a call is in its own asynchronous context", () => {
   }
 })
 
-describe("a wait", () => {
+describe("the wait of a policy", () => {
   const waiting = (scheduler?: Scheduler.Scheduler) => {
     const bulkhead = Effect.runSync(Bulkhead.make({ permits: 1, maxQueued: 10 }))
     return inContexts(5, (_, note) => Effect.zipRight(note, turn).pipe(bulkhead.protect), {

@@ -78,8 +78,8 @@ describe("a circuit breaker for each key", () => {
   )
 })
 
-describe("at capacity", () => {
-  it.effect("the key least recently used makes room", () =>
+describe("a keyed policy at capacity", () => {
+  it.effect("evicts the least recently used key", () =>
     Effect.gen(function* () {
       const hosts = yield* make({ capacity: 2 })
       for (const key of ["a", "b", "a", "c"]) yield* hosts.protect(key)(Effect.void)
@@ -87,7 +87,7 @@ describe("at capacity", () => {
     })
   )
 
-  it.effect("an open breaker never makes room, nor does one that is half-open or steered", () =>
+  it.effect("never evicts an open, half-open or steered breaker", () =>
     Effect.gen(function* () {
       const hosts = yield* make({ capacity: 3 })
       yield* Effect.flip(hosts.protect("half-open")(down))
@@ -101,7 +101,7 @@ describe("at capacity", () => {
     })
   )
 
-  it.effect("a breaker in use never makes room, however long its call takes", () =>
+  it.effect("never evicts a breaker in use, however long its call takes", () =>
     Effect.gen(function* () {
       const hosts = yield* make({ capacity: 1, idleTimeToLive: "1 second" })
       const gate = yield* Deferred.make<void, "down">()
@@ -115,7 +115,7 @@ describe("at capacity", () => {
     })
   )
 
-  it.effect("an interrupted call is in use no more", () =>
+  it.effect("may evict a breaker once its call is interrupted", () =>
     Effect.gen(function* () {
       const hosts = yield* make({ capacity: 1 })
       const call = yield* Effect.fork(hosts.protect("a")(Effect.never))
@@ -126,7 +126,7 @@ describe("at capacity", () => {
     })
   )
 
-  it.effect("new keys share one breaker by default", () =>
+  it.effect("gives new keys a shared breaker by default", () =>
     Effect.gen(function* () {
       const hosts = yield* make({ capacity: 1 })
       yield* Effect.flip(hosts.protect("a")(down))
@@ -139,7 +139,7 @@ describe("at capacity", () => {
     })
   )
 
-  it.effect("new keys have no breaker when that is asked for", () =>
+  it.effect('gives new keys no breaker with whenFull: "bypass"', () =>
     Effect.gen(function* () {
       const hosts = yield* make({ capacity: 1, whenFull: "bypass" })
       yield* Effect.flip(hosts.protect("a")(down))
@@ -148,7 +148,7 @@ describe("at capacity", () => {
     })
   )
 
-  it.effect("a key finds room again when what was in the way has recovered", () =>
+  it.effect("has room for a key again once another one has recovered", () =>
     Effect.gen(function* () {
       const hosts = yield* make({ capacity: 1 })
       yield* Effect.flip(hosts.protect("a")(down))
@@ -160,7 +160,7 @@ describe("at capacity", () => {
   )
 })
 
-describe("a key that is not used", () => {
+describe("an idle key", () => {
   it.effect("is forgotten after its time, when any key is used", () =>
     Effect.gen(function* () {
       const hosts = yield* make({ idleTimeToLive: "1 minute" })
@@ -203,7 +203,7 @@ describe("a rate limiter for each key", () => {
       options: { name: "keys", rate: RateLimiter.bursty({ limit: 2, per: "1 minute" }) }
     })
 
-  it.effect("limits each key for itself, and says which", () =>
+  it.effect("limits each key on its own, and names it in a rejection", () =>
     Effect.gen(function* () {
       const policies = yield* limiters()
       yield* policies.withCost("a", 2)(Effect.void)
@@ -224,7 +224,7 @@ describe("a rate limiter for each key", () => {
     })
   )
 
-  it.effect("never forgets one of which something still counts, and then does", () =>
+  it.effect("never evicts a limiter whose permits still count, and does so afterwards", () =>
     Effect.gen(function* () {
       const policies = yield* limiters({ capacity: 1, idleTimeToLive: "1 second" })
       yield* policies.withCost("a", 2)(Effect.void)
@@ -237,7 +237,7 @@ describe("a rate limiter for each key", () => {
     })
   )
 
-  it.effect("a cost that is none is refused when it is given", () =>
+  it.effect("refuses an invalid cost where it is given", () =>
     Effect.gen(function* () {
       const policies = yield* limiters()
       assert.throws(
@@ -252,7 +252,7 @@ describe("a bulkhead for each key", () => {
   const bulkheads = (bounds: Policy.Bounds = {}) =>
     Bulkhead.keyed({ ...bounds, options: { name: "tenants", permits: 1, maxQueued: 1 } })
 
-  it.effect("is fair: a key whose places are taken takes none from another", () =>
+  it.effect("is fair: a busy key takes no place from another", () =>
     Effect.gen(function* () {
       const policies = yield* bulkheads()
       const greedy = yield* Effect.forEach([1, 2, 3, 4], () =>
@@ -277,7 +277,7 @@ describe("a bulkhead for each key", () => {
     })
   )
 
-  it.effect("never forgets one in which somebody runs or waits", () =>
+  it.effect("never evicts a bulkhead in which a call runs or waits", () =>
     Effect.gen(function* () {
       const policies = yield* bulkheads({ capacity: 1, idleTimeToLive: "1 second" })
       const gate = yield* Deferred.make<void>()
@@ -347,7 +347,7 @@ describe("hosts that are down, one more than there is room for", () => {
   }
 
   it.effect(
-    "leave a healthy host alone that has a breaker, and one that gets one when there is room again",
+    "do not disturb a healthy host that has a breaker, nor one that gets one when there is room again",
     () =>
       Effect.gen(function* () {
         const hosts = yield* CircuitBreaker.keyed({
@@ -466,7 +466,7 @@ describe("options of a key that throw", () => {
     )
   }
 
-  it.effect("end the call too when they are none", () =>
+  it.effect("end the call too when they are not options", () =>
     Effect.gen(function* () {
       const keyed = yield* CircuitBreaker.keyed({ options: (() => undefined) as never })
       assert.isTrue(Exit.isFailure(yield* Effect.exit(keyed.protect("a")(Effect.void))))

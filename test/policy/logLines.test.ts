@@ -102,7 +102,7 @@ describe("a quoted name", () => {
     )
   })
 
-  it("is as it was where that does no harm", () => {
+  it("is unchanged where that does no harm", () => {
     for (const name of ["partner", "upstream/http://localhost:3000", "Grüße/東京"]) {
       assert.strictEqual(quoted(name), `"${name}"`)
     }

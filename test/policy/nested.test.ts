@@ -117,7 +117,7 @@ describe("the same circuit breaker twice around a call", () => {
   for (const [kind, make] of Object.entries(breakers)) {
     const names = Object.keys(Effect.runSync(make).twice)
     for (const name of names) {
-      it.effect(`closes when the other side is well: ${kind}, ${name}`, () =>
+      it.effect(`closes when the other side recovers: ${kind}, ${name}`, () =>
         Effect.gen(function* () {
           const { snapshot, state, twice } = yield* make
           let up = false
@@ -321,7 +321,7 @@ describe("the same bulkhead twice around a call", () => {
     })
   )
 
-  it.effect("does not count the rejection of a fiber inside as a failure", () =>
+  it.effect("does not count the rejection of an inner fiber as a failure", () =>
     Effect.gen(function* () {
       const { protect, snapshot } = yield* Bulkhead.make({ permits: 1 })
       const inner = Effect.all([protect(Effect.void), protect(Effect.void)], { concurrency: "unbounded" })

@@ -6,94 +6,100 @@ import { down } from "../support/calls.js"
 import { type AnyKeyed, Breakers, Budgets, Bulkheads, Limiters, rate, subjects } from "./services.js"
 import { kindOf } from "../../src/policy/stateful.js"
 
-describe.each(subjects)("$module by key", ({ bad, keyed, kind, layer, message, module, name, tag }) => {
-  const providing =
-    (bounds: Policy.Bounds = {}) =>
-    <A, E>(self: Effect.Effect<A, E, unknown>): Effect.Effect<A, E> =>
-      Effect.provide(self as Effect.Effect<A, E>, layer(bounds))
+describe.each(subjects)(
+  "the module $module by key",
+  ({ bad, keyed, kind, layer, message, module, name, tag }) => {
+    const providing =
+      (bounds: Policy.Bounds = {}) =>
+      <A, E>(self: Effect.Effect<A, E, unknown>): Effect.Effect<A, E> =>
+        Effect.provide(self as Effect.Effect<A, E>, layer(bounds))
 
-  it("a tag has the module and the identifier in its key", () => {
-    assert.strictEqual(tag.key, `Keyed${module}/${name}`)
-    assert.deepStrictEqual(tag.described, { kind, name, settings: {} })
-  })
-
-  it.effect("the operations of a key all have the same instance, which is found by its key", () =>
-    Effect.gen(function* () {
-      assert.strictEqual(yield* tag.size, 0)
-      assert.isTrue(Option.isNone(yield* tag.find("a")))
-      assert.strictEqual((yield* tag.at("a").snapshot).name, `${name}/a`)
-      const found = yield* Effect.flatten(tag.find("a"))
-      assert.strictEqual(found.name, `${name}/a`)
-      assert.strictEqual(yield* tag.size, 1)
-      assert.deepStrictEqual([...(yield* tag.snapshots).keys()], ["a"])
-    }).pipe(providing())
-  )
-
-  it.effect("a tag has the operations of the instances behind it, each once", () =>
-    Effect.gen(function* () {
-      const instances = yield* keyed({})
-      assert.deepStrictEqual(instances.described, tag.described)
-      for (const member of Object.keys(instances)) assert.property(tag, member)
-      assert.sameMembers(memberNames(instances.at("a")), memberNames(tag.at("a")))
+    it("puts the module and the identifier into the key of a tag", () => {
+      assert.strictEqual(tag.key, `Keyed${module}/${name}`)
+      assert.deepStrictEqual(tag.described, { kind, name, settings: {} })
     })
-  )
 
-  it.effect("a layer that is provided twice makes the instances once", () => {
-    const live = layer({})
-    const used = Layer.provide(Layer.effectDiscard(tag.at("a").snapshot as Effect.Effect<unknown>), live)
-    return Effect.gen(function* () {
-      assert.strictEqual(yield* tag.size as Effect.Effect<number>, 1)
-    }).pipe(Effect.provide(Layer.merge(live, used)))
-  })
+    it.effect("has one instance for all operations of a key, which is found by its key", () =>
+      Effect.gen(function* () {
+        assert.strictEqual(yield* tag.size, 0)
+        assert.isTrue(Option.isNone(yield* tag.find("a")))
+        assert.strictEqual((yield* tag.at("a").snapshot).name, `${name}/a`)
+        const found = yield* Effect.flatten(tag.find("a"))
+        assert.strictEqual(found.name, `${name}/a`)
+        assert.strictEqual(yield* tag.size, 1)
+        assert.deepStrictEqual([...(yield* tag.snapshots).keys()], ["a"])
+      }).pipe(providing())
+    )
 
-  it.effect("bad settings from the configuration are errors that say which", () =>
-    Effect.gen(function* () {
-      const error = yield* Effect.flip(Effect.provide(Effect.void, bad))
-      assert.include(String(error), message)
-    }).pipe(Effect.withConfigProvider(ConfigProvider.fromMap(new Map([["BAD", "0"]]))))
-  )
+    it.effect("has a tag with the operations of the instances behind it, each once", () =>
+      Effect.gen(function* () {
+        const instances = yield* keyed({})
+        assert.deepStrictEqual(instances.described, tag.described)
+        for (const member of Object.keys(instances)) assert.property(tag, member)
+        assert.sameMembers(memberNames(instances.at("a")), memberNames(tag.at("a")))
+      })
+    )
 
-  it.effect("bad bounds are a defect in the name of the tag", () =>
-    Effect.gen(function* () {
-      const exit = yield* Effect.exit(Effect.provide(Effect.void, layer({ capacity: 0 })))
-      const defect = Exit.isFailure(exit) ? Cause.squash(exit.cause) : undefined
-      assert.include(String(defect), `${name}.layer: option "capacity" must be a whole number of at least 1`)
+    it.effect("has a layer that makes the instances once when it is provided twice", () => {
+      const live = layer({})
+      const used = Layer.provide(Layer.effectDiscard(tag.at("a").snapshot as Effect.Effect<unknown>), live)
+      return Effect.gen(function* () {
+        assert.strictEqual(yield* tag.size as Effect.Effect<number>, 1)
+      }).pipe(Effect.provide(Layer.merge(live, used)))
     })
-  )
 
-  it.effect("a key without room gets an instance that is not kept", () =>
-    Effect.gen(function* () {
-      const instances = yield* keyed({ capacity: 1, whenFull: "bypass" })
-      yield* instances.at("a").snapshot
-      yield* hold(instances)
-      assert.strictEqual((yield* instances.at("b").snapshot).name, `${name}/*`)
-      assert.strictEqual(yield* instances.size, 1)
-    }).pipe(Effect.scoped)
-  )
+    it.effect("fails for bad settings from the configuration, and names them", () =>
+      Effect.gen(function* () {
+        const error = yield* Effect.flip(Effect.provide(Effect.void, bad))
+        assert.include(String(error), message)
+      }).pipe(Effect.withConfigProvider(ConfigProvider.fromMap(new Map([["BAD", "0"]]))))
+    )
 
-  it.effect("an instance says what its kind is, what state it is in and how it is steered", () =>
-    Effect.gen(function* () {
-      yield* tag.at("a").snapshot
-      const instance = yield* Effect.flatten(tag.find("a"))
-      const known = kindOf(instance)
-      assert.isDefined(known)
-      assert.strictEqual(known.kind, kind)
-      const snapshot = yield* instance.snapshot
-      assert.include(["closed", "available"], known.status(snapshot as never))
-      known.actions.forEach((action) =>
-        assert.isTrue(Effect.isEffect((instance as unknown as Record<string, unknown>)[action]))
-      )
-      assert.isUndefined(kindOf({ kind, name }))
-    }).pipe(providing())
-  )
+    it.effect("dies of bad bounds in the name of the tag", () =>
+      Effect.gen(function* () {
+        const exit = yield* Effect.exit(Effect.provide(Effect.void, layer({ capacity: 0 })))
+        const defect = Exit.isFailure(exit) ? Cause.squash(exit.cause) : undefined
+        assert.include(
+          String(defect),
+          `${name}.layer: option "capacity" must be a whole number of at least 1`
+        )
+      })
+    )
 
-  it.effect("a snapshot is plain data", () =>
-    Effect.gen(function* () {
-      const snapshot = yield* tag.at("a").snapshot
-      assert.deepStrictEqual(JSON.parse(JSON.stringify(snapshot)), snapshot)
-    }).pipe(providing())
-  )
-})
+    it.effect("gives a key without room an instance that is not kept", () =>
+      Effect.gen(function* () {
+        const instances = yield* keyed({ capacity: 1, whenFull: "bypass" })
+        yield* instances.at("a").snapshot
+        yield* hold(instances)
+        assert.strictEqual((yield* instances.at("b").snapshot).name, `${name}/*`)
+        assert.strictEqual(yield* instances.size, 1)
+      }).pipe(Effect.scoped)
+    )
+
+    it.effect("has instances that tell their kind, their state and how they are steered", () =>
+      Effect.gen(function* () {
+        yield* tag.at("a").snapshot
+        const instance = yield* Effect.flatten(tag.find("a"))
+        const known = kindOf(instance)
+        assert.isDefined(known)
+        assert.strictEqual(known.kind, kind)
+        const snapshot = yield* instance.snapshot
+        assert.include(["closed", "available"], known.status(snapshot as never))
+        known.actions.forEach((action) =>
+          assert.isTrue(Effect.isEffect((instance as unknown as Record<string, unknown>)[action]))
+        )
+        assert.isUndefined(kindOf({ kind, name }))
+      }).pipe(providing())
+    )
+
+    it.effect("has a snapshot that is plain data", () =>
+      Effect.gen(function* () {
+        const snapshot = yield* tag.at("a").snapshot
+        assert.deepStrictEqual(JSON.parse(JSON.stringify(snapshot)), snapshot)
+      }).pipe(providing())
+    )
+  }
+)
 
 /** The names of all members, also of those that are made when they are asked for. */
 const memberNames = (of: object): Array<string> => {
@@ -158,7 +164,7 @@ describe("the policies of a tag by key", () => {
     assert.throws(() => Limiters.withCost("a", 0), /RateLimiter.withCost: option "cost"/)
   })
 
-  it.effect("of anybody's own keyed policy are used by its public operations alone", () =>
+  it.effect("use no more than the public operations of a user's own keyed policy", () =>
     Effect.gen(function* () {
       const own = yield* Bulkhead.keyed({ options: { permits: 1 } })
       const mock: Bulkhead.KeyedBulkhead = { ...own, at: () => own.at("the only one") }
@@ -169,7 +175,7 @@ describe("the policies of a tag by key", () => {
 })
 
 describe("a breaker by key", () => {
-  it.effect("records the outcome of a permit also when it was forgotten meanwhile", () =>
+  it.effect("records the outcome of a permit even when it was evicted meanwhile", () =>
     Effect.gen(function* () {
       const hosts = yield* CircuitBreaker.keyed({ capacity: 1, whenFull: "bypass" })
       const permit = yield* hosts.at("a").acquire

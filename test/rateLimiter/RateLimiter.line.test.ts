@@ -146,9 +146,9 @@ const command = FastCheck.oneof(
 
 const maxQueued = 20
 
-describe("the line", () => {
+describe("the queue of a rate limiter", () => {
   it.prop(
-    "gives everybody the turn that a look at the whole line gives, in order",
+    "gives everybody the turn that a model of the whole queue gives, in order",
     [rate, FastCheck.array(command, { minLength: 1, maxLength: 60 })],
     ([rate, commands]) => {
       const line = new Line(rate, maxQueued, 0)
@@ -249,7 +249,7 @@ describe("the line", () => {
   )
 
   it.prop(
-    "does not depend on when somebody looks: late timers cost nobody anything",
+    "does not depend on when it is looked at: late timers cost nobody a turn",
     [
       rate,
       FastCheck.array(FastCheck.record({ cost, pause: FastCheck.integer({ min: 0, max: 900 }) }), {
@@ -356,7 +356,7 @@ const looksToChange = (
   return most
 }
 
-describe("leaving and entering a line of ten thousand", () => {
+describe("leaving and entering a queue of ten thousand", () => {
   const positions: ReadonlyArray<readonly [name: string, pick: (length: number) => number]> = [
     ["the front", () => 0],
     ["the middle", (length) => length >> 1],

@@ -24,7 +24,7 @@ const thrown = (build: () => unknown): string => {
   return "nothing was thrown"
 }
 
-describe("the options", () => {
+describe("the options of a rate limiter", () => {
   const named = "RateLimiter.make: option"
   const bucket = RateLimiter.tokenBucket({ limit: 100, per: "1 second", burst: 5 })
   const table: ReadonlyArray<readonly [options: RateLimiter.Options, message: string]> = [
@@ -60,7 +60,7 @@ describe("the options", () => {
     )
   }
 
-  it.effect("are taken at the ends of their ranges", () =>
+  it.effect("are accepted at the ends of their ranges", () =>
     Effect.gen(function* () {
       const all: ReadonlyArray<RateLimiter.Options> = [
         { rate, maxWait: 0, maxQueued: 0, cost: 10 },
@@ -121,7 +121,7 @@ describe("the options", () => {
     )
   })
 
-  it.effect("a cost is checked wherever it is given", () =>
+  it.effect("include a cost, which is checked wherever it is given", () =>
     Effect.gen(function* () {
       const limiter = yield* RateLimiter.make({ rate })
       assert.strictEqual(

@@ -20,8 +20,8 @@ const threeAtOnce = RateLimiter.bursty({ limit: 3, per: "1 second" })
 
 const api = { kind: "rate-limiter", name: "api" } as const
 
-describe("tryAcquire", () => {
-  it.effect("takes a turn that is there, and says whether it was", () =>
+describe("RateLimiter.tryAcquire", () => {
+  it.effect("takes a permit that is there, and says whether it did", () =>
     Effect.gen(function* () {
       const limiter = yield* RateLimiter.make({ rate: threeAtOnce, maxWait: "1 hour" })
       const taken = yield* Effect.replicateEffect(limiter.tryAcquire(), 4)
@@ -34,7 +34,7 @@ describe("tryAcquire", () => {
   )
 })
 
-describe("acquire", () => {
+describe("RateLimiter.acquire", () => {
   it.effect("waits as a call would, and fails as a call would", () =>
     Effect.gen(function* () {
       const limiter = yield* RateLimiter.make({ rate: tenASecond, maxWait: "100 millis" })
@@ -49,7 +49,7 @@ describe("acquire", () => {
 })
 
 describe("a reservation", () => {
-  it.effect("says how long until its turn, however far away, whatever maxWait is", () =>
+  it.effect("says how far away its turn is, whatever maxWait is", () =>
     Effect.gen(function* () {
       const limiter = yield* RateLimiter.make({ rate: tenASecond })
       const waits = yield* Effect.replicateEffect(limiter.reserve(), 4)
@@ -135,8 +135,8 @@ describe("a reservation", () => {
   )
 })
 
-describe("setRate", () => {
-  it.effect("counts what was let in before", () =>
+describe("RateLimiter.setRate", () => {
+  it.effect("counts the calls that were admitted before", () =>
     Effect.gen(function* () {
       const limiter = yield* RateLimiter.make({
         rate: RateLimiter.slidingWindow({ limit: 5, per: "1 second" })
@@ -153,7 +153,7 @@ describe("setRate", () => {
     })
   )
 
-  it.effect("gives those who wait their turns anew, earlier or later", () =>
+  it.effect("gives waiting calls new turns, earlier or later", () =>
     Effect.gen(function* () {
       const limiter = yield* RateLimiter.make({ rate: tenASecond, maxWait: "10 seconds" })
       yield* limiter.acquire()
@@ -171,7 +171,7 @@ describe("setRate", () => {
     })
   )
 
-  it.effect("turns away at once whoever would now wait too long, and whose cost is now too high", () =>
+  it.effect("rejects at once the calls that would now wait too long or cost too much", () =>
     Effect.gen(function* () {
       const limiter = yield* RateLimiter.make({
         rate: RateLimiter.bursty({ limit: 4, per: "1 second" }),
@@ -201,7 +201,7 @@ describe("setRate", () => {
     })
   )
 
-  it.effect("refuses a rate that is none", () =>
+  it.effect("refuses an invalid rate", () =>
     Effect.gen(function* () {
       const limiter = yield* RateLimiter.make({ rate: threeAtOnce })
       const defect = yield* refusalOf(limiter.setRate({ _tag: "smooth", limit: 0, per: 1000 }))
@@ -235,7 +235,7 @@ describe("setRate", () => {
   )
 })
 
-describe("reading", () => {
+describe("the snapshot of a rate limiter", () => {
   it.effect("shows what there is, and changes nothing", () =>
     Effect.gen(function* () {
       const limiter = yield* RateLimiter.make({ name: "api", rate: threeAtOnce, maxWait: "2 seconds" })
@@ -273,14 +273,14 @@ describe("reading", () => {
   )
 })
 
-describe("listeners", () => {
+describe("the listeners of a rate limiter", () => {
   const listening = (heard: Array<unknown>) => ({
     onQueued: (event: RateLimiter.Queued) => Effect.sync(() => heard.push(["queued", event])),
     onAdmitted: (event: RateLimiter.Admitted) => Effect.sync(() => heard.push(["admitted", event])),
     onRejected: (event: RateLimiter.Rejected) => Effect.sync(() => heard.push(["rejected", event]))
   })
 
-  it.effect("hear of every call what became of it, in its fiber", () =>
+  it.effect("hear the outcome of every call, in its fiber", () =>
     Effect.gen(function* () {
       const heard: Array<unknown> = []
       const limiter = yield* RateLimiter.make({
@@ -316,7 +316,7 @@ describe("listeners", () => {
     })
   )
 
-  it.effect("hear of what is acquired and reserved", () =>
+  it.effect("hear what is acquired and reserved", () =>
     Effect.gen(function* () {
       const heard: Array<unknown> = []
       const limiter = yield* RateLimiter.make({ name: "api", rate: tenASecond, ...listening(heard) })
@@ -354,7 +354,7 @@ describe("listeners", () => {
     })
   )
 
-  it.effect("that are interrupted with their call leave neither a place nor a permit taken", () =>
+  it.effect("that are interrupted with their call keep neither a place nor a permit", () =>
     Effect.gen(function* () {
       const gate = yield* Deferred.make<void>()
       const slow = yield* RateLimiter.make({
@@ -398,7 +398,7 @@ describe("listeners", () => {
     })
   )
 
-  it.effect("have the services of whoever made the limiter", () =>
+  it.effect("get the services of the limiter's maker", () =>
     Effect.gen(function* () {
       class Desk extends Context.Tag("Desk")<Desk, Array<string>>() {}
       const desk: Array<string> = []

@@ -104,7 +104,7 @@ const aMilli = [
   RateLimiter.slidingWindow({ limit: 2, per: "2 millis" })
 ]
 
-describe("under random interleavings", () => {
+describe("a rate limiter under random interleavings", () => {
   for (const rate of [...scarce, ...aMilli]) {
     it.effect(`of fibers that pause where they yield, ${RateLimiter.describe(rate)} loses nobody`, () =>
       Effect.gen(function* () {

@@ -39,9 +39,9 @@ const begunAfterEach = ({ calls, millis, rate }: Rush): Effect.Effect<ReadonlyAr
   }).pipe(Effect.withClock(clock))
 }
 
-describe("a limiter", () => {
+describe("a rate limiter", () => {
   for (const rate of oneASecond) {
-    it.effect(`${RateLimiter.describe(rate)} runs a call, and turns the next away without running it`, () =>
+    it.effect(`${RateLimiter.describe(rate)} runs a call, and rejects the next one without running it`, () =>
       Effect.gen(function* () {
         const limiter = yield* RateLimiter.make({ name: "mails", rate })
         let ran = 0
@@ -107,7 +107,7 @@ describe("a limiter", () => {
     })
   )
 
-  it.effect("makes rejections that have no stack trace and that a guard knows", () =>
+  it.effect("makes rejections without a stack trace, which Policy.isRejection recognizes", () =>
     Effect.gen(function* () {
       const limiter = yield* RateLimiter.make({ rate: oneASecond[0] })
       yield* limiter.protect(up)
@@ -144,10 +144,10 @@ describe("a limiter", () => {
   )
 })
 
-describe("in a second of virtual time", () => {
+describe("a rate limiter in virtual time", () => {
   for (const rate of rates) {
     const even = ["smooth", "tokenBucket"].includes(rate(1, 1)._tag)
-    it.effect(`2000 per second let 2000 of 2500 waiting calls in (${rate(2000, "1 second")._tag})`, () =>
+    it.effect(`admits 2000 of 2500 waiting calls at 2000 per second (${rate(2000, "1 second")._tag})`, () =>
       Effect.gen(function* () {
         const counts = yield* begunAfterEach({ rate: rate(2000, "1 second"), calls: 2500, millis: 1000 })
         for (const millis of [0, 1, 2, 500, 999]) {
@@ -159,7 +159,7 @@ describe("in a second of virtual time", () => {
     )
   }
 
-  it.effect("a million per second let a thousand in for each millisecond", () =>
+  it.effect("admits a thousand calls a millisecond at a million per second", () =>
     Effect.gen(function* () {
       const rate = RateLimiter.smooth({ limit: 1_000_000, per: "1 second" })
       assert.deepStrictEqual(
@@ -169,7 +169,7 @@ describe("in a second of virtual time", () => {
     })
   )
 
-  it.effect("uneven rates are as exact as even ones", () =>
+  it.effect("is as exact at uneven rates as at even ones", () =>
     Effect.gen(function* () {
       for (const limit of [3, 7, 700, 999, 1001, 7000]) {
         const rate = RateLimiter.smooth({ limit, per: "1 second" })
@@ -183,7 +183,7 @@ describe("in a second of virtual time", () => {
     })
   )
 
-  it.effect("one per hour lets one in for each hour", () =>
+  it.effect("admits one call an hour at one per hour", () =>
     Effect.gen(function* () {
       const limiter = yield* RateLimiter.make({
         rate: RateLimiter.smooth({ limit: 1, per: "1 hour" }),
@@ -204,8 +204,8 @@ describe("in a second of virtual time", () => {
   )
 })
 
-describe("a cost", () => {
-  it.effect("counts as that many calls", () =>
+describe("the cost of a call", () => {
+  it.effect("counts as so many calls", () =>
     Effect.gen(function* () {
       for (const rate of [
         RateLimiter.bursty({ limit: 10, per: "1 second" }),
@@ -240,7 +240,7 @@ describe("a cost", () => {
     })
   )
 
-  it.effect("that can never be let in fails at once, also with a line to wait in", () =>
+  it.effect("fails the call at once when it can never be admitted, also with a queue", () =>
     Effect.gen(function* () {
       for (const rate of [
         RateLimiter.smooth({ limit: 5, per: "1 second" }),
@@ -283,7 +283,7 @@ describe("a cost", () => {
   )
 })
 
-describe("what a condition ignores", () => {
+describe("a call that a condition ignores", () => {
   const limited = (rate: RateLimiter.Rate) => RateLimiter.make({ rate })
   const free = { ignore: { tags: ["NotModified" as const], result: (status: number) => status === 304 } }
   const freeResult = { ignore: { result: (status: number) => status === 304 } }
@@ -341,7 +341,7 @@ describe("what a condition ignores", () => {
     })
   )
 
-  it.effect("is not an interrupted call, nor what fails otherwise: they were made", () =>
+  it.effect("differs from an interrupted or failed call, which was made", () =>
     Effect.gen(function* () {
       const limiter = yield* limited(RateLimiter.bursty({ limit: 3, per: "1 second" }))
       const fiber = yield* Effect.fork(limiter.protectWhen({ defect: false })(Effect.never))
@@ -353,7 +353,7 @@ describe("what a condition ignores", () => {
     })
   )
 
-  it.effect("is a defect, where the condition says so", () =>
+  it.effect("may be one that died", () =>
     Effect.gen(function* () {
       const limiter = yield* limited(oneASecond[1])
       yield* Effect.exit(limiter.protectWhen({ defect: false })(Effect.die("bug")))
@@ -361,7 +361,7 @@ describe("what a condition ignores", () => {
     })
   )
 
-  it.effect("is nothing when the condition throws, which is a defect", () =>
+  it.effect("gives nothing back when the condition throws, and dies", () =>
     Effect.gen(function* () {
       const limiter = yield* limited(oneASecond[1])
       const exit = yield* up.pipe(
@@ -376,8 +376,8 @@ describe("what a condition ignores", () => {
   )
 })
 
-describe("what other limiters get wrong", () => {
-  it.effect("failsafe-go D2: after a deficit and a long idle time a burst is the limit and no more", () =>
+describe("a rate limiter, unlike others,", () => {
+  it.effect("admits no more than its limit after a deficit and a long pause (failsafe-go, D2)", () =>
     Effect.gen(function* () {
       const rate = RateLimiter.bursty({ limit: 2, per: "10 millis" })
       const limiter = yield* RateLimiter.make({ rate, maxWait: "1 second" })
@@ -395,7 +395,7 @@ describe("what other limiters get wrong", () => {
     })
   )
 
-  it.effect("Effect's: more than 1000 a second are not rounded down to 1000", () =>
+  it.effect("does not round more than 1000 a second down to 1000 (Effect)", () =>
     Effect.gen(function* () {
       const rate = RateLimiter.tokenBucket({ limit: 2000, per: "1 second" })
       const counts = yield* begunAfterEach({ rate, calls: 4000, millis: 1000 })
@@ -403,14 +403,14 @@ describe("what other limiters get wrong", () => {
     })
   )
 
-  it.effect("Effect's: a cost over the limit does not hang", () =>
+  it.effect("does not hang when a cost exceeds the limit (Effect)", () =>
     Effect.gen(function* () {
       const limiter = yield* RateLimiter.make({ rate: oneASecond[2], maxWait: Infinity })
       assert.strictEqual((yield* Effect.flip(up.pipe(limiter.withCost(2)))).reason, "cost")
     })
   )
 
-  it.effect("Effect's: the cost of a call is not the cost of what it calls", () =>
+  it.effect("does not pass the cost of a call on to the calls inside (Effect)", () =>
     Effect.gen(function* () {
       const outer = yield* RateLimiter.make({ rate: RateLimiter.bursty({ limit: 10, per: "1 second" }) })
       const inner = yield* RateLimiter.make({ rate: RateLimiter.bursty({ limit: 10, per: "1 second" }) })

@@ -11,7 +11,7 @@ const tenASecond = RateLimiter.smooth({ limit: 10, per: "1 second" })
 const waiting = (maxQueued?: number): Effect.Effect<Limiter> =>
   RateLimiter.make({ rate: tenASecond, maxWait: "10 seconds", maxQueued })
 
-describe("a line", () => {
+describe("the queue of a rate limiter", () => {
   it.effect("is first come, first served", () =>
     Effect.gen(function* () {
       const limiter = yield* waiting()
@@ -24,7 +24,7 @@ describe("a line", () => {
     })
   )
 
-  it.effect("is not overtaken by who comes at the moment at which somebody's turn has come", () =>
+  it.effect("is not overtaken by a call that comes at the instant of another's turn", () =>
     Effect.gen(function* () {
       const limiter = yield* waiting()
       yield* limiter.acquire()
@@ -38,7 +38,7 @@ describe("a line", () => {
     })
   )
 
-  it.effect("is as long as it may be, and whoever comes then is turned away at once", () =>
+  it.effect("holds maxQueued calls, and the next one is rejected at once", () =>
     Effect.gen(function* () {
       const limiter = yield* waiting(2)
       yield* limiter.acquire()
@@ -53,7 +53,7 @@ describe("a line", () => {
     })
   )
 
-  it.effect("has a thousand places unless it is said", () =>
+  it.effect("has a thousand places by default", () =>
     Effect.gen(function* () {
       const limiter = yield* RateLimiter.make({ rate: tenASecond, maxWait: Infinity })
       yield* limiter.acquire()
@@ -64,7 +64,7 @@ describe("a line", () => {
     })
   )
 
-  it.effect("is not entered by whoever could not be served within maxWait: that is known at once", () =>
+  it.effect("rejects a call at once that could not be served within maxWait", () =>
     Effect.gen(function* () {
       const limiter = yield* RateLimiter.make({ rate: tenASecond, maxWait: "250 millis" })
       yield* limiter.acquire()
@@ -83,7 +83,7 @@ describe("a line", () => {
     })
   )
 
-  it.effect("serves whoever waits for exactly maxWait", () =>
+  it.effect("serves a call that waits for exactly maxWait", () =>
     Effect.gen(function* () {
       const limiter = yield* RateLimiter.make({ rate: tenASecond, maxWait: "100 millis" })
       yield* limiter.acquire()
@@ -93,7 +93,7 @@ describe("a line", () => {
     })
   )
 
-  it.effect("says exactly when to come back, with others before", () =>
+  it.effect("says exactly when to come back, behind others", () =>
     Effect.gen(function* () {
       for (const rate of [
         RateLimiter.smooth({ limit: 3, per: "1 second" }),
@@ -114,8 +114,8 @@ describe("a line", () => {
   )
 })
 
-describe("whoever is interrupted in the line", () => {
-  it.effect("failsafe-go D3: does not consume a permit", () =>
+describe("a call that is interrupted in the queue of a rate limiter", () => {
+  it.effect("does not consume a permit, as it does in failsafe-go (D3)", () =>
     Effect.gen(function* () {
       const limiter = yield* waiting()
       yield* limiter.acquire()
@@ -153,7 +153,7 @@ describe("whoever is interrupted in the line", () => {
     )
   }
 
-  it.effect("in the same moment as its turn comes gives it to the next one", () =>
+  it.effect("at the instant of its turn gives it to the next one", () =>
     Effect.gen(function* () {
       const limiter = yield* waiting()
       yield* limiter.acquire()
@@ -176,7 +176,7 @@ describe("whoever is interrupted in the line", () => {
     })
   )
 
-  it.effect("can be, also where the caller cannot", () =>
+  it.effect("leaves it even where the caller is uninterruptible", () =>
     Effect.gen(function* () {
       const limiter = yield* waiting()
       yield* limiter.acquire()

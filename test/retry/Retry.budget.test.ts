@@ -265,7 +265,7 @@ describe("a retry with a budget gives back what it paid for a retry that is not 
   it.effect.each([
     ["within its window is there again", 5000, 10, 0],
     ["after its window is gone, and not there twice", 15_000, 10, 0]
-  ] as const)("what it took %s", ([, at, balance, retries]) =>
+  ] as const)("%s took", ([, at, balance, retries]) =>
     Effect.gen(function* () {
       const rule = RetryBudget.requests({ ratio: 0, window: "10 seconds", minPerSecond: 1 })
       const budget = yield* RetryBudget.make({ rule })

@@ -3,7 +3,7 @@ import { Cause, Effect, Exit, Fiber, Schedule } from "effect"
 import { Retry } from "effect-resilience"
 import { retried, scripted } from "../support/virtual.js"
 
-describe("Retry.retry, what is retried", () => {
+describe("the condition of a retry", () => {
   const twice = { times: 2, schedule: Schedule.forever }
 
   it.effect.each<readonly [string, Effect.Effect<number, string>, Retry.Options<number, string>, number]>([
@@ -143,38 +143,40 @@ describe("Retry.retry, what is retried", () => {
     })
   )
 
-  it.effect("abortWhen ends the retry with the failure as it was, on the last attempt too", () =>
-    Effect.gen(function* () {
-      for (const [number, times] of [
-        [1, 5],
-        [3, 5],
-        [3, 2]
-      ]) {
-        const log: Array<string> = []
-        const fails = Array.from({ length: number - 1 }, () => Effect.fail("busy"))
-        const { begun, call } = scripted(
-          Effect.fail("busy"),
-          ...fails.slice(1),
-          Effect.fail(number === 1 ? "busy" : "gone")
-        )
-        const exit = yield* Effect.exit(
-          Retry.retry(call, {
-            times,
-            schedule: Schedule.forever,
-            exceeded: "wrap",
-            abortWhen: (failure) => failure._tag === "Error" && (number === 1 || failure.error === "gone"),
-            onAbort: ({ attempt }) => Effect.sync(() => log.push(`aborted at ${attempt}`)),
-            onExceeded: () => Effect.sync(() => log.push("exceeded"))
-          })
-        )
-        assert.deepStrictEqual(exit, Exit.fail(number === 1 ? "busy" : "gone"))
-        assert.strictEqual(begun.length, number)
-        assert.deepStrictEqual(log, [`aborted at ${number}`])
-      }
-    })
+  it.effect(
+    "gives way to abortWhen, which ends the retry with the failure as it was, on the last attempt too",
+    () =>
+      Effect.gen(function* () {
+        for (const [number, times] of [
+          [1, 5],
+          [3, 5],
+          [3, 2]
+        ]) {
+          const log: Array<string> = []
+          const fails = Array.from({ length: number - 1 }, () => Effect.fail("busy"))
+          const { begun, call } = scripted(
+            Effect.fail("busy"),
+            ...fails.slice(1),
+            Effect.fail(number === 1 ? "busy" : "gone")
+          )
+          const exit = yield* Effect.exit(
+            Retry.retry(call, {
+              times,
+              schedule: Schedule.forever,
+              exceeded: "wrap",
+              abortWhen: (failure) => failure._tag === "Error" && (number === 1 || failure.error === "gone"),
+              onAbort: ({ attempt }) => Effect.sync(() => log.push(`aborted at ${attempt}`)),
+              onExceeded: () => Effect.sync(() => log.push("exceeded"))
+            })
+          )
+          assert.deepStrictEqual(exit, Exit.fail(number === 1 ? "busy" : "gone"))
+          assert.strictEqual(begun.length, number)
+          assert.deepStrictEqual(log, [`aborted at ${number}`])
+        }
+      })
   )
 
-  it.effect("is not asked to abort by what is no failure", () =>
+  it.effect("does not ask abortWhen about a success", () =>
     Effect.gen(function* () {
       const asked: Array<unknown> = []
       const abortWhen = (failure: unknown) => asked.push(failure) > 0

@@ -19,7 +19,7 @@ const rejection = (retryAfter: Duration.DurationInput | undefined): Policy.Rejec
   retryAfter: retryAfter === undefined ? undefined : Duration.decode(retryAfter)
 })
 
-describe("Retry.retry, hints", () => {
+describe("a hint to a retry", () => {
   type Case = readonly [
     string,
     Effect.Effect<number, unknown>,
@@ -108,14 +108,14 @@ describe("Retry.retry, hints", () => {
     })
   )
 
-  it("one that is longer than a timer can wait is waited for", () => {
+  it("is waited for even when it is longer than a timer can wait", () => {
     const { endedAt } = runToEnd(
       Retry.retry(down, { ...pace, maxHint: Infinity, delayFrom: () => "60 days" })
     )
     assert.strictEqual(endedAt, 60 * 24 * 60 * 60 * 1000)
   })
 
-  it.effect("jitter never undercuts one", () =>
+  it.effect("is never undercut by jitter", () =>
     Effect.gen(function* () {
       for (const jitter of [
         "full",
@@ -135,7 +135,7 @@ describe("Retry.retry, hints", () => {
 
   const jittered = { ...pace, hintJitter: 0.5, delayFrom: () => 5000 }
 
-  it.effect("is spread over hundred callers that were given the same one, and never undercut", () =>
+  it.effect("is spread over a hundred callers that got the same one, and never undercut", () =>
     Effect.gen(function* () {
       const { begun, call } = scripted(down)
       const calls = Effect.all(
@@ -170,7 +170,7 @@ describe("Retry.retry, hints", () => {
     ["stays within maxDuration", 0.5, { ...jittered, maxDuration: 6000 }, [0, 5500]],
     ["gives way to maxDuration", 0.5, { ...jittered, maxDuration: 5000 }, [0, 5000]],
     ["reads a rejection's hint, too", 0.5, { ...pace, hintJitter: 0.5 }, [0, 3750]]
-  ])("jitter %s", ([, draw, options, expected]) =>
+  ])("with jitter %s", ([, draw, options, expected]) =>
     Effect.gen(function* () {
       const { begun, call } = scripted(after(3000))
       yield* finish(retried(call, options))
@@ -178,12 +178,12 @@ describe("Retry.retry, hints", () => {
     }).pipe(Effect.withRandom(Random.fixed([draw])))
   )
 
-  it("jitter of an infinite hint is none", () => {
+  it("has no jitter when it is infinite", () => {
     const endless = { ...jittered, maxHint: Infinity, delayFrom: () => Infinity }
     assert.isUndefined(runToEnd(Retry.retry(down, endless)).exit)
   })
 
-  it.effect("one that is too long is told as such, after the times and before schedule and maxDuration", () =>
+  it.effect("is reported when it is too long, after times and before schedule and maxDuration", () =>
     Effect.gen(function* () {
       const { log, onExceeded } = reasonsOf()
       const long = after("1 minute")
@@ -202,7 +202,7 @@ describe("Retry.retry, hints", () => {
   )
 })
 
-describe("Retry.retry around a breaker", () => {
+describe("a retry around a breaker", () => {
   it.effect("waits for a circuit that opens soon, and gets through", () =>
     Effect.gen(function* () {
       const breaker = yield* CircuitBreaker.make({ name: "partner", openFor: "7 seconds" })
@@ -230,7 +230,7 @@ describe("Retry.retry around a breaker", () => {
     })
   )
 
-  it.effect("knocks on schedule at a circuit that cannot say when it opens", () =>
+  it.effect("retries on schedule when the circuit cannot say when it closes", () =>
     Effect.gen(function* () {
       const breaker = yield* CircuitBreaker.make({ name: "partner" })
       yield* breaker.isolate

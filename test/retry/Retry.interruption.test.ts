@@ -6,7 +6,7 @@ import { finish, retried, scripted, timeline } from "../support/virtual.js"
 
 const everySecond = { times: 3, schedule: Schedule.spaced("1 second") }
 
-describe("Retry.retry, interruption", () => {
+describe("an interruption of a retry", () => {
   it.effect.each<readonly [string, number, Retry.Options<number, string>, ReadonlyArray<number>]>([
     ["in the first attempt", 50, {}, [0]],
     ["in the first delay", 600, {}, [0]],
@@ -63,7 +63,7 @@ describe("Retry.retry, interruption", () => {
     })
   )
 
-  it("at any step, ends the call there and then, and leaves no attempt running", () => {
+  it("at any step ends the call at once, and leaves no attempt running", () => {
     let running = 0
     const steps = interruptedAtEveryStep(
       () =>
@@ -90,7 +90,7 @@ describe("Retry.retry, interruption", () => {
   })
 })
 
-describe("Retry.retry, disposeResult", () => {
+describe("the disposeResult of a retry", () => {
   /** Results that count from 1, of which only those from `good` on are good, and what became of them. */
   const resources = (good: number) => {
     const disposed: Array<number> = []
@@ -130,7 +130,7 @@ describe("Retry.retry, disposeResult", () => {
     })
   )
 
-  it.effect("happens before the delay, and is told of no error", () =>
+  it.effect("runs before the delay, and for no error", () =>
     Effect.gen(function* () {
       const { log, note } = timeline()
       const { call } = scripted<number, string, never>(
@@ -201,7 +201,7 @@ describe("Retry.retry, disposeResult", () => {
       },
       Effect.exit(Effect.die("bug"))
     ]
-  ])("happens once when %s", ([, bounds, expected]) =>
+  ])("runs once when %s", ([, bounds, expected]) =>
     Effect.gen(function* () {
       const { disposed, open, options } = resources(9)
       const exit = yield* finish(retried(open, { ...options, ...bounds }))
@@ -210,7 +210,7 @@ describe("Retry.retry, disposeResult", () => {
     })
   )
 
-  it.effect("happens once when onRetry fails after the delay", () =>
+  it.effect("runs once when onRetry fails after the delay", () =>
     Effect.gen(function* () {
       const { disposed, open, options } = resources(9)
       const exit = yield* finish(Retry.retry(open, { ...options, onRetry: () => Effect.fail("no") }))
@@ -219,7 +219,7 @@ describe("Retry.retry, disposeResult", () => {
     })
   )
 
-  it.effect("that dies ends the call", () =>
+  it.effect("ends the call when it dies", () =>
     Effect.gen(function* () {
       const { open, opened, options } = resources(9)
       const exit = yield* finish(Retry.retry(open, { ...options, disposeResult: () => Effect.die("bug") }))

@@ -5,7 +5,7 @@ import { finish, retried, scripted, timeline } from "../support/virtual.js"
 
 const everySecond = { times: 1, schedule: Schedule.spaced("1 second") }
 
-describe("Retry.retry, listeners", () => {
+describe("the listeners of a retry", () => {
   it.effect("are called in order, around the delay", () =>
     Effect.gen(function* () {
       const { log, note } = timeline()
@@ -32,7 +32,7 @@ describe("Retry.retry, listeners", () => {
     })
   )
 
-  it.effect("are given what failed, which attempt it was and how much time has passed", () =>
+  it.effect("get the failure, the attempt and the elapsed time", () =>
     Effect.gen(function* () {
       const events: Array<readonly [string, unknown]> = []
       const on = (name: string) => (event: unknown) => Effect.sync(() => events.push([name, event]))
@@ -68,7 +68,7 @@ describe("Retry.retry, listeners", () => {
     })
   )
 
-  it.effect("are told of a hint as the delay that it makes", () =>
+  it.effect("get a hint as the delay that it makes", () =>
     Effect.gen(function* () {
       const { log, note } = timeline()
       const onRetry = ({ delay, name }: Retry.Retried<unknown, unknown>) =>
@@ -85,7 +85,7 @@ describe("Retry.retry, listeners", () => {
     ["schedule", { schedule: Schedule.stop }],
     ["maxDuration", { maxDuration: 0, schedule: Schedule.spaced(1) }],
     ["hint", { maxHint: 0 }]
-  ])("are told the reason: %s", ([reason, options]) =>
+  ])("get the reason: %s", ([reason, options]) =>
     Effect.gen(function* () {
       const reasons: Array<string> = []
       const delayFrom = reason === "hint" ? () => 1 : undefined
@@ -111,39 +111,45 @@ describe("Retry.retry, listeners", () => {
     ["onAbort", 1, 1]
   ]
 
-  it.effect.each(listeners)("%s that fails ends the call with its error", ([listener, attemptsBefore]) =>
-    Effect.gen(function* () {
-      const { begun, call } = listening(listener, Effect.fail("listener"))
-      assert.deepStrictEqual(yield* finish(call), Exit.fail("listener"))
-      assert.strictEqual(begun.length, attemptsBefore)
-    })
+  it.effect.each(listeners)(
+    "with an %s that fails end the call with its error",
+    ([listener, attemptsBefore]) =>
+      Effect.gen(function* () {
+        const { begun, call } = listening(listener, Effect.fail("listener"))
+        assert.deepStrictEqual(yield* finish(call), Exit.fail("listener"))
+        assert.strictEqual(begun.length, attemptsBefore)
+      })
   )
 
-  it.effect.each(listeners)("%s that dies is logged and changes nothing", ([listener, , attempts]) =>
-    Effect.gen(function* () {
-      const logged: Array<unknown> = []
-      const logger = Logger.make(({ cause, logLevel, message }) => {
-        logged.push([logLevel.label, message, Cause.squash(cause)])
+  it.effect.each(listeners)(
+    "with an %s that dies change nothing, and the defect is logged",
+    ([listener, , attempts]) =>
+      Effect.gen(function* () {
+        const logged: Array<unknown> = []
+        const logger = Logger.make(({ cause, logLevel, message }) => {
+          logged.push([logLevel.label, message, Cause.squash(cause)])
+        })
+        const throws = Effect.suspend((): Effect.Effect<never> => {
+          throw "bug"
+        })
+        for (const dies of [Effect.die("bug"), throws]) {
+          const { begun, call } = listening(listener, dies)
+          assert.deepStrictEqual(yield* finish(Effect.provide(call, Logger.add(logger))), Exit.fail("down"))
+          assert.strictEqual(begun.length, attempts)
+        }
+        const line = ["WARN", [`a listener of "retry" failed`], "bug"]
+        assert.deepStrictEqual(logged, [line, line])
       })
-      const throws = Effect.suspend((): Effect.Effect<never> => {
-        throw "bug"
-      })
-      for (const dies of [Effect.die("bug"), throws]) {
-        const { begun, call } = listening(listener, dies)
-        assert.deepStrictEqual(yield* finish(Effect.provide(call, Logger.add(logger))), Exit.fail("down"))
-        assert.strictEqual(begun.length, attempts)
-      }
-      const line = ["WARN", [`a listener of "retry" failed`], "bug"]
-      assert.deepStrictEqual(logged, [line, line])
-    })
   )
 
-  it.effect.each(listeners)("%s that interrupts itself interrupts the call", ([listener, attemptsBefore]) =>
-    Effect.gen(function* () {
-      const { begun, call } = listening(listener, Effect.interrupt)
-      assert.isTrue(Exit.isInterrupted(yield* finish(call)))
-      assert.strictEqual(begun.length, attemptsBefore)
-    })
+  it.effect.each(listeners)(
+    "with an %s that interrupts itself interrupt the call",
+    ([listener, attemptsBefore]) =>
+      Effect.gen(function* () {
+        const { begun, call } = listening(listener, Effect.interrupt)
+        assert.isTrue(Exit.isInterrupted(yield* finish(call)))
+        assert.strictEqual(begun.length, attemptsBefore)
+      })
   )
 
   it.effect("run in the context of the call", () =>

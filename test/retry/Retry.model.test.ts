@@ -70,7 +70,7 @@ const bounds = FastCheck.record({
 })
 
 it.prop(
-  "does what a plain loop does, whatever happens in whatever order",
+  "a retry does what a plain loop does, whatever happens in whatever order",
   [FastCheck.array(attempt, { maxLength: 7 }), bounds],
   ([script, { defect, delays, maxHint, ...options }]) => {
     const { log, note } = timeline()

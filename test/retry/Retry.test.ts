@@ -85,7 +85,7 @@ describe("Retry.retry", () => {
     })
   )
 
-  it.effect("feeds the schedule with what failed", () =>
+  it.effect("feeds the failure to the schedule", () =>
     Effect.gen(function* () {
       const seen: Array<unknown> = []
       const { begun, call } = scripted<number, string, never>(
@@ -107,7 +107,7 @@ describe("Retry.retry", () => {
     })
   )
 
-  it.effect("takes what the schedule requires from the call", () =>
+  it.effect("gets the services of the schedule from the call", () =>
     Effect.gen(function* () {
       class Pace extends Context.Tag("Pace")<Pace, Duration.Duration>() {}
       const schedule = Schedule.recurs(2).pipe(Schedule.addDelayEffect(() => Pace))
@@ -135,7 +135,7 @@ describe("Retry.retry", () => {
     assert.deepStrictEqual(begun, [0, 1000, 1000 + 2 ** 31 - 1])
   })
 
-  it.effect("comes back at once from a delay that is no number", () =>
+  it.effect("does not wait for a delay that is NaN", () =>
     Effect.gen(function* () {
       const { begun, call } = scripted(Effect.fail("down"))
       const schedule = Schedule.makeWithState(0, () =>
@@ -187,14 +187,14 @@ describe("Retry.retry", () => {
 
 // ---------------------------------------------------------------------------------------------------------- maxDuration
 
-describe("Retry.retry, maxDuration", () => {
+describe("the maxDuration of a retry", () => {
   const everySecondWithin = (maxDuration: Duration.DurationInput) => ({ schedule: everySecond, maxDuration })
 
   it.effect.each<readonly [string, Duration.DurationInput, ReadonlyArray<number>, number]>([
     ["zero, with a delay", 0, [0], 0],
     ["a delay that ends exactly at it", "2 seconds", [0, 1000, 2000], 2000],
     ["a delay that would end a millisecond later", 1999, [0, 1000], 1000]
-  ])("is kept by not sleeping: %s", ([, maxDuration, expected, endedAt]) =>
+  ])("is kept by giving up before a sleep: %s", ([, maxDuration, expected, endedAt]) =>
     Effect.gen(function* () {
       const { begun, call } = scripted(Effect.fail("down"))
       const ended = call.pipe(
@@ -220,7 +220,7 @@ describe("Retry.retry, maxDuration", () => {
   it.effect.each<readonly [string, Retry.Options<number, string>]>([
     ["onRetryScheduled", { onRetryScheduled: slow }],
     ["onRetry", { onRetry: slow }]
-  ])("makes no attempt after it because %s was slow", ([, options]) =>
+  ])("allows no attempt after it when %s was slow", ([, options]) =>
     Effect.gen(function* () {
       const { begun, call } = scripted<number, string, never>(Effect.succeed(503))
       const reasons: Array<string> = []
@@ -238,7 +238,7 @@ describe("Retry.retry, maxDuration", () => {
     })
   )
 
-  it.effect("a slow onRetryScheduled is part of the delay", () =>
+  it.effect("includes a slow onRetryScheduled in the delay", () =>
     Effect.gen(function* () {
       const { begun, call } = scripted(Effect.fail("down"))
       const delays = Backoff.list(["1 second", "9 seconds"])
@@ -257,7 +257,7 @@ describe("Retry.CurrentAttempt", () => {
     last: Option.getOrUndefined(Option.map(lastFailure, (failure) => failure._tag))
   }))
 
-  it.effect("tells number, time and what failed before; outside a retry it is a first attempt", () =>
+  it.effect("has the number, the time and the last failure; outside of a retry it is a first attempt", () =>
     Effect.gen(function* () {
       const seen: Array<unknown> = [yield* read]
       let number = 0
@@ -303,8 +303,8 @@ describe("Retry.CurrentAttempt", () => {
 
 // --------------------------------------------------------------------------------------------------- how it comes back
 
-describe("Retry.retry, exceeded", () => {
-  it.effect("a result that failed to the last comes back as a result", () =>
+describe("a retry that gives up", () => {
+  it.effect("gives a failed result back as a result", () =>
     Effect.gen(function* () {
       const exit = yield* Effect.exit(
         Retry.retry(Effect.succeed(503), {
@@ -321,7 +321,7 @@ describe("Retry.retry, exceeded", () => {
     ["an error", Effect.fail("down")],
     ["a result", Effect.succeed(503)],
     ["a defect", Effect.die("bug")]
-  ])("wrap gives RetriesExceeded around %s", ([, effect]) =>
+  ])('wraps %s in RetriesExceeded with exceeded: "wrap"', ([, effect]) =>
     Effect.gen(function* () {
       const retried = Retry.retry(Effect.delay(effect, "400 millis"), {
         name: "offers",
@@ -341,7 +341,7 @@ describe("Retry.retry, exceeded", () => {
     })
   )
 
-  it.effect("says in the message when there was one attempt", () =>
+  it.effect("says in the message that there was one attempt", () =>
     Effect.gen(function* () {
       const wrapped = Effect.fail("down").pipe(Retry.retry({ times: 0, exceeded: "wrap" }))
       const error = yield* Effect.flip(wrapped)
@@ -353,7 +353,7 @@ describe("Retry.retry, exceeded", () => {
 
 // -------------------------------------------------------------------------------------------------- what attempts leave
 
-describe("Retry.retry, what attempts leave behind", () => {
+describe("a retry between two attempts", () => {
   it.effect("keeps the FiberRef changes of all attempts", () =>
     Effect.gen(function* () {
       const ref = FiberRef.unsafeMake<ReadonlyArray<string>>([])

@@ -19,8 +19,8 @@ const listening = () => {
   }
 }
 
-describe("a budget", () => {
-  it.effect("pays until it is empty, and again after ten successes", () =>
+describe("a retry budget", () => {
+  it.effect("pays until it is empty, and once more after ten successes", () =>
     Effect.gen(function* () {
       const budget = yield* RetryBudget.make({ rule: RetryBudget.successes({ ratio: 0.1, capacity: 3 }) })
       assert.strictEqual(yield* budget.balance, 3)
@@ -33,7 +33,7 @@ describe("a budget", () => {
     })
   )
 
-  it.effect("has a tenth of a token for each success up to a hundred, by default", () =>
+  it.effect("gains a tenth of a token with each success up to a hundred by default", () =>
     Effect.gen(function* () {
       const budget = yield* RetryBudget.make()
       assert.strictEqual(Policy.describe(budget), "retry-budget(rule: successes(ratio: 0.1, capacity: 100))")
@@ -50,13 +50,13 @@ describe("a budget", () => {
     [RetryBudget.requests(), "requests(ratio: 0.2, window: 10s)"],
     [RetryBudget.requests({ minPerSecond: 10 }), "requests(ratio: 0.2, window: 10s, minPerSecond: 10)"],
     [RetryBudget.throttling({ maxTokens: 10, tokenRatio: 0.1 }), "throttling(maxTokens: 10, tokenRatio: 0.1)"]
-  ] as const)("is shown with its rule %#", ([rule, shown]) =>
+  ] as const)("appears with its rule in the description (%#)", ([rule, shown]) =>
     Effect.map(RetryBudget.make({ rule }), (budget) =>
       assert.strictEqual(Policy.describe(budget), `retry-budget(rule: ${shown})`)
     )
   )
 
-  it.effect("is shown by the policies that it pays for, by its name", () =>
+  it.effect("appears by its name in the descriptions of the policies that it pays for", () =>
     Effect.gen(function* () {
       class Partner extends RetryBudget.Tag("Partner")<Partner>() {}
       const budget = yield* RetryBudget.make({ name: "shared" })
@@ -117,7 +117,7 @@ describe("a budget", () => {
     })
   )
 
-  it.effect("tells when it is exhausted, each that it refuses, and when it pays again", () =>
+  it.effect("tells when it is exhausted, what it refuses, and when it pays again", () =>
     Effect.gen(function* () {
       const { listeners, log } = listening()
       const budget = yield* RetryBudget.make({
@@ -161,24 +161,22 @@ describe("a budget", () => {
     })
   )
 
-  it.effect(
-    "goes on whatever becomes of its listeners, which have what they need from where it was made",
-    () =>
-      Effect.gen(function* () {
-        class Where extends Context.Tag("Where")<Where, string>() {}
-        const seen: Array<string> = []
-        const budget = yield* RetryBudget.make({
-          rule: once,
-          onExhausted: () => Effect.map(Where, (where) => seen.push(where)),
-          onRefused: () => Effect.die("bug"),
-          onRecovered: () => Effect.fail("listener")
-        }).pipe(Effect.provideService(Where, "here"))
-        yield* budget.tryWithdraw()
-        assert.isFalse(yield* budget.tryWithdraw())
-        yield* budget.reset
-        assert.isTrue(yield* budget.tryWithdraw())
-        assert.deepStrictEqual(seen, ["here"])
-      })
+  it.effect("works whatever its listeners do, which get the services of its maker", () =>
+    Effect.gen(function* () {
+      class Where extends Context.Tag("Where")<Where, string>() {}
+      const seen: Array<string> = []
+      const budget = yield* RetryBudget.make({
+        rule: once,
+        onExhausted: () => Effect.map(Where, (where) => seen.push(where)),
+        onRefused: () => Effect.die("bug"),
+        onRecovered: () => Effect.fail("listener")
+      }).pipe(Effect.provideService(Where, "here"))
+      yield* budget.tryWithdraw()
+      assert.isFalse(yield* budget.tryWithdraw())
+      yield* budget.reset
+      assert.isTrue(yield* budget.tryWithdraw())
+      assert.deepStrictEqual(seen, ["here"])
+    })
   )
 
   it.effect("counts a thousand fibers at once, each of them once", () =>
@@ -198,7 +196,7 @@ describe("a budget", () => {
     })
   )
 
-  it.effect("of one program is a service by itself", () =>
+  it.effect("of a program with just one needs no tag", () =>
     Effect.gen(function* () {
       assert.isTrue(yield* RetryBudget.RetryBudget.tryWithdraw())
       assert.deepInclude(yield* RetryBudget.RetryBudget.snapshot, { name: "retry-budget", retries: 1 })
@@ -206,10 +204,10 @@ describe("a budget", () => {
   )
 })
 
-describe("a rule", () => {
+describe("the rule of a retry budget", () => {
   const failed = (error: unknown) => ({ _tag: "Error", error, cause: Cause.fail(error) }) as const
 
-  it.effect("can take what failed into account", () =>
+  it.effect("can take the failure into account", () =>
     Effect.gen(function* () {
       const budget = yield* RetryBudget.make({ rule: RetryBudget.awsStandard() })
       assert.isTrue(yield* budget.tryWithdraw(failed("down")))
@@ -221,7 +219,7 @@ describe("a rule", () => {
     })
   )
 
-  it.effect("can say what a timeout is", () =>
+  it.effect("can say which failure is a timeout", () =>
     Effect.gen(function* () {
       const rule = RetryBudget.awsStandard({ isTimeout: ({ _tag }) => _tag === "Error" })
       const budget = yield* RetryBudget.make({ rule })
@@ -230,7 +228,7 @@ describe("a rule", () => {
     })
   )
 
-  it.effect("whose cost is no number is a defect of the call", () =>
+  it.effect("makes the call die when its cost is not a number", () =>
     Effect.gen(function* () {
       for (const cost of [NaN, -1, Infinity]) {
         const budget = yield* RetryBudget.make({ rule: RetryBudget.successes({ cost: () => cost }) })
@@ -239,7 +237,7 @@ describe("a rule", () => {
     })
   )
 
-  it.effect("that throttles shows what is above the half", () =>
+  it.effect("shows the tokens above the half when it throttles", () =>
     Effect.gen(function* () {
       const budget = yield* RetryBudget.make({ rule: RetryBudget.throttling() })
       assert.deepInclude(yield* budget.snapshot, { balance: 5, capacity: 10 })
@@ -248,7 +246,7 @@ describe("a rule", () => {
     })
   )
 
-  it.effect("funded by requests forgets them", () =>
+  it.effect("forgets the requests that fund it with time", () =>
     Effect.gen(function* () {
       const budget = yield* RetryBudget.make({
         rule: RetryBudget.requests({ ratio: 0.5, window: "1 second" })
@@ -303,7 +301,7 @@ describe("a rule", () => {
     assert.throws(make, message)
   })
 
-  it.effect("goes with a name that is not empty", () =>
+  it.effect("is refused together with an empty name", () =>
     Effect.gen(function* () {
       yield* refusalOf(RetryBudget.make({ name: "" }))
     })

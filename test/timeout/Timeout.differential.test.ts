@@ -305,20 +305,20 @@ const withoutTellingDefects = atDifferentTimes.filter(
   ({ program }) => !(mentions(program, "onInterrupt") && mentions(program, "die"))
 )
 
-describe("a limit and Effect.timeout agree", () => {
-  it("in the form that is chosen", () => agrees(chosen, atDifferentTimes))
-  it("in a child fiber", () => agrees(childFiber, atDifferentTimes))
-  it("in the form that is chosen, about what happens at one instant", () => agrees(chosen, atTheSameTimes))
-  it("in a child fiber, about what happens at one instant", () => agrees(childFiber, atTheSameTimes))
+describe("Timeout.timeout agrees with Effect.timeout", () => {
+  it("in the form that it chooses", () => agrees(chosen, atDifferentTimes))
+  it("when called in a child fiber", () => agrees(childFiber, atDifferentTimes))
+  it("in the form that it chooses, for events at the same instant", () => agrees(chosen, atTheSameTimes))
+  it("when called in a child fiber, for events at the same instant", () => agrees(childFiber, atTheSameTimes))
 
-  it("when it leaves at its end, whether it knows the inside of a fiber or not", () =>
+  it("when it disconnects, with and without access to private parts of the fiber", () =>
     agrees(left, atDifferentTimes, { other: forkedWith(true) }))
 
   // Interrupted from outside it stops its timer, and so never drops what else went wrong.
   const butForDefects = (exit: Exit.Exit<unknown, unknown>) =>
     Exit.isInterrupted(exit) ? "interrupted" : shown(exit)
 
-  it("by forking alone, but for the defects of what was interrupted", () =>
+  it("when it always forks, except for the defects of what was interrupted", () =>
     agrees(onlyForked, withoutTellingDefects, { show: butForDefects }))
 
   it("on the live clock, in every form", () =>
@@ -334,13 +334,13 @@ describe("a limit and Effect.timeout agree", () => {
 
   describe("on a clock that has timers", () => {
     const world = () => new WorldOfTimers()
-    it("in the form that is chosen", () => agrees(chosen, atDifferentTimes, { world }))
-    it("in a child fiber", () => agrees(childFiber, atDifferentTimes, { world }))
-    it("in the form that is chosen, about what happens at one instant", () =>
+    it("in the form that it chooses", () => agrees(chosen, atDifferentTimes, { world }))
+    it("when called in a child fiber", () => agrees(childFiber, atDifferentTimes, { world }))
+    it("in the form that it chooses, for events at the same instant", () =>
       agrees(chosen, atTheSameTimes, { world }))
-    it("in a child fiber, about what happens at one instant", () =>
+    it("when called in a child fiber, for events at the same instant", () =>
       agrees(childFiber, atTheSameTimes, { world }))
-    it("by forking alone, but for the defects of what was interrupted", () =>
+    it("when it always forks, except for the defects of what was interrupted", () =>
       agrees(onlyForked, withoutTellingDefects, { show: butForDefects, world }))
   })
 })

@@ -78,7 +78,7 @@ const costOfTen = async (
   return cost
 }
 
-describe("the cost of a limit", () => {
+describe("the cost of a time limit", () => {
   const sync = Effect.sync(() => 1)
   const promise = Effect.promise(() => Promise.resolve(1))
 
@@ -87,7 +87,7 @@ describe("the cost of a limit", () => {
     ["a promise", promise, Effect.void, { operations: 10, fibers: 0, timers: 0 }],
     ["a synchronous effect in a child", sync, aChild, { operations: 5, fibers: 1, timers: 0 }],
     ["a promise in a child", promise, aChild, { operations: 9, fibers: 1, timers: 0 }]
-  ] as const)("of %s", async (_, self, before, expected) => {
+  ] as const)("is counted for %s", async (_, self, before, expected) => {
     const { fibers, operations, timers } = await costOfTen(second(self), before)
     assert.deepStrictEqual({ operations: operations / 10, fibers: (fibers - 1) / 10, timers }, expected)
   })
@@ -95,14 +95,14 @@ describe("the cost of a limit", () => {
 
 // ---------------------------------------------------------------------------------------------------------------- forms
 
-describe("a limit runs its effect in the fiber of the caller", () => {
+describe("a time limit runs its effect in the fiber of the caller", () => {
   const stays = (around: (call: Effect.Effect<boolean>) => Effect.Effect<boolean>) =>
     Effect.fiberIdWith((caller) => {
       const call = Effect.fiberIdWith((id) => Effect.succeed(id === caller)).pipe(second, Effect.orDie)
       return around(call)
     }).pipe(Effect.runPromise)
 
-  it("when nothing speaks against it", async () => {
+  it("by default", async () => {
     assert.isTrue(await stays((call) => call))
     assert.isTrue(await stays((call) => call.pipe(second, second, Effect.orDie)))
   })
@@ -127,7 +127,7 @@ describe("a limit runs its effect in the fiber of the caller", () => {
 const inside = <A>(limits: number, self: Effect.Effect<A>): Effect.Effect<A> =>
   limits === 0 ? self : Effect.orDie(second(inside(limits - 1, self)))
 
-describe("a limit in a concurrent loop", () => {
+describe("a time limit in a concurrent loop", () => {
   const failing = Effect.delay(Effect.fail("down"), 100)
 
   // `Effect.timeout` waits for its limit there.
@@ -172,10 +172,10 @@ describe("a limit in a concurrent loop", () => {
 
 // -------------------------------------------------------------------------------------------------------- what is left
 
-describe("a limit that has interrupted the fiber of its caller", () => {
+describe("a time limit that has interrupted the fiber of its caller", () => {
   const late = Effect.flip(Timeout.timeout(Effect.never, 10))
 
-  it("has interrupted it in the body alone", async () => {
+  it("has done so in the body alone", async () => {
     const seen: Array<string> = []
     const note = (what: string) => Effect.sync(() => void seen.push(what))
     const program = Effect.gen(function* () {
@@ -279,7 +279,7 @@ describe(`a limit ${deep} levels deep`, () => {
 
 // ---------------------------------------------------------------------------------------------------------------- timers
 
-describe("the timers of limits in real time", () => {
+describe("the timers of time limits in real time", () => {
   /** Lets everything run that is ready. */
   const settled = () => new Promise<void>((resolve) => setImmediate(resolve))
   const waiting = Effect.async<void>(() => {})
@@ -342,7 +342,7 @@ describe("the timers of limits in real time", () => {
     assert.deepStrictEqual(seen, ["a: a", "b: b"])
   })
 
-  it("have nothing to do with one another, whatever becomes of one", async () => {
+  it("are independent of one another, whatever becomes of one", async () => {
     const broken = Object.assign(Object.create(Scheduler.defaultScheduler) as Scheduler.Scheduler, {
       scheduleTask: () => {
         throw new Error("no scheduler")
@@ -358,7 +358,7 @@ describe("the timers of limits in real time", () => {
     assert.isTrue(Exit.isFailure(exit))
   })
 
-  it("never say less than the limit", async () => {
+  it("never fire before the limit", async () => {
     const elapsed = Effect.flip(Timeout.timeout(Effect.never, 3)).pipe(
       Effect.map((error) => Duration.toMillis(error.elapsed))
     )

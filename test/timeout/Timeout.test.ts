@@ -75,7 +75,7 @@ describe("Timeout.timeout", () => {
     ).map(([name, effect]) => [mode, name, options, effect] as const)
   )
 
-  it.effect.each(modes)("%s hands on %s", ([, , options, effect]) =>
+  it.effect.each(modes)("(%s) returns %s", ([, , options, effect]) =>
     Effect.gen(function* () {
       const expected = yield* finish(effect)
       const exit = yield* finish(effect.pipe(Timeout.timeout(options)))
@@ -84,7 +84,7 @@ describe("Timeout.timeout", () => {
   )
 
   it.each(bothModes)(
-    "%s hands on a success at the limit, whose timer is older than its own",
+    "(%s) returns a success at the limit, whose timer is older than its own",
     (_, options) => {
       const { endedAt, exit } = runToEnd(
         Effect.delay(Effect.succeed("up"), 1000).pipe(Timeout.timeout(options))
@@ -94,7 +94,7 @@ describe("Timeout.timeout", () => {
     }
   )
 
-  it.effect.each(bothModes)("%s hands on the effect's own interruption", ([, options]) =>
+  it.effect.each(bothModes)("(%s) returns the effect's own interruption", ([, options]) =>
     Effect.gen(function* () {
       const [exit, at] = yield* timed(Effect.delay(Effect.interrupt, 10).pipe(Timeout.timeout(options)))
       assert.isTrue(Exit.isInterrupted(exit))
@@ -184,7 +184,7 @@ describe("Timeout.timeout", () => {
       })
   )
 
-  it.effect("nested, the one that is shorter comes first, and of equals the inner", () =>
+  it.effect("ends first as the shorter of two, and as the inner of equals", () =>
     Effect.gen(function* () {
       for (const [inner, outer, first] of [
         [1000, 2000, "inner"],
@@ -206,7 +206,7 @@ describe("Timeout.timeout", () => {
 
 // ------------------------------------------------------------------------------------------------- what is interrupted
 
-describe("Timeout.timeout, what it leaves behind", () => {
+describe("Timeout.timeout at its limit", () => {
   const slowToClose = (note: (what: string) => Effect.Effect<void>) =>
     Effect.never.pipe(Effect.ensuring(Effect.delay(note("closed"), "5 seconds")))
 
@@ -220,7 +220,7 @@ describe("Timeout.timeout, what it leaves behind", () => {
     })
   )
 
-  it.effect("disconnected, leaves at once, and the finalizers run on", () =>
+  it.effect("leaves at once when disconnected, and the finalizers run on", () =>
     Effect.gen(function* () {
       const { log, note } = timeline()
       const [exit, at] = yield* timed(
@@ -251,7 +251,7 @@ describe("Timeout.timeout, what it leaves behind", () => {
     })
   )
 
-  it.effect.each(bothModes)("%s ends what the effect has forked, in time or not", ([, options]) =>
+  it.effect.each(bothModes)("(%s) ends what the effect has forked, in time or not", ([, options]) =>
     Effect.gen(function* () {
       const { log, note } = timeline()
       const child = Effect.never.pipe(Effect.onInterrupt(() => note("child gone")))
@@ -264,7 +264,7 @@ describe("Timeout.timeout, what it leaves behind", () => {
     })
   )
 
-  it.effect.each(bothModes)("%s closes scoped resources, in time or not", ([, options]) =>
+  it.effect.each(bothModes)("(%s) closes scoped resources, in time or not", ([, options]) =>
     Effect.gen(function* () {
       const { log, note } = timeline()
       const call = (uses: Effect.Effect<void>) =>
@@ -281,7 +281,7 @@ describe("Timeout.timeout, what it leaves behind", () => {
     })
   )
 
-  it.effect.each(bothModes)("%s keeps the FiberRef changes of an effect that succeeds", ([, options]) =>
+  it.effect.each(bothModes)("(%s) keeps the FiberRef changes of an effect that succeeds", ([, options]) =>
     Effect.gen(function* () {
       const ref = FiberRef.unsafeMake("before")
       yield* FiberRef.set(ref, "changed").pipe(Effect.delay(500), Timeout.timeout(options), finish)
@@ -289,7 +289,7 @@ describe("Timeout.timeout, what it leaves behind", () => {
     })
   )
 
-  it.effect.each(bothModes)("%s works in Effect.all and Effect.race", ([, options]) =>
+  it.effect.each(bothModes)("(%s) works in Effect.all and Effect.race", ([, options]) =>
     Effect.gen(function* () {
       const { log, note } = timeline()
       const slow = Effect.never.pipe(Effect.onInterrupt(() => note("interrupted")))
@@ -307,12 +307,12 @@ describe("Timeout.timeout, what it leaves behind", () => {
 
 // ---------------------------------------------------------------------------------------------- interruption from outside
 
-describe("Timeout.timeout, interrupted from outside", () => {
+describe("Timeout.timeout that is interrupted from outside", () => {
   const interruptions = bothModes.flatMap(([mode, options]) =>
     [0, 500, 999, 1000].map((at) => [mode, at, options] as const)
   )
 
-  it.effect.each(interruptions)("%s stays an interruption, after %s ms of a second", ([, at, options]) =>
+  it.effect.each(interruptions)("(%s) ends as an interruption, after %s ms of a second", ([, at, options]) =>
     Effect.gen(function* () {
       const { log, note } = timeline()
       const call = Effect.never.pipe(
@@ -330,7 +330,7 @@ describe("Timeout.timeout, interrupted from outside", () => {
     })
   )
 
-  it.effect("attached, waits for the finalizers of the effect", () =>
+  it.effect("waits for the finalizers of the effect when attached", () =>
     Effect.gen(function* () {
       const { log, note } = timeline()
       const fiber = yield* Effect.never.pipe(
@@ -346,7 +346,7 @@ describe("Timeout.timeout, interrupted from outside", () => {
     })
   )
 
-  it.effect("while it waits for finalizers at the limit, it is still an interruption", () =>
+  it.effect("while it waits for finalizers at the limit ends as an interruption", () =>
     Effect.gen(function* () {
       const fiber = yield* Effect.never.pipe(
         Effect.ensuring(Effect.sleep("5 seconds")),
@@ -362,7 +362,7 @@ describe("Timeout.timeout, interrupted from outside", () => {
 
   // As in `Effect.acquireRelease(connect.pipe(Timeout.timeout(...)), close)`: what was acquired must not be lost.
   it.effect.each(bothModes)(
-    "%s does not disturb an uninterruptible region, which gets its result",
+    "(%s) does not disturb an uninterruptible region, which gets its result",
     ([, options]) =>
       Effect.gen(function* () {
         const got = yield* Deferred.make<string, Timeout.TimeoutExceeded>()
@@ -378,7 +378,7 @@ describe("Timeout.timeout, interrupted from outside", () => {
   it.effect.each([
     ["attached", false, 5000],
     ["disconnected", true, 1000]
-  ] as const)("%s still limits that region afterwards", ([, disconnect, elapsed]) =>
+  ] as const)("(%s) still limits that region afterwards", ([, disconnect, elapsed]) =>
     Effect.gen(function* () {
       const got = yield* Deferred.make<void, Timeout.TimeoutExceeded>()
       const call = Effect.sleep("5 seconds").pipe(Timeout.timeout({ limit: "1 second", disconnect }))
@@ -400,7 +400,7 @@ describe("Timeout.timeout, interrupted from outside", () => {
   )
 
   it.each(steps)(
-    "%s and %s, ends the call at any step there and then, and leaves nothing behind",
+    "(%s and %s) at any step ends the call at once, and leaves nothing behind",
     (_, when, options, takes) => {
       let running = 0
       interruptedAtEveryStep(
@@ -425,7 +425,7 @@ describe("Timeout.timeout, interrupted from outside", () => {
 
 // ------------------------------------------------------------------------------------------------------------ listeners
 
-describe("Timeout.timeout, onTimeout", () => {
+describe("the onTimeout of a timeout", () => {
   it.effect.each([
     ["after the finalizers", false, ["6000 closed", "6000 told 6000", "6000 failed"]],
     ["before them when disconnected", true, ["1000 told 1000", "1000 failed", "6000 closed"]]
@@ -446,7 +446,7 @@ describe("Timeout.timeout, onTimeout", () => {
     })
   )
 
-  it.effect.each(bothModes)("%s is given the error itself, and its own error replaces it", ([, options]) =>
+  it.effect.each(bothModes)("(%s) gets the error, and its own error replaces it", ([, options]) =>
     Effect.gen(function* () {
       const events: Array<Timeout.TimeoutExceeded> = []
       const onTimeout = ({ error }: Timeout.TimedOut) => Effect.sync(() => events.push(error))
@@ -468,7 +468,7 @@ describe("Timeout.timeout, onTimeout", () => {
   )
 
   it.effect.each(bothModes)(
-    "%s is not called for a call that ended in time or was interrupted",
+    "(%s) is not called for a call that ended in time or was interrupted",
     ([, options]) =>
       Effect.gen(function* () {
         const { log, note } = timeline()
@@ -482,7 +482,7 @@ describe("Timeout.timeout, onTimeout", () => {
       })
   )
 
-  it.effect("that dies is logged and changes nothing", () =>
+  it.effect("changes nothing when it dies, and the defect is logged", () =>
     Effect.gen(function* () {
       const logged: Array<unknown> = []
       const logger = Logger.make(({ message }) => void logged.push(message))

@@ -199,11 +199,11 @@ const rules: Record<string, Rule> = {
 }
 
 describe.each(Object.entries(rules))("%s", (_, { rule, offending, allowed }) => {
-  it.each(offending)("reports %s: %j", async (file, code) => {
+  it.each(offending)("is a rule that reports %s: %j", async (file, code) => {
     expect(await rulesBrokenBy(file, code)).toContain(rule)
   })
 
-  it.each(allowed)("accepts %s: %j", async (file, code) => {
+  it.each(allowed)("is a rule that accepts %s: %j", async (file, code) => {
     expect(await rulesBrokenBy(file, code)).not.toContain(rule)
   })
 })

@@ -51,7 +51,7 @@ const glob = "src/**/not a comment"
 export const add = 1 // \`\`\`ts
 `
 
-it("finds the ts blocks of a page, with their lines", () => {
+it("the check of the docs finds the ts blocks of a page, with their lines", () => {
   const blocks = markdownBlocks("docs/page.md", page)
   expect(blocks.map(({ line, checked }) => ({ line, checked }))).toEqual([
     { line: 4, checked: true },
@@ -62,14 +62,14 @@ it("finds the ts blocks of a page, with their lines", () => {
   expect(blocks[1].code.split("\n")[0]).toBe(`import { Effect } from "effect"`)
 })
 
-it("finds the ts blocks of doc comments, with their lines", () => {
+it("the check of the docs finds the ts blocks of doc comments, with their lines", () => {
   expect(sourceBlocks("src/add.ts", source)).toEqual([
     { file: "src/add.ts", line: 11, code: `const four: number = "four"`, checked: true }
   ])
 })
 
 it(
-  "reports what does not compile at its line, and only that",
+  "the check of the docs reports an error at its line, and nothing else",
   () => {
     const blocks = [...markdownBlocks("docs/page.md", page), ...sourceBlocks("src/add.ts", source)]
     const places = compileBlocks(blocks).map((problem) => /^[^:]+:\d+/.exec(problem)?.[0])
@@ -78,7 +78,7 @@ it(
   compileTimeout
 )
 
-it("finds the examples of README.md, of docs and of src", () => {
+it("the check of the docs finds the examples of README.md, docs and src", () => {
   const files = new Set(repositoryBlocks().map(({ file }) => file.split("/")[0]))
   expect([...files].sort()).toEqual(["README.md", "docs", "src"])
 })

@@ -4,7 +4,7 @@ import { isExhausted, isUntrusted } from "../../../src/core/http/httpSemantics.j
 
 const coded = (code: string) => Object.assign(new Error(code), { code })
 
-describe("blame", () => {
+describe("the blame for a fault", () => {
   it.each([
     ["caller", ["invalid", "body-failed", "body-stalled", "cancelled"]],
     ["process", ["exhausted", "own-stall"]],
@@ -15,11 +15,11 @@ describe("blame", () => {
     expect(blamedFor.map(([fault]) => fault)).toEqual(faults)
   })
 
-  it("only what the other side is to blame for counts", () => {
+  it("counts for a breaker when it is the other side's, and not otherwise", () => {
     for (const { blame, counted } of Object.values(consequences)) expect(counted).toBe(blame === "other side")
   })
 
-  it("what a caller did, what one side does not trust and what cannot be used is not repeated", () => {
+  it("forbids to repeat what a caller did, what is not trusted and what cannot be used", () => {
     const repeated = Object.entries(consequences).filter(([, { repeated }]) => repeated)
     expect(repeated.map(([fault]) => fault)).toEqual([
       "body-stalled",

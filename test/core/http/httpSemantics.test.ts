@@ -15,8 +15,8 @@ import {
 const coded = (code: string, message = code) => Object.assign(new Error(message), { code })
 const connecting = (code: string) => Object.assign(new Error(code), { code, syscall: "connect" })
 
-describe("methods and statuses", () => {
-  it("methods are idempotent as RFC 9110 has it, however they are written", () => {
+describe("the semantics of HTTP", () => {
+  it("know the idempotent methods of RFC 9110, however they are written", () => {
     const methods = [
       "GET",
       "HEAD",
@@ -44,13 +44,13 @@ describe("methods and statuses", () => {
     ])
   })
 
-  it("of all statuses, these seven pass by themselves", () => {
+  it("know the seven statuses that pass by themselves", () => {
     const statuses = Array.from({ length: 600 }, (_, status) => status)
     expect(statuses.filter(isTransient)).toEqual([408, 425, 429, 500, 502, 503, 504])
     expect(statuses.filter(asksForPatience)).toEqual([429, 503])
   })
 
-  it("a status says that a server is well, ill, or nothing of it", () => {
+  it("know what a status says about the health of a server", () => {
     const statuses = Array.from({ length: 600 }, (_, status) => status)
     expect(statuses.filter((status) => healthOf(status) === "unknown")).toEqual([429])
     const ill = statuses.filter((status) => healthOf(status) === "ill")
@@ -108,7 +108,7 @@ describe("wasNeverSent", () => {
     expect(wasNeverSent(error)).toBe(expected)
   })
 
-  it("an error that is its own cause is looked at for a while only", () => {
+  it("stops at an error that is its own cause", () => {
     const error: { cause?: unknown; errors?: Array<unknown> } = {}
     error.cause = error
     expect(wasNeverSent(error)).toBe(false)
@@ -117,7 +117,7 @@ describe("wasNeverSent", () => {
     expect(wasNeverSent(several)).toBe(false)
   })
 
-  it("nothing that can be thrown makes it throw", () => {
+  it("does not throw, whatever it is given", () => {
     fc.assert(fc.property(fc.anything(), (error) => void wasNeverSent(error)))
     fc.assert(fc.property(fc.anything(), (error) => void wasCutShort(error)))
   })
@@ -146,7 +146,7 @@ const meaningOf = (code: string): string =>
     .filter((meaning) => meaning !== "")
     .join(", ")
 
-describe("a code", () => {
+describe("the code of an error", () => {
   it.each([
     [
       "not sent",

@@ -370,7 +370,7 @@ describe("RateLimit-Policy", () => {
   )
 })
 
-describe("what cannot be written as it is", () => {
+describe("a value that a field cannot express", () => {
   it.each([
     [{ name: "grüße 👋\n\u007f", available: 1 }, '"gr??e ???";r=1'],
     [{ name: "\ud800", available: 1 }, '"?";r=1'],
@@ -379,7 +379,7 @@ describe("what cannot be written as it is", () => {
     [{ name: "a", available: NaN, windowSeconds: NaN }, '"a";r=0'],
     [{ name: "a", available: Infinity, windowSeconds: Infinity }, '"a";r=999999999999999;t=999999999999999'],
     [{ name: "a", available: 1e21, windowSeconds: 1e-9 }, '"a";r=999999999999999;t=1']
-  ])("in an item of RateLimit: %j", (quota, field) => {
+  ])("is approximated in an item of RateLimit: %j", (quota, field) => {
     assert.strictEqual(Fields.formatRateLimit([quota]), field)
   })
 
@@ -387,7 +387,7 @@ describe("what cannot be written as it is", () => {
     [{ name: "a", quota: 1.9, unit: "bräu", windowSeconds: 0 }, '"a";q=1;qu="br?u";w=1'],
     [{ name: "a", quota: NaN, windowSeconds: NaN }, '"a";q=0'],
     [{ name: "a", quota: -Infinity, windowSeconds: 0.001 }, '"a";q=0;w=1']
-  ])("in an item of RateLimit-Policy: %j", (policy, field) => {
+  ])("is approximated in an item of RateLimit-Policy: %j", (policy, field) => {
     assert.strictEqual(Fields.formatRateLimitPolicy([policy]), field)
   })
 
@@ -412,7 +412,7 @@ describe("what cannot be written as it is", () => {
     }
   )
 
-  it("is nothing at all", () => {
+  it("is an empty field for an empty list", () => {
     assert.strictEqual(Fields.formatRateLimit([]), "")
     assert.strictEqual(Fields.formatRateLimitPolicy([]), "")
   })

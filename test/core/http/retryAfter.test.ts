@@ -27,7 +27,7 @@ describe("Retry-After in seconds", () => {
     ["9007199254741", longest],
     ["99999999999999999999", longest],
     ["9".repeat(400), longest]
-  ])("of %j", (value, millis) => {
+  ])("is read from %j", (value, millis) => {
     assert.strictEqual(read(value), millis)
   })
 
@@ -89,7 +89,7 @@ describe("Retry-After with a date", () => {
   })
 })
 
-describe("Retry-After that says nothing", () => {
+describe("a Retry-After that says nothing", () => {
   it("is a missing one", () => {
     assert.isUndefined(retryAfterMillis({ retryAfter: undefined, date }, sent))
   })
@@ -159,7 +159,7 @@ describe("any Retry-After", () => {
   })
 })
 
-describe("Retry-After as it is written", () => {
+describe("a Retry-After that is written", () => {
   it.each([
     [0, "0"],
     [0.000_001, "1"],
@@ -174,11 +174,11 @@ describe("Retry-After as it is written", () => {
     [-1, "0"],
     [-Infinity, "0"],
     [NaN, "0"]
-  ])("for %d ms", (millis, value) => {
+  ])("is exact for %d ms", (millis, value) => {
     assert.strictEqual(retryAfterSeconds(millis), value)
   })
 
-  it("has no sign for a zero", () => {
+  it("has no sign for zero", () => {
     for (const millis of [0, -0, -1]) assert.isTrue(Object.is(wholeSeconds(millis), 0), String(millis))
   })
 

@@ -21,8 +21,8 @@ const json = (path: string) =>
     body: JSON.parse(body) as unknown
   }))
 
-describe("what is shown", () => {
-  it.live("is every policy with kind, name, state and snapshot, in the order given", () =>
+describe("the list of policies", () => {
+  it.live("has every policy with kind, name, state and snapshot, in the order given", () =>
     Effect.gen(function* () {
       const bulkhead = yield* Bulkhead.make({ name: "reports", permits: 1 })
       const limiter = yield* RateLimiter.make({ name: "mails", rate })
@@ -44,7 +44,7 @@ describe("what is shown", () => {
     }).pipe(onServer, Effect.provide(live))
   )
 
-  it.live("is the state of the moment in which somebody asks", () =>
+  it.live("has the state at the time of the request", () =>
     Effect.gen(function* () {
       const bulkhead = yield* Bulkhead.make({ name: "reports", permits: 1 })
       const limiter = yield* RateLimiter.make({ name: "mails", rate })
@@ -66,7 +66,7 @@ describe("what is shown", () => {
     }).pipe(onServer, Effect.provide(live))
   )
 
-  it.live("is a snapshot that a breaker can go on from", () =>
+  it.live("has snapshots from which a breaker can start", () =>
     Effect.gen(function* () {
       const breaker = yield* CircuitBreaker.make({ name: "partner" })
       const admin = yield* served({ policies: [breaker] })
@@ -111,7 +111,7 @@ describe("what is shown", () => {
     }).pipe(onServer)
   )
 
-  it.live("is nothing where there are no policies", () =>
+  it.live("is empty without policies", () =>
     Effect.gen(function* () {
       yield* served({ policies: [] })
       assert.deepStrictEqual(yield* json("/resilience"), { status: 200, body: [] })
@@ -325,7 +325,7 @@ describe("policies by key", () => {
 })
 
 describe("two policies of one name", () => {
-  it.live("are told apart by their kind", () =>
+  it.live("are distinguished by their kind", () =>
     Effect.gen(function* () {
       const breaker = yield* CircuitBreaker.make({ name: "partner" })
       const limiter = yield* RateLimiter.make({ name: "partner", rate })
@@ -349,7 +349,7 @@ describe("two policies of one name", () => {
     }).pipe(onServer)
   )
 
-  it.live("are not steered until it is said which", () =>
+  it.live("are not steered until one of them is chosen", () =>
     Effect.gen(function* () {
       const breaker = yield* CircuitBreaker.make({ name: "partner" })
       const budget = yield* RetryBudget.make({ name: "partner" })
@@ -405,7 +405,7 @@ describe("two policies of one name", () => {
   )
 })
 
-describe("what is no policy", () => {
+describe("a value that is not a policy", () => {
   it.effect("is refused when the routes are made", () =>
     Effect.gen(function* () {
       const wrong = { name: "partner" } as unknown as HttpAdmin.Instance
@@ -435,7 +435,7 @@ describe("what is no policy", () => {
     }).pipe(onServer)
   )
 
-  it.live("is not sent when it cannot be a path", () =>
+  it.live("is not sent when its name cannot be a path", () =>
     Effect.gen(function* () {
       const admin = yield* served({ policies: [] })
       const error = yield* Effect.flip(admin.get({ path: { name: "\ud800" }, urlParams: {} }))

@@ -17,7 +17,7 @@ import { CircuitBreaker } from "effect-resilience"
 import * as HttpAdmin from "../../../src/http/admin/HttpAdmin.js"
 import { anybody, onServer, raw } from "../support/admin.js"
 
-describe("mounting", () => {
+describe("the admin", () => {
   /** Calls every route with a client whose base has the prefix. */
   const names = (prefix: string) =>
     Effect.gen(function* () {
@@ -49,7 +49,7 @@ describe("mounting", () => {
       Effect.map(raw(HttpClientRequest.get(path, { headers })), ({ status }) => status)
     )
 
-  it.live("on an HttpRouter, beside other routes", () =>
+  it.live("can be mounted on an HttpRouter, beside other routes", () =>
     Effect.gen(function* () {
       const admin = yield* HttpAdmin.router(yield* options)
       yield* HttpServer.serveEffect(
@@ -60,7 +60,7 @@ describe("mounting", () => {
     }).pipe(onServer)
   )
 
-  it.live("on an HttpRouter, twice and under prefixes", () =>
+  it.live("can be mounted on an HttpRouter, twice and under prefixes", () =>
     Effect.gen(function* () {
       const one = yield* HttpAdmin.router(yield* options)
       const other = yield* HttpAdmin.router({ policies: [] })
@@ -76,7 +76,7 @@ describe("mounting", () => {
     }).pipe(onServer)
   )
 
-  it.live("on an HttpRouter, behind a middleware that guards reading", () =>
+  it.live("can be mounted on an HttpRouter, behind a middleware that guards reading", () =>
     Effect.gen(function* () {
       const admin = HttpRouter.use(yield* HttpAdmin.router(yield* options), guard)
       yield* HttpServer.serveEffect(HttpRouter.empty.pipe(HttpRouter.mount("/ops", admin)))
@@ -89,7 +89,7 @@ describe("mounting", () => {
       yield* HttpServer.serveEffect(yield* HttpLayerRouter.toHttpEffect(routes))
     })
 
-  it.live("on an HttpLayerRouter, beside other routes", () =>
+  it.live("can be mounted on an HttpLayerRouter, beside other routes", () =>
     Effect.gen(function* () {
       yield* onLayerRouter(
         Layer.merge(HttpAdmin.layerRouter(yield* options), HttpLayerRouter.add("GET", "/offer", offer))
@@ -99,7 +99,7 @@ describe("mounting", () => {
     }).pipe(onServer)
   )
 
-  it.live("on an HttpLayerRouter, twice and under prefixes", () =>
+  it.live("can be mounted on an HttpLayerRouter, twice and under prefixes", () =>
     Effect.gen(function* () {
       yield* onLayerRouter(
         Layer.merge(
@@ -116,7 +116,7 @@ describe("mounting", () => {
     }).pipe(onServer)
   )
 
-  it.live("on an HttpLayerRouter, behind a middleware that guards reading", () =>
+  it.live("can be mounted on an HttpLayerRouter, behind a middleware that guards reading", () =>
     Effect.gen(function* () {
       const middleware = HttpLayerRouter.middleware(guard)
       yield* onLayerRouter(Layer.provide(HttpAdmin.layerRouter(yield* options), middleware.layer))
@@ -124,7 +124,7 @@ describe("mounting", () => {
     }).pipe(onServer)
   )
 
-  it.live("in an HttpApi of a service, under a prefix, with a client of that api", () =>
+  it.live("can be mounted in an HttpApi of a service, under a prefix, with a client of that api", () =>
     Effect.gen(function* () {
       class Api extends HttpApi.make("offers").add(HttpAdmin.group).prefix("/ops") {}
       yield* Layer.build(

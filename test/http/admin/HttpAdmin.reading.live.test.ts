@@ -8,15 +8,15 @@ import { anybody, onServer, raw, served } from "../support/admin.js"
 
 const denied = { status: 403, body: `{"_tag":"ReadingDenied"}` }
 
-describe("reading", () => {
-  it.live("is for everybody by default", () =>
+describe("reading the admin", () => {
+  it.live("is open to everybody by default", () =>
     Effect.gen(function* () {
       const admin = yield* served({ policies: [yield* Bulkhead.make({ name: "reports", permits: 1 })] })
       assert.strictEqual((yield* admin.list()).length, 1)
     }).pipe(onServer)
   )
 
-  it.live("is for those to whom the hook says yes, which sees what is asked for", () =>
+  it.live("is open to those whom the hook allows, which gets what is asked for", () =>
     Effect.gen(function* () {
       const asked: Array<unknown> = []
       yield* served({
@@ -61,7 +61,7 @@ describe("reading", () => {
     )
   }
 
-  it.live("has no say in what is steered", () =>
+  it.live("has no influence on steering", () =>
     Effect.gen(function* () {
       const breaker = yield* CircuitBreaker.make({ name: "partner" })
       const reading = { authorize: () => Effect.succeed(false) }
@@ -72,8 +72,8 @@ describe("reading", () => {
   )
 })
 
-describe("hashed keys", () => {
-  it.live("are shown nowhere, stay the same, and address their instance", () =>
+describe("hashed keys of the admin", () => {
+  it.live("hide the keys, stay the same, and address their instance", () =>
     Effect.gen(function* () {
       const rate = RateLimiter.tokenBucket({ limit: 2, per: "1 hour" })
       const limiters = yield* RateLimiter.keyed({ options: { name: "users", rate } })
@@ -115,7 +115,7 @@ describe("hashed keys", () => {
     }).pipe(onServer)
   )
 
-  it.live("are not known to be anything else", () =>
+  it.live("accept no other key", () =>
     Effect.gen(function* () {
       const made = HttpAdmin.router({ policies: [], keys: "md5" as "hashed" })
       const defect = yield* Effect.flip(Effect.sandbox(made))

@@ -17,7 +17,7 @@ import { anybody, onServer, raw, served } from "../support/admin.js"
 
 const rate = RateLimiter.tokenBucket({ limit: 2, per: "1 hour" })
 
-describe("steering", () => {
+describe("steering by the admin", () => {
   const allowed: ReadonlyArray<
     readonly [
       HttpAdmin.Action,
@@ -57,7 +57,7 @@ describe("steering", () => {
     }).pipe(onServer)
   )
 
-  it.live("says what a policy can do that cannot do this", () =>
+  it.live("lists what a policy can do when it cannot do this", () =>
     Effect.gen(function* () {
       const bulkhead = yield* Bulkhead.make({ name: "reports", permits: 1 })
       const budget = yield* RetryBudget.make({ name: "retries" })
@@ -82,7 +82,7 @@ describe("steering", () => {
     }).pipe(onServer)
   )
 
-  it.live("does not know other actions", () =>
+  it.live("rejects unknown actions", () =>
     Effect.gen(function* () {
       const breaker = yield* CircuitBreaker.make({ name: "partner" })
       yield* served({ policies: [breaker], steering: anybody })
@@ -94,7 +94,7 @@ describe("steering", () => {
   )
 })
 
-describe("a denial", () => {
+describe("a denial by the admin", () => {
   interface Hook {
     readonly authorize?: () => Effect.Effect<boolean, unknown>
   }
@@ -171,8 +171,8 @@ describe("a denial", () => {
   )
 })
 
-describe("the hook", () => {
-  it.live("sees the request and what is asked for", () =>
+describe("the hook of the admin", () => {
+  it.live("gets the request and what is asked for", () =>
     Effect.gen(function* () {
       const seen: Array<Omit<HttpAdmin.Asked, "request">> = []
       const breaker = yield* CircuitBreaker.make({ name: "partner" })
@@ -234,7 +234,7 @@ describe("the hook", () => {
     }).pipe(onServer)
   )
 
-  it.live("may take its time: what is steered is what has the name afterwards", () =>
+  it.live("may take its time: the policy that has the name afterwards is steered", () =>
     Effect.gen(function* () {
       const hosts = yield* CircuitBreaker.keyed({ options: { name: "hosts" }, capacity: 1 })
       yield* hosts.protect("a")(Effect.void)
@@ -254,7 +254,7 @@ describe("the hook", () => {
 
   class Directory extends Context.Tag("Directory")<Directory, { readonly admins: ReadonlyArray<string> }>() {}
 
-  it.live("has the services that were there when the routes were made, and those of the request", () =>
+  it.live("gets the services of the maker of the routes, and those of the request", () =>
     Effect.gen(function* () {
       const breaker = yield* CircuitBreaker.make({ name: "partner" })
       const admin = yield* HttpAdmin.router({
@@ -284,7 +284,7 @@ describe("the hook", () => {
   ) {}
   class Login extends HttpApiMiddleware.Tag<Login>()("Login", { provides: Someone, failure: Nobody }) {}
 
-  it.live("has what a middleware of the group provides, which guards reading too", () =>
+  it.live("gets what a middleware of the group provides, which guards reading too", () =>
     Effect.gen(function* () {
       class Api extends HttpApi.make("offers").add(HttpAdmin.group.middleware(Login).prefix("/ops")) {}
       const breaker = yield* CircuitBreaker.make({ name: "partner" })

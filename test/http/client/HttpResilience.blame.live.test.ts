@@ -251,22 +251,25 @@ const expected = (what: What) => {
   }
 }
 
-describe.each(clients.map((client, index) => ({ ...client, index })))("over $name", ({ index, layer }) => {
-  it.live.each(
-    rows.flatMap(([name, over, make]) => {
-      const what = typeof over === "string" ? over : over[index]
-      return what === undefined ? [] : [[name, what, make] as const]
-    })
-  )("%s is %s", ([, what, make]) =>
-    Effect.scoped(
-      Effect.gen(function* () {
-        assert.deepStrictEqual(yield* judged(layer, yield* make), expected(what))
+describe.each(clients.map((client, index) => ({ ...client, index })))(
+  "a call over $name",
+  ({ index, layer }) => {
+    it.live.each(
+      rows.flatMap(([name, over, make]) => {
+        const what = typeof over === "string" ? over : over[index]
+        return what === undefined ? [] : [[name, what, make] as const]
       })
+    )("%s is %s", ([, what, make]) =>
+      Effect.scoped(
+        Effect.gen(function* () {
+          assert.deepStrictEqual(yield* judged(layer, yield* make), expected(what))
+        })
+      )
     )
-  )
-})
+  }
+)
 
-describe.each(clients)("over $name that follows redirects inside", ({ layer }) => {
+describe.each(clients)("a client over $name that follows redirects", ({ layer }) => {
   const following = Layer.effect(
     HttpClient.HttpClient,
     Effect.map(HttpClient.HttpClient, (client) => HttpClient.followRedirects(client, 3))
@@ -275,7 +278,7 @@ describe.each(clients)("over $name that follows redirects inside", ({ layer }) =
     Layer.provide(Layer.succeed(FetchHttpClient.RequestInit, { redirect: "manual" }))
   )
 
-  it.live("a redirect to where nobody listens is led away", () =>
+  it.live("blames nobody for a redirect to where nobody listens", () =>
     Effect.gen(function* () {
       const { url } = yield* Servers.refused
       const call = yield* redirect(url)
@@ -283,7 +286,7 @@ describe.each(clients)("over $name that follows redirects inside", ({ layer }) =
     }).pipe(Effect.scoped)
   )
 
-  it.live("a refused connection is not sent", () =>
+  it.live("knows that a refused connection sent nothing", () =>
     Effect.gen(function* () {
       const { url } = yield* Servers.refused
       assert.deepStrictEqual(yield* judged(following, (client) => client.get(url)), expected("not sent"))
@@ -291,7 +294,7 @@ describe.each(clients)("over $name that follows redirects inside", ({ layer }) =
   )
 })
 
-describe("over TLS", () => {
+describe("a call over TLS", () => {
   it.live.each([
     ["a certificate for another host", Servers.selfSigned()],
     ["a certificate that has expired", Servers.selfSigned("200102000000Z")]
@@ -306,8 +309,8 @@ describe("over TLS", () => {
   )
 })
 
-describe("the caller and its process", () => {
-  it.live("a signal of the caller that fired is cancelled", () =>
+describe("a failure of the caller's own process", () => {
+  it.live("is cancelled when the caller's signal fired", () =>
     Effect.gen(function* () {
       const { url } = yield* good
       for (const reason of [undefined, new DOMException("too late", "TimeoutError")]) {
@@ -319,7 +322,7 @@ describe("the caller and its process", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.live.each(["close", "destroy"] as const)("a pool after its %s is its process's own", (end) =>
+  it.live.each(["close", "destroy"] as const)("belongs to the process after the %s of its pool", (end) =>
     Effect.gen(function* () {
       const { url } = yield* good
       const agent = new Undici.Agent()

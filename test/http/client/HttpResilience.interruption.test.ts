@@ -226,28 +226,31 @@ const scenarios: ReadonlyArray<Scenario> = [
 ]
 
 describe("a call that is interrupted at every step", () => {
-  it.each(scenarios)("aborts what has not answered: $name", ({ every = runs(5, 1), protect, steps }) => {
-    let sent: ReadonlyArray<Sent> = []
-    let answered = 0
-    const count = interruptedAtEveryStep(
-      () => {
-        const memorized = memory(...steps)
-        sent = memorized.sent
-        return protect(memorized.client).execute(get)
-      },
-      ({ exit }) => {
-        assert.isDefined(exit)
-        if (exit?._tag === "Success") answered += 1
-        assert.deepStrictEqual(
-          open(sent).filter(({ answer }) => answer === undefined),
-          []
-        )
-      },
-      every
-    )
-    assert.isAbove(count, 20)
-    assert.isAtLeast(answered, 1)
-  })
+  it.each(scenarios)(
+    "aborts the requests without an answer: $name",
+    ({ every = runs(5, 1), protect, steps }) => {
+      let sent: ReadonlyArray<Sent> = []
+      let answered = 0
+      const count = interruptedAtEveryStep(
+        () => {
+          const memorized = memory(...steps)
+          sent = memorized.sent
+          return protect(memorized.client).execute(get)
+        },
+        ({ exit }) => {
+          assert.isDefined(exit)
+          if (exit?._tag === "Success") answered += 1
+          assert.deepStrictEqual(
+            open(sent).filter(({ answer }) => answer === undefined),
+            []
+          )
+        },
+        every
+      )
+      assert.isAbove(count, 20)
+      assert.isAtLeast(answered, 1)
+    }
+  )
 
   const scopes = [
     ["outside of", (protect: Scenario["protect"], client: Client) => HttpClient.withScope(protect(client))],
@@ -259,7 +262,7 @@ describe("a call that is interrupted at every step", () => {
 
   describe.each(scopes)("with HttpClient.withScope %s the parts", (_, compose) => {
     it.each(scenarios.filter(({ long }) => long !== true))(
-      "nothing outlives the scope: $name",
+      "leaves nothing that outlives the scope: $name",
       ({ every = runs(5, 1), protect, steps }) => {
         let sent: ReadonlyArray<Sent> = []
         interruptedAtEveryStep(
@@ -285,7 +288,7 @@ interface Finalizable {
   readonly fork: (strategy: ExecutionStrategy.ExecutionStrategy) => Effect.Effect<Scope.CloseableScope>
 }
 
-describe("what is left of a call", () => {
+describe("the rest of a finished call", () => {
   const kept = (exit: Exit.Exit<unknown, unknown>, sent: ReadonlyArray<Sent>) =>
     assert.deepStrictEqual({ tag: exit._tag, open: open(sent).length }, { tag: "Failure", open: 0 })
 
@@ -345,7 +348,7 @@ describe("what is left of a call", () => {
     }
   })
 
-  it.live("is nothing in a scope around it, however many there are", () =>
+  it.live("is nothing in a scope around it, however many calls there are", () =>
     Effect.gen(function* () {
       const scope = yield* Scope.make()
       const { addFinalizer, fork } = scope as unknown as Finalizable
@@ -371,7 +374,7 @@ describe("what is left of a call", () => {
   )
 })
 
-describe("a call in the midst of it", () => {
+describe("a call that runs", () => {
   it.live("stops reading the rest of a response that is replaced when it is interrupted", () =>
     Effect.gen(function* () {
       const { client, sent } = memory([503, endless])
@@ -395,7 +398,7 @@ describe("a call in the midst of it", () => {
     })
   )
 
-  it.effect("makes a request of its own out of each attempt, also where many run with one object", () =>
+  it.effect("makes a request of its own for each attempt, even when many calls share one object", () =>
     Effect.gen(function* () {
       const { client, sent } = memory([503], ...Array.from({ length: 98 }, (): Step => [503]), [200])
       const whole = client.pipe(HttpResilience.hedge({ delay: "1 second" }), HttpResilience.retry(atOnce))
@@ -409,7 +412,7 @@ describe("a call in the midst of it", () => {
     })
   )
 
-  it.effect("counts what it sends again for itself, not for the object", () =>
+  it.effect("counts its own attempts, not those of the request object", () =>
     Effect.gen(function* () {
       const traced = spans()
       const { client } = memory([503], [503], [200], [503], [200])
@@ -420,7 +423,7 @@ describe("a call in the midst of it", () => {
     })
   )
 
-  it.effect("keeps what was set inside of it", () =>
+  it.effect("keeps the FiberRefs that were set inside", () =>
     Effect.gen(function* () {
       const ref = FiberRef.unsafeMake(0)
       const setting = HttpClient.transformResponse(memory([200]).client, Effect.tap(FiberRef.set(ref, 7)))
@@ -434,7 +437,7 @@ describe("clients around clients", () => {
   it.effect.each([
     ["as it is", (client: Client) => client],
     ["sealed", (client: Client) => HttpResilience.sealed(client)]
-  ] as const)("send the product of their attempts at the most: the inner one %s", ([, seal]) =>
+  ] as const)("send the product of their attempts at most: the inner one %s", ([, seal]) =>
     Effect.gen(function* () {
       const { client, sent } = memory([503])
       const standard = () =>
@@ -446,7 +449,7 @@ describe("clients around clients", () => {
     })
   )
 
-  it.effect("prepare a request once, from the inside out, however often it is sent", () =>
+  it.effect("prepare a request once, from inside to outside, however often it is sent", () =>
     Effect.gen(function* () {
       const log: Array<string> = []
       const note = (what: string) =>

@@ -185,6 +185,6 @@ const run = (testClient: PooledClient, scenario: Scenario) =>
     }
   }).pipe(Effect.scoped, Effect.provide(testClient.layer))
 
-describe.each(pools)("after many calls over $name", (testClient) => {
-  it.live.each(scenarios)("nothing is left of calls $name", (scenario) => run(testClient, scenario))
+describe.each(pools)("a client over $name", (testClient) => {
+  it.live.each(scenarios)("leaves nothing behind: calls $name", (scenario) => run(testClient, scenario))
 })

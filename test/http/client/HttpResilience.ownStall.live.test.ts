@@ -49,8 +49,8 @@ const server = Effect.gen(function* () {
 /** Blocks this thread. */
 const block = (cells: Int32Array, millis: number) => void Atomics.wait(cells, cell.never, 0, millis)
 
-describe.each(clients)("a stall of one's own process, over $name", ({ layer }) => {
-  it.live("answers that are there win, and what times out with the stall opens no circuit", () =>
+describe.each(clients)("a stall of the own process, over $name,", ({ layer }) => {
+  it.live("loses no answer that is there, and its timeouts open no circuit", () =>
     Effect.gen(function* () {
       const { cells, url } = yield* server
       const breaker = yield* CircuitBreaker.make({ trip: Trip.consecutive(1) })
@@ -87,25 +87,23 @@ describe.each(clients)("a stall of one's own process, over $name", ({ layer }) =
   )
 })
 
-describe("a stall of one's own process", () => {
-  it.live.each([false, true])(
-    "a limit that it outlasts does not open a circuit (disconnect: %s)",
-    (disconnect) =>
-      Effect.gen(function* () {
-        const cells = new Int32Array(new SharedArrayBuffer(16))
-        const breaker = yield* CircuitBreaker.make({ trip: Trip.consecutive(1) })
-        const limited = Effect.never.pipe(Timeout.timeout({ limit, disconnect }), breaker.protect)
-        const calling = yield* Effect.fork(Effect.flip(limited))
-        yield* Effect.sleep("10 millis")
-        block(cells, stall)
-        const error = yield* Fiber.join(calling)
-        assert.instanceOf(error, Timeout.TimeoutExceeded)
-        assert.isDefined(error.stalled)
-        assert.strictEqual(yield* breaker.state, "closed")
-      })
+describe("a stall of the own process", () => {
+  it.live.each([false, true])("opens no circuit when it outlasts a limit (disconnect: %s)", (disconnect) =>
+    Effect.gen(function* () {
+      const cells = new Int32Array(new SharedArrayBuffer(16))
+      const breaker = yield* CircuitBreaker.make({ trip: Trip.consecutive(1) })
+      const limited = Effect.never.pipe(Timeout.timeout({ limit, disconnect }), breaker.protect)
+      const calling = yield* Effect.fork(Effect.flip(limited))
+      yield* Effect.sleep("10 millis")
+      block(cells, stall)
+      const error = yield* Fiber.join(calling)
+      assert.instanceOf(error, Timeout.TimeoutExceeded)
+      assert.isDefined(error.stalled)
+      assert.strictEqual(yield* breaker.state, "closed")
+    })
   )
 
-  it.effect("a limit in virtual time is never one", () =>
+  it.effect("is never seen in a limit in virtual time", () =>
     Effect.gen(function* () {
       const breaker = yield* CircuitBreaker.make({ trip: Trip.consecutive(1) })
       const calling = yield* Effect.fork(

@@ -18,7 +18,7 @@ const atOnce = { times: 3, schedule: Schedule.forever } as const
 const endless: Step = (request) =>
   Effect.sync(() => HttpClientResponse.fromWeb(request, new Response(new ReadableStream())))
 
-describe("a response belongs to somebody until it comes back", () => {
+describe("a response has an owner until it comes back", () => {
   it.effect("while a listener of a part in between takes its time", () =>
     Effect.gen(function* () {
       const { aborted, client } = scripted(endless)
@@ -48,7 +48,7 @@ describe("a response belongs to somebody until it comes back", () => {
     })
   )
 
-  it.effect("also when it is let go after its deadline, without anybody being told", () =>
+  it.effect("even when it is released after its deadline, silently", () =>
     Effect.gen(function* () {
       const told: Array<string> = []
       const { aborted, client } = scripted((request) =>
@@ -78,7 +78,7 @@ describe("a response belongs to somebody until it comes back", () => {
     })
   )
 
-  it.effect("and not for longer than it takes to replace it", () =>
+  it.effect("and no longer than it takes to replace it", () =>
     Effect.gen(function* () {
       const times = runs(100, 500)
       const { client, sent } = scripted(status(503, {}, "no"))
@@ -88,7 +88,7 @@ describe("a response belongs to somebody until it comes back", () => {
     })
   )
 
-  it.effect("a status that was made an error comes back as it was", () =>
+  it.effect("even when its status was made an error", () =>
     Effect.gen(function* () {
       const { client } = scripted(status(503, {}, "why"))
       const whole = client.pipe(
@@ -106,7 +106,7 @@ describe("a response belongs to somebody until it comes back", () => {
     })
   )
 
-  it.effect("a body that was read in time can be read again later", () =>
+  it.effect("and its body can be read again later when it was read in time", () =>
     Effect.gen(function* () {
       const { client } = scripted(status(200, {}, "hello"))
       const response = yield* HttpResilience.timeout({ limit: "1 second", body: true })(client).execute(get)
@@ -133,7 +133,7 @@ describe("a request that may not arrive twice", () => {
     })
   )
 
-  it.effect("is sent again after a rejection before that", () =>
+  it.effect("is sent again after a rejection that came before it was sent", () =>
     Effect.gen(function* () {
       const bulkhead = yield* Bulkhead.make({ permits: 1 })
       const scope = yield* Scope.make()
@@ -213,7 +213,7 @@ describe("a request that may not arrive twice", () => {
 })
 
 describe("a client of any kind", () => {
-  it.effect("does without what the platform's own clients have inside", () =>
+  it.effect("works without the internals of the platform's clients", () =>
     Effect.gen(function* () {
       const { client: inner, sent } = scripted(status(503), status(503), status(200))
       const custom = { ...inner, execute: inner.execute, pipe: inner.pipe } as HttpClient.HttpClient
@@ -226,7 +226,7 @@ describe("a client of any kind", () => {
     })
   )
 
-  it.effect("a request that was sent in a scope before belongs to none when that has closed", () =>
+  it.effect("sends a request without a scope when its earlier scope has closed", () =>
     Effect.gen(function* () {
       const { client } = scripted(status(200))
       yield* Effect.scoped(HttpClient.withScope(client).execute(get))

@@ -28,49 +28,47 @@ describe("HttpResilience.circuitBreaker", () => {
   const success = { failures: 0, successes: 1 }
   const nothing = { failures: 0, successes: 0 }
 
-  it.effect.each([408, 500, 502, 503, 504, 507, 599])("a %i is a failure", (code) =>
+  it.effect.each([408, 500, 502, 503, 504, 507, 599])("counts a %i as a failure", (code) =>
     Effect.map(recorded(status(code)), (counted) => expect(counted).toEqual(failure))
   )
 
-  it.effect.each([200, 301, 400, 401, 404, 409, 425, 499, 501, 505])("a %i is a success", (code) =>
+  it.effect.each([200, 301, 400, 401, 404, 409, 425, 499, 501, 505])("counts a %i as a success", (code) =>
     Effect.map(recorded(status(code)), (counted) => expect(counted).toEqual(success))
   )
 
-  it.effect("a 429 is neither", () =>
+  it.effect("ignores a 429", () =>
     Effect.map(recorded(status(429)), (counted) => expect(counted).toEqual(nothing))
   )
 
-  it.effect("a transport error is a failure, whether it was sent or not", () =>
+  it.effect("counts a transport error as a failure, whether the request was sent or not", () =>
     Effect.gen(function* () {
       expect(yield* recorded(broken("ECONNRESET"))).toEqual(failure)
       expect(yield* recorded(broken("ECONNREFUSED"))).toEqual(failure)
     })
   )
 
-  it.effect.each(["Encode", "InvalidUrl"] as const)(
-    "a request that was never valid (%s) is neither",
-    (reason) =>
-      Effect.map(
-        recorded((request) => Effect.fail(new HttpClientError.RequestError({ request, reason }))),
-        (counted) => expect(counted).toEqual(nothing)
-      )
+  it.effect.each(["Encode", "InvalidUrl"] as const)("ignores a request that was never valid (%s)", (reason) =>
+    Effect.map(
+      recorded((request) => Effect.fail(new HttpClientError.RequestError({ request, reason }))),
+      (counted) => expect(counted).toEqual(nothing)
+    )
   )
 
-  it.effect("a status that was made an error is read like the status", () =>
+  it.effect("reads a status that was made an error like the status", () =>
     Effect.gen(function* () {
       expect(yield* recorded(status(503), HttpClient.filterStatusOk)).toEqual(failure)
       expect(yield* recorded(status(404), HttpClient.filterStatusOk)).toEqual(success)
     })
   )
 
-  it.effect("an interruption and a defect are neither", () =>
+  it.effect("ignores an interruption and a defect", () =>
     Effect.gen(function* () {
       expect(yield* recorded(() => Effect.interrupt)).toEqual(nothing)
       expect(yield* recorded(() => Effect.die("bug"))).toEqual(nothing)
     })
   )
 
-  it.effect("a timeout further inside is a failure, also of a client that is sealed", () =>
+  it.effect("counts an inner timeout as a failure, also of a sealed client", () =>
     Effect.gen(function* () {
       const breaker = yield* CircuitBreaker.make({ trip: Trip.consecutive(100) })
       const timed = HttpResilience.timeout("1 second")(scripted(after(5000, status(200))).client)
@@ -80,7 +78,7 @@ describe("HttpResilience.circuitBreaker", () => {
     })
   )
 
-  it.effect("the rejection of a policy further inside is neither, also of a client that is sealed", () =>
+  it.effect("ignores the rejection of an inner policy, also of a sealed client", () =>
     Effect.gen(function* () {
       const breaker = yield* CircuitBreaker.make({ trip: Trip.consecutive(100) })
       const limiter = yield* RateLimiter.make({ rate: RateLimiter.smooth({ limit: 1, per: "1 day" }) })
@@ -94,7 +92,7 @@ describe("HttpResilience.circuitBreaker", () => {
     })
   )
 
-  it.effect("there is one for each origin, and the default port is a port", () =>
+  it.effect("has one breaker for each origin, and the default port is a port", () =>
     Effect.gen(function* () {
       const { client, sent } = scripted(status(500))
       const resilient = HttpResilience.circuitBreaker(opensAtOnce)(client)
@@ -113,7 +111,7 @@ describe("HttpResilience.circuitBreaker", () => {
     })
   )
 
-  it.effect("a key decides instead of the origin, and a request without a key is not protected", () =>
+  it.effect("follows a key instead of the origin, and does not protect a request without a key", () =>
     Effect.gen(function* () {
       const { client, sent } = scripted(status(500))
       const key = (request: HttpClientRequest.HttpClientRequest) => request.headers["tenant"]
@@ -127,7 +125,7 @@ describe("HttpResilience.circuitBreaker", () => {
     })
   )
 
-  it.effect("a URL that is none is the client's to refuse", () =>
+  it.effect("leaves it to the client to reject an invalid URL", () =>
     Effect.gen(function* () {
       const { client } = scripted(status(200))
       const error = yield* Effect.flip(HttpResilience.circuitBreaker()(client).get("no url"))
@@ -153,7 +151,7 @@ describe("HttpResilience.circuitBreaker", () => {
     })
   )
 
-  it.effect("stays open as a Retry-After says that is longer than the default", () =>
+  it.effect("stays open for a Retry-After that is longer than the default", () =>
     Effect.gen(function* () {
       const { client } = scripted(status(503, { "retry-after": "70" }))
       const resilient = HttpResilience.circuitBreaker(opensAtOnce)(client)
@@ -163,7 +161,7 @@ describe("HttpResilience.circuitBreaker", () => {
     })
   )
 
-  it.effect("a condition is silent on what the standard then says", () =>
+  it.effect("uses the standard for whatever a condition does not mention", () =>
     Effect.gen(function* () {
       const condition = {
         result: (response: HttpClientResponse.HttpClientResponse) => response.status === 404
@@ -186,7 +184,7 @@ describe("HttpResilience.circuitBreaker", () => {
     })
   )
 
-  it.effect("a body that was cut off further inside is a failure, one that makes no sense is not", () =>
+  it.effect("counts a body that was cut off inside as a failure, and an invalid one not", () =>
     Effect.gen(function* () {
       const reading = (cause: unknown) =>
         recorded(status(200), (client) =>
@@ -209,7 +207,7 @@ describe("HttpResilience.circuitBreaker", () => {
     })
   )
 
-  it.effect("a condition of one's own decides alone, and the Retry-After of a 503 is still read", () =>
+  it.effect("follows a user's condition alone, and still reads the Retry-After of a 503", () =>
     Effect.gen(function* () {
       const { client, sent } = scripted(status(404), status(503, { "retry-after": "7" }))
       const condition = {
@@ -222,7 +220,7 @@ describe("HttpResilience.circuitBreaker", () => {
     })
   )
 
-  it.effect("one part is one set of breakers, whatever clients it is applied to", () =>
+  it.effect("has one set of breakers, whatever clients it is applied to", () =>
     Effect.gen(function* () {
       const circuitBreaker = HttpResilience.circuitBreaker(opensAtOnce)
       yield* circuitBreaker(scripted(status(500)).client).execute(get)
@@ -231,7 +229,7 @@ describe("HttpResilience.circuitBreaker", () => {
     })
   )
 
-  it("throws what is wrong with its options", () => {
+  it("rejects bad options where it is made", () => {
     expect(() => HttpResilience.circuitBreaker({ openFor: "-1 second" })).toThrow(Policy.InvalidOption)
     expect(() => HttpResilience.circuitBreaker({ capacity: 0 })).toThrow(/option "capacity"/)
   })
@@ -249,7 +247,7 @@ describe("HttpResilience.timeout", () => {
     })
   )
 
-  it.effect("is over with the headers, unless it is said to hold for the body", () =>
+  it.effect("ends with the headers, unless it also covers the body", () =>
     Effect.gen(function* () {
       const slowBody: Step = (request) =>
         Effect.map(Effect.clock, (clock) => {
@@ -298,7 +296,7 @@ describe("HttpResilience.timeout", () => {
     })
   )
 
-  it.effect("reading after the limit fails, and the listener is told", () =>
+  it.effect("fails a read after the limit, and tells the listener", () =>
     Effect.gen(function* () {
       const told: Array<string> = []
       const { client } = scripted(status(200, {}, "hello"))
@@ -314,7 +312,7 @@ describe("HttpResilience.timeout", () => {
     })
   )
 
-  it("throws what is wrong with its options", () => {
+  it("rejects bad options where it is made", () => {
     expect(() => HttpResilience.timeout(-1)).toThrow(/"limit"/)
     // @ts-expect-error -- what the compiler would say, too
     expect(() => HttpResilience.timeout({ limit: 1, body: "some" })).toThrow(/"body"/)
@@ -322,7 +320,7 @@ describe("HttpResilience.timeout", () => {
 })
 
 describe("HttpResilience.bulkhead and rateLimiter", () => {
-  it.effect("a bulkhead lets in so many requests at a time", () =>
+  it.effect("limit how many requests run at a time", () =>
     Effect.gen(function* () {
       const { client } = scripted(after(1000, status(200)))
       const limited = HttpResilience.bulkhead({ permits: 2 })(client)
@@ -338,7 +336,7 @@ describe("HttpResilience.bulkhead and rateLimiter", () => {
     })
   )
 
-  it.effect("with a key there is one for each key", () =>
+  it.effect("have an instance for each key", () =>
     Effect.gen(function* () {
       const { client } = scripted(status(200))
       const limited = HttpResilience.rateLimiter({
@@ -351,7 +349,7 @@ describe("HttpResilience.bulkhead and rateLimiter", () => {
     })
   )
 
-  it.effect("instances, tags and keyed policies from elsewhere are used as they are", () =>
+  it.effect("use instances, tags and keyed policies from elsewhere as they are", () =>
     Effect.gen(function* () {
       class Places extends Bulkhead.Tag("Places")<Places>() {}
       class Origins extends Bulkhead.KeyedTag("Origins")<Origins>() {}
@@ -378,7 +376,7 @@ describe("HttpResilience.bulkhead and rateLimiter", () => {
     })
   )
 
-  it("throw what is wrong with their options", () => {
+  it("reject bad options where they are made", () => {
     expect(() => HttpResilience.bulkhead({ permits: 0 })).toThrow(/"permits"/)
     expect(() => HttpResilience.bulkhead({ permits: 1, capacity: 5 })).toThrow(/"capacity" must be left out/)
     expect(() =>
@@ -393,7 +391,7 @@ describe("HttpResilience.hedge", () => {
     after(10, status(200, {}, "fast"))
   ]
 
-  it.effect("the response that comes first is taken, and the other request aborted", () =>
+  it.effect("takes the response that comes first, and aborts the other request", () =>
     Effect.gen(function* () {
       const { aborted, client, times } = scripted(...slowFirst())
       const fiber = yield* Effect.fork(HttpResilience.hedge({ delay: 100 })(client).execute(get))
@@ -404,7 +402,7 @@ describe("HttpResilience.hedge", () => {
     })
   )
 
-  it.effect("only what may arrive twice is hedged", () =>
+  it.effect("hedges only requests that may arrive twice", () =>
     Effect.gen(function* () {
       const hedge = HttpResilience.hedge({ delay: 100 })
       const sentBy = (request: HttpClientRequest.HttpClientRequest) =>
@@ -419,23 +417,25 @@ describe("HttpResilience.hedge", () => {
     })
   )
 
-  it.effect("a failure starts the next at once, but not when the server asked to be left alone", () =>
-    Effect.gen(function* () {
-      const timesOf = (step: Step) =>
-        Effect.gen(function* () {
-          const { client, times } = scripted(step, status(200))
-          yield* finish(HttpResilience.hedge({ delay: "1 second" })(client).execute(get))
-          const [first = 0] = times()
-          return times().map((time) => time - first)
-        })
-      expect(yield* timesOf(broken("ECONNRESET"))).toEqual([0, 0])
-      expect(yield* timesOf(status(500))).toEqual([0, 0])
-      expect(yield* timesOf(status(503))).toEqual([0])
-      expect(yield* timesOf(status(429))).toEqual([0])
-    })
+  it.effect(
+    "starts the next attempt at once after a failure, except when the server asked to be left alone",
+    () =>
+      Effect.gen(function* () {
+        const timesOf = (step: Step) =>
+          Effect.gen(function* () {
+            const { client, times } = scripted(step, status(200))
+            yield* finish(HttpResilience.hedge({ delay: "1 second" })(client).execute(get))
+            const [first = 0] = times()
+            return times().map((time) => time - first)
+          })
+        expect(yield* timesOf(broken("ECONNRESET"))).toEqual([0, 0])
+        expect(yield* timesOf(status(500))).toEqual([0, 0])
+        expect(yield* timesOf(status(503))).toEqual([0])
+        expect(yield* timesOf(status(429))).toEqual([0])
+      })
   )
 
-  it.effect("what asks for patience does not win against an attempt that still runs", () =>
+  it.effect("does not let an answer that asks for patience win against a running attempt", () =>
     Effect.gen(function* () {
       for (const step of [status(503), status(429)]) {
         const { client, times } = scripted(after(1000, status(200)), step)
@@ -446,7 +446,7 @@ describe("HttpResilience.hedge", () => {
     })
   )
 
-  it.effect("a hedge that finds the circuit shut leaves the probe alone", () =>
+  it.effect("does not disturb the probe of a half-open circuit", () =>
     Effect.gen(function* () {
       const breaker = yield* CircuitBreaker.make({ ...opensAtOnce, openFor: "100 millis" })
       const { client } = scripted(status(500), after(200, status(200)))
@@ -465,7 +465,7 @@ describe("HttpResilience.hedge", () => {
     })
   )
 
-  it.effect("inside of a retry, all requests of a call are counted together", () =>
+  it.effect("counts all requests of a call together inside of a retry", () =>
     Effect.gen(function* () {
       const { client, sent } = scripted(status(500), status(500), status(500), status(200))
       const whole = client.pipe(
@@ -477,7 +477,7 @@ describe("HttpResilience.hedge", () => {
     })
   )
 
-  it("takes a percentile", () => {
+  it("accepts a percentile as delay", () => {
     expect(HttpResilience.hedge({ delay: Hedge.percentile(0.9) }).kind).toBe("hedge")
   })
 })
@@ -493,14 +493,14 @@ describe("HttpResilience.fallback", () => {
     ["an error", broken("ECONNRESET"), "instead"],
     ["a 503", status(503, {}, "busy"), "instead"],
     ["a 404", status(404, {}, "nothing"), "nothing"]
-  ] as const)("for %s", ([, step, expected]) =>
+  ] as const)("is used for %s", ([, step, expected]) =>
     Effect.gen(function* () {
       const response = yield* HttpResilience.fallback(instead)(scripted(step).client).execute(get)
       expect(yield* response.text).toBe(expected)
     })
   )
 
-  it.effect("the response that is replaced can be read, and is let go", () =>
+  it.effect("lets the replaced response be read, and releases it", () =>
     Effect.gen(function* () {
       const { aborted, client } = scripted(status(503, {}, "busy"))
       const fallback = HttpResilience.fallback((failure, request) =>
@@ -516,7 +516,7 @@ describe("HttpResilience.fallback", () => {
     })
   )
 
-  it.effect("a condition decides, and what it leaves alone comes through", () =>
+  it.effect("follows a condition, and returns everything else", () =>
     Effect.gen(function* () {
       const condition = {
         error: () => false,
@@ -551,7 +551,7 @@ describe("HttpResilience.idempotencyKey", () => {
     })
   )
 
-  it.effect("leaves a key that is there, and methods that need none", () =>
+  it.effect("keeps a key that is there, and adds none to methods that need none", () =>
     Effect.gen(function* () {
       const { client, sent } = scripted(status(200))
       const whole = HttpResilience.idempotencyKey()(client)
@@ -561,7 +561,7 @@ describe("HttpResilience.idempotencyKey", () => {
     })
   )
 
-  it.effect("a seed decides the keys", () =>
+  it.effect("makes the same keys for the same seed", () =>
     Effect.gen(function* () {
       const keyOf = Effect.gen(function* () {
         const { client, sent } = scripted(status(200))

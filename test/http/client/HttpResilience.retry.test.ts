@@ -27,7 +27,7 @@ const requestsFor = (
     return { exit, sent: sent.length }
   })
 
-describe("HttpResilience.retry: what is retried", () => {
+describe("HttpResilience.retry decides by method and answer:", () => {
   const transient = [408, 425, 429, 500, 502, 503, 504]
   const final = [200, 201, 204, 301, 304, 400, 401, 403, 404, 409, 410, 418, 422, 501, 505, 511]
 
@@ -152,7 +152,7 @@ describe("HttpResilience.retry: what is retried", () => {
   )
 })
 
-describe("HttpResilience.retry: bodies", () => {
+describe("HttpResilience.retry of a request with a body:", () => {
   const bytes = HttpBody.uint8Array(new Uint8Array([1, 2, 3]))
   const form = () => HttpBody.formData(new FormData())
   const stream = HttpBody.stream(Stream.make(new Uint8Array([1])))
@@ -184,8 +184,8 @@ describe("HttpResilience.retry: bodies", () => {
   )
 })
 
-describe("HttpResilience.retry: how often and when", () => {
-  it.effect("n retries are at most n + 1 requests, in any mix of statuses and errors", () =>
+describe("HttpResilience.retry keeps its bounds:", () => {
+  it.effect("n retries send at most n + 1 requests, in any mix of statuses and errors", () =>
     Effect.promise(() =>
       fc.assert(
         fc.asyncProperty(
@@ -213,7 +213,7 @@ describe("HttpResilience.retry: how often and when", () => {
     )
   )
 
-  it.effect("the request is prepared once, also by what is added later", () =>
+  it.effect("a request is prepared once, also by what is added later", () =>
     Effect.gen(function* () {
       let prepared = 0
       const count = HttpClient.mapRequest((request: HttpClientRequest.HttpClientRequest) => {
@@ -251,27 +251,25 @@ describe("HttpResilience.retry: how often and when", () => {
     })
   )
 
-  it.effect(
-    "the same Retry-After brings hundred clients back at different instants, and none before it",
-    () =>
-      Effect.gen(function* () {
-        const again: Array<number> = []
-        const call = Effect.suspend(() => {
-          const { client, times } = scripted(status(429, { "retry-after": "1" }), status(200))
-          const resilient = HttpResilience.retry({ schedule: atOnce })(client)
-          return Effect.map(resilient.execute(get), () => again.push(times()[1] ?? 0))
-        })
-        yield* finish(
-          Effect.all(
-            Array.from({ length: 100 }, () => call),
-            { concurrency: "unbounded" }
-          )
+  it.effect("the same Retry-After spreads a hundred clients, and brings none back before it", () =>
+    Effect.gen(function* () {
+      const again: Array<number> = []
+      const call = Effect.suspend(() => {
+        const { client, times } = scripted(status(429, { "retry-after": "1" }), status(200))
+        const resilient = HttpResilience.retry({ schedule: atOnce })(client)
+        return Effect.map(resilient.execute(get), () => again.push(times()[1] ?? 0))
+      })
+      yield* finish(
+        Effect.all(
+          Array.from({ length: 100 }, () => call),
+          { concurrency: "unbounded" }
         )
-        expect(again.length).toBe(100)
-        expect(new Set(again).size).toBeGreaterThan(70)
-        expect(Math.min(...again)).toBeGreaterThanOrEqual(1000)
-        expect(Math.max(...again)).toBeLessThanOrEqual(1500)
-      }).pipe(Effect.withRandom(Random.make("hints")))
+      )
+      expect(again.length).toBe(100)
+      expect(new Set(again).size).toBeGreaterThan(70)
+      expect(Math.min(...again)).toBeGreaterThanOrEqual(1000)
+      expect(Math.max(...again)).toBeLessThanOrEqual(1500)
+    }).pipe(Effect.withRandom(Random.make("hints")))
   )
 
   it.each([-0.1, 1.1, NaN])("a hintJitter of %d is a bad option", (hintJitter) => {
@@ -294,7 +292,7 @@ describe("HttpResilience.retry: how often and when", () => {
     })
   )
 
-  it.effect("listeners see the responses and can read them", () =>
+  it.effect("listeners get the responses and can read them", () =>
     Effect.gen(function* () {
       const seen: Array<string> = []
       const { client } = scripted(status(503, {}, "busy"), status(500))

@@ -33,7 +33,7 @@ describe("HttpResilience.standard", () => {
     })
   )
 
-  it.effect("a request that hangs is aborted after 10 seconds, and all of it is over after 30", () =>
+  it.effect("aborts a hanging request after 10 seconds, and ends the call after 30", () =>
     Effect.gen(function* () {
       const { aborted, client, times } = scripted(() => Effect.never)
       const exit = yield* finish(HttpResilience.standard()(client).execute(get))
@@ -45,7 +45,7 @@ describe("HttpResilience.standard", () => {
     })
   )
 
-  it.effect("each attempt counts in the circuit of its origin, and an open one ends the attempts", () =>
+  it.effect("counts each attempt in the circuit of its origin, and stops when that opens", () =>
     Effect.gen(function* () {
       const { client, sent } = scripted(status(500))
       const resilient = HttpResilience.standard({ circuitBreaker: { trip: Trip.consecutive(2) } })(client)
@@ -55,7 +55,7 @@ describe("HttpResilience.standard", () => {
     })
   )
 
-  it.effect("a slow attempt is a failure to the circuit", () =>
+  it.effect("counts a slow attempt as a failure in the circuit", () =>
     Effect.gen(function* () {
       const { client } = scripted(after(60_000, status(200)))
       const resilient = HttpResilience.standard({
@@ -69,7 +69,7 @@ describe("HttpResilience.standard", () => {
     })
   )
 
-  it.effect("one budget pays for the retries of all requests", () =>
+  it.effect("has one budget for the retries of all requests", () =>
     Effect.gen(function* () {
       const budget = yield* RetryBudget.make({
         rule: RetryBudget.throttling({ maxTokens: 4, tokenRatio: 0.1 })
@@ -83,7 +83,7 @@ describe("HttpResilience.standard", () => {
     })
   )
 
-  it.effect("without a budget every request is retried as often as it may be", () =>
+  it.effect("retries every request as often as it may when it has no budget", () =>
     Effect.gen(function* () {
       const { client, sent } = scripted(status(500))
       const resilient = HttpResilience.standard({ budget: false, circuitBreaker: false })(client)
@@ -92,7 +92,7 @@ describe("HttpResilience.standard", () => {
     })
   )
 
-  it.effect("whatever is left out is not there", () =>
+  it.effect("has no part that is turned off", () =>
     Effect.gen(function* () {
       const { client, sent } = scripted(after(60_000, status(503)))
       const bare = HttpResilience.standard({
@@ -144,7 +144,7 @@ describe("HttpResilience.standard", () => {
     ])
   })
 
-  it.effect("a part of one's own takes the place of one", () =>
+  it.effect("lets a user's part replace one of its own", () =>
     Effect.gen(function* () {
       const { client, sent } = scripted(status(503))
       const resilient = HttpResilience.standard({
@@ -157,7 +157,7 @@ describe("HttpResilience.standard", () => {
   )
 
   it.effect.each([100, 500, 5000, 10_000, 10_500, 60_000])(
-    "a request that hangs within a total of %i ms ends in time, and is a failure to the circuit",
+    "ends a hanging request in time within a total of %i ms, and counts it in the circuit",
     (total) =>
       Effect.gen(function* () {
         const { aborted, client, sent } = scripted(() => Effect.never)
@@ -181,7 +181,7 @@ describe("HttpResilience.standard", () => {
       })
   )
 
-  it.effect("preparing a request is part of the total", () =>
+  it.effect("includes the preparation of a request in the total", () =>
     Effect.gen(function* () {
       const { client, sent } = scripted(status(200))
       const slowly = HttpClient.mapRequestEffect((request: HttpClientRequest.HttpClientRequest) =>
@@ -208,8 +208,8 @@ describe("HttpResilience.standard", () => {
   })
 })
 
-describe("HttpResilience.layer and sealed", () => {
-  it.effect("what asks for an HttpClient is protected, and sees HTTP errors alone", () =>
+describe("a client by HttpResilience.layer or sealed", () => {
+  it.effect("protects whoever asks for an HttpClient, and fails with HTTP errors alone", () =>
     Effect.gen(function* () {
       const { client, sent } = scripted(status(500))
       const live = HttpResilience.layer({ circuitBreaker: { trip: Trip.consecutive(2) } }).pipe(
@@ -227,7 +227,7 @@ describe("HttpResilience.layer and sealed", () => {
     })
   )
 
-  it.effect("the layer has what its parts need", () =>
+  it.effect("gets the services of its parts from the layer", () =>
     Effect.gen(function* () {
       class Places extends Bulkhead.Tag("Places")<Places>() {}
       class Word extends Context.Tag("Word")<Word, string>() {}
@@ -246,7 +246,7 @@ describe("HttpResilience.layer and sealed", () => {
     })
   )
 
-  it.effect("a client of an HttpApi goes through it", () =>
+  it.effect("is used by a client of an HttpApi", () =>
     Effect.gen(function* () {
       const api = HttpApi.make("api").add(
         HttpApiGroup.make("things").add(HttpApiEndpoint.get("thing", "/thing").addSuccess(Schema.String))
@@ -266,7 +266,7 @@ describe("HttpResilience.layer and sealed", () => {
     })
   )
 
-  it.effect("a request that cannot be prepared fails with an HTTP error, too", () =>
+  it.effect("fails with an HTTP error for a request that cannot be prepared, too", () =>
     Effect.gen(function* () {
       const { client } = scripted(status(200))
       const whole = client.pipe(
@@ -281,7 +281,7 @@ describe("HttpResilience.layer and sealed", () => {
     })
   )
 
-  it.effect("a retry outside waits for the rejection of a limiter inside", () =>
+  it.effect("lets an outer retry wait for the rejection of an inner limiter", () =>
     Effect.gen(function* () {
       const { client, times } = scripted(status(200))
       const whole = client.pipe(
@@ -295,7 +295,7 @@ describe("HttpResilience.layer and sealed", () => {
     })
   )
 
-  it.effect("a retry outside sees through it", () =>
+  it.effect("shows an outer retry the original error", () =>
     Effect.gen(function* () {
       const { client, sent } = scripted(after(5000, status(200)))
       const whole = client.pipe(

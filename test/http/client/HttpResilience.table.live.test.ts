@@ -221,7 +221,7 @@ describe.each(clients)("a retry over $name", (testClient) => {
     }).pipe(Effect.scoped, onClient)
   )
 
-  it.live("sends everything again that was refused, but a stream that is read once", () =>
+  it.live("sends every refused request again, except a stream that can be read once", () =>
     Effect.gen(function* () {
       const plain = yield* HttpClient.HttpClient
       const rows = yield* eachKind((kind) =>
@@ -240,7 +240,7 @@ describe.each(clients)("a retry over $name", (testClient) => {
   )
 
   it.live.each(["no certificate", "hangs up", "no TLS"] as const)(
-    "sends everything again that found no TLS (%s), but a stream that is read once",
+    "sends every request again that found no TLS (%s), except a stream that can be read once",
     (how) =>
       Effect.gen(function* () {
         const client = (yield* HttpClient.HttpClient).pipe(retry)
@@ -313,7 +313,7 @@ describe.each(clients)("a retry over $name", (testClient) => {
     }).pipe(Effect.scoped, onClient)
   )
 
-  it.live("leaves a body to the caller that breaks after its headers", () =>
+  it.live("leaves it to the caller when a body breaks after its headers", () =>
     Effect.gen(function* () {
       const client = (yield* HttpClient.HttpClient).pipe(retry)
       for (const how of ["reset", "close"] as const) {
@@ -324,7 +324,7 @@ describe.each(clients)("a retry over $name", (testClient) => {
     }).pipe(Effect.scoped, onClient)
   )
 
-  it.live("does not send what is no valid request", () =>
+  it.live("does not send an invalid request", () =>
     Effect.gen(function* () {
       const { attempts, client } = counted(yield* HttpClient.HttpClient)
       assert.strictEqual(yield* story(retry(client).get("no url at all")), "RequestError InvalidUrl")
@@ -344,7 +344,7 @@ describe.each(clients)("a retry over $name", (testClient) => {
     }).pipe(Effect.scoped, onClient)
   )
 
-  it.live("makes four requests of any mix of failures, and gives the last one back", () =>
+  it.live("makes four requests in any mix of failures, and returns the last response", () =>
     Effect.gen(function* () {
       const client = (yield* HttpClient.HttpClient).pipe(retry)
       const mix: ReadonlyArray<readonly [Servers.Answer, string]> = [
@@ -475,7 +475,7 @@ describe.each(clients)("a retry over $name", (testClient) => {
     }).pipe(Effect.scoped, onClient)
   )
 
-  it.live("comes back at once with a Retry-After that is too long", () =>
+  it.live("returns a response at once when its Retry-After is too long", () =>
     Effect.gen(function* () {
       const content = { headers: { "retry-after": "11" }, body: "maintenance" }
       const server = yield* Servers.server(Servers.status(503, content), Servers.status(200))
@@ -935,7 +935,7 @@ describe.each(clients)("a retry over $name", (testClient) => {
   )
 
   it.live.each(scopedClients)(
-    "lets go of responses that it replaces at once, with a scope %s",
+    "releases the responses that it replaces at once, with a scope %s",
     ([, scoped]) =>
       Effect.gen(function* () {
         for (const bytes of [Infinity, 10_000_000]) {

@@ -33,7 +33,7 @@ describe("HttpFields.retryAfter", () => {
     { "retry-after": "soon" },
     { "retry-after": ["5", "10"] },
     { date: "Sat, 21 Nov 2026 00:00:05 GMT" }
-  ])("is nothing for %j", (fields) => {
+  ])("is undefined for %j", (fields) => {
     assert.deepStrictEqual(HttpFields.retryAfter(headers(fields), now), Option.none())
   })
 
@@ -104,7 +104,7 @@ describe("HttpFields.quotaHint", () => {
     { ratelimit: '"a";r=1;t=10' },
     { ratelimit: '"a";r=0' },
     { ratelimit: '"a";r=0;t=10', age: "5" }
-  ])("is nothing for %j", (fields) => {
+  ])("is undefined for %j", (fields) => {
     assert.deepStrictEqual(HttpFields.quotaHint(headers(fields)), Option.none())
   })
 })
@@ -123,7 +123,7 @@ describe("HttpFields.hint", () => {
     assert.deepStrictEqual(millis(HttpFields.hint(headers(fields), now)), Option.some(expected))
   })
 
-  it("is nothing when neither says anything", () => {
+  it("is undefined when neither says anything", () => {
     assert.deepStrictEqual(
       HttpFields.hint(headers({ "retry-after": "soon", ratelimit: '"a";r=1;t=1' }), now),
       Option.none()
@@ -223,11 +223,11 @@ describe("what HttpFields writes", () => {
   )
 })
 
-describe("HttpFields and any response", () => {
+describe("HttpFields of any response", () => {
   const text = FastCheck.string({ unit: "binary" })
 
   it.prop(
-    "reads it without throwing",
+    "are read without throwing",
     [
       FastCheck.record(
         { "retry-after": text, date: text, age: text, ratelimit: text, "ratelimit-policy": text },

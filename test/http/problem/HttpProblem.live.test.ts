@@ -116,7 +116,7 @@ describe("the details of a problem", () => {
   })
 })
 
-describe("Retry-After", () => {
+describe("the Retry-After of a problem", () => {
   const after = (error: HttpProblem.PolicyError, options?: HttpProblem.Options) =>
     headers(error, options)["retry-after"]
 
@@ -132,7 +132,7 @@ describe("Retry-After", () => {
     }
   })
 
-  it("is one second where nobody knows, or what is given for that", () => {
+  it("is one second when unknown, or what is given for that", () => {
     assert.strictEqual(after(full), "1")
     assert.strictEqual(after(full, { retryAfter: "4500 millis" }), "5")
     assert.strictEqual(after(late, { retryAfter: "4500 millis" }), "5")
@@ -147,15 +147,15 @@ describe("Retry-After", () => {
   })
 })
 
-describe("the RateLimit fields", () => {
-  it("are those that are given", () => {
+describe("the RateLimit fields of a problem", () => {
+  it("are the given ones", () => {
     const policy = { name: "tenant", quota: 5, window: Duration.millis(1500) }
     const given = headers(limited({ cost: 3 }), { policy, quota: { name: "tenant", available: 2 } })
     assert.strictEqual(given["ratelimit-policy"], `"tenant";q=5;w=2`)
     assert.strictEqual(given["ratelimit"], `"tenant";r=2`)
   })
 
-  it("do not say what the error does not know", () => {
+  it("leave out what the error does not know", () => {
     assert.strictEqual(headers(limited({ cost: 3 }))["ratelimit"], undefined)
   })
 
@@ -185,7 +185,7 @@ describe("an error of a policy", () => {
     assert.isTrue(Equal.equals(Exit.fail(full), Exit.fail(full)))
   })
 
-  it("is told from others", () => {
+  it("is distinguished from others", () => {
     for (const { error } of Object.values(answers)) assert.isTrue(HttpProblem.isPolicyError(error))
     for (const other of [
       undefined,

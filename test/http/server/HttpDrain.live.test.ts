@@ -272,7 +272,7 @@ describe("a drain", () => {
     })
   )
 
-  it.scopedLive("makes the readiness of the program's server a no", () =>
+  it.scopedLive("makes the program's server not ready", () =>
     Effect.gen(function* () {
       const { entered, routes } = yield* routesFor
       const { drain, url } = yield* started(HttpServer.serve(routes), {
@@ -294,7 +294,7 @@ describe("a drain", () => {
     })
   )
 
-  it.scopedLive("lets exempt requests in at all times, and does not wait for them", () =>
+  it.scopedLive("admits exempt requests at all times, and does not wait for them", () =>
     Effect.gen(function* () {
       const { entered, routes } = yield* routesFor
       const { drain, url } = yield* started(HttpServer.serve(routes), {

@@ -19,12 +19,12 @@ const ok = Effect.succeed(HttpServerResponse.text("ok"))
 const statusOf = <E, R>(app: HttpApp.Default<E, R>) => Effect.map(answered(app), ({ status }) => status)
 
 describe("a drain", () => {
-  it("says what it is", () => {
+  it("has a kind and a name", () => {
     const { protect } = Effect.runSync(HttpDrain.make({ within: "5 seconds" }))
     assert.strictEqual(Policy.describe(protect), "drain(delay: 0, within: 5s, interruptWithin: 2s)")
   })
 
-  it.effect("takes requests for its delay, in which readiness says no", () =>
+  it.effect("admits requests during its delay, while it is not ready", () =>
     Effect.gen(function* () {
       const { drain, protect, readiness, state } = yield* HttpDrain.make({ delay: "5 seconds" })
       const ready = Effect.map(readiness, ({ status }) => status)
@@ -70,7 +70,7 @@ describe("a drain", () => {
     })
   )
 
-  it.effect("closes idle connections of the server that it is given, when nobody is let in any more", () =>
+  it.effect("closes the idle connections of its server when it admits nobody any more", () =>
     Effect.gen(function* () {
       let closed = 0
       const server = { closeIdleConnections: () => void closed++ }
@@ -83,7 +83,7 @@ describe("a drain", () => {
     })
   )
 
-  it.effect("answers as it is told to", () =>
+  it.effect("answers with the response that it is given", () =>
     Effect.gen(function* () {
       const { drain, protect } = yield* HttpDrain.make({
         retryAfter: "7 seconds",

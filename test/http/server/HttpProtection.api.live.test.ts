@@ -83,7 +83,7 @@ const server = (
 const problem = { "cache-control": "no-store", "content-type": "application/problem+json" }
 
 describe("a group of an HttpApi", () => {
-  it.scoped("that is full says so to everybody, and to its client by type", () =>
+  it.scoped("that is full says so to every client, and to its own by type", () =>
     Effect.gen(function* () {
       const queued = yield* Deferred.make<void>()
       const places = yield* Bulkhead.make({
@@ -178,7 +178,7 @@ describe("a group of an HttpApi", () => {
     )
   }
 
-  it.scoped("does not show the breaker what the bulkhead behind it turned away", () =>
+  it.scoped("does not show the breaker what the bulkhead behind it rejected", () =>
     Effect.gen(function* () {
       const breaker = yield* CircuitBreaker.make({ trip: Trip.consecutive(1) })
       const places = yield* Bulkhead.make({ permits: 1 })
@@ -222,7 +222,7 @@ describe("a gate that is entered", () => {
       return statuses
     })
 
-  it.effect("half-open lets its probes in, and closes", () =>
+  it.effect("admits the probes of a half-open circuit, which closes", () =>
     Effect.gen(function* () {
       const breaker = yield* CircuitBreaker.make({ trip: Trip.consecutive(1), openFor: "1 second" })
       const { enter } = HttpProtection.circuitBreaker(breaker)
@@ -238,7 +238,7 @@ describe("a gate that is entered", () => {
     })
   )
 
-  it.effect("without a key lets everything in", () =>
+  it.effect("admits everything without a key", () =>
     Effect.gen(function* () {
       const { enter } = HttpProtection.rateLimiter({
         rate: RateLimiter.bursty({ limit: 1, per: "1 second" }),

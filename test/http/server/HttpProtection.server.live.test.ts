@@ -437,8 +437,8 @@ describe("a keyed limiter over a socket", () => {
   )
 })
 
-describe("the answers of a server", () => {
-  it.scoped("are those of the mapping that is provided to it", () =>
+describe("the responses to rejections", () => {
+  it.scoped("follow the mapping that is provided to the server", () =>
     Effect.gen(function* () {
       const protect = HttpProtection.standard({
         rateLimiter: { rate: RateLimiter.bursty({ limit: 1, per: "1 minute" }) }

@@ -50,7 +50,7 @@ const hangs = Effect.interruptible(Effect.never)
 const perSecond = (limit: number) => RateLimiter.bursty({ limit, per: "1 second" })
 
 describe("a middleware", () => {
-  it("says what it is", () => {
+  it("has a kind and a name", () => {
     const shown = (protection: Policy.Described) => Policy.describe(protection)
     assert.strictEqual(
       shown(HttpProtection.bulkhead({ permits: 3, maxQueued: 2 })),
@@ -157,7 +157,7 @@ describe("a middleware", () => {
     })
   )
 
-  it.effect("makes its state once, whoever comes first", () =>
+  it.effect("makes its state once, whichever request comes first", () =>
     Effect.gen(function* () {
       let queued = 0
       const places = HttpProtection.bulkhead({
@@ -180,7 +180,7 @@ describe("a middleware", () => {
   )
 
   it.effect(
-    "tells those whom a full bulkhead turns away to come back in different seconds, around the estimate",
+    "asks the clients of a full bulkhead to come back in different seconds, around the estimate",
     () =>
       Effect.gen(function* () {
         const seconds = (settings: Partial<Bulkhead.Settings>, retryAfter?: "2 seconds") =>
@@ -225,7 +225,7 @@ describe("a middleware", () => {
     })
   )
 
-  it.effect("costs nothing when there is nothing in it", () =>
+  it.effect("is free when it is empty", () =>
     Effect.sync(() => {
       const app: HttpApp.Default = ok
       const nothing = HttpProtection.standard({ bulkhead: false, timeout: undefined, requestBody: false })
@@ -257,8 +257,8 @@ describe("a middleware", () => {
   )
 })
 
-describe("a bulkhead", () => {
-  it.effect("answers what finds no place with 503", () =>
+describe("a bulkhead in front of an app", () => {
+  it.effect("answers 503 to a request that finds no place", () =>
     Effect.gen(function* () {
       const places = HttpProtection.bulkhead({
         permits: 1,
@@ -308,7 +308,7 @@ describe("a bulkhead", () => {
   )
 })
 
-describe("a circuit breaker", () => {
+describe("a circuit breaker in front of an app", () => {
   const after = (statuses: ReadonlyArray<HttpApp.Default<unknown>>) =>
     Effect.gen(function* () {
       const breaker = yield* CircuitBreaker.make({ trip: Trip.consecutive(2), openFor: "90 seconds" })
@@ -343,7 +343,7 @@ describe("a circuit breaker", () => {
     })
   )
 
-  it.effect("does not count what was turned away further inside, also when its response was changed", () =>
+  it.effect("does not count a rejection from further inside, even when its response was changed", () =>
     Effect.gen(function* () {
       const places = HttpProtection.bulkhead({ permits: 1 })
       const quota = HttpProtection.rateLimiter({ rate: perSecond(1) })
@@ -383,8 +383,8 @@ describe("a circuit breaker", () => {
   )
 })
 
-describe("a rate limiter", () => {
-  it.effect("says what is left, and when there is something again", () =>
+describe("a rate limiter in front of an app", () => {
+  it.effect("says how much is left, and when there is more", () =>
     Effect.gen(function* () {
       const app = HttpProtection.rateLimiter({
         name: "api",
@@ -449,7 +449,7 @@ describe("a rate limiter", () => {
     })
   )
 
-  it.effect("stands beside another one in the same fields", () =>
+  it.effect("shares the fields with another limiter", () =>
     Effect.gen(function* () {
       const outer = HttpProtection.rateLimiter({ name: "all", rate: perSecond(9) })
       const inner = HttpProtection.rateLimiter({ name: "one", rate: perSecond(1) })
@@ -534,7 +534,7 @@ describe("a rate limiter", () => {
     })
   )
 
-  it.effect("says nothing of what keys share for which there is no room", () =>
+  it.effect("says nothing about a limiter that is shared by keys without room", () =>
     Effect.gen(function* () {
       const app = HttpProtection.rateLimiter({
         rate: perSecond(1),
@@ -578,7 +578,7 @@ describe("a rate limiter", () => {
     })
   )
 
-  it.effect("that lets requests wait, lets them through in turn", () =>
+  it.effect("that queues requests admits them in turn", () =>
     Effect.gen(function* () {
       const app = HttpProtection.rateLimiter({ rate: perSecond(1), maxWait: "1 second" })(ok)
       yield* limits(app)
@@ -590,7 +590,7 @@ describe("a rate limiter", () => {
   )
 })
 
-describe("a timeout", () => {
+describe("a timeout in front of an app", () => {
   it.effect("interrupts the app at the limit, and answers when it is gone", () =>
     Effect.gen(function* () {
       const log: Array<string> = []
@@ -616,7 +616,7 @@ describe("a timeout", () => {
     })
   )
 
-  it.effect("answers at the limit when it need not wait", () =>
+  it.effect("answers at the limit when it does not wait", () =>
     Effect.gen(function* () {
       const app = Effect.uninterruptible(Effect.as(Effect.sleep("1 minute"), ok))
       const limited = HttpProtection.timeout({ limit: "1 second", disconnect: true, status: 504 })
@@ -646,7 +646,7 @@ describe("a timeout", () => {
   )
 })
 
-describe("the standard order", () => {
+describe("the standard order of a server's policies", () => {
   it.effect("is limiter, bulkhead, breaker, timeout", () =>
     Effect.gen(function* () {
       const limiter = yield* RateLimiter.make({ rate: perSecond(4) })

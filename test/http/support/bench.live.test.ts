@@ -38,7 +38,7 @@ describe.each(clients)("the bench seen by $name", ({ keepsAlive, layer }) => {
     }).pipe(Effect.scoped, Effect.provide(layer))
   )
 
-  it.live("a request is seen with its method, path, headers and body", () =>
+  it.live("sees a request with its method, path, headers and body", () =>
     Effect.gen(function* () {
       const server = yield* Servers.server(Servers.status(200))
       const response = yield* HttpClient.put(`${server.url}/a?b=c`, {
@@ -54,7 +54,7 @@ describe.each(clients)("the bench seen by $name", ({ keepsAlive, layer }) => {
     }).pipe(Effect.scoped, Effect.provide(layer))
   )
 
-  it.live("a script answers one request after the other, and goes on as it ends", () =>
+  it.live("answers one request after the other by script, and goes on with the last step", () =>
     Effect.gen(function* () {
       const server = yield* Servers.server(Servers.status(503), Servers.reset, Servers.status(200))
       const stories = yield* Effect.replicateEffect(story(server.url), 4)
@@ -63,7 +63,7 @@ describe.each(clients)("the bench seen by $name", ({ keepsAlive, layer }) => {
     }).pipe(Effect.scoped, Effect.provide(layer))
   )
 
-  it.live("headers and bodies are held back until told", () =>
+  it.live("holds headers and bodies back until told", () =>
     Effect.gen(function* () {
       const server = yield* Servers.server(Servers.slowHeaders(Servers.status(200)), Servers.slowBody(200))
       const first = yield* Effect.fork(story(server.url))
@@ -79,7 +79,7 @@ describe.each(clients)("the bench seen by $name", ({ keepsAlive, layer }) => {
     }).pipe(Effect.scoped, Effect.provide(layer))
   )
 
-  it.live("a body is cut when told", () =>
+  it.live("cuts a body when told", () =>
     Effect.gen(function* () {
       const server = yield* Servers.server(Servers.cutShortWhenTold(200))
       const body = yield* Effect.fork(Effect.flatMap(HttpClient.get(server.url), bodyStory))
@@ -94,7 +94,7 @@ describe.each(clients)("the bench seen by $name", ({ keepsAlive, layer }) => {
     ["the headers", Servers.hang],
     ["the body", Servers.slowBody(200)],
     ["a body without end", Servers.bigBody(200, Infinity)]
-  ])("a client that leaves while it waits for %s is seen to abort", ([, answer]) =>
+  ])("sees the abort of a client that leaves while it waits for %s", ([, answer]) =>
     Effect.gen(function* () {
       const server = yield* Servers.server(answer)
       const calling = yield* Effect.fork(story(server.url))
@@ -108,7 +108,7 @@ describe.each(clients)("the bench seen by $name", ({ keepsAlive, layer }) => {
     }).pipe(Effect.scoped, Effect.provide(layer))
   )
 
-  it.live("connections are counted as the client keeps them", () =>
+  it.live("counts connections as the client keeps them", () =>
     Effect.gen(function* () {
       const server = yield* Servers.server(Servers.status(200, { body: "hello" }))
       yield* Effect.replicateEffect(story(server.url), 20)
@@ -120,7 +120,7 @@ describe.each(clients)("the bench seen by $name", ({ keepsAlive, layer }) => {
     }).pipe(Effect.scoped, Effect.provide(layer))
   )
 
-  it.live("a body that nobody reads holds its connection", () =>
+  it.live("shows that an unread body holds its connection", () =>
     Effect.gen(function* () {
       const server = yield* Servers.server(Servers.bigBody(200, Infinity))
       const responses = yield* Effect.replicateEffect(HttpClient.get(server.url), 3)
@@ -130,7 +130,7 @@ describe.each(clients)("the bench seen by $name", ({ keepsAlive, layer }) => {
     }).pipe(Effect.scoped, Effect.provide(layer))
   )
 
-  it.live("an answer comes after a time, or before the body", () =>
+  it.live("answers after a time, or before the body", () =>
     Effect.gen(function* () {
       const server = yield* Servers.server(
         Servers.after(20, Servers.status(200)),
@@ -145,14 +145,14 @@ describe.each(clients)("the bench seen by $name", ({ keepsAlive, layer }) => {
     }).pipe(Effect.scoped, Effect.provide(layer))
   )
 
-  it.live("nobody listens at a port that refuses", () =>
+  it.live("has a port at which nobody listens", () =>
     Effect.gen(function* () {
       const { url } = yield* Servers.refused
       assert.include(yield* reasons(HttpClient.get(url)), "ECONNREFUSED")
     }).pipe(Effect.scoped, Effect.provide(layer))
   )
 
-  it.live("a server that is down refuses, and is back at the same port", () =>
+  it.live("refuses while it is down, and is back at the same port", () =>
     Effect.gen(function* () {
       const server = yield* Servers.server(Servers.lastWords(200, { body: "bye" }), Servers.status(204))
       assert.strictEqual(yield* story(server.url), "200 bye")
@@ -190,7 +190,7 @@ describe.each(clients)("the bench seen by $name", ({ keepsAlive, layer }) => {
     }).pipe(Effect.scoped, Effect.provide(layer))
   )
 
-  it.live("attempts are counted and traced", () =>
+  it.live("counts and traces attempts", () =>
     Effect.gen(function* () {
       const server = yield* Servers.server(Servers.status(503), Servers.status(200))
       const { attempts, client } = counted(yield* HttpClient.HttpClient)
