@@ -1,9 +1,9 @@
 /** How the cost of a call grows with what a policy has to keep: waiters, windows, keys, and fibers that share one. */
-import { Clock, Effect } from "effect"
+import { Effect } from "effect"
 import { Bulkhead, CircuitBreaker, Trip } from "effect-resilience"
 import { repeated } from "./loop.js"
 import { compare, type Contender, cpuNanos, median } from "./measure.js"
-import type { Call } from "./paths.js"
+import { type Call, striding } from "./paths.js"
 
 export interface Growth {
   readonly what: string
@@ -99,20 +99,6 @@ const windows = async (): Promise<Growth> => {
     what: "a call of a breaker that counts in a window",
     points: results.map(({ name, nanos }) => ({ at: name, nanos })),
     figure: { name: "largest / smallest", value: spread(results.map(({ nanos }) => nanos)), target: 1.3 }
-  }
-}
-
-/** A clock that goes on by so much whenever it is asked. */
-const striding = (millis: number): Clock.Clock => {
-  let now = 0n
-  const stride = BigInt(Math.round(millis * 1_000_000))
-  const live = Clock.make()
-  return {
-    ...live,
-    [Clock.ClockTypeId]: Clock.ClockTypeId,
-    unsafeCurrentTimeMillis: () => Number((now += stride)) / 1_000_000,
-    unsafeCurrentTimeNanos: () => (now += stride),
-    sleep: (duration) => live.sleep(duration)
   }
 }
 

@@ -1,10 +1,15 @@
 /** Runs a call many times inside one fiber, so that no fiber is started per call. The loop itself adds no operation. */
-import { Effect } from "effect"
+import { type Clock, Effect } from "effect"
 import type { Call } from "./paths.js"
 
 /** So many calls. One that fails needs a frame around it, which is one operation more. */
-export const repeated = (call: Call, times: number, succeeds: boolean): Effect.Effect<void> =>
-  Effect.suspend(() => {
+export const repeated = (
+  call: Call,
+  times: number,
+  succeeds: boolean,
+  clock?: Clock.Clock
+): Effect.Effect<void> => {
+  const calls = Effect.suspend(() => {
     let left = times
     if (!succeeds) {
       const next: Effect.Effect<unknown> = Effect.catchAllCause(call, () => step())
@@ -19,6 +24,8 @@ export const repeated = (call: Call, times: number, succeeds: boolean): Effect.E
       }
     })
   })
+  return clock === undefined ? calls : Effect.withClock(calls, clock)
+}
 
 /** Whether a call succeeds. */
 export const doesSucceed = (call: Call): Promise<boolean> =>

@@ -2,7 +2,7 @@
  * The paths that are counted and measured: what a call of each policy does in the common cases, and what it may cost. The
  * gates and the benchmark share this table, so that what is gated is what is shown.
  */
-import { Data, Effect, Exit, Scope } from "effect"
+import { Clock, Data, Effect, Exit, Scope } from "effect"
 import {
   Backoff,
   Bulkhead,
@@ -33,6 +33,8 @@ export interface Target {
   readonly bare?: number
   /** How many times the cost of what a user would pipe without this library. */
   readonly plain?: number
+  /** How many times the cost of the same written by hand with Effect, as short as it gets. */
+  readonly hand?: number
   readonly cockatiel?: number
   readonly opossum?: number
 }
@@ -61,6 +63,8 @@ export interface Path {
   readonly targets: { readonly [body in Body]?: Target }
   /** Whether its calls wait, so that they cannot be made one after the other. */
   readonly waits?: true
+  /** The clock of its calls. Default: the live one. */
+  readonly clock?: Clock.Clock
   readonly prepare: (bodies: Bodies) => Effect.Effect<Prepared, never, Scope.Scope>
 }
 
@@ -91,6 +95,22 @@ const promiseBodies: Bodies = {
 }
 
 export const bodies: { readonly [body in Body]: Bodies } = { sync: syncBodies, promise: promiseBodies }
+
+/** A clock that goes on by so much whenever it is asked. */
+export const striding = (millis: number): Clock.Clock => {
+  let now = 0n
+  const stride = BigInt(Math.round(millis * 1_000_000))
+  const live = Clock.make()
+  return {
+    ...live,
+    [Clock.ClockTypeId]: Clock.ClockTypeId,
+    unsafeCurrentTimeMillis: () => Number((now += stride)) / 1_000_000,
+    unsafeCurrentTimeNanos: () => (now += stride),
+    sleep: (duration) => live.sleep(duration)
+  }
+}
+
+const eachMillisecond = striding(1)
 
 const noDelay = Backoff.constant({ delay: 0 })
 const rateAndSlowness = Trip.any(
@@ -127,12 +147,52 @@ const piped = (breaker: CircuitBreaker.CircuitBreaker, body: Call): Call =>
     Fallback.succeed("fallback")
   )
 
+/** One key that is called again and again, among so many that were called once. */
+const hotKey = (keys: number): Path => ({
+  policy: "circuit breaker",
+  path: keys === 1 ? "keyed, closed" : `keyed, closed, a key among ${keys}`,
+  targets: { sync: { ops: 11, fibers: 0, timers: 0, bytes: 3000 } },
+  prepare: ({ succeeds }) =>
+    Effect.map(
+      CircuitBreaker.keyed({ options: { trip: Trip.consecutive(5) }, capacity: keys }),
+      ({ protect }) => {
+        // Not in a loop of Effect's, which the engine would compile for these calls and no longer for those that are weighed.
+        for (let key = 0; key < keys; key++) Effect.runSync(protect(`key ${key}`)(Effect.void))
+        return { call: protect("key 0")(succeeds) }
+      }
+    )
+})
+
+/** What is built within the call: by those who write `(id) => get(id).pipe(Timeout.timeout("2 seconds"))`. */
+const builtPerCall = (
+  policy: string,
+  build: (body: Call, breaker: CircuitBreaker.CircuitBreaker) => Call,
+  target: Target = {}
+): Path => ({
+  policy,
+  path: policy === "pipeline" ? "four policies, built for each call" : "built for each call",
+  targets: { sync: { fibers: 0, timers: 0, ...target } },
+  prepare: ({ succeeds }) =>
+    Effect.map(CircuitBreaker.make({ trip: Trip.consecutive(5) }), (breaker) => ({
+      call: Effect.suspend(() => build(succeeds, breaker))
+    }))
+})
+
+/** What is built and does not run, in the place of the body. */
+const built = (path: string, bytes: number, build: () => unknown): Path => ({
+  policy: "building",
+  path,
+  targets: { sync: { ops: 1, fibers: 0, timers: 0, bytes: bareBytes + bytes } },
+  prepare: () => Effect.succeed({ call: Effect.sync(build) })
+})
+const bareBytes = 320
+
 export const paths: ReadonlyArray<Path> = [
   {
     policy: "circuit breaker",
     path: "closed, consecutive",
     targets: {
-      sync: { ops: 4, fibers: 0, timers: 0, bytes: 950, bare: 4, plain: 0.25, cockatiel: 1.7, opossum: 0.65 },
+      sync: { ops: 4, fibers: 0, timers: 0, bytes: 850, bare: 4, plain: 0.25, cockatiel: 1.7, opossum: 0.65 },
       promise: { fibers: 0, timers: 0 }
     },
     prepare: ({ succeeds }) =>
@@ -142,9 +202,19 @@ export const paths: ReadonlyArray<Path> = [
   },
   {
     policy: "circuit breaker",
+    path: "closed, default options",
+    targets: {
+      sync: { ops: 4, fibers: 0, timers: 0, bytes: 1000 },
+      promise: { fibers: 0, timers: 0 }
+    },
+    prepare: ({ succeeds }) =>
+      Effect.map(CircuitBreaker.make(), ({ protect }) => ({ call: protect(succeeds) }))
+  },
+  {
+    policy: "circuit breaker",
     path: "closed, rate and slow calls",
     targets: {
-      sync: { ops: 4, fibers: 0, timers: 0, bytes: 1350, bare: 6.5, plain: 0.4, cockatiel: 2.2, opossum: 1 },
+      sync: { ops: 4, fibers: 0, timers: 0, bytes: 1250, bare: 6.5, plain: 0.4, cockatiel: 2.2, opossum: 1 },
       promise: { fibers: 0, timers: 0 }
     },
     prepare: ({ succeeds }) =>
@@ -173,10 +243,21 @@ export const paths: ReadonlyArray<Path> = [
       )
   },
   {
+    // Rejections of one millisecond are one object.
+    policy: "circuit breaker",
+    path: "open, rejected in another millisecond",
+    clock: eachMillisecond,
+    targets: { sync: { fibers: 0, timers: 0, cockatiel: 0.25, opossum: 0.25 } },
+    prepare: ({ succeeds }) =>
+      Effect.flatMap(CircuitBreaker.make({ openFor: "365 days" }), ({ open, protect }) =>
+        Effect.as(open, { call: protect(succeeds) })
+      ).pipe(Effect.withClock(eachMillisecond))
+  },
+  {
     policy: "circuit breaker",
     path: "failure recorded",
     targets: {
-      sync: { ops: 6, fibers: 0, timers: 0, bytes: 2300, bare: 10.5, cockatiel: 0.5, opossum: 0.1 },
+      sync: { ops: 6, fibers: 0, timers: 0, bytes: 950, bare: 10.5, cockatiel: 0.5, opossum: 0.1 },
       promise: { fibers: 0, timers: 0 }
     },
     prepare: ({ fails }) =>
@@ -184,15 +265,8 @@ export const paths: ReadonlyArray<Path> = [
         call: protect(fails)
       }))
   },
-  {
-    policy: "circuit breaker",
-    path: "keyed, closed",
-    targets: { sync: { fibers: 0, timers: 0 } },
-    prepare: ({ succeeds }) =>
-      Effect.map(CircuitBreaker.keyed({ options: { trip: Trip.consecutive(5) } }), ({ protect }) => ({
-        call: protect("a.example")(succeeds)
-      }))
-  },
+  hotKey(1),
+  hotKey(100_000),
   {
     policy: "retry",
     path: "success",
@@ -206,7 +280,7 @@ export const paths: ReadonlyArray<Path> = [
     policy: "retry",
     path: "one failure, no delay",
     targets: {
-      sync: { ops: 8, fibers: 0, timers: 0, bytes: 1500, bare: 6, plain: 0.02, cockatiel: 0.005 },
+      sync: { ops: 10, fibers: 0, timers: 0, bytes: 5000, plain: 0.15, hand: 6 },
       promise: { fibers: 0, timers: 0 }
     },
     prepare: ({ failsOnce }) =>
@@ -232,8 +306,8 @@ export const paths: ReadonlyArray<Path> = [
     policy: "timeout",
     path: "in time, in a fiber of its own",
     targets: {
-      sync: { ops: 7, fibers: 1, timers: 1, bytes: 11_000, bare: 62, plain: 0.25, cockatiel: 0.45 },
-      promise: { ops: 20, fibers: 1, timers: 1, bytes: 18_000, bare: 120, plain: 0.45, cockatiel: 0.85 }
+      sync: { ops: 5, fibers: 1, timers: 0, bytes: 6000, bare: 62, plain: 0.25, cockatiel: 0.45 },
+      promise: { ops: 13, fibers: 1, timers: 0, bytes: 11_000, bare: 120, plain: 0.45, cockatiel: 0.85 }
     },
     prepare: ({ succeeds }) =>
       Effect.succeed({ call: Timeout.timeout(succeeds, { limit: "1 minute", disconnect: true }) })
@@ -324,8 +398,8 @@ export const paths: ReadonlyArray<Path> = [
     policy: "hedge",
     path: "not fired",
     targets: {
-      sync: { ops: 4, fibers: 1, timers: 0, bytes: 5000, bare: 30, plain: 0.11 },
-      promise: {}
+      sync: { ops: 6, fibers: 1, timers: 0, bytes: 7500, bare: 42, plain: 0.2 },
+      promise: { ops: 20, fibers: 1, timers: 1, bytes: 15_000, plain: 0.6 }
     },
     prepare: ({ succeeds }) => Effect.succeed({ call: Hedge.hedge(succeeds, { delay: "1 minute" }) })
   },
@@ -355,16 +429,16 @@ export const paths: ReadonlyArray<Path> = [
     path: "composed ahead of time",
     targets: {
       sync: {
-        ops: 11,
+        ops: 9,
         fibers: 0,
         timers: 0,
-        bytes: 3200,
+        bytes: 2900,
         bare: 16,
         plain: 0.045,
         cockatiel: 0.1,
         opossum: 1.2
       },
-      promise: { fibers: 0, timers: 0 }
+      promise: { ops: 11, fibers: 0, timers: 0, bytes: 4800 }
     },
     prepare: ({ succeeds }) =>
       Effect.map(CircuitBreaker.make({ trip: Trip.consecutive(5) }), (breaker) => ({
@@ -377,5 +451,16 @@ export const paths: ReadonlyArray<Path> = [
           )
         )
       }))
-  }
+  },
+  builtPerCall("timeout", (body) => Timeout.timeout(body, "1 minute")),
+  builtPerCall("retry", (body) => Retry.retry(body, { times: 2 })),
+  builtPerCall("fallback", (body) => Fallback.succeed(body, 2)),
+  builtPerCall("hedge", (body) => Hedge.hedge(body, { delay: "1 minute" }), { fibers: 1 }),
+  builtPerCall("circuit breaker", (body, { protectWhen }) => body.pipe(protectWhen({ error: () => true }))),
+  builtPerCall("pipeline", (body, breaker) => piped(breaker, body)),
+  built("a policy", 490, () =>
+    Policy.make<never, never>({ kind: "built", name: "built", settings: {} }, (self) => self)
+  ),
+  built("a timeout around an effect", 500, () => Timeout.timeout(syncBodies.succeeds, 60_000)),
+  built("a timeout with options", 1500, () => Timeout.timeout({ limit: "1 minute", disconnect: true }))
 ]

@@ -31,7 +31,7 @@ export const weighAll = async (cases: ReadonlyArray<Case>): Promise<ReadonlyMap<
     const { call } = await Effect.runPromise(Scope.extend(path.prepare(bodies[body]), scope))
     prepared.push({
       name: nameOf(path, body),
-      round: repeated(call, callsPerRound, await doesSucceed(call))
+      round: repeated(call, callsPerRound, await doesSucceed(call), path.clock)
     })
   }
   const weights = new Map<string, Array<number>>(prepared.map(({ name }) => [name, []]))

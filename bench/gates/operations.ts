@@ -2,7 +2,7 @@
  * Counts what a call makes the run loop do. A tracer's `context` is called around every operation of a fiber, so that one
  * that counts sees them all, on any machine the same. A bare `Effect.sync` counts one: nothing of the harness is in a count.
  */
-import { Effect, Exit, Fiber, Runtime, Scope, Tracer } from "effect"
+import { type Clock, Effect, Exit, Fiber, Runtime, Scope, Tracer } from "effect"
 import { type Body, bodies, type Path, type Prepared } from "../paths.js"
 
 export interface Count {
@@ -47,21 +47,26 @@ const counting = Tracer.make({
   }
 })
 
-const countingRuntime: Runtime.Runtime<never> = Effect.runSync(
-  Effect.withTracer(Effect.runtime<never>(), counting)
-)
+const countingRuntime = (clock: Clock.Clock | undefined): Runtime.Runtime<never> => {
+  const runtime = Effect.withTracer(Effect.runtime<never>(), counting)
+  return Effect.runSync(clock === undefined ? runtime : Effect.withClock(runtime, clock))
+}
 
 /** Whatever a call leaves behind runs until it is done. */
 const quiet = async (): Promise<void> => {
   for (let turn = 0; turn < 3; turn++) await new Promise((resolve) => setImmediate(resolve))
 }
 
-const countOnce = async ({ block, call }: Prepared, calls: number): Promise<Count> => {
+const countOnce = async (
+  { block, call }: Prepared,
+  runtime: Runtime.Runtime<never>,
+  calls: number
+): Promise<Count> => {
   await quiet()
   if (block !== undefined) await Effect.runPromise(block.begin)
   ops = timers = 0
   fibers.clear()
-  const running = Array.from({ length: calls }, () => Runtime.runFork(countingRuntime)(call))
+  const running = Array.from({ length: calls }, () => Runtime.runFork(runtime)(call))
   if (block !== undefined) {
     await quiet()
     await Effect.runPromise(block.end)
@@ -79,11 +84,12 @@ const isSame = (left: Count, right: Count): boolean =>
 /** The count of one call, after a few that are not counted. It must be the same each time, and for any number of calls. */
 export const count = async (path: Path, body: Body): Promise<Count> => {
   const scope = await Effect.runPromise(Scope.make())
+  const runtime = countingRuntime(path.clock)
   const prepared = await Effect.runPromise(Scope.extend(path.prepare(bodies[body]), scope))
-  for (let warmup = 0; warmup < 3; warmup++) await countOnce(prepared, 1)
-  const first = await countOnce(prepared, 1)
+  for (let warmup = 0; warmup < 3; warmup++) await countOnce(prepared, runtime, 1)
+  const first = await countOnce(prepared, runtime, 1)
   for (const calls of prepared.block === undefined ? [1, 1] : [10, 100, 1000]) {
-    const again = await countOnce(prepared, calls)
+    const again = await countOnce(prepared, runtime, calls)
     if (!isSame(first, again)) {
       const shown = `${JSON.stringify(first)} and ${JSON.stringify(again)}`
       throw new Error(`${path.policy}, ${path.path}, ${body}: the counts differ: ${shown}`)
