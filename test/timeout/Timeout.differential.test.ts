@@ -182,7 +182,7 @@ const told = (one: Case, timeout: Timeout, { show, world }: How) => {
 const toldLive = async (one: Case, timeout: Timeout) => {
   vi.useFakeTimers({
     now: 0,
-    toFake: ["setTimeout", "clearTimeout", "setImmediate", "clearImmediate", "Date"]
+    toFake: ["setTimeout", "clearTimeout", "setImmediate", "clearImmediate", "Date", "hrtime"]
   })
   try {
     const { log, whole } = prepared(one, timeout, shown)
