@@ -16,11 +16,21 @@ import * as Held from "../core/held.js"
 import { type Caller, integer } from "../core/options.js"
 import type * as FailureCondition from "../policy/FailureCondition.js"
 import { Events, type Tags } from "../policy/events.js"
-import * as Policy from "../policy/Policy.js"
+import {
+  type Alone,
+  type Around,
+  type Begun,
+  type Caller as Calling,
+  type Guard,
+  isFiber,
+  policyOf,
+  seenBy
+} from "../policy/frame.js"
+import type * as Policy from "../policy/Policy.js"
 import * as Beside from "../internal/beside.js"
 import * as Condition from "../policy/condition.js"
 import { withoutSpan } from "../internal/context.js"
-import { Inside, insideOf, runningFiber } from "../internal/inside.js"
+import { Inside, inMask, insideOf } from "../internal/inside.js"
 import type { Member } from "../policy/keyed.js"
 import { after, both, type Told } from "../internal/listeners.js"
 import { PermitQueue } from "./queue.js"
@@ -30,7 +40,7 @@ import * as Stateful from "../policy/stateful.js"
 import * as Time from "../internal/time.js"
 import { BulkheadFull } from "./bulkheadFull.js"
 import { type Configured, configure, listeners } from "./options.js"
-import type { AnyFiber, Body, Restore } from "../internal/erased.js"
+import type { AnyExit, AnyFiber, Body, Restore } from "../internal/erased.js"
 
 export const TypeId: Bulkhead.TypeId = Symbol.for("effect-resilience/Bulkhead") as Bulkhead.TypeId
 
@@ -61,18 +71,52 @@ const tags: Tags<Bulkhead.Event, Bulkhead.Resized> = {
   Resized: "followed"
 }
 
-/** What a call looks like from where its permits are given back. */
-interface Call {
-  readonly permits: number
-  readonly judge: Judge
-  readonly restore: Restore
-  /** Only there when somebody listens. */
-  readonly listening: Listening | undefined
-  /** Only there when somebody wants to know how long the call takes. */
-  clock: Clock.Clock | undefined
-  readonly fiber: AnyFiber | undefined
+/** A call, and when its permits were taken. */
+class Call implements Begun {
   /** The call while it runs, for calls of the same bulkhead that it makes. */
   inside: Running | undefined
+  startedAt = 0
+  /** What listeners have not done yet when the call begins. */
+  rest: Beside.Rest | undefined
+
+  constructor(
+    private readonly limit: Limit,
+    readonly permits: number,
+    readonly judge: Judge,
+    readonly restore: Restore,
+    readonly caller: Calling,
+    /** Only there when somebody wants to know how long the call takes. */
+    public clock: Clock.Clock | undefined,
+    /** What listeners run with. Only there when somebody listens. */
+    readonly listening: RuntimeFlags.RuntimeFlags | undefined
+  ) {}
+
+  ended(exit: AnyExit): Body {
+    return this.limit.ended(this, exit)
+  }
+}
+
+/** What a bulkhead does at the calls of one condition that take so many permits. */
+class BulkheadGuard implements Guard {
+  readonly looksAtResults = true
+
+  constructor(
+    private readonly limit: Limit,
+    private readonly permits: number,
+    private readonly judge: Judge
+  ) {}
+
+  holds(fiber: AnyFiber): boolean {
+    return this.limit.isFree(fiber, this.permits)
+  }
+
+  begin(caller: Calling, clock: Clock.Clock, _: Around, restore: Restore): Begun | Body | undefined {
+    return this.limit.enter(this.permits, this.judge, caller, clock, restore)
+  }
+
+  otherwise({ self }: Alone, fiber: AnyFiber, clock: Clock.Clock, restore: Restore): Body {
+    return this.limit.run(this.permits, this.judge, self, fiber, clock, restore)
+  }
 }
 
 /** A call that runs. Calls inside of it run with its permits, which come back when the last of them has ended. */
@@ -92,18 +136,12 @@ class Running extends Inside {
   }
 }
 
-/** What listeners are started from. */
-interface Listening {
-  readonly fiber: AnyFiber
-  readonly flags: RuntimeFlags.RuntimeFlags
-}
-
 const now = ({ clock }: Call): number => (clock === undefined ? 0 : Time.monotonicMillis(clock))
 
-const begin = ({ listening }: Call, told: Told): Beside.Rest | undefined =>
-  listening && Beside.begin(listening.fiber, listening.flags, told)
+const begin = ({ caller, listening }: Call, told: Told): Beside.Rest | undefined =>
+  listening === undefined || !isFiber(caller) ? undefined : Beside.begin(caller, listening, told)
 
-const since = (call: Call, startedAt: number): Duration.Duration => Duration.millis(now(call) - startedAt)
+const since = (call: Call): Duration.Duration => Duration.millis(now(call) - call.startedAt)
 
 export class Limit implements Bulkhead.Bulkhead, Member<Bulkhead.Snapshot> {
   readonly [TypeId]: Bulkhead.TypeId = TypeId
@@ -144,10 +182,7 @@ export class Limit implements Bulkhead.Bulkhead, Member<Bulkhead.Snapshot> {
     return <A, E>(condition: FailureCondition.FailureCondition<A, E>): Bulkhead.ProtectFor<A, E> => {
       Condition.check("Bulkhead.protectWhen", "condition", condition)
       const { judge } = Condition.compile(condition, { defect: true })
-      return Policy.make<A, E, BulkheadFull>(
-        this,
-        <A1 extends A, E1 extends E, R>(self: Effect.Effect<A1, E1, R>) => this.guard(1, judge, self)
-      )
+      return policyOf(this, new BulkheadGuard(this, 1, judge as Judge))
     }
   }
 
@@ -157,57 +192,62 @@ export class Limit implements Bulkhead.Bulkhead, Member<Bulkhead.Snapshot> {
   }
 
   private policy(permits: number, settings: Policy.Settings): Policy.Policy<BulkheadFull> {
-    const described: Policy.Described = { kind, name: this.name, settings }
-    return Policy.make(described, <A, E, R>(self: Effect.Effect<A, E, R>) =>
-      this.guard(permits, byDefault, self)
-    )
-  }
-
-  /** The one place where the types of a call are left behind: what goes in comes out, but for a rejection. */
-  private guard<A, E, R>(
-    permits: number,
-    judge: Condition.Judge<A, E>,
-    self: Effect.Effect<A, E, R>
-  ): Effect.Effect<A, E | BulkheadFull, R> {
-    return this.run(permits, judge as Judge, self) as Effect.Effect<A, E | BulkheadFull, R>
+    return policyOf({ kind, name: this.name, settings }, new BulkheadGuard(this, permits, byDefault))
   }
 
   // ---------------------------------------------------------------------------------------------------------- a call
 
-  private run(permits: number, judge: Judge, self: Body): Body {
-    return this.masked(permits, judge, (call) => {
+  /** Whether a call would get its permits at once, and tells nobody. */
+  isFree(caller: Calling, permits: number): boolean {
+    return !this.listening && this.queue.isFree(permits) && this.lender(caller) === undefined
+  }
+
+  /** Takes the permits of a call, when they are free. */
+  enter(
+    permits: number,
+    judge: Judge,
+    caller: Calling,
+    clock: Clock.Clock,
+    restore: Restore
+  ): Begun | Body | undefined {
+    if (this.listening || this.lender(caller) !== undefined) return undefined
+    const call = new Call(this, permits, judge, restore, caller, undefined, undefined)
+    if (this.queue.tryTake(permits)) return this.running(call, clock)
+    return this.queue.isFull(permits) ? this.reject(call, "full") : undefined
+  }
+
+  /** A call that has its permits from one around it, waits for them, is told of, or is turned away. To be run in a mask. */
+  run(
+    permits: number,
+    judge: Judge,
+    self: Body,
+    fiber: AnyFiber,
+    clock: Clock.Clock,
+    restore: Restore
+  ): Body {
+    return this.calling(permits, judge, fiber, clock, restore, (call) => {
       // It has its permits already: waiting for others while it holds these could last for ever.
-      const lender = this.lender(call)
+      const lender = this.lender(fiber)
       if (lender !== undefined) return this.runWith(lender, call, self)
-      return this.admit(call, (waited, startedAt) => {
-        call.inside = call.fiber && new Running(this, call.fiber, call.permits)
-        const rest = this.admitted(call, waited)
-        return Effect.matchCauseEffect(call.restore(self), {
-          onFailure: (cause) => this.ended(call, Exit.failCause(cause), startedAt, rest),
-          onSuccess: (value) => this.ended(call, Exit.succeed(value), startedAt, rest)
-        })
-      })
+      return this.admit(call, (calledAt) => seenBy(restore(self), this.running(call, clock, calledAt), true))
     })
   }
 
   /** The call that took the permits with which another one runs that is inside of it. */
-  private lender({ fiber }: Call): Running | undefined {
-    const around = fiber && insideOf(fiber)?.find(this)
+  private lender(caller: Calling): Running | undefined {
+    const around = insideOf(caller)?.find(this)
     return around instanceof Running ? (around.lender ?? around) : undefined
   }
 
-  private runWith(lender: Running, { fiber, restore }: Call, self: Body): Body {
+  private runWith(lender: Running, { caller, restore }: Call, self: Body): Body {
     lender.sharers += 1
-    const inside = fiber && new Running(this, fiber, 0, lender)
-    const ended = (exit: Exit.Exit<unknown, unknown>): Body => {
+    const inside = isFiber(caller) ? new Running(this, caller, 0, lender) : undefined
+    const ended = (exit: AnyExit): Body => {
       inside?.leave()
       this.returnTo(lender)
       return exit
     }
-    return Effect.matchCauseEffect(restore(self), {
-      onFailure: (cause) => ended(Exit.failCause(cause)),
-      onSuccess: (value) => ended(Exit.succeed(value))
-    })
+    return seenBy(restore(self), { ended }, true)
   }
 
   /** A call that ran with the permits of another one has ended. */
@@ -216,62 +256,36 @@ export class Limit implements Bulkhead.Bulkhead, Member<Bulkhead.Snapshot> {
     if (lender.over && lender.sharers === 0) this.queue.give(lender.permits)
   }
 
-  private ended(
-    call: Call,
-    exit: Exit.Exit<unknown, unknown>,
-    startedAt: number,
-    rest: Beside.Rest | undefined
-  ): Body {
+  ended(call: Call, exit: AnyExit): Body {
     call.inside?.leave()
-    const settled = this.settle(call, exit, startedAt)
-    const told = both(Beside.finish(rest, call.restore), settled && call.restore(settled))
+    const settled = this.settle(call, exit)
+    const told = both(Beside.finish(call.rest, call.restore), settled && call.restore(settled))
     return told === undefined ? exit : after(told, exit)
   }
 
-  /** From the moment at which permits are taken until they are back nothing can come between. */
-  private masked<A, E, R>(
+  /** Makes a call, which knows how to start listeners where there are any. */
+  private calling<A, E, R>(
     permits: number,
     judge: Judge,
+    fiber: AnyFiber,
+    clock: Clock.Clock,
+    restore: Restore,
     use: (call: Call) => Effect.Effect<A, E, R>
   ): Effect.Effect<A, E, R> {
-    return Effect.uninterruptibleMask((restore) => {
-      const call = (fiber: AnyFiber | undefined, listening: Listening | undefined): Call => ({
-        permits,
-        judge,
-        restore,
-        listening,
-        clock: listening && Time.clockOf(listening.fiber),
-        fiber,
-        inside: undefined
-      })
-      return this.listening
-        ? Effect.withFiberRuntime((fiber, { runtimeFlags }) =>
-            use(call(fiber, { fiber, flags: runtimeFlags }))
-          )
-        : use(call(runningFiber(), undefined))
-    })
-  }
-
-  /**
-   * When a call begins, as far as somebody wants to know. One in so many is measured, so that the others do not read the
-   * clock, and the next one after a rejection.
-   */
-  private begins(call: Call): number {
-    if (this.unmeasured-- <= 0) {
-      this.unmeasured = measuredOneIn - 1
-      call.clock ??= call.fiber && Time.clockOf(call.fiber)
-    }
-    return now(call)
+    if (!this.listening) return use(new Call(this, permits, judge, restore, fiber, undefined, undefined))
+    return Effect.withFiberRuntime((_, { runtimeFlags }) =>
+      use(new Call(this, permits, judge, restore, fiber, clock, runtimeFlags))
+    )
   }
 
   /** Takes the permits for a call, at once or from the line, or turns it away. */
   private admit<A, E, R>(
     call: Call,
-    use: (waited: number, startedAt: number) => Effect.Effect<A, E, R>
+    use: (calledAt?: number) => Effect.Effect<A, E, R>
   ): Effect.Effect<A, E | BulkheadFull, R> {
     const { permits } = call
     const calledAt = now(call)
-    if (this.queue.tryTake(permits)) return use(0, this.begins(call))
+    if (this.queue.tryTake(permits)) return use()
     const { Queued } = this.events.emit
     const waiter = this.queue.enter(permits, Queued === undefined)
     if (waiter === undefined) return this.reject(call, "full")
@@ -279,18 +293,31 @@ export class Limit implements Bulkhead.Bulkhead, Member<Bulkhead.Snapshot> {
     if (rest === undefined) this.queue.ready(waiter)
     return Effect.flatMap(
       this.queue.wait(waiter, this.configured.maxWait, rest),
-      (waited): Effect.Effect<A, E | BulkheadFull, R> => {
-        if (waited !== "granted") return this.reject(call, waited)
-        const startedAt = this.begins(call)
-        return use(startedAt - calledAt, startedAt)
-      }
+      (waited): Effect.Effect<A, E | BulkheadFull, R> =>
+        waited === "granted" ? use(calledAt) : this.reject(call, waited)
     )
   }
 
-  /** Tells that a call is about to run. What takes its time is done while it runs: a permit is not held for it. */
-  private admitted(call: Call, waited: number): Beside.Rest | undefined {
-    const { permits } = call
-    return begin(call, this.events.emit.Admitted?.({ permits, waited: Duration.millis(waited) }))
+  /** A call that is about to run, and that calls of the same bulkhead inside of it find. */
+  private running(call: Call, clock: Clock.Clock, calledAt?: number): Call {
+    if (isFiber(call.caller)) call.inside = new Running(this, call.caller, call.permits)
+    return this.admitted(call, clock, calledAt)
+  }
+
+  /**
+   * A call that has its permits. One in so many is measured, so that the others do not read the clock, and the next one after a
+   * rejection. Listeners are told while it runs: a permit is not held for them.
+   */
+  private admitted(call: Call, clock: Clock.Clock, calledAt?: number): Call {
+    if (this.unmeasured-- <= 0) {
+      this.unmeasured = measuredOneIn - 1
+      call.clock ??= clock
+    }
+    call.startedAt = now(call)
+    const { permits, startedAt } = call
+    const waited = Duration.millis(calledAt === undefined ? 0 : startedAt - calledAt)
+    call.rest = begin(call, this.events.emit.Admitted?.({ permits, waited }))
+    return call
   }
 
   private reject(call: Call, reason: BulkheadFull["reason"]): Effect.Effect<never, BulkheadFull> {
@@ -345,34 +372,37 @@ export class Limit implements Bulkhead.Bulkhead, Member<Bulkhead.Snapshot> {
   }
 
   /** Takes the permits of a call back, before anybody is told and whatever the condition does, and counts its outcome. */
-  private settle(call: Call, exit: Exit.Exit<unknown, unknown>, startedAt: number): Told {
-    if (call.clock !== undefined) this.held = Held.mean(this.held, now(call) - startedAt)
+  private settle(call: Call, exit: AnyExit): Told {
+    if (call.clock !== undefined) this.held = Held.mean(this.held, now(call) - call.startedAt)
     if (call.inside === undefined || call.inside.sharers === 0) this.queue.give(call.permits)
     const verdict = call.judge(exit)
     const { Failure, Success } = this.events.emit
     if (verdict._tag === "Success") {
       this.successes += 1
-      return Success?.({ duration: since(call, startedAt) })
+      return Success?.({ duration: since(call) })
     }
     if (verdict._tag === "Ignored" || isOwnRejection(this, exit)) return undefined
     this.failures += 1
-    return Failure?.({ duration: since(call, startedAt), failure: verdict.failed })
+    return Failure?.({ duration: since(call), failure: verdict.failed })
   }
 
   // ------------------------------------------------------------------------------------------------------ without a call
 
   get acquire(): Effect.Effect<void, BulkheadFull, Scope.Scope> {
-    return this.masked(1, byDefault, (call) => {
-      const lender = this.lender(call)
-      if (lender !== undefined) {
-        lender.sharers += 1
-        return Effect.addFinalizer(() => Effect.sync(() => this.returnTo(lender)))
-      }
-      return this.admit(call, (waited, startedAt) => {
-        const rest = this.admitted(call, waited)
-        return Effect.addFinalizer((exit) => {
-          const told = this.settle(call, exit, startedAt)
-          return both(rest && Effect.asVoid(Fiber.interrupt(rest)), told) ?? Effect.void
+    return inMask((restore, fiber) => {
+      const clock = Time.clockOf(fiber)
+      return this.calling(1, byDefault, fiber, clock, restore, (call) => {
+        const lender = this.lender(fiber)
+        if (lender !== undefined) {
+          lender.sharers += 1
+          return Effect.addFinalizer(() => Effect.sync(() => this.returnTo(lender)))
+        }
+        return this.admit(call, (calledAt) => {
+          const { rest } = this.admitted(call, clock, calledAt)
+          return Effect.addFinalizer((exit) => {
+            const told = this.settle(call, exit)
+            return both(rest && Effect.asVoid(Fiber.interrupt(rest)), told) ?? Effect.void
+          })
         })
       })
     })
@@ -455,6 +485,7 @@ const definition: Stateful.KeyedDefinition<Family> = {
     snapshot: "effect",
     changes: "stream"
   },
+  takesPart: "holding",
   status: ({ inUse, permits, queued }) => (inUse < permits && queued === 0 ? "available" : "full"),
   actions: [],
   byKey: (at) => ({

@@ -67,20 +67,30 @@ export class PermitQueue {
     return this.asked
   }
 
-  /** Takes permits at once, or not at all when too few are free or somebody who is ready is waiting already. */
+  /** Whether there are permits to take at once: enough are free, and nobody who is ready is waiting already. */
+  isFree(permits: number): boolean {
+    return this.line.first === undefined && this.taken + permits <= this.total
+  }
+
+  /** Takes permits at once, or not at all when they are not free. */
   tryTake(permits: number): boolean {
-    if (this.line.first !== undefined || this.taken + permits > this.total) return false
+    if (!this.isFree(permits)) return false
     this.taken += permits
     this.grants += 1
     return true
   }
 
+  /** Whether the line is as long as it may be, or more is asked for than there is. */
+  isFull(permits: number): boolean {
+    return this.isTooMany(permits) || this.length >= this.maxQueued
+  }
+
   /**
    * Enters the line, after {@link tryTake} in the same step has found that there is nothing to take at once. `undefined`
-   * when the line is as long as it may be, or when more is asked for than there is. Who is not ready says so later.
+   * when it is full. Who is not ready says so later.
    */
   enter(permits: number, isReady = true): Waiter | undefined {
-    if (this.isTooMany(permits) || this.length >= this.maxQueued) return undefined
+    if (this.isFull(permits)) return undefined
     const waiter: Waiter = {
       permits,
       number: this.entered++,

@@ -23,7 +23,7 @@ import {
   type Alone,
   type Begun,
   type Caller as Calling,
-  fiberOf,
+  isFiber,
   type Guard,
   guarding,
   passing,
@@ -281,8 +281,7 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
   private counted(guard: BreakerGuard, caller: Calling, clock: Clock.Clock): Counted {
     const call = guard.idle ?? new Counted(guard)
     guard.idle = undefined
-    const fiber = fiberOf(caller)
-    if (fiber !== undefined) call.enter(fiber)
+    if (isFiber(caller)) call.enter(caller)
     call.generation = this.circuit.generation
     call.clock = clock
     // A call that began before its time mattered is not slow by a rule that came later.
@@ -738,7 +737,7 @@ const definition: Stateful.KeyedDefinition<Family> = {
     reset: "effect",
     configure: "call"
   },
-  takesPart: true,
+  takesPart: "passing",
   status: ({ state }) => state,
   actions: ["isolate", "release", "open", "close", "reset"],
   byKey: (at) => ({

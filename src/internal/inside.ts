@@ -9,7 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as FiberRef from "effect/FiberRef"
 import * as Option from "effect/Option"
-import type { AnyFiber } from "./erased.js"
+import type { AnyFiber, Restore } from "./erased.js"
 
 const innermost = new WeakMap<object, Inside | undefined>()
 
@@ -72,6 +72,17 @@ export const insideOf = (caller: object): Inside | undefined => {
 
 /** The fiber that runs. Asking for it as an effect would be a step more. */
 export const runningFiber = (): AnyFiber | undefined => Option.getOrUndefined(Fiber.getCurrentFiber())
+
+/** `Effect.uninterruptibleMask` with the fiber that runs it. */
+export const inMask = <A, E, R>(
+  self: (restore: Restore, fiber: AnyFiber) => Effect.Effect<A, E, R>
+): Effect.Effect<A, E, R> =>
+  Effect.uninterruptibleMask((restore) => {
+    const fiber = runningFiber()
+    return fiber === undefined
+      ? Effect.withFiberRuntime<A, E, R>((fiber) => self(restore, fiber))
+      : self(restore, fiber)
+  })
 
 /** Ends the calls that began in a fiber after it was inside of `outer` alone: it was interrupted, and goes on. */
 export const endInside = (fiber: AnyFiber, outer: Inside | undefined): void => {

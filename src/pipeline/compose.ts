@@ -3,14 +3,25 @@
  * begin in one step, from the outside in, and all of them see the exit in one step, from the inside out. Wherever one of them
  * has more to do than that, the rest of the call goes on as it would in a pipe.
  */
-import type * as Cause from "effect/Cause"
+import * as Cause from "effect/Cause"
 import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import { type Around as Inward, type Begun, isBegun, type Part, partOf, passing } from "../policy/frame.js"
-import * as Time from "../internal/time.js"
+import * as FiberRef from "effect/FiberRef"
+import { identity } from "effect/Function"
+import type { AnyExit, AnyFiber, Body, Restore } from "../internal/erased.js"
+import { inMask } from "../internal/inside.js"
 import { hasMessages } from "../internal/messages.js"
-import type { AnyExit, AnyFiber, Body } from "../internal/erased.js"
+import * as Time from "../internal/time.js"
+import {
+  type Around as Inward,
+  type Begun,
+  isBegun,
+  type Part,
+  partOf,
+  passing,
+  seenBy
+} from "../policy/frame.js"
 
 export type Apply = (self: Body) => Body
 
@@ -58,6 +69,8 @@ const piped = (policies: ReadonlyArray<Apply>, self: Body): Body =>
 class Frame {
   /** Whether any part from this one on looks at results. */
   readonly looksAtResults: ReadonlyArray<boolean>
+  readonly lastHolding: number
+  private readonly holding: ReadonlyArray<Part>
 
   constructor(
     readonly policies: ReadonlyArray<Apply>,
@@ -65,6 +78,14 @@ class Frame {
   ) {
     const last = parts.map((part) => part.looksAtResults).lastIndexOf(true)
     this.looksAtResults = parts.map((_, from) => from <= last)
+    this.holding = parts.filter((part) => part.holds !== undefined)
+    this.lastHolding = parts.lastIndexOf(this.holding[this.holding.length - 1])
+  }
+
+  /** Whether the frame needs a mask, and all that hold something can begin in it. */
+  holds(fiber: AnyFiber): boolean {
+    const clock = Time.clockOf(fiber)
+    return this.holding.length > 0 && this.holding.every((part) => part.holds?.(fiber, clock))
   }
 }
 
@@ -72,13 +93,17 @@ const inOneFrame =
   (frame: Frame): Apply =>
   (self) => {
     const around = new Around(frame, self)
-    return Effect.withFiberRuntime((fiber) => new Call(around, fiber).begin())
+    const masked = inMask((restore, fiber) => new Call(around, fiber, restore).begin())
+    return Effect.withFiberRuntime((fiber) =>
+      frame.holds(fiber) ? masked : new Call(around, fiber, undefined).begin()
+    )
   }
 
 /** A frame around an effect. */
 class Around {
   /** What each part is around. */
   readonly inner: ReadonlyArray<Inner>
+  private interruptible: Body | undefined
 
   constructor(
     readonly frame: Frame,
@@ -91,10 +116,15 @@ class Around {
   below(position: number): Body {
     return piped(this.frame.policies.slice(0, position), this.self)
   }
+
+  /** The effect without the mask around it. */
+  restored(restore: Restore): Body {
+    return restore === Effect.interruptible ? (this.interruptible ??= restore(this.self)) : restore(this.self)
+  }
 }
 
 /** What a part is around, made when it is needed. */
-class Inner {
+class Inner implements Inward {
   constructor(
     private readonly around: Around,
     private readonly position: number
@@ -105,31 +135,54 @@ class Inner {
   }
 }
 
+/**
+ * A call of the parts of a frame. Where one of them holds something, all of it runs in a mask, and what is not theirs is restored.
+ * There a part that holds nothing is passed over when the call is interrupted, as its handlers would be in a pipe.
+ */
 class Call {
   private readonly begun: Array<Begun>
   /** Whether any part has nothing to do with this call. */
   private passes = false
+  /** The part around the body, which sees how that ended though an interruption is pending. */
+  private first = 0
 
   constructor(
     private readonly around: Around,
-    private readonly fiber: AnyFiber
+    private readonly fiber: AnyFiber,
+    private readonly restore: Restore | undefined
   ) {
     this.begun = new Array<Begun>(around.frame.parts.length)
   }
 
   begin(): Body {
-    const { around, fiber } = this
+    const { around, fiber, restore } = this
     const { parts } = around.frame
     const clock = Time.clockOf(fiber)
     for (let position = parts.length - 1; position >= 0; position--) {
-      const begun = begin(parts[position], fiber, clock, around.inner[position])
+      const part = parts[position]
+      const begun =
+        restore === undefined && part.holds !== undefined
+          ? undefined
+          : begin(part, fiber, clock, around.inner[position], restore)
       // What is further out has begun, and sees the exit of this one as it would in a pipe.
-      if (begun === undefined) return this.run(around.below(position + 1), position + 1)
-      if (!isBegun(begun)) return this.run(begun, position + 1)
+      if (begun === undefined || !isBegun(begun)) {
+        const body = begun ?? around.below(position + 1)
+        return this.enter(this.restored(body), position + 1)
+      }
       this.begun[position] = begun
       this.passes ||= begun === passing
     }
-    return this.run(around.self, 0)
+    return this.enter(restore === undefined ? around.self : around.restored(restore), 0)
+  }
+
+  private enter(body: Body, position: number): Body {
+    this.first = position
+    while (this.begun[this.first] === passing) this.first++
+    return this.run(body, this.first)
+  }
+
+  private restored(body: Body): Body {
+    return this.restore === undefined ? body : this.restore(body)
   }
 
   /** Runs a body, and shows its exit to the parts from this position on. */
@@ -137,13 +190,7 @@ class Call {
     let from = first
     while (this.begun[from] === passing) from++
     if (from === this.begun.length) return body
-    const onFailure = (cause: Cause.Cause<unknown>): Body => this.ended(Exit.failCause(cause), from)
-    return this.looksAtResults(from)
-      ? Effect.matchCauseEffect(body, {
-          onFailure,
-          onSuccess: (value) => this.ended(Exit.succeed(value), from)
-        })
-      : Effect.catchAllCause(body, onFailure)
+    return seenBy(body, { ended: (exit) => this.ended(exit, from) }, this.looksAtResults(from))
   }
 
   private looksAtResults(from: number): boolean {
@@ -154,27 +201,62 @@ class Call {
   }
 
   private ended(exit: AnyExit, from: number): Body {
-    const { parts } = this.around.frame
+    const { around, begun, fiber, restore } = this
+    const { parts } = around.frame
     let seen = exit
-    let asked = false
+    let asked = restore !== undefined
     for (let position = from; position < parts.length; position++) {
-      if (this.begun[position] === passing) continue
-      if (seen._tag === "Success" && !parts[position].looksAtResults) continue
-      // In a pipe there is a step between the two, at which a fiber that interrupted itself finds out.
-      if (asked && hasMessages(this.fiber)) return this.run(seen, position)
+      if (begun[position] === passing) continue
+      const { holds, looksAtResults } = parts[position]
+      // In a pipe there is a step between the two, at which a fiber finds out that it was interrupted.
+      if (asked && hasMessages(fiber)) return this.run(seen, position)
+      // What has succeeded is shown to the first in the same step in a pipe.
+      const isShown = position === this.first && seen._tag === "Success"
+      const interruption = isShown || restore !== Effect.interruptible ? undefined : interruptionOf(fiber)
+      if (interruption !== undefined) {
+        // The last mask is that of the frame, which ends by itself.
+        if (position <= around.frame.lastHolding) seen = this.broken(seen, interruption, position)
+        if (holds === undefined) {
+          if (seen._tag === "Failure") seen = Exit.failCause(Cause.stripFailures(seen.cause))
+          continue
+        }
+      }
+      if (seen._tag === "Success" && !looksAtResults) continue
       asked = true
-      const next = following(this.begun[position], seen)
-      if (!Exit.isExit(next)) return this.run(next, position + 1)
+      const next = following(begun[position], seen)
+      if (!Exit.isExit(next)) {
+        return this.run(holds === undefined ? this.restored(next) : next, position + 1)
+      }
       seen = next
     }
     return seen
   }
+
+  /** What the part at a position would see of an exit after an interruption; in a pipe a mask may end before. */
+  private broken(exit: AnyExit, interruption: Cause.Cause<never>, position: number): AnyExit {
+    if (exit._tag === "Success") return Exit.failCause(interruption)
+    let before = position - 1
+    while (before >= this.first && this.begun[before] === passing) before--
+    const leavesMask = before >= this.first && this.around.frame.parts[before].holds !== undefined
+    return leavesMask ? Exit.failCause(Cause.sequential(exit.cause, interruption)) : exit
+  }
+}
+
+const interruptionOf = (fiber: AnyFiber): Cause.Cause<never> | undefined => {
+  const cause = fiber.getFiberRef(FiberRef.interruptedCause)
+  return Cause.isEmptyType(cause) ? undefined : cause
 }
 
 /** A part that throws here throws again in a pipe, where those further out see it. */
-const begin = (part: Part, fiber: AnyFiber, clock: Clock.Clock, inner: Inward): Begun | Body | undefined => {
+const begin = (
+  part: Part,
+  fiber: AnyFiber,
+  clock: Clock.Clock,
+  inner: Inward,
+  restore: Restore = identity
+): Begun | Body | undefined => {
   try {
-    return part.begin(fiber, clock, inner)
+    return part.begin(fiber, clock, inner, restore)
   } catch {
     return undefined
   }

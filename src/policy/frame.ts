@@ -7,32 +7,43 @@ import type * as Cause from "effect/Cause"
 import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import type { AnyExit, AnyFiber, Body } from "../internal/erased.js"
+import { identity } from "effect/Function"
+import type { AnyExit, AnyFiber, Body, Restore } from "../internal/erased.js"
+import { inMask } from "../internal/inside.js"
 import * as Time from "../internal/time.js"
 import * as Policy from "./Policy.js"
 
-/** Who makes a call: a fiber, or a program of promises, which has no more than this. */
+/** Who makes a call: a fiber, or an {@link Edge}. */
 export type Caller = Pick<AnyFiber, "currentContext" | "currentDefaultServices" | "getFiberRef">
 
-/** The fiber of a caller that is one. */
-export const fiberOf = (caller: Caller): AnyFiber | undefined =>
-  "unsafePoll" in caller ? (caller as AnyFiber) : undefined
+/** A call from a program of promises. Its time is always that of the live clock. */
+export interface Edge extends Caller {
+  /** Ends what a policy is around, which then sees the exit of something that was interrupted. */
+  readonly stop: (begun: Begun) => void
+}
 
-/** A policy that decides synchronously, before the body and after it, and holds nothing in between. */
+export const isFiber = (caller: Caller): caller is AnyFiber => "unsafePoll" in caller
+
+/** A policy that decides synchronously, before the body and after it. */
 export interface Part {
   /** Whether {@link Begun.ended} is asked about a success. */
   readonly looksAtResults: boolean
   /**
-   * Lets a call in, or says what comes back instead. `undefined` when this call needs more than one step; deciding so leaves no
-   * trace. `around` is for another run of what the policy is around.
+   * For a policy that holds something during a call: whether it can let one in at once. It begins inside a mask, and sees every
+   * exit, also that of an interruption.
    */
-  begin(caller: Caller, clock: Clock.Clock, around: Around): Begun | Body | undefined
+  holds?(fiber: AnyFiber, clock: Clock.Clock): boolean
+  /**
+   * Lets a call in, or says what comes back instead. `undefined` when this call needs more than one step; deciding so leaves no
+   * trace. `around` is for another run of what the policy is around, `restore` ends the mask of a policy that holds something.
+   */
+  begin(caller: Caller, clock: Clock.Clock, around: Around, restore: Restore): Begun | Body | undefined
 }
 
 /** A part with all that its policy does. */
 export interface Guard extends Part {
   /** The call that {@link begin} left alone. */
-  otherwise(alone: Alone, fiber: AnyFiber, clock: Clock.Clock): Body
+  otherwise(alone: Alone, fiber: AnyFiber, clock: Clock.Clock, restore: Restore): Body
 }
 
 /** What a part is around. */
@@ -72,22 +83,27 @@ export class Alone implements Around {
     this.frame = self
   }
 
-  enter(fiber: AnyFiber): Body {
-    const { guard } = this
+  enter(fiber: AnyFiber, restore: Restore = identity): Body {
+    const { guard, self } = this
     const clock = Time.clockOf(fiber)
-    const begun = guard.begin(fiber, clock, this)
-    if (begun === undefined) return guard.otherwise(this, fiber, clock)
-    if (begun === passing) return this.self
+    const begun = guard.begin(fiber, clock, this, restore)
+    if (begun === undefined) return guard.otherwise(this, fiber, clock, restore)
+    if (begun === passing) return restore(self)
     if (begun === this.begun) return this.frame
     if (!isBegun(begun)) return begun
+    const frame = seenBy(restore(self), begun, guard.looksAtResults)
+    if (restore !== identity) return frame
     this.begun = begun
-    return (this.frame = seenBy(this.self, begun, guard.looksAtResults))
+    return (this.frame = frame)
   }
 }
 
-const alone = (guard: Guard, self: Body): Body => {
+/** A guard around an effect, by itself. */
+export const alone = (guard: Guard, self: Body): Body => {
   const frame = new Alone(guard, self)
-  return Effect.withFiberRuntime((fiber) => frame.enter(fiber))
+  return guard.holds === undefined
+    ? Effect.withFiberRuntime((fiber) => frame.enter(fiber))
+    : inMask((restore, fiber) => frame.enter(fiber, restore))
 }
 
 const part: unique symbol = /*#__PURE__*/ Symbol()
@@ -116,12 +132,20 @@ export const guardedBy = (instance: { readonly [guarding]?: Guard }): ((self: Bo
 }
 
 /** The part of a policy that belongs to a service, whichever it is at the call. */
-export const partIn = <S>({ key }: { readonly key: string }, policyOf: (service: S) => object): Part => ({
-  looksAtResults: true,
-  begin: (caller, clock, around) => {
-    const service = caller.currentContext.unsafeMap.get(key) as S | undefined
-    return service === undefined ? undefined : partOf(policyOf(service))?.begin(caller, clock, around)
+export const partIn = <S>(
+  { key }: { readonly key: string },
+  holds: boolean,
+  policyOf: (service: S) => object
+): Part => {
+  const find = ({ currentContext }: Caller): Part | undefined => {
+    const service = currentContext.unsafeMap.get(key) as S | undefined
+    return service && partOf(policyOf(service))
   }
-})
+  return {
+    looksAtResults: true,
+    ...(holds ? { holds: (fiber, clock) => find(fiber)?.holds?.(fiber, clock) === true } : {}),
+    begin: (caller, clock, around, restore) => find(caller)?.begin(caller, clock, around, restore)
+  }
+}
 
 export const partOf = (policy: object): Part | undefined => (policy as Offering)[part]

@@ -10,7 +10,7 @@ import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import { among, type Caller, InvalidOption, join, type Shape, whole } from "../core/options.js"
 import { type DurationInput, duration, optionMillis } from "../internal/duration.js"
-import { runningFiber } from "../internal/inside.js"
+import { inMask } from "../internal/inside.js"
 import { Linked, type Links } from "../internal/linked.js"
 import * as Time from "../internal/time.js"
 import type { Restore } from "../internal/erased.js"
@@ -126,12 +126,7 @@ export class Keyed<M extends Member<Snapshot>, Snapshot> {
 
   /** Runs something with the instance of a key, which is not forgotten before that has ended. */
   use<A, E, R>(key: string, run: (member: M | undefined) => Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
-    return Effect.uninterruptibleMask((restore) => {
-      const fiber = runningFiber()
-      return fiber === undefined
-        ? Effect.clockWith((clock) => this.useAt(key, run, restore, clock))
-        : this.useAt(key, run, restore, Time.clockOf(fiber))
-    })
+    return inMask((restore, fiber) => this.useAt(key, run, restore, Time.clockOf(fiber)))
   }
 
   private useAt<A, E, R>(

@@ -106,8 +106,8 @@ export interface Definition<F extends Family> extends Kind<
   /** The options where none are given, if they may be left out. */
   readonly defaults?: F["options"]
   readonly members: Members<Applied<F, "operations", never>>
-  /** Whether its policies can take part in the frame of a pipeline. */
-  readonly takesPart?: boolean
+  /** Whether its policies can take part in the frame of a pipeline, and whether they hold something during a call. */
+  readonly takesPart?: "holding" | "passing"
   /** Whether an instance lives as long as a scope. */
   readonly scoped?: boolean
 }
@@ -320,7 +320,7 @@ interface AnyDefinition {
   readonly given: Readonly<Record<string, Check>>
   readonly defaults?: object
   readonly members: Readonly<Record<string, Lift>>
-  readonly takesPart?: boolean
+  readonly takesPart?: "holding" | "passing"
   readonly scoped?: boolean
 }
 
@@ -375,7 +375,7 @@ export const define = <F extends Family>(definition: Definition<F>): Stateful<F>
       described: { kind, name: names.defaultName, settings: {} },
       use: (run) => Effect.flatMap(found, run),
       of: identity,
-      part: takesPart === true ? (policyOf) => partIn(tag, policyOf) : undefined,
+      part: takesPart && ((policyOf) => partIn(tag, takesPart === "holding", policyOf)),
       keptOn: tag
     }
     prototype ??= prototypeOf(members, Object.getPrototypeOf(tag) as object)

@@ -6,13 +6,13 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import type * as FiberStatus from "effect/FiberStatus"
 import type * as Stream from "effect/Stream"
 import type { Caller } from "../core/options.js"
 import * as Rate from "../core/rateLimit.js"
 import type * as FailureCondition from "../policy/FailureCondition.js"
 import { Events, type Tags } from "../policy/events.js"
-import * as Policy from "../policy/Policy.js"
+import { alone, type Begun, type Guard, passing, policyOf, seenBy } from "../policy/frame.js"
+import type * as Policy from "../policy/Policy.js"
 import type * as RateLimiter from "./RateLimiter.js"
 import * as Beside from "../internal/beside.js"
 import { withoutSpan } from "../internal/context.js"
@@ -26,7 +26,7 @@ import * as Wait from "../internal/wait.js"
 import { Line, type Permit, type Place } from "./queue.js"
 import { checkCost, type Configured, configure, listeners } from "./options.js"
 import { RateLimitExceeded } from "./rateLimitExceeded.js"
-import type { AnyFiber, Restore } from "../internal/erased.js"
+import type { AnyExit, Body, Restore } from "../internal/erased.js"
 
 export const TypeId: RateLimiter.TypeId = Symbol.for("effect-resilience/RateLimiter") as RateLimiter.TypeId
 
@@ -37,10 +37,29 @@ const undoing = (told: Told, undo: () => void): Told =>
   told && Effect.onInterrupt(told, () => Effect.sync(undo))
 
 /** A call: what it costs, what runs, and what its exits mean where that is asked. */
-interface Call<A, E, R> {
+interface Call {
   readonly cost: number
-  readonly self: Effect.Effect<A, E, R>
-  readonly classify: FailureCondition.Classifier<A, E> | undefined
+  readonly self: Body
+  readonly classify: Classify | undefined
+}
+
+type Classify = FailureCondition.Classifier<unknown, unknown>
+
+/** A call that gives its permit back when the condition ignores how it ended. An interruption is not asked about. */
+class Observed implements Begun {
+  constructor(
+    private readonly limiter: Limiter,
+    private readonly classify: Classify,
+    private readonly clock: Clock.Clock,
+    private readonly permit: Permit
+  ) {}
+
+  ended(exit: AnyExit): Body {
+    if (Condition.failed(exit) !== undefined && this.classify(exit)._tag === "Ignored") {
+      this.limiter.giveBack(this.permit, this.clock)
+    }
+    return exit
+  }
 }
 
 /**
@@ -112,56 +131,49 @@ export class Limiter implements RateLimiter.RateLimiter, Member<RateLimiter.Snap
   }
 
   private policy(cost: number, settings: Policy.Settings): Policy.Policy<RateLimitExceeded> {
-    const described: Policy.Described = { kind, name: this.name, settings }
-    return Policy.make(described, <A, E, R>(self: Effect.Effect<A, E, R>) =>
-      this.run({ cost, self, classify: undefined })
-    )
+    return policyOf({ kind, name: this.name, settings }, this.guard(cost))
   }
 
   get protectWhen() {
     return <A, E>(condition: FailureCondition.FailureCondition<A, E>): RateLimiter.ProtectFor<A, E> => {
       Condition.check("RateLimiter.protectWhen", "condition", condition)
       const { classify } = Condition.compile(condition, { defect: true })
-      return Policy.make<A, E, RateLimitExceeded>(
-        this,
-        <A1 extends A, E1 extends E, R>(self: Effect.Effect<A1, E1, R>) =>
-          this.run({ cost: this.configured.cost, self, classify })
-      )
+      return policyOf(this, this.guard(this.configured.cost, classify as Classify))
     }
   }
 
   /** Lets a call in at once, after a wait, or not at all. */
-  private run<A, E, R>(call: Call<A, E, R>): Effect.Effect<A, E | RateLimitExceeded, R> {
-    return Effect.withFiberRuntime((fiber, status) => {
-      const clock = Time.clockOf(fiber)
-      if (this.direct) {
+  private guard(cost: number, classify?: Classify): Guard {
+    return {
+      looksAtResults: classify !== undefined,
+      begin: (_, clock) => {
+        if (!this.direct) return undefined
         const now = this.now(clock)
-        if (this.line.tryTake(call.cost, now)) return this.body(call, clock)
-        if (this.maxWait === 0) return this.reject(call.cost, now)
-      }
-      return this.runMasked(call, clock, fiber, status)
-    })
+        if (!this.line.tryTake(cost, now)) return this.maxWait === 0 ? this.reject(cost, now) : undefined
+        return classify === undefined ? passing : new Observed(this, classify, clock, this.line.permit())
+      },
+      otherwise: ({ self }, fiber, clock) =>
+        Effect.uninterruptibleMask((restore) =>
+          Effect.withFiberRuntime((_, { runtimeFlags }) =>
+            this.enter({ cost, self, classify }, clock, restore, (told) =>
+              Beside.begin(fiber, runtimeFlags, told)
+            )
+          )
+        )
+    }
   }
 
-  private runMasked<A, E, R>(
-    call: Call<A, E, R>,
-    clock: Clock.Clock,
-    fiber: AnyFiber,
-    { runtimeFlags }: FiberStatus.Running
-  ): Effect.Effect<A, E | RateLimitExceeded, R> {
-    const begin = (told: Told) => Beside.begin(fiber, runtimeFlags, told)
-    return Effect.uninterruptibleMask((restore) =>
-      Effect.suspend(() => this.enter(call, clock, restore, begin))
-    )
+  giveBack(permit: Permit, clock: Clock.Clock): void {
+    this.line.giveBack(permit, this.now(clock))
   }
 
-  /** Like {@link run}, with nothing that can come between being let in, or in line, and the beginning of the call. */
-  private enter<A, E, R>(
-    call: Call<A, E, R>,
+  /** A call with nothing that can come between being let in, or in line, and the beginning of the call. */
+  private enter(
+    call: Call,
     clock: Clock.Clock,
     restore: Restore,
     begin: (told: Told) => Beside.Rest | undefined
-  ): Effect.Effect<A, E | RateLimitExceeded, R> {
+  ): Body {
     const { line, maxWait } = this
     const { cost } = call
     const now = this.now(clock)
@@ -174,7 +186,7 @@ export class Limiter implements RateLimiter.RateLimiter, Member<RateLimiter.Snap
       turn > now
         ? this.wait(place, clock, begin(this.queued(cost, turn - now)))
         : Effect.succeed(place.permit),
-      (permit): Effect.Effect<A, E | RateLimitExceeded, R> => {
+      (permit): Body => {
         const later = this.now(clock)
         if (permit === undefined) return restore(this.reject(cost, later))
         let begun = false
@@ -244,32 +256,9 @@ export class Limiter implements RateLimiter.RateLimiter, Member<RateLimiter.Snap
     return Effect.flatMap(pause, () => this.untilTurn(place, clock))
   }
 
-  /** A call that has been let in, with the last permit when none is given. */
-  private body<A, E, R>(
-    { classify, self }: Call<A, E, R>,
-    clock: Clock.Clock,
-    permit?: Permit
-  ): Effect.Effect<A, E, R> {
-    return classify === undefined ? self : this.observed(classify, self, clock, permit ?? this.line.permit())
-  }
-
-  /** A call that gives its permit back when the condition ignores how it ended. An interruption is not asked about. */
-  private observed<A, E, R>(
-    classify: FailureCondition.Classifier<A, E>,
-    self: Effect.Effect<A, E, R>,
-    clock: Clock.Clock,
-    permit: Permit
-  ): Effect.Effect<A, E, R> {
-    const settle = (exit: Exit.Exit<A, E>): Effect.Effect<A, E> => {
-      if (Condition.failed(exit) !== undefined && classify(exit)._tag === "Ignored") {
-        this.line.giveBack(permit, this.now(clock))
-      }
-      return exit
-    }
-    return Effect.matchCauseEffect(self, {
-      onFailure: (cause) => settle(Exit.failCause(cause)),
-      onSuccess: (value) => settle(Exit.succeed(value))
-    })
+  /** A call that has been let in. */
+  private body({ classify, self }: Call, clock: Clock.Clock, permit: Permit): Body {
+    return classify === undefined ? self : seenBy(self, new Observed(this, classify, clock, permit), true)
   }
 
   private reject(
@@ -324,7 +313,7 @@ export class Limiter implements RateLimiter.RateLimiter, Member<RateLimiter.Snap
     return (cost = this.configured.cost): Effect.Effect<void, RateLimitExceeded> =>
       Effect.suspend(() => {
         checkCost("RateLimiter.acquire", cost)
-        return this.run({ cost, self: Effect.void, classify: undefined })
+        return alone(this.guard(cost), Effect.void) as Effect.Effect<void, RateLimitExceeded>
       })
   }
 
@@ -435,6 +424,7 @@ const definition: Stateful.KeyedDefinition<Family> = {
     snapshot: "effect",
     changes: "stream"
   },
+  takesPart: "passing",
   status: ({ available }) => (available > 0 ? "available" : "exhausted"),
   actions: [],
   byKey: (at) => ({

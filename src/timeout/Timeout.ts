@@ -6,6 +6,7 @@
 import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import {
   callable,
   flag,
@@ -20,7 +21,9 @@ import { type DurationInput, optionMillis, runtimeMillis } from "../internal/dur
 import { combinator, withoutStack } from "../policy/define.js"
 import { respond, respondable } from "../internal/respondable.js"
 import type { Body } from "../internal/erased.js"
-import { type Limit, withLimit } from "./limit.js"
+import { type Limit, LimitGuard, withLimit } from "./limit.js"
+import { after } from "../internal/listeners.js"
+import { policyOf } from "../policy/frame.js"
 import { telling } from "./telling.js"
 import * as Policy from "../policy/Policy.js"
 
@@ -172,8 +175,10 @@ function make(input: DurationInput | AnyOptions): (self: Body) => Body {
   const plan = read(input)
   const { disconnect, limit, name } = plan
   const shown = typeof limit === "number" ? Duration.millis(limit) : "computed"
-  const settings = { limit: shown, disconnect: disconnect || undefined }
-  return Policy.make({ kind, name, settings }, (self: Body) => applied(self, plan))
+  const described = { kind, name, settings: { limit: shown, disconnect: disconnect || undefined } }
+  return typeof limit === "number" && limit > 0 && limit < Infinity
+    ? policyOf(described, new LimitGuard(new Limited(plan, limit)))
+    : Policy.make(described, (self: Body) => applied(self, plan))
 }
 
 class Limited implements Limit<never, unknown, unknown> {
@@ -197,7 +202,7 @@ class Limited implements Limit<never, unknown, unknown> {
           ...(stalled === undefined ? {} : { stalled: Duration.millis(stalled) })
         })
     )
-    return Effect.zipRight(telling(plan.name, plan)(error) ?? Effect.void, Effect.fail(error))
+    return after<never, unknown, unknown>(telling(plan.name, plan)(error), Exit.fail(error))
   }
 }
 

@@ -3,11 +3,13 @@ import type * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as FiberId from "effect/FiberId"
 import * as FiberRef from "effect/FiberRef"
 import * as Runtime from "effect/Runtime"
 import * as Time from "../internal/time.js"
 import { startFiber } from "../internal/fork.js"
 import type { AnyFiber } from "../internal/erased.js"
+import type { Caller } from "../policy/frame.js"
 
 export interface Limit<A, E, R> {
   readonly millis: number
@@ -47,7 +49,8 @@ export abstract class Deadline {
   private turns = 8
 
   constructor(
-    protected readonly caller: AnyFiber,
+    /** On a clock that is not the live one, always a fiber. */
+    private readonly caller: Caller,
     readonly millis: number
   ) {
     this.clock = Time.clockOf(caller)
@@ -71,7 +74,7 @@ export abstract class Deadline {
   cancel(): void {
     this.over = true
     this.callOff?.()
-    this.sleeper?.unsafeInterruptAsFork(this.caller.id())
+    this.sleeper?.unsafeInterruptAsFork(FiberId.none)
   }
 
   /** How long it took until now. A timer that is a fraction early does not make that less than the limit. */
@@ -115,7 +118,7 @@ export abstract class Deadline {
   private sleep(): void {
     const timers = Time.timersOf(this.clock)
     if (timers !== undefined) return this.sleepBy(timers)
-    const { caller } = this
+    const caller = this.caller as AnyFiber
     this.sleeper = startFiber(caller, Time.sleep(this.millis), Runtime.defaultRuntimeFlags, {
       immediate: false
     })
@@ -141,7 +144,7 @@ export abstract class Deadline {
 
   /** Runs a task in the next turn of the scheduler, unless the effect has ended by then. */
   private inTurn(task: () => void): void {
-    const { caller } = this
+    const caller = this.caller as AnyFiber
     const unlessOver = () => {
       if (!this.over) task()
     }

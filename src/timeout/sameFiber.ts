@@ -14,6 +14,8 @@ import type * as FiberRefs from "effect/FiberRefs"
 import * as Option from "effect/Option"
 import type * as RuntimeFlags from "effect/RuntimeFlags"
 import { endInside, type Inside, insideOf } from "../internal/inside.js"
+import type { AnyExit, Body } from "../internal/erased.js"
+import { type Begun, seenBy } from "../policy/frame.js"
 import { Deadline, type Limit } from "./deadline.js"
 import { hasChildren, type Insides, replaceForkScope, withoutInterruption } from "../internal/fiber.js"
 
@@ -33,29 +35,23 @@ export const fits = (fiber: Insides): boolean =>
 
 const levelOf = (fiber: Insides): number => levels.get(fiber) ?? 0
 
-/** Begins a limit. To be run by an interruptible fiber inside a mask. */
-export const sameFiber = <A, E, R, A2, E2, R2>(
-  fiber: Insides,
-  self: Effect.Effect<A, E, R>,
-  limit: Limit<A2, E2, R2>
-): Effect.Effect<A | A2, E | E2, R | R2> => {
-  const call = new Call<A, E, A2, E2, R2>(fiber, limit)
-  const body = Effect.matchCauseEffect(Effect.interruptible(self), {
-    onSuccess: (value) => call.ended(Exit.succeed(value)),
-    onFailure: (cause) => call.ended(Exit.failCause(cause))
-  })
-  if (call.isLive) {
-    call.start()
-    return body
-  }
-  // The turn that a fiber of its own would have had to wait for.
+/** Begins a limit on the live clock. To be run by an interruptible fiber inside a mask. */
+export const begin = (fiber: Insides, limit: Limit<unknown, unknown, unknown>): Begun => {
+  const call = new Call(fiber, limit)
+  call.start()
+  return call
+}
+
+/** The same on another clock, after the turn that a fiber of its own would have had to wait for. */
+export const sameFiber = (fiber: Insides, self: Body, limit: Limit<unknown, unknown, unknown>): Body => {
+  const call = new Call(fiber, limit)
   return Effect.flatMap(Effect.yieldNow(), () => {
     call.start()
-    return body
+    return seenBy(Effect.interruptible(self), call, true)
   })
 }
 
-class Call<A, E, A2, E2, R2> extends Deadline {
+class Call extends Deadline implements Begun {
   private readonly refs: FiberRefs.FiberRefs
   private readonly flags: RuntimeFlags.RuntimeFlags
   private readonly forkScope: Option.Option<unknown>
@@ -67,7 +63,7 @@ class Call<A, E, A2, E2, R2> extends Deadline {
 
   constructor(
     private readonly fiber: Insides,
-    private readonly limit: Limit<A2, E2, R2>
+    private readonly limit: Limit<unknown, unknown, unknown>
   ) {
     super(fiber, limit.millis)
     this.refs = fiber._fiberRefs
@@ -84,7 +80,7 @@ class Call<A, E, A2, E2, R2> extends Deadline {
   }
 
   /** The effect is at its end, and its finalizers have run. As at the end of a fiber, its children go first. */
-  ended(exit: Exit.Exit<A, E>): Effect.Effect<A | A2, E | E2, R2> {
+  ended(exit: AnyExit): Body {
     if (hasChildren(this.fiber)) return Effect.flatMap(this.interruptChildren(), () => this.ended(exit))
     this.cancel()
     levels.set(this.fiber, this.level)
@@ -100,7 +96,7 @@ class Call<A, E, A2, E2, R2> extends Deadline {
     return Effect.forEach(children, Fiber.await, { discard: true })
   }
 
-  private timedOut(): Effect.Effect<A2, E2, R2> {
+  private timedOut(): Body {
     this.restore()
     endInside(this.fiber, this.outside)
     // An interruption by others is still there, and comes before the timeout.

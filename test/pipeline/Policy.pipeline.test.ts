@@ -18,6 +18,7 @@ import {
   Trip
 } from "effect-resilience"
 import { runToEnd } from "../support/everyStep.js"
+import { runLive } from "../support/live.js"
 import { runs } from "../support/runs.js"
 
 type Body = Effect.Effect<unknown, unknown>
@@ -93,10 +94,9 @@ const isOdd = (result: unknown): boolean => {
   return result === "odd"
 }
 
-const told = (
-  { gaps, interruptedAt, specs, steps }: Case,
-  together: (policies: ReadonlyArray<Apply>) => Apply
-) => {
+type Together = (policies: ReadonlyArray<Apply>) => Apply
+
+const prepared = ({ gaps, interruptedAt, specs, steps }: Case, together: Together) => {
   const log: Array<string> = []
   const note = (what: string) => Effect.map(Clock.currentTimeMillis, (now) => void log.push(`${now} ${what}`))
   const shownEvent = (event: unknown) => JSON.stringify(event, (_, value: unknown) => shownValue(value))
@@ -213,10 +213,22 @@ const told = (
     const snapshots = yield* Effect.forEach(breakers.filter(Boolean), ({ snapshot }) => snapshot)
     return [exits.map(shown), snapshots] as const
   }).pipe(Effect.withRandom(Random.make("pipeline")))
+  return { log, program }
+}
 
+const told = (generated: Case, together: Together) => {
+  const { log, program } = prepared(generated, together)
   const { endedAt, exit, quietAt } = runToEnd(program)
   return { log, endedAt, quietAt, ended: exit !== undefined && Exit.isSuccess(exit) ? exit.value : exit }
 }
+
+/** The same on the live clock, where a timeout shares a frame too. */
+const toldLive = (generated: Case, together: Together) =>
+  runLive(async () => {
+    const { log, program } = prepared(generated, together)
+    const exit = await Effect.runPromiseExit(program)
+    return merged(JSON.stringify([log, Date.now(), Exit.isSuccess(exit) ? exit.value : exit], undefined, 1))
+  })
 
 const retry = Retry.retry as unknown as (options: Retry.Options<unknown, unknown>) => Apply
 
@@ -250,6 +262,14 @@ const shownCause = (cause: Cause.Cause<unknown>): string => {
   }
 }
 
+/** At the end of each mask the interruption that is pending is added once more, and a frame that they share has one mask. */
+const merged = (text: string): string => {
+  const once = text
+    .replaceAll("Sequential(empty, interrupted)", "interrupted")
+    .replaceAll(/Sequential\((interrupted|Sequential\([^()]*, interrupted\)), interrupted\)/g, "$1")
+  return once === text ? text : merged(once)
+}
+
 const shownValue = (value: unknown): unknown =>
   value instanceof Error
     ? `${value.name} ${JSON.stringify(value, (_, nested: unknown) => (nested === value ? { ...value } : shownValue(nested)))}`
@@ -274,6 +294,18 @@ describe("a pipeline does what its policies do in a pipe", () => {
   it("when a timeout is innermost", () => agrees(["timeout", "breaker", "retry", "fallback"]))
   it("for any policies", () => agrees(kinds))
   it("when it contains pipelines", () => agrees(kinds, inPipelines))
+  it.each<[string, ReadonlyArray<Spec["kind"]>]>([
+    ["when all share a frame", ["timeout", "breaker", "retry", "fallback"]],
+    ["when some hold permits", ["timeout", "breaker", "bulkhead", "limiter", "retry"]],
+    ["for any policies", kinds]
+  ])("on the live clock, %s", (_, of) =>
+    FastCheck.assert(
+      FastCheck.asyncProperty(cases(of), async (generated) =>
+        assert.deepStrictEqual(await toldLive(generated, inPipeline), await toldLive(generated, piped))
+      ),
+      { numRuns: runs(40, 2000) }
+    )
+  )
 })
 
 // ------------------------------------------------------------------------------------------------------- what it says

@@ -3,13 +3,14 @@
  * both, on a clock and a scheduler that are plain queues; then exits, times, FiberRefs and the order in which everything
  * happened are compared.
  */
-import { assert, describe, it, vi } from "@effect/vitest"
+import { assert, describe, it } from "@effect/vitest"
 import { Cause, Clock, Effect, Exit, FastCheck, Fiber, FiberRef, HashSet, type Scope } from "effect"
 import { withLimit } from "../../src/timeout/limit.js"
 import { adopted, forked, leftBehind } from "../../src/timeout/childFiber.js"
 import type { Limit } from "../../src/timeout/deadline.js"
 import { insidesOf } from "../../src/internal/fiber.js"
 import { runToEnd, World, WorldOfTimers } from "../support/everyStep.js"
+import { runLive } from "../support/live.js"
 import { runs } from "../support/runs.js"
 
 // ------------------------------------------------------------------------------------------------------------- programs
@@ -178,22 +179,13 @@ const told = (one: Case, timeout: Timeout, { show, world }: How) => {
   return { result, endedAt, quietAt, log }
 }
 
-/** The same on the live clock, with timers of the host that do not wait. */
-const toldLive = async (one: Case, timeout: Timeout) => {
-  vi.useFakeTimers({
-    now: 0,
-    toFake: ["setTimeout", "clearTimeout", "setImmediate", "clearImmediate", "Date", "hrtime"]
-  })
-  try {
+/** The same on the live clock. */
+const toldLive = (one: Case, timeout: Timeout) =>
+  runLive(async () => {
     const { log, whole } = prepared(one, timeout, shown)
-    const running = Effect.runPromise(whole)
-    await vi.runAllTimersAsync()
-    const [result, endedAt] = await running
+    const [result, endedAt] = await Effect.runPromise(whole)
     return { result, endedAt, log }
-  } finally {
-    vi.useRealTimers()
-  }
-}
+  })
 
 /**
  * Both in fibers, as in `Effect.all`. That itself will not do: inside of it `Effect.timeout` is deaf to interruption, and
