@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { FastCheck } from "effect"
 import * as Backoff from "../../src/core/backoff.js"
 import { chance } from "../support/chance.js"
+import { runs } from "../support/runs.js"
 
 // ------------------------------------------------------------------------------------------------- the obvious model
 
@@ -178,18 +179,28 @@ describe("every delay of a backoff", () => {
     }
   }
 
-  it.prop("is a number from 0 to max after 10 000 steps and more", [config, seed], ([config, seed]) => {
-    holds(config, 10_050, chance(seed).next)
-  })
+  it.prop(
+    "is a number from 0 to max after 10 000 steps and more",
+    [config, seed],
+    ([config, seed]) => {
+      holds(config, 10_050, chance(seed).next)
+    },
+    { fastCheck: { numRuns: runs(20, 200) } }
+  )
 
-  it.prop("comes from a state that growth cannot inflate", [config], ([config]) => {
-    let state = Backoff.initial(config)
-    for (let index = 0; index < 5000; index++) state = Backoff.next(config, state, 0)?.[1] ?? state
-    assert.isTrue([state.step, ...state.fibonacci].every(Number.isSafeInteger))
-    if (config.growth._tag === "exponential" && config.growth.factor > 1) {
-      assert.isTrue(Number.isFinite(config.growth.factor ** (state.step - 1)))
-    }
-  })
+  it.prop(
+    "comes from a state that growth cannot inflate",
+    [config],
+    ([config]) => {
+      let state = Backoff.initial(config)
+      for (let index = 0; index < 5000; index++) state = Backoff.next(config, state, 0)?.[1] ?? state
+      assert.isTrue([state.step, ...state.fibonacci].every(Number.isSafeInteger))
+      if (config.growth._tag === "exponential" && config.growth.factor > 1) {
+        assert.isTrue(Number.isFinite(config.growth.factor ** (state.step - 1)))
+      }
+    },
+    { fastCheck: { numRuns: runs(30, 200) } }
+  )
 
   it.prop("holds for the outermost random numbers", [config, FastCheck.boolean()], ([config, high]) => {
     holds(config, 100, () => (high ? 1 - 2 ** -53 : 0))

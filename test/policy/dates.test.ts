@@ -1,17 +1,6 @@
 // Bounds in whole milliseconds are exact at any date: nothing is due a millisecond before, and everything at the instant itself.
 import { assert, describe, it } from "@effect/vitest"
-import {
-  Duration,
-  Effect,
-  Exit,
-  FastCheck,
-  Fiber,
-  Option,
-  Schedule,
-  type Scope,
-  TestClock,
-  TestContext
-} from "effect"
+import { Duration, Effect, Exit, FastCheck, Fiber, Option, Schedule, type Scope, TestClock } from "effect"
 import { Bulkhead, Cache, CircuitBreaker, RateLimiter, Retry, Timeout, Trip } from "effect-resilience"
 import { down } from "../support/calls.js"
 import { monotonicMillis } from "../../src/internal/time.js"
@@ -100,28 +89,23 @@ const dates = [
 
 describe("a bound in whole milliseconds is reached at its instant and not before", () => {
   for (const [name, bound] of Object.entries(bounds)) {
-    it(name, () =>
-      FastCheck.assert(
-        FastCheck.asyncProperty(
-          FastCheck.constantFrom(...dates),
-          FastCheck.nat(40_000_000),
-          FastCheck.integer({ min: 2, max: 3_600_000 }),
-          async (date, later, millis) => {
-            const reached = await Effect.runPromise(
-              Effect.gen(function* () {
-                yield* TestClock.setTime(date + later)
-                const isReached = yield* bound(millis)
-                yield* TestClock.adjust(Duration.millis(millis - 1))
-                const before = yield* isReached
-                yield* TestClock.adjust(Duration.millis(1))
-                return [before, yield* isReached]
-              }).pipe(Effect.scoped, Effect.provide(TestContext.TestContext))
-            )
-            assert.deepStrictEqual(reached, [false, true])
-          }
-        ),
-        { numRuns: 8 }
-      )
+    it.scoped.prop(
+      name,
+      [
+        FastCheck.constantFrom(...dates),
+        FastCheck.nat(40_000_000),
+        FastCheck.integer({ min: 2, max: 3_600_000 })
+      ],
+      ([date, later, millis]) =>
+        Effect.gen(function* () {
+          yield* TestClock.setTime(date + later)
+          const isReached = yield* bound(millis)
+          yield* TestClock.adjust(Duration.millis(millis - 1))
+          const before = yield* isReached
+          yield* TestClock.adjust(Duration.millis(1))
+          assert.deepStrictEqual([before, yield* isReached], [false, true])
+        }),
+      { fastCheck: { numRuns: 8 } }
     )
   }
 })
