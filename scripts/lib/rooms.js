@@ -8,7 +8,7 @@ const base = ["policy", "internal", "core"]
 
 const integrations = ["http"]
 
-/** What each policy may see besides: a policy that is not named here sees no other. */
+/** The other policies that a policy may see; a policy not named here sees none. */
 const besides = {
   hedge: ["retryBudget"],
   retry: ["backoff", "retryBudget"],
