@@ -4,12 +4,11 @@ import {
   Context,
   type Duration,
   Effect,
-  flow,
   type Layer,
   type Scope,
   type Stream
 } from "effect"
-import { Bulkhead, type Policy, Retry, Timeout } from "effect-resilience"
+import { Bulkhead, type Policy, Timeout } from "effect-resilience"
 import { describe, expect, test } from "tstyche"
 
 class Database extends Bulkhead.Tag("Database")<Database>() {}
@@ -35,41 +34,6 @@ declare const bulkhead: Bulkhead.Bulkhead
 declare const note: (event: { readonly name: string }) => Effect.Effect<void, "no", Desk>
 
 describe("protect", () => {
-  test("adds BulkheadFull and leaves everything else as it is", () => {
-    expect(bulkhead.protect(fetchOffer)).type.toBe<
-      Effect.Effect<Response, Refused | BadRequest | BulkheadFull, Client>
-    >()
-    expect(fetchOffer.pipe(bulkhead.protect)).type.toBe<
-      Effect.Effect<Response, Refused | BadRequest | BulkheadFull, Client>
-    >()
-    expect(bulkhead.protect(Effect.never)).type.toBe<Effect.Effect<never, BulkheadFull>>()
-  })
-
-  test("of a tag requires the service", () => {
-    expect(fetchOffer.pipe(Database.protect)).type.toBe<
-      Effect.Effect<Response, Refused | BadRequest | BulkheadFull, Client | Database>
-    >()
-    expect(Effect.never.pipe(Bulkhead.protect)).type.toBe<
-      Effect.Effect<never, BulkheadFull, Bulkhead.Bulkhead>
-    >()
-  })
-
-  test("is a policy, and infers in pipe, flow and map", () => {
-    expect(Database.protect).type.toBe<Policy.Policy<BulkheadFull, Database>>()
-    expect(bulkhead.protect).type.toBe<Policy.Policy<BulkheadFull>>()
-    const resilient = flow(Timeout.timeout("2 seconds"), Database.protect, Retry.retry({ times: 2 }))
-    expect(resilient(fetchOffer)).type.toBe<
-      Effect.Effect<
-        Response,
-        Refused | BadRequest | Timeout.TimeoutExceeded | BulkheadFull,
-        Client | Database
-      >
-    >()
-    expect([fetchOffer].map(Database.protect)).type.toBe<
-      Array<Effect.Effect<Response, Refused | BadRequest | BulkheadFull, Client | Database>>
-    >()
-  })
-
   test("leaves its error to catchTag", () => {
     const offer = fetchOffer.pipe(
       Database.protect,
@@ -118,16 +82,6 @@ describe("protectWhen", () => {
         Client | Database
       >
     >()
-  })
-
-  test("can be named for one type of call, and does not fit another", () => {
-    const protectOffer = Database.protectWhen<Response, Refused | BadRequest>({ tags: ["Refused"] })
-    expect(protectOffer).type.toBe<Bulkhead.ProtectFor<Response, Refused | BadRequest, Database>>()
-    expect(protectOffer(fetchOffer)).type.toBe<
-      Effect.Effect<Response, Refused | BadRequest | BulkheadFull, Client | Database>
-    >()
-    expect(protectOffer).type.not.toBeCallableWith(Effect.succeed("text"))
-    expect(Database.protectWhen<Response, Refused>).type.not.toBeCallableWith({ tags: ["Missing"] })
   })
 })
 

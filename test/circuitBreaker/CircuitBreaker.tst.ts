@@ -4,13 +4,12 @@ import {
   Context,
   type Duration,
   Effect,
-  flow,
   type Layer,
   Schedule,
   type Scope,
   type Stream
 } from "effect"
-import { CircuitBreaker, FailureCondition, type Policy, Retry, Timeout, Trip } from "effect-resilience"
+import { CircuitBreaker, FailureCondition, Retry, Timeout, Trip } from "effect-resilience"
 import { describe, expect, test } from "tstyche"
 
 class Partner extends CircuitBreaker.Tag("Partner")<Partner>() {}
@@ -37,37 +36,6 @@ declare const breaker: CircuitBreaker.CircuitBreaker
 declare const note: (event: { readonly name: string }) => Effect.Effect<void, "no", Desk>
 
 describe("protect", () => {
-  test("adds CircuitOpen and leaves everything else as it is", () => {
-    expect(breaker.protect(fetchOffer)).type.toBe<
-      Effect.Effect<Response, Refused | BadRequest | CircuitOpen, Client>
-    >()
-    expect(fetchOffer.pipe(breaker.protect)).type.toBe<
-      Effect.Effect<Response, Refused | BadRequest | CircuitOpen, Client>
-    >()
-    expect(breaker.protect(Effect.never)).type.toBe<Effect.Effect<never, CircuitOpen>>()
-  })
-
-  test("of a tag requires the service", () => {
-    expect(fetchOffer.pipe(Partner.protect)).type.toBe<
-      Effect.Effect<Response, Refused | BadRequest | CircuitOpen, Client | Partner>
-    >()
-    expect(Effect.never.pipe(CircuitBreaker.protect)).type.toBe<
-      Effect.Effect<never, CircuitOpen, CircuitBreaker.CircuitBreaker>
-    >()
-  })
-
-  test("is a policy, and infers in pipe, flow and map", () => {
-    expect(Partner.protect).type.toBe<Policy.Policy<CircuitOpen, Partner>>()
-    expect(breaker.protect).type.toBe<Policy.Policy<CircuitOpen>>()
-    const resilient = flow(Timeout.timeout("2 seconds"), Partner.protect, Retry.retry({ times: 2 }))
-    expect(resilient(fetchOffer)).type.toBe<
-      Effect.Effect<Response, Refused | BadRequest | Timeout.TimeoutExceeded | CircuitOpen, Client | Partner>
-    >()
-    expect([fetchOffer].map(Partner.protect)).type.toBe<
-      Array<Effect.Effect<Response, Refused | BadRequest | CircuitOpen, Client | Partner>>
-    >()
-  })
-
   test("leaves its error to catchTag in a long pipe", () => {
     const offer = fetchOffer.pipe(
       Timeout.timeout("2 seconds"),
@@ -130,17 +98,6 @@ describe("protectWhen", () => {
     expect(Partner.protectWhen<Response, Refused | BadRequest>).type.not.toBeCallableWith({
       tags: ["Missing"]
     })
-  })
-
-  test("can be named for one type of call, and does not fit another", () => {
-    const protectOffer = Partner.protectWhen<Response, Refused | BadRequest>({
-      result: ({ status }) => status === 503
-    })
-    expect(protectOffer).type.toBe<CircuitBreaker.ProtectFor<Response, Refused | BadRequest, Partner>>()
-    expect(protectOffer(fetchOffer)).type.toBe<
-      Effect.Effect<Response, Refused | BadRequest | CircuitOpen, Client | Partner>
-    >()
-    expect(protectOffer).type.not.toBeCallableWith(Effect.succeed("text"))
   })
 
   test("refuses a misspelt option", () => {

@@ -1,6 +1,14 @@
-// The types of tags by key.
-import { Config, type ConfigError, Context, Effect, type Layer } from "effect"
-import { Bulkhead, CircuitBreaker, type Policy, RateLimiter, Retry, RetryBudget } from "effect-resilience"
+// The types that stateful policies have from their definition.
+import { Config, type ConfigError, Context, Effect, flow, type Layer } from "effect"
+import {
+  Bulkhead,
+  CircuitBreaker,
+  type Policy,
+  RateLimiter,
+  Retry,
+  RetryBudget,
+  Timeout
+} from "effect-resilience"
 import { HttpProtection, HttpResilience } from "effect-resilience/http"
 import { describe, expect, test } from "tstyche"
 
@@ -14,6 +22,112 @@ declare const note: () => Effect.Effect<void, never, Desk>
 declare const call: Effect.Effect<string, "down">
 declare const rate: RateLimiter.Rate
 declare const hosts: CircuitBreaker.KeyedCircuitBreaker
+
+class Partner extends CircuitBreaker.Tag("Partner")<Partner>() {}
+class Database extends Bulkhead.Tag("Database")<Database>() {}
+class Pace extends RateLimiter.Tag("Pace")<Pace>() {}
+
+class Refused {
+  readonly _tag = "Refused"
+}
+class BadRequest {
+  readonly _tag = "BadRequest"
+}
+interface Response {
+  readonly status: number
+}
+interface Client {
+  readonly client: unique symbol
+}
+
+type Offer<Added = never, Needed = never> = Effect.Effect<
+  Response,
+  Refused | BadRequest | Added,
+  Client | Needed
+>
+type CircuitOpen = CircuitBreaker.CircuitOpen
+type BulkheadFull = Bulkhead.BulkheadFull
+type RateLimitExceeded = RateLimiter.RateLimitExceeded
+
+declare const fetchOffer: Offer
+declare const breaker: CircuitBreaker.CircuitBreaker
+declare const bulkhead: Bulkhead.Bulkhead
+declare const limiter: RateLimiter.RateLimiter
+
+describe("a policy that protects calls", () => {
+  test("adds its error and leaves everything else as it is", () => {
+    expect(breaker.protect(fetchOffer)).type.toBe<Offer<CircuitOpen>>()
+    expect(bulkhead.protect(fetchOffer)).type.toBe<Offer<BulkheadFull>>()
+    expect(limiter.protect(fetchOffer)).type.toBe<Offer<RateLimitExceeded>>()
+    expect(fetchOffer.pipe(breaker.protect)).type.toBe<Offer<CircuitOpen>>()
+    expect(fetchOffer.pipe(bulkhead.protect)).type.toBe<Offer<BulkheadFull>>()
+    expect(fetchOffer.pipe(limiter.protect)).type.toBe<Offer<RateLimitExceeded>>()
+    expect(fetchOffer.pipe(limiter.withCost(5))).type.toBe<Offer<RateLimitExceeded>>()
+    expect(breaker.protect(Effect.never)).type.toBe<Effect.Effect<never, CircuitOpen>>()
+    expect(bulkhead.protect(Effect.never)).type.toBe<Effect.Effect<never, BulkheadFull>>()
+    expect(limiter.protect(Effect.never)).type.toBe<Effect.Effect<never, RateLimitExceeded>>()
+  })
+
+  test("requires the service when it is one of a tag", () => {
+    expect(fetchOffer.pipe(Partner.protect)).type.toBe<Offer<CircuitOpen, Partner>>()
+    expect(fetchOffer.pipe(Database.protect)).type.toBe<Offer<BulkheadFull, Database>>()
+    expect(fetchOffer.pipe(Pace.protect)).type.toBe<Offer<RateLimitExceeded, Pace>>()
+    expect(Effect.never.pipe(Pace.withCost(5))).type.toBe<Effect.Effect<never, RateLimitExceeded, Pace>>()
+    expect(Effect.never.pipe(CircuitBreaker.protect)).type.toBe<
+      Effect.Effect<never, CircuitOpen, CircuitBreaker.CircuitBreaker>
+    >()
+    expect(Effect.never.pipe(Bulkhead.protect)).type.toBe<
+      Effect.Effect<never, BulkheadFull, Bulkhead.Bulkhead>
+    >()
+    expect(Effect.never.pipe(RateLimiter.protect)).type.toBe<
+      Effect.Effect<never, RateLimitExceeded, RateLimiter.RateLimiter>
+    >()
+  })
+
+  test("is a policy", () => {
+    expect(Partner.protect).type.toBe<Policy.Policy<CircuitOpen, Partner>>()
+    expect(breaker.protect).type.toBe<Policy.Policy<CircuitOpen>>()
+    expect(Database.protect).type.toBe<Policy.Policy<BulkheadFull, Database>>()
+    expect(bulkhead.protect).type.toBe<Policy.Policy<BulkheadFull>>()
+    expect(Pace.protect).type.toBe<Policy.Policy<RateLimitExceeded, Pace>>()
+    expect(limiter.protect).type.toBe<Policy.Policy<RateLimitExceeded>>()
+    expect(limiter.withCost(2)).type.toBe<Policy.Policy<RateLimitExceeded>>()
+  })
+
+  test("infers in flow and in map", () => {
+    const timeout = Timeout.timeout("2 seconds")
+    const retry = Retry.retry({ times: 2 })
+    expect(flow(timeout, Partner.protect, retry)(fetchOffer)).type.toBe<
+      Offer<Timeout.TimeoutExceeded | CircuitOpen, Partner>
+    >()
+    expect(flow(timeout, Database.protect, retry)(fetchOffer)).type.toBe<
+      Offer<Timeout.TimeoutExceeded | BulkheadFull, Database>
+    >()
+    expect(flow(timeout, Pace.protect, retry)(fetchOffer)).type.toBe<
+      Offer<Timeout.TimeoutExceeded | RateLimitExceeded, Pace>
+    >()
+    expect([fetchOffer].map(Partner.protect)).type.toBe<Array<Offer<CircuitOpen, Partner>>>()
+    expect([fetchOffer].map(Database.protect)).type.toBe<Array<Offer<BulkheadFull, Database>>>()
+    expect([fetchOffer].map(Pace.protect)).type.toBe<Array<Offer<RateLimitExceeded, Pace>>>()
+  })
+
+  test("can be named with a condition for one type of call, and does not fit another", () => {
+    const unavailable = { result: ({ status }: Response) => status === 503 }
+    const byBreaker = Partner.protectWhen<Response, Refused | BadRequest>(unavailable)
+    const byBulkhead = Database.protectWhen<Response, Refused | BadRequest>({ tags: ["Refused"] })
+    const byLimiter = Pace.protectWhen<Response, Refused | BadRequest>({ ignore: unavailable })
+    expect(byBreaker).type.toBe<CircuitBreaker.ProtectFor<Response, Refused | BadRequest, Partner>>()
+    expect(byBulkhead).type.toBe<Bulkhead.ProtectFor<Response, Refused | BadRequest, Database>>()
+    expect(byLimiter).type.toBe<RateLimiter.ProtectFor<Response, Refused | BadRequest, Pace>>()
+    expect(byBreaker(fetchOffer)).type.toBe<Offer<CircuitOpen, Partner>>()
+    expect(byBulkhead(fetchOffer)).type.toBe<Offer<BulkheadFull, Database>>()
+    expect(byLimiter(fetchOffer)).type.toBe<Offer<RateLimitExceeded, Pace>>()
+    expect(byBreaker).type.not.toBeCallableWith(Effect.succeed("text"))
+    expect(byBulkhead).type.not.toBeCallableWith(Effect.succeed("text"))
+    expect(byLimiter).type.not.toBeCallableWith(Effect.succeed("text"))
+    expect(Database.protectWhen<Response, Refused>).type.not.toBeCallableWith({ tags: ["Missing"] })
+  })
+})
 
 describe("a tag by key", () => {
   test("has policies that need the service", () => {

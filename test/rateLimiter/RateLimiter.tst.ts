@@ -1,14 +1,5 @@
-import {
-  Config,
-  type ConfigError,
-  Context,
-  type Duration,
-  Effect,
-  flow,
-  type Layer,
-  type Stream
-} from "effect"
-import { FailureCondition, type Policy, RateLimiter, Retry, Timeout } from "effect-resilience"
+import { Config, type ConfigError, Context, type Duration, Effect, type Layer, type Stream } from "effect"
+import { FailureCondition, RateLimiter } from "effect-resilience"
 import { describe, expect, test } from "tstyche"
 
 class Partner extends RateLimiter.Tag("Partner")<Partner>() {}
@@ -36,41 +27,6 @@ declare const note: (event: { readonly name: string }) => Effect.Effect<void, "n
 const rate = RateLimiter.smooth({ limit: 10, per: "1 second" })
 
 describe("protect", () => {
-  test("adds RateLimitExceeded and leaves everything else as it is", () => {
-    expect(fetchOffer.pipe(limiter.protect)).type.toBe<
-      Effect.Effect<Response, Refused | BadRequest | RateLimitExceeded, Client>
-    >()
-    expect(limiter.protect(Effect.never)).type.toBe<Effect.Effect<never, RateLimitExceeded>>()
-    expect(fetchOffer.pipe(limiter.withCost(5))).type.toBe<
-      Effect.Effect<Response, Refused | BadRequest | RateLimitExceeded, Client>
-    >()
-  })
-
-  test("of a tag requires the service", () => {
-    expect(fetchOffer.pipe(Partner.protect)).type.toBe<
-      Effect.Effect<Response, Refused | BadRequest | RateLimitExceeded, Client | Partner>
-    >()
-    expect(Effect.never.pipe(Partner.withCost(5))).type.toBe<
-      Effect.Effect<never, RateLimitExceeded, Partner>
-    >()
-    expect(Effect.never.pipe(RateLimiter.protect)).type.toBe<
-      Effect.Effect<never, RateLimitExceeded, RateLimiter.RateLimiter>
-    >()
-  })
-
-  test("is a policy, and infers in flow", () => {
-    expect(Partner.protect).type.toBe<Policy.Policy<RateLimitExceeded, Partner>>()
-    expect(limiter.withCost(2)).type.toBe<Policy.Policy<RateLimitExceeded>>()
-    const resilient = flow(Timeout.timeout("2 seconds"), Partner.protect, Retry.retry({ times: 2 }))
-    expect(resilient(fetchOffer)).type.toBe<
-      Effect.Effect<
-        Response,
-        Refused | BadRequest | Timeout.TimeoutExceeded | RateLimitExceeded,
-        Client | Partner
-      >
-    >()
-  })
-
   test("leaves its error to catchTag", () => {
     const offer = fetchOffer.pipe(
       Partner.protect,
@@ -114,14 +70,6 @@ describe("protectWhen", () => {
         })
       )
     ).type.toBe<Effect.Effect<Response, Refused | BadRequest | RateLimitExceeded, Client>>()
-  })
-
-  test("can be named for one type of call, and does not fit another", () => {
-    const protectOffer = Partner.protectWhen<Response, Refused | BadRequest>({
-      ignore: { result: ({ status }) => status === 304 }
-    })
-    expect(protectOffer).type.toBe<RateLimiter.ProtectFor<Response, Refused | BadRequest, Partner>>()
-    expect(protectOffer).type.not.toBeCallableWith(Effect.succeed("text"))
   })
 })
 
