@@ -78,6 +78,8 @@ class Attempt {
   }
 }
 
+const discard = ({ call, response }: Attempt): Effect.Effect<void> => call.discard(response)
+
 const repeated = (
   attempts: Answer,
   call: Call,
@@ -102,9 +104,15 @@ const withCondition = (options: HttpResilience.RetryOptions, classify: Meaning.C
     hintJitter: options.hintJitter ?? defaultHintJitter,
     budget: options.budget,
     condition: (exit) => classify(Exit.flatMap(exit, (attempt) => attempt.exit())),
-    disposeResult: ({ call, response }) => call.discard(response),
-    onRetryScheduled:
-      onRetryScheduled && ((event) => onRetryScheduled({ ...event, failure: seen(event.failure) })),
+    // Without a bound on the time, a retry that is scheduled is certain. What disposes of results costs all calls more.
+    disposeResult: options.maxDuration === undefined ? undefined : discard,
+    onRetryScheduled: (event) => {
+      const told = onRetryScheduled?.({ ...event, failure: seen(event.failure) }) ?? Effect.void
+      const { failure } = event
+      return options.maxDuration === undefined && failure._tag === "Result"
+        ? Effect.ensuring(told, discard(failure.result))
+        : told
+    },
     onRetry: onRetry && ((event) => onRetry({ ...event, failure: seen(event.failure) })),
     onExceeded: onExceeded && ((event) => onExceeded({ ...event, failure: seen(event.failure) }))
   })

@@ -33,7 +33,7 @@ const protecting = <P extends Part.Any>(
   )
 
 const { initial: _, ...breakerShape } = Shared.circuitBreaker.shape
-const breaker: Shared.Kind<Omit<CircuitBreaker.Options, "initial">, CircuitBreaker.Operations<unknown>> = {
+const breaker: Shared.Kind<Omit<CircuitBreaker.Options, "initial">, CircuitBreaker.Operations> = {
   ...Shared.circuitBreaker,
   shape: breakerShape
 }

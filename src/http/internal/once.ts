@@ -18,11 +18,6 @@ const ofRequest = new Set([
 /** Goes on with something that is there, or has to be made first. */
 export type Using<A> = <B, E, R>(use: (made: A) => Effect.Effect<B, E, R>) => Effect.Effect<B, E, R>
 
-export const existing =
-  <A>(value: A): Using<A> =>
-  (use) =>
-    use(value)
-
 /**
  * Makes something once. Of two requests that find nothing, the first to have made it wins.
  *

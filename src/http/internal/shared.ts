@@ -2,7 +2,8 @@
  * The policies that requests share: circuit breakers, bulkheads and rate limiters, for clients and for servers. Each can be given
  * as its options, as an instance, as one for each key, or as the tag of either.
  */
-import type * as Effect from "effect/Effect"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Bulkhead from "../../bulkhead/Bulkhead.js"
@@ -14,7 +15,7 @@ import { type Bounds, boundsShape, isKeyed, refuseBounds } from "../../policy/ke
 import type * as Policy from "../../policy/Policy.js"
 import { configure as configureLimiter, shape as limiterShape } from "../../rateLimiter/options.js"
 import * as RateLimiter from "../../rateLimiter/RateLimiter.js"
-import { existing, once, type Using } from "./once.js"
+import { once, type Using } from "./once.js"
 
 // ---------------------------------------------------------------------------------------------------------------- kinds
 
@@ -43,7 +44,7 @@ export interface Kind<Options, Operations> {
   ) => Effect.Effect<ByKey<Operations>, never, unknown>
 }
 
-export const circuitBreaker: Kind<CircuitBreaker.Options, CircuitBreaker.Operations<unknown>> = {
+export const circuitBreaker: Kind<CircuitBreaker.Options, CircuitBreaker.Operations> = {
   kind: "circuit-breaker",
   shape: breakerShape,
   configure: configureBreaker,
@@ -51,7 +52,7 @@ export const circuitBreaker: Kind<CircuitBreaker.Options, CircuitBreaker.Operati
   keyed: (options) => CircuitBreaker.keyed(options)
 }
 
-export const bulkhead: Kind<Bulkhead.Options, Bulkhead.Operations<unknown>> = {
+export const bulkhead: Kind<Bulkhead.Options, Bulkhead.Operations> = {
   kind: "bulkhead",
   shape: bulkheadShape,
   configure: configureBulkhead,
@@ -59,7 +60,7 @@ export const bulkhead: Kind<Bulkhead.Options, Bulkhead.Operations<unknown>> = {
   keyed: (options) => Bulkhead.keyed(options)
 }
 
-export const rateLimiter: Kind<RateLimiter.Options, RateLimiter.Operations<unknown>> = {
+export const rateLimiter: Kind<RateLimiter.Options, RateLimiter.Operations> = {
   kind: "rate-limiter",
   shape: limiterShape,
   configure: configureLimiter,
@@ -100,7 +101,7 @@ export interface Resolved<Request, Operations, Own> {
 /** Makes something of operations. Where they are those of a key, `find` looks for its instance without making one. */
 type Making<Operations, Made> = (operations: Operations, find?: Find) => Made
 
-type Find = Effect.Effect<Option.Option<unknown>, never, unknown>
+type Find = Effect.Effect<Option.Option<unknown>>
 
 export type Use<Request, Made> = <A, E, R>(
   request: Request,
@@ -135,12 +136,12 @@ export const resolve = <
 
   const resolved = (
     described: Policy.Described,
-    found: Using<Operations | ByKey<Operations>>,
+    using: Using<Operations | ByKey<Operations>>,
     keyOf?: KeyOf<Request>
   ): Resolved<Request, Operations, Own & ByKeyOwn> => ({
     described,
     own,
-    of: (made) => usingMade(found, keyOf, made)
+    of: (made) => usingMade(using, keyOf, made)
   })
 
   if (isForEach) {
@@ -152,9 +153,9 @@ export const resolve = <
         "a function of the request, where there is a key"
       )
     }
-    return resolved({ ...given.described, settings: byKey }, existing(given), key)
+    return resolved({ ...given.described, settings: byKey }, found(given), key)
   }
-  if (isMade(value)) return resolved(given.protect, existing(given))
+  if (isMade(value)) return resolved(given.protect, found(given))
   const options = pick<Options>(value, shape)
   const { name, settings } = configure(options, kind, caller)
   if (own.key === undefined && isByKey !== true) {
@@ -180,13 +181,20 @@ const pick = <O>(from: object, shape: object): O =>
 /** What is made for a key finds the instance at each call, so it can be forgotten at any time. */
 const maxMade = 1000
 
+/** A tag is found for each request, so that what comes later needs nothing any more. */
+const found = <A>(given: A): Using<A> =>
+  Context.isTag(given) ? (use) => Effect.flatMap(given as unknown as Effect.Effect<A>, use) : (use) => use(given)
+
 const usingMade = <Request, Operations, Made>(
-  found: Using<Operations | ByKey<Operations>>,
+  using: Using<Operations | ByKey<Operations>>,
   keyOf: KeyOf<Request> | undefined,
   make: Making<Operations, Made>
 ): Use<Request, Made> => {
   const made = new Map<string, Made>()
+  let from: unknown
   const madeOf = (given: Operations | ByKey<Operations>, key: string): Made => {
+    if (from !== given) made.clear()
+    from = given
     const before = made.get(key)
     if (before !== undefined) return before
     if (made.size >= maxMade) made.clear()
@@ -195,7 +203,7 @@ const usingMade = <Request, Operations, Made>(
     return now
   }
   return (request, use) =>
-    found((given) => {
+    using((given) => {
       const key = keyOf === undefined ? "" : keyOf(request)
       return use(key === undefined ? undefined : madeOf(given, key))
     })

@@ -3,7 +3,6 @@ import * as HttpApp from "@effect/platform/HttpApp"
 import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import type * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Cause from "effect/Cause"
-import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as FiberRef from "effect/FiberRef"
 import * as Option from "effect/Option"
@@ -58,22 +57,18 @@ interface Guard {
   readonly enter: Effect.Effect<void, HttpProblem.PolicyError, unknown>
 }
 
-export const ofBulkhead = (bulkhead: Bulkhead.Operations<unknown>): Guard => ({
+export const ofBulkhead = (bulkhead: Bulkhead.Operations): Guard => ({
   protect: bulkhead.protectWhen(byOutcome),
   enter: bulkhead.acquire
 })
 
-export const ofBreaker = (breaker: CircuitBreaker.Operations<unknown>): Guard => ({
+export const ofBreaker = (breaker: CircuitBreaker.Operations): Guard => ({
   protect: breaker.protectWhen(byOutcome),
   enter: Effect.flatMap(breaker.acquire, (permit) =>
-    Effect.contextWithEffect((context: Context.Context<unknown>) =>
-      HttpApp.appendPreResponseHandler((request, response) =>
-        Effect.as(
-          Effect.flatMap(statusOutcome(request, response.status), (outcome) =>
-            Effect.provide(breaker.record(permit, outcome), context)
-          ),
-          response
-        )
+    HttpApp.appendPreResponseHandler((request, response) =>
+      Effect.as(
+        Effect.flatMap(statusOutcome(request, response.status), (outcome) => breaker.record(permit, outcome)),
+        response
       )
     )
   )
@@ -109,14 +104,14 @@ export type Fields = "always" | "rejections" | "never"
 
 /** What is asked of a limiter. */
 interface Limit {
-  readonly acquire: Effect.Effect<unknown, RateLimiter.RateLimitExceeded, unknown>
+  readonly acquire: Effect.Effect<unknown, RateLimiter.RateLimitExceeded>
   /** What there is to know about the limiter: nothing, for a key that has none of its own. */
-  readonly read: Effect.Effect<RateLimiter.Snapshot | undefined, never, unknown>
+  readonly read: Effect.Effect<RateLimiter.Snapshot | undefined>
 }
 
 export const ofLimiter = (
-  limiter: RateLimiter.Operations<unknown>,
-  find?: Effect.Effect<Option.Option<unknown>, never, unknown>
+  limiter: RateLimiter.Operations,
+  find?: Effect.Effect<Option.Option<unknown>>
 ): Limit => ({
   acquire: limiter.acquire(),
   read:
@@ -135,47 +130,43 @@ export const limited = (limitOf: Use<Request, Limit>, name: string, answer: Answ
   const writeFields = Quota.writingFields(name)
 
   /** Adds the fields to the response of a request that was let in, once, wherever it passes first. */
-  const adding = <A, E, R>(
-    { read }: Limit,
-    use: (add: (response: Response) => Effect.Effect<Response>) => Effect.Effect<A, E, R>
-  ): Effect.Effect<A, E, R> =>
-    Effect.contextWithEffect((context: Context.Context<never>) => {
-      let added = false
-      return use((response) => {
-        if (added) return Effect.succeed(response)
-        added = true
-        const here = Effect.provide(read, context as Context.Context<unknown>)
-        return Effect.map(here, (snapshot) =>
-          snapshot === undefined ? response : writeFields(response, snapshot)
-        )
-      })
-    })
+  const adding = ({ read }: Limit) => {
+    let added = false
+    return (response: Response): Effect.Effect<Response> => {
+      if (added) return Effect.succeed(response)
+      added = true
+      return Effect.map(read, (snapshot) =>
+        snapshot === undefined ? response : writeFields(response, snapshot)
+      )
+    }
+  }
 
   return gateFor(
     limitOf,
     (limit, request, app) =>
       Effect.matchEffect(limit.acquire, {
         onFailure: (error): App => reject(limit, error),
-        onSuccess: (): App =>
-          fields !== "always"
-            ? app
-            : adding(limit, (add) =>
-                Effect.zipRight(
-                  HttpApp.appendPreResponseHandler((_, response) => add(response)),
-                  // Around an app that sends its own response, the platform runs no handler for one that comes from a middleware.
-                  Effect.flatMap(app, (response) =>
-                    isTurnedAway(request, response.status) ? add(response) : Effect.succeed(response)
-                  )
-                )
+        onSuccess: (): App => {
+          if (fields !== "always") return app
+          const add = adding(limit)
+          return Effect.flatMap(
+            HttpApp.appendPreResponseHandler((_, response) => add(response)),
+            // Around an app that sends its own response, the platform runs no handler for one that comes from a middleware.
+            () =>
+              Effect.flatMap(app, (response) =>
+                isTurnedAway(request, response.status) ? add(response) : Effect.succeed(response)
               )
+          )
+        }
       }),
     (limit) =>
       Effect.matchEffect(limit.acquire, {
         onFailure: (error) => instead(reject(limit, error)),
-        onSuccess: () =>
-          fields === "always"
-            ? adding(limit, (add) => HttpApp.appendPreResponseHandler((_, response) => add(response)))
-            : Effect.void
+        onSuccess: () => {
+          if (fields !== "always") return Effect.void
+          const add = adding(limit)
+          return HttpApp.appendPreResponseHandler((_, response) => add(response))
+        }
       })
   )
 }
