@@ -463,28 +463,24 @@ const makeTimeout = <R>(
     onTimeout: onTimeout && ((event) => notifyShared(name, onTimeout, event))
   })
   const described: Policy.Described = { ...pick(limited), settings: { ...limited.settings, status } }
-  return protection(described, <E, R2>(app: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R2>) =>
-    Effect.flatMap(ServerRequest, (request) => {
-      let ended: Exit.Exit<HttpServerResponse.HttpServerResponse, E> | undefined
-      // As an exit, so that a failure keeps what the app has set for its response, and only the timeout is an error.
-      const body = Effect.map(Effect.exit(app), (exit) => (ended = exit))
-      // The server runs its middleware uninterruptibly: then neither the limit nor a client that leaves would end the app.
-      return Effect.matchEffect(
-        Effect.zipRight(holdConnection(request), Effect.interruptible(limited(body))),
-        {
-          onSuccess: identity,
-          onFailure: (error) => {
-            if (isSending(request)) {
-              // It may have been sent in the moment in which the limit passed.
-              if (ended !== undefined) return ended
-              cutOff(request)
-            }
-            return answer(error, { timeoutStatus: status })
-          }
+  return protection(described, (request, app) => {
+    let ended: Exit.Exit<HttpServerResponse.HttpServerResponse, unknown> | undefined
+    // As an exit, so that a failure keeps what the app has set for its response, and only the timeout is an error.
+    const body = Effect.map(Effect.exit(app), (exit) => (ended = exit))
+    // The server runs its middleware uninterruptibly: then neither the limit nor a client that leaves would end the app.
+    const answered = Effect.matchEffect(Effect.interruptible(limited(body)), {
+      onSuccess: identity,
+      onFailure: (error) => {
+        if (isSending(request)) {
+          // It may have been sent in the moment in which the limit passed.
+          if (ended !== undefined) return ended
+          cutOff(request)
         }
-      )
+        return answer(error, { timeoutStatus: status })
+      }
     })
-  )
+    return holdConnection(request, answered)
+  })
 }
 
 // A limit of zero would answer every request with an error.
@@ -548,7 +544,7 @@ const makeRequestBody = <R>(options: RequestBodyOptions<R>, caller: Caller): Pro
   const answer = answering({ respond })
   return protection(
     { kind, name, settings },
-    received<R>({ name, ...limits, notify: (error) => notifyShared(name, onTimeout, error), answer })
+    received({ name, ...limits, notify: (error) => notifyShared(name, onTimeout, error), answer })
   )
 }
 
@@ -647,15 +643,11 @@ export const standard = <O>(options: Checked<O, StandardOptions>): Protection<Ne
     )
   ]
   const settings = { parts: [...parts].reverse() }
-  return protection(
-    { kind: "standard", name: "standard", settings },
-    <E, R>(app: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>) =>
-      // What the parts need stands in the type of the result.
-      parts.reduceRight<Effect.Effect<HttpServerResponse.HttpServerResponse, E, never>>(
-        (inner, part) => part(inner) as typeof inner,
-        app as Effect.Effect<HttpServerResponse.HttpServerResponse, E>
-      )
-  )
+  const all = parts.reduceRight<Gates.Around>((inner, part) => {
+    const outer = aroundOf(part)
+    return inner === nothing ? outer : (request, app) => outer(request, inner(request, app))
+  }, nothing)
+  return protection({ kind: "standard", name: "standard", settings }, all)
 }
 
 // ----------------------------------------------------------------------------------------------------- implementation
@@ -705,18 +697,23 @@ const isProtection = (value: unknown): value is Protection<unknown> =>
 
 const pick = ({ kind, name, settings }: Policy.Described): Policy.Described => ({ kind, name, settings })
 
-const protection = <Needed>(
-  described: Policy.Described,
-  around: <E, R>(
-    app: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>
-  ) => Effect.Effect<
-    HttpServerResponse.HttpServerResponse,
-    E,
-    R | Needed | HttpServerRequest.HttpServerRequest
-  >
-): Protection<Needed> =>
-  Object.assign(Policy.make<typeof around>(described, around), { [TypeId]: identity<Needed> })
+const around: unique symbol = Symbol()
 
-// What goes into a gate comes out of it. What it needs stands in the types of the public functions.
+const nothing: Gates.Around = (_, app) => app
+
+/** What a middleware does with a request that has been found already. */
+const aroundOf = (policy: Protection<unknown>): Gates.Around =>
+  (policy as { readonly [around]?: Gates.Around })[around] ?? ((_, app) => policy(app))
+
+/** Makes a middleware. What goes in comes out, and what it needs stands where it is called. */
+const protection = <Needed>(described: Policy.Described, does: Gates.Around): Protection<Needed> => {
+  const apply: Protection<Needed> = Object.assign(
+    Policy.make(described, ((app: Parameters<Gates.Around>[1]) =>
+      does === nothing ? app : Effect.flatMap(ServerRequest, (request) => does(request, app))) as never),
+    { [TypeId]: identity<Needed>, [around]: does }
+  ) as never
+  return apply
+}
+
 const gate = (described: Policy.Described, { around, enter }: Gates.Gate): Gate<unknown> =>
-  Object.assign(protection<unknown>(pick(described), around as never), { enter: enter as Gate["enter"] })
+  Object.assign(protection<unknown>(pick(described), around), { enter: enter as Gate["enter"] })

@@ -104,9 +104,8 @@ export class Drain {
         : Effect.sync(() => last(response))
     )
     endWithConnection(call.request)
-    const prepared = Effect.zipRight(holdConnection(call.request), sent)
     return Effect.ensuring(
-      Effect.zipRight(prepared, Effect.map(app, last)),
+      holdConnection(call.request, Effect.zipRight(sent, Effect.map(app, last))),
       Effect.sync(() => this.leave(call))
     )
   }

@@ -22,9 +22,12 @@ type Response = HttpServerResponse.HttpServerResponse
 type Request = HttpServerRequest.HttpServerRequest
 type App = Effect.Effect<Response, unknown, unknown>
 
-/** A request that is let in, or not: around an app, or before a handler. The types of both stand where they are public. */
+/** What a middleware does with a request and the app for it. The types of the app stand where they are public. */
+export type Around = (request: Request, app: App) => App
+
+/** A request that is let in, or not: around an app, or before a handler. */
 export interface Gate {
-  readonly around: (app: App) => App
+  readonly around: Around
   readonly enter: Effect.Effect<void, never, unknown>
 }
 
@@ -38,10 +41,7 @@ const gateFor = <Made>(
   around: (made: Made, request: Request, app: App) => App,
   enter: (made: Made, request: Request) => Effect.Effect<void, never, unknown>
 ): Gate => ({
-  around: (app) =>
-    Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>
-      use(request, (made) => (made === undefined ? app : around(made, request, app)))
-    ),
+  around: (request, app) => use(request, (made) => (made === undefined ? app : around(made, request, app))),
   enter: Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>
     use(request, (made) => (made === undefined ? Effect.void : enter(made, request)))
   )

@@ -79,23 +79,28 @@ const held = new WeakSet<Incoming>()
  * Keeps the connection of a request until it has been answered. The platform destroys a body whose reader is interrupted
  * or has had enough, and Node.js destroys the connection with it, so the client would never see the answer.
  */
-export const holdConnection = (request: Request): Effect.Effect<void> =>
-  Effect.suspend(() => {
-    const incoming = incomingOf(request)
-    if (incoming === undefined || held.has(incoming)) return Effect.void
-    held.add(incoming)
-    const { destroy } = incoming
-    incoming.destroy = (error) => {
-      if (error !== undefined || incoming.complete) return Reflect.apply(destroy, incoming, [error])
-      abandoned.add(incoming)
-      // Its reader is gone, but what it left on the stream would go on collecting.
-      incoming.removeAllListeners("data")
-      return incoming.pause()
-    }
-    return HttpApp.appendPreResponseHandler((request, response) =>
+export const holdConnection = <A, E, R>(
+  request: Request,
+  self: Effect.Effect<A, E, R>
+): Effect.Effect<A, E, R> => {
+  const incoming = incomingOf(request)
+  if (incoming === undefined || held.has(incoming)) return self
+  held.add(incoming)
+  const { destroy } = incoming
+  incoming.destroy = (error) => {
+    if (error !== undefined || incoming.complete) return Reflect.apply(destroy, incoming, [error])
+    abandoned.add(incoming)
+    // Its reader is gone, but what it left on the stream would go on collecting.
+    incoming.removeAllListeners("data")
+    return incoming.pause()
+  }
+  return Effect.zipRight(
+    HttpApp.appendPreResponseHandler((request, response) =>
       abandoned.has(incoming) ? closeAfter(request, response) : Effect.succeed(response)
-    )
-  })
+    ),
+    self
+  )
+}
 
 // ----------------------------------------------------------------------------------------------- bodies that nobody wants
 

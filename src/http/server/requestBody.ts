@@ -1,49 +1,38 @@
 /** Ends requests whose body does not arrive. */
-import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
-import type * as HttpServerResponse from "@effect/platform/HttpServerResponse"
+import type * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { clockOf, monotonicMillis, setTimer, sleep } from "../../internal/time.js"
 import * as Wait from "../../internal/wait.js"
 import type { Answer } from "./answer.js"
+import type { Around } from "./gate.js"
 import { RequestBodyTimeout } from "../problem/errors.js"
 import { holdConnection, incomingOf } from "./incoming.js"
 import { isSending } from "./sending.js"
 
 type Request = HttpServerRequest.HttpServerRequest
-type Response = HttpServerResponse.HttpServerResponse
 
-export interface Config<Needed> {
+export interface Config {
   readonly name: string
   /** `Infinity` for none. */
   readonly stallTimeout: number
   /** `Infinity` for none. */
   readonly totalTimeout: number
-  readonly notify: (error: RequestBodyTimeout) => Effect.Effect<void, never, Needed>
+  readonly notify: (error: RequestBodyTimeout) => Effect.Effect<void, never, unknown>
   readonly answer: Answer
 }
 
 export const received =
-  <Needed>(config: Config<Needed>) =>
-  <E, R>(app: Effect.Effect<Response, E, R>): Effect.Effect<Response, E, R | Needed | Request> =>
-    Effect.flatMap(
-      HttpServerRequest.HttpServerRequest,
-      (request): Effect.Effect<Response, E, R | Needed | Request> => {
-        if (incomingOf(request) === undefined) return app
-        const first = Effect.raceFirst(Effect.exit(app), overdue(request, config))
-        // Servers run their middleware uninterruptibly: then neither the limit nor a client that leaves would end the app.
-        return Effect.zipRight(
-          holdConnection(request),
-          Effect.flatMap(
-            Effect.interruptible(first),
-            (end): Effect.Effect<Response, E, R | Needed | Request> => {
-              if (!(end instanceof RequestBodyTimeout)) return end
-              return Effect.zipRight(config.notify(end), config.answer(end))
-            }
-          )
-        )
-      }
+  (config: Config): Around =>
+  (request, app) => {
+    if (incomingOf(request) === undefined) return app
+    const first = Effect.raceFirst(Effect.exit(app), overdue(request, config))
+    // Servers run their middleware uninterruptibly: then neither the limit nor a client that leaves would end the app.
+    const ended = Effect.flatMap(Effect.interruptible(first), (end) =>
+      end instanceof RequestBodyTimeout ? Effect.zipRight(config.notify(end), config.answer(end)) : end
     )
+    return holdConnection(request, ended)
+  }
 
 /**
  * Lets connections be read. Where this process has been stalled itself, the limit passes before it has seen what arrived
@@ -62,7 +51,7 @@ const looks = 8
  */
 const overdue = (
   request: Request,
-  { name, stallTimeout, totalTimeout }: Pick<Config<never>, "name" | "stallTimeout" | "totalTimeout">
+  { name, stallTimeout, totalTimeout }: Pick<Config, "name" | "stallTimeout" | "totalTimeout">
 ): Effect.Effect<RequestBodyTimeout> =>
   Effect.withFiberRuntime((fiber) => {
     const clock = clockOf(fiber)
