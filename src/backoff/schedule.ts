@@ -1,4 +1,4 @@
-/** A rule for delays as a schedule. Apart from the options of a backoff, so that the default of a retry needs none of them. */
+/** A backoff rule as a schedule. Separate from the options, so that the default of a retry does not load them. */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"

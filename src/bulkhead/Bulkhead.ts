@@ -1,6 +1,6 @@
 /**
- * A bulkhead: only so many calls at a time, and only so many more that wait for their turn, so that one slow dependency
- * cannot take all there is of memory, connections and patience.
+ * Limits how many calls run concurrently and how many may queue, so that one slow dependency cannot use up all memory and
+ * connections.
  *
  * @since 0.1.0
  */
@@ -37,7 +37,7 @@ export type TypeId = typeof TypeId
 export { BulkheadFull } from "./bulkheadFull.js"
 
 /**
- * A call that found no free place and waits in line.
+ * A call that found no free permit and waits in the queue.
  *
  * @since 0.1.0
  * @category events
@@ -45,7 +45,7 @@ export { BulkheadFull } from "./bulkheadFull.js"
 export interface Queued extends Policy.Event<"bulkhead", "Queued"> {
   /** How many permits the call takes. */
   readonly permits: number
-  /** How many calls wait in line, this one included. */
+  /** How many calls are queued, this one included. */
   readonly queued: number
 }
 
@@ -58,12 +58,12 @@ export interface Queued extends Policy.Event<"bulkhead", "Queued"> {
 export interface Admitted extends Policy.Event<"bulkhead", "Admitted"> {
   /** How many permits the call takes. */
   readonly permits: number
-  /** How long it waited in line; zero when there was a free place. */
+  /** How long it waited in the queue; zero when there was a free place. */
   readonly waited: Duration.Duration
 }
 
 /**
- * A call that was turned away, with the fields of its error.
+ * A call that was rejected, with the fields of its error.
  *
  * @since 0.1.0
  * @category events
@@ -132,9 +132,9 @@ export interface Snapshot {
   readonly inUse: number
   /** How many calls hold permits. */
   readonly running: number
-  /** How many calls wait in line. */
+  /** How many calls are queued. */
   readonly queued: number
-  /** Calls turned away since the bulkhead was made. */
+  /** Calls rejected since the bulkhead was made. */
   readonly rejected: number
   /** Calls counted as successes since the bulkhead was made. */
   readonly successes: number
@@ -173,13 +173,13 @@ export interface Operations<Needed = never> {
    */
   readonly protect: Policy.Policy<BulkheadFull, Needed>
   /**
-   * Runs effects of one type with one permit each. The condition says how their exits are counted; who is let in does not
+   * Runs effects of one type with one permit each. The condition says how their exits are counted; who is admitted does not
    * depend on it.
    */
   readonly protectWhen: ProtectWhen<Needed>
   /**
    * `protect` for calls that weigh more: each takes so many permits, all or none. The number is a whole number of at least
-   * 1. A call that takes more permits than there are is turned away at once.
+   * 1. A call that takes more permits than there are is rejected at once.
    */
   readonly withPermits: (permits: number) => Policy.Policy<BulkheadFull, Needed>
   /**
@@ -226,11 +226,11 @@ export interface Settings {
   /** How many calls may run at a time: a whole number of at least 1. There is no default, it depends on what is called. */
   readonly permits: number
   /**
-   * How many calls may wait in line for a place: a whole number. Default: 0, nobody waits. A line hides an overload until
+   * How many calls may wait in the queue for a place: a whole number. Default: 0, no call waits. A queue hides an overload until
    * it is long, and then everybody in it is late; so it has an end, and has to be asked for.
    */
   readonly maxQueued?: number | undefined
-  /** How long a call may wait in line. Only with `maxQueued`. Default: as long as it takes. */
+  /** How long a call may wait in the queue. Only with `maxQueued`. Default: as long as it takes. */
   readonly maxWait?: DurationInput | undefined
   /**
    * By which share `retryAfter` of a rejection is longer at the most than what is estimated, at random, so that not all come
@@ -256,13 +256,13 @@ export interface SettingsConfig extends Configured<Settings> {}
  */
 export interface Listeners {
   /**
-   * Called when a call has entered the line. Its time is part of the wait, and covered by `maxWait`; until it has ended,
+   * Called when a call has entered the queue. Its time is part of the wait, and covered by `maxWait`; until it has ended,
    * permits go to those behind.
    */
   readonly onQueued?: ((event: Queued) => Effect.Effect<unknown, unknown, unknown>) | undefined
   /** Called before a call runs, with its permits taken. What it does not do at once, it does while the call runs. */
   readonly onAdmitted?: ((event: Admitted) => Effect.Effect<unknown, unknown, unknown>) | undefined
-  /** Called before a call that was turned away fails. */
+  /** Called before a call that was rejected fails. */
   readonly onRejected?: ((event: Rejected) => Effect.Effect<unknown, unknown, unknown>) | undefined
   /** Called after a call has given its permits back and was counted as a success. */
   readonly onSuccess?: ((event: Success) => Effect.Effect<unknown, unknown, unknown>) | undefined
@@ -351,7 +351,7 @@ export interface KeyedBulkhead extends KeyedOperations {}
  * with a great many calls takes nothing from the others.
  *
  * There are at most `capacity` of them (1000), and one that is not called for `idleTimeToLive` (10 minutes) is forgotten,
- * but never one in which somebody runs or waits. A new key for which there is no room shares one bulkhead with all other
+ * but never one in which a call runs or waits. A new key for which there is no room shares one bulkhead with all other
  * such keys, or has none with `whenFull: "bypass"`.
  *
  * @example
@@ -377,7 +377,7 @@ export const keyed = <O>(
 // ----------------------------------------------------------------------------------------------------------- services
 
 /**
- * What a bulkhead's tag has beside being a tag: its layers, and everything that can be done with the bulkhead behind it.
+ * What a bulkhead's tag offers besides being a tag: its layers, and the operations of the bulkhead behind it.
  *
  * @since 0.1.0
  * @category services
@@ -404,13 +404,13 @@ export interface TagClass<Self, Id extends string>
  *
  * **Time line**
  *
- * - *A permit is free and nobody waits*: the call runs at once.
- * - *No permit is free*: the call enters the line if that has fewer than `maxQueued` in it; otherwise it is turned away with
+ * - *A permit is free and no call waits*: the call runs at once.
+ * - *No permit is free*: the call enters the queue if that has fewer than `maxQueued` in it; otherwise it is rejected with
  *   {@link BulkheadFull}.
- * - *In line*: first come, first served. Permits that are given back go to the head of the line, never to a newcomer. A
- *   call that waited for `maxWait` is turned away. The wait can be interrupted even where the caller cannot, and leaves no
+ * - *Queued*: first come, first served. Permits that are given back go to the head of the queue, never to a newcomer. A
+ *   call that waited for `maxWait` is rejected. The wait can be interrupted even where the caller cannot, and leaves no
  *   trace.
- * - *The call ends*, however it does: its permits go to the head of the line, and then the outcome is counted.
+ * - *The call ends*, however it does: its permits go to the head of the queue, and then the outcome is counted.
  *
  * **Adds** `BulkheadFull`, and requires the service.
  *

@@ -1,4 +1,4 @@
-/** The rejection of a bulkhead, apart so that the bulkhead can make it and the public module can show it. */
+/** The rejection of a bulkhead, shared by its engine and its public module. */
 import * as Data from "effect/Data"
 import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
@@ -6,7 +6,7 @@ import * as Policy from "../policy/Policy.js"
 import { respond, respondable } from "../internal/respondable.js"
 
 /**
- * The bulkhead turned the call away without running it. Made without a stack trace, because there may be very many.
+ * The bulkhead rejected the call without running it. Made without a stack trace, because rejections can be very frequent.
  *
  * @since 0.1.0
  * @category errors
@@ -15,19 +15,19 @@ export class BulkheadFull extends Data.TaggedError("BulkheadFull")<{
   /** The name of the bulkhead. */
   readonly name: string
   /**
-   * `full` when no permits were free and the line was as long as it may be, or when more permits were asked for than there
-   * are; `expired` when the call waited in line for `maxWait`.
+   * `full` when no permits were free and the queue was as long as it may be, or when more permits were asked for than there
+   * are; `expired` when the call waited in the queue for `maxWait`.
    */
   readonly reason: "full" | "expired"
   /** How many permits there are. */
   readonly permits: number
   /** How many permits the call asked for. */
   readonly requested: number
-  /** How many calls are waiting in line. */
+  /** How many calls are queued. */
   readonly queued: number
   /**
    * About how long until there are permits for this call: an estimate from how long permits were held lately and from who
-   * is in line, made longer at random by `retryAfterJitter`. `undefined` before a call has ended, and when more permits were
+   * is in the queue, made longer at random by `retryAfterJitter`. `undefined` before a call has ended, and when more permits were
    * asked for than there are.
    */
   readonly retryAfter: Duration.Duration | undefined
@@ -50,6 +50,6 @@ export class BulkheadFull extends Data.TaggedError("BulkheadFull")<{
     if (this.requested > this.permits) {
       return `a call that takes ${this.requested} permits can never run, there are only ${this.permits}`
     }
-    return `the permits are taken (${this.permits}) and the line is full (${this.queued})`
+    return `the permits are taken (${this.permits}) and the queue is full (${this.queued})`
   }
 }

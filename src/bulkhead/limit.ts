@@ -1,6 +1,6 @@
 /**
- * The bulkhead bound to Effect: permits are taken from the queue in one step, the effect runs outside of that step, and its
- * exit gives them back.
+ * The bulkhead bound to Effect: one step takes permits from the queue, the effect runs outside that step, and its exit
+ * releases them.
  */
 import type * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
@@ -85,7 +85,7 @@ class Call implements Begun {
     readonly judge: Judge,
     readonly restore: Restore,
     readonly caller: Calling,
-    /** Only there when somebody wants to know how long the call takes. */
+    /** Present when the call is measured. */
     public clock: Clock.Clock | undefined,
     /** What listeners run with. Only there when somebody listens. */
     readonly listening: RuntimeFlags.RuntimeFlags | undefined
@@ -152,7 +152,7 @@ export class Limit implements Bulkhead.Bulkhead, Member<Bulkhead.Snapshot> {
   readonly name: string
   readonly settings: Policy.Settings
   private readonly queue: PermitQueue
-  /** Whether a call has to know its fiber, to start listeners beside it. */
+  /** Whether a call needs its fiber, to start listeners alongside it. */
   private readonly listening: boolean
   private protection: Policy.Policy<BulkheadFull> | undefined
   private rejected = 0
@@ -216,7 +216,7 @@ export class Limit implements Bulkhead.Bulkhead, Member<Bulkhead.Snapshot> {
     return this.queue.isFull(permits) ? this.reject(call, "full") : undefined
   }
 
-  /** A call that has its permits from one around it, waits for them, is told of, or is turned away. To be run in a mask. */
+  /** A call that has its permits from one around it, waits for them, is told of, or is rejected. To be run in a mask. */
   run(
     permits: number,
     judge: Judge,
@@ -278,7 +278,7 @@ export class Limit implements Bulkhead.Bulkhead, Member<Bulkhead.Snapshot> {
     )
   }
 
-  /** Takes the permits for a call, at once or from the line, or turns it away. */
+  /** Acquires the permits of a call, at once or after a wait, or rejects it. */
   private admit<A, E, R>(
     call: Call,
     use: (calledAt?: number) => Effect.Effect<A, E, R>
@@ -345,7 +345,7 @@ export class Limit implements Bulkhead.Bulkhead, Member<Bulkhead.Snapshot> {
     return Held.wait(this.held, wanted + requested, permits, this.configured.retryAfterJitter, draw)
   }
 
-  /** Making the error is most of what turning a call away costs, so calls that are turned away alike get the same one. */
+  /** The error is most of the cost of a rejection, so equal rejections share one. */
   private rejection(
     reason: BulkheadFull["reason"],
     requested: number,
@@ -371,7 +371,7 @@ export class Limit implements Bulkhead.Bulkhead, Member<Bulkhead.Snapshot> {
     ))
   }
 
-  /** Takes the permits of a call back, before anybody is told and whatever the condition does, and counts its outcome. */
+  /** Releases the permits of a call before its listeners run, whatever the condition does, and counts its outcome. */
   private settle(call: Call, exit: AnyExit): Told {
     if (call.clock !== undefined) this.held = Held.mean(this.held, now(call) - call.startedAt)
     if (call.inside === undefined || call.inside.sharers === 0) this.queue.give(call.permits)
@@ -450,7 +450,7 @@ const fieldsOf = ({ permits, queued, reason, requested, retryAfter }: BulkheadFu
   retryAfter
 })
 
-/** How many calls there are for each one that is measured when nobody is turned away. */
+/** One call in so many is measured while none is rejected. */
 const measuredOneIn = 64
 
 const byDefault: Judge = Condition.compile<unknown, unknown>(undefined, { defect: true }).judge

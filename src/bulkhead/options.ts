@@ -1,4 +1,4 @@
-/** The options of a bulkhead: checked, and completed with defaults. */
+/** The options of a bulkhead: checks and defaults. */
 import * as Duration from "effect/Duration"
 import type * as Bulkhead from "./Bulkhead.js"
 import {
@@ -67,7 +67,7 @@ const read = (options: Bulkhead.Options, defaultName: string): Configured => {
       constructorName,
       "maxWait",
       options.maxWait,
-      'left out when nobody may wait ("maxQueued" is 0)'
+      'left out when no call may wait ("maxQueued" is 0)'
     )
   }
   const { retryAfterJitter = 0.5 } = options

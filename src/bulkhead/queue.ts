@@ -1,10 +1,8 @@
 /**
- * Permits, and the line of those who wait for them. First come, first served: whoever gives permits back hands them to the
- * head of the line, nobody overtakes, and a large request at the head is not starved by small ones behind it. Entering,
- * leaving and handing over cost the same however long the line is.
+ * Permits and the FIFO queue of calls that wait for them. Released permits go to the head of the queue, so no call overtakes and a
+ * large request is not starved by small ones. Each operation costs the same at any length of the queue.
  *
- * Who has entered and is not ready yet, because a listener still runs, keeps its place and is passed over: permits are not
- * for those who could not use them.
+ * A waiter that is not ready, because a listener still runs, keeps its place and is passed over.
  *
  * Every step is synchronous. Only {@link PermitQueue.wait} is an effect.
  */
@@ -17,10 +15,10 @@ import * as Wait from "../internal/wait.js"
 /** How a wait ended: with the permits, with more asked for than there are any more, or with the time over. */
 export type Waited = "granted" | "full" | "expired"
 
-/** A place in the line. */
+/** A place in the queue. */
 export interface Waiter extends Links<Waiter> {
   readonly permits: number
-  /** In which order the line was entered. */
+  /** In which order the queue was entered. */
   readonly number: number
   /** How the wait ended. `granted` means that the permits are the waiter's, also before its fiber has noticed. */
   ended: Waited | undefined
@@ -57,12 +55,12 @@ export class PermitQueue {
     return this.grants
   }
 
-  /** How many wait in line. */
+  /** How many are queued. */
   get queued(): number {
     return this.length
   }
 
-  /** How many permits those who wait in line ask for. */
+  /** How many permits the queued calls ask for. */
   get wanted(): number {
     return this.asked
   }
@@ -80,14 +78,14 @@ export class PermitQueue {
     return true
   }
 
-  /** Whether the line is as long as it may be, or more is asked for than there is. */
+  /** Whether the queue is as long as it may be, or more is asked for than there is. */
   isFull(permits: number): boolean {
     return this.isTooMany(permits) || this.length >= this.maxQueued
   }
 
   /**
-   * Enters the line, after {@link tryTake} in the same step has found that there is nothing to take at once. `undefined`
-   * when it is full. Who is not ready says so later.
+   * Enters the queue, after {@link tryTake} in the same step has found that there is nothing to take at once. `undefined`
+   * when it is full. A waiter that is not ready calls {@link ready} later.
    */
   enter(permits: number, isReady = true): Waiter | undefined {
     if (this.isFull(permits)) return undefined
@@ -141,7 +139,7 @@ export class PermitQueue {
     return Wait.withAlarm(alone, maxWait, () => this.leave(waiter, "expired"))
   }
 
-  /** Gives the permits of one grant back, to the head of the line if they are enough for it. */
+  /** Gives the permits of one grant back, to the head of the queue if they are enough for it. */
   give(permits: number): void {
     this.taken -= permits
     this.grants -= 1
@@ -156,7 +154,7 @@ export class PermitQueue {
 
   /**
    * Changes how many permits there are. More of them wake those who wait; fewer let those who have one finish. A request
-   * for more than there are could wait for ever, and ends as if the line had been full. With none, all wait.
+   * for more than there are could wait for ever, and ends as if the queue had been full. With none, all wait.
    */
   resize(total: number): void {
     const mayDrop = total < this.total || this.total === 0
@@ -170,7 +168,7 @@ export class PermitQueue {
     this.handOver()
   }
 
-  /** While there are none nobody can know how many there will be. */
+  /** With none at all, a later resize may bring enough. */
   private isTooMany(permits: number): boolean {
     return this.total > 0 && permits > this.total
   }
@@ -184,7 +182,7 @@ export class PermitQueue {
     }
   }
 
-  /** Takes a waiter out of the line, if it is still in it. Those behind it may now be served. */
+  /** Takes a waiter out of the queue, if it is still in it. Those behind it may now be served. */
   private leave(waiter: Waiter, ended: Waited): void {
     if (waiter.ended !== undefined) return
     this.unlink(waiter, ended)

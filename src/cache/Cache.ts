@@ -1,6 +1,6 @@
 /**
- * A cache that keeps callers from a resource that is slow or down: one lookup for all who ask at the same time, values that
- * are served stale while they are looked up again or while the lookup fails, and failures that are remembered for a while.
+ * Caches values of a slow or unreliable resource: concurrent callers share one lookup, stale values are served during a refresh
+ * or a failure, and failures are remembered for a while.
  *
  * @since 0.1.0
  */
@@ -373,7 +373,7 @@ export interface StoreOptions<K, A, E>
  * @category options
  */
 export interface Options<K, A, E> extends StoreOptions<K, A, E> {
-  /** Finds the value of a key. It runs with the services of whoever made the cache, once for all who wait for it. */
+  /** Finds the value of a key. It runs with the services of the cache's maker, once for all who wait for it. */
   readonly lookup: (key: K) => Effect.Effect<A, E, unknown>
 }
 
@@ -387,7 +387,7 @@ export interface Options<K, A, E> extends StoreOptions<K, A, E> {
  * For a cache that belongs to a value rather than to the program. For anything that the program has one of, {@link Tag}
  * makes a service of it. Make it once and share it: a cache made for each call holds nothing.
  *
- * When the scope closes, lookups are interrupted, and whoever still waits or calls dies with {@link CacheClosed}.
+ * When the scope closes, lookups are interrupted, and callers that still wait, or call later, die with {@link CacheClosed}.
  *
  * @example
  * ```ts
@@ -455,7 +455,7 @@ export const makeStore =
 // ----------------------------------------------------------------------------------------------------------- services
 
 /**
- * What a store's tag has beside being a tag: its layers, and everything that can be done with the store behind it.
+ * What a store's tag offers besides being a tag: its layers, and the operations of the store behind it.
  *
  * @since 0.1.0
  * @category services
@@ -466,7 +466,7 @@ export interface StoreService<Self, K, A, E> extends StoreOperations<K, A, E, Se
     options: Checked<O, StoreOptions<K, A, E>>
   ) => Layer.Layer<Self, never, Exclude<Policy.ContextOf<O>, Scope.Scope>>
   /**
-   * A layer whose settings come from the configuration; listeners are given beside it. Bad settings are a `ConfigError`
+   * A layer whose settings come from the configuration; listeners are given separately. Bad settings are a `ConfigError`
    * that says which and why.
    */
   readonly layerConfig: {
@@ -494,12 +494,12 @@ export interface StoreTagClass<Self, Id extends string, K, A, E>
  * @category options
  */
 export interface LookupOptions<K, A, E> extends Listeners<K, A, E> {
-  /** Finds the value of a key. It runs with the services of whoever made the cache, once for all who wait for it. */
+  /** Finds the value of a key. It runs with the services of the cache's maker, once for all who wait for it. */
   readonly lookup: (key: K) => Effect.Effect<A, E, unknown>
 }
 
 /**
- * What a cache's tag has beside being a tag: its layers, and everything that can be done with the cache behind it.
+ * What a cache's tag offers besides being a tag: its layers, and the operations of the cache behind it.
  *
  * @since 0.1.0
  * @category services
@@ -510,7 +510,7 @@ export interface Service<Self, K, A, E> extends Operations<K, A, E, Self> {
     options: Checked<O, Options<K, A, E>>
   ) => Layer.Layer<Self, never, Exclude<Policy.ContextOf<O>, Scope.Scope>>
   /**
-   * A layer whose settings come from the configuration; the lookup and the listeners are given beside it. Bad settings are
+   * A layer whose settings come from the configuration; the lookup and the listeners are given separately. Bad settings are
    * a `ConfigError` that says which and why.
    */
   readonly layerConfig: <L>(
@@ -555,7 +555,7 @@ export interface MakeTag<Id extends string> {
  *
  * **Time line**
  *
- * - *Fresh*, for `timeToLive`: the value is served. With `earlyRefresh`, near the end of it, somebody's call starts a lookup in
+ * - *Fresh*, for `timeToLive`: the value is served. With `earlyRefresh`, near the end of it, a call may start a lookup in
  *   the background.
  * - *Stale*, for `staleWhileRevalidate` after that: the value is served, and looked up again in the background.
  * - *Expired*, for `staleIfError` after its freshness: calls wait for a lookup, and get the value if that fails, or takes longer

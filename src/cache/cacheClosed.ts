@@ -1,8 +1,8 @@
-/** The defect of a cache that is used after its end, apart so that the cache can make it and the public module show it. */
+/** The defect of a cache that is used after its scope has closed, shared by its engine and its public module. */
 import * as Data from "effect/Data"
 
 /**
- * The cache's scope has closed, and with it the cache. A defect: whoever still calls outlived what it depends on.
+ * The cache's scope has closed, and with it the cache. A defect: the caller has outlived its dependency.
  *
  * @since 0.1.0
  * @category errors

@@ -1,4 +1,4 @@
-/** The defect of a lookup that waits for itself, apart so that the cache can make it and the public module show it. */
+/** The defect of a lookup that waits for itself, shared by the cache's engine and its public module. */
 import * as Data from "effect/Data"
 
 /**

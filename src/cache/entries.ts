@@ -1,6 +1,5 @@
 /**
- * What a cache holds, within its capacity: the entry that was used longest ago makes room for a new one. Finding, using,
- * adding and removing cost the same at any size.
+ * The entries of a cache, within its capacity: the least recently used one is evicted. Each operation costs the same at any size.
  */
 import type * as Exit from "effect/Exit"
 import type * as Core from "../core/cache.js"

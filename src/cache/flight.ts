@@ -1,6 +1,6 @@
 /**
- * One lookup under way, and everybody who waits for it. It runs in a fiber of its own, so that nobody's interruption but
- * that of the last who waits ends it, and its result is handed to all who wait in one step.
+ * A lookup in flight and its waiters. It runs in a fiber of its own, ends early only when its last waiter is interrupted, and
+ * resumes all waiters in one step.
  */
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
@@ -9,35 +9,35 @@ import * as FiberRef from "effect/FiberRef"
 import * as Wait from "../internal/wait.js"
 import type { Stored } from "./entries.js"
 
-/** How a lookup ended, for those who wait for it. */
+/** How a lookup ended, for its waiters. */
 export interface Ending {
   readonly exit: Exit.Exit<unknown, unknown>
-  /** The lookup interrupted itself: whoever did not start it asks again. */
+  /** The lookup interrupted itself: waiters that did not start it ask again. */
   readonly interrupted: boolean
   /** The value that stands in for the failure. */
   readonly instead: { readonly stored: Stored; readonly age: number } | undefined
 }
 
-/** Somebody who waits. */
+/** A caller that waits. */
 export interface Waiter {
   /** Whether it is the effect of this one that runs. */
   readonly started: boolean
   /** The lookup that waits, when it is one. */
   readonly within: Flight | undefined
-  /** Given `undefined` when it has waited long enough. */
+  /** Called with `undefined` when the wait times out. */
   resume: ((ending: Ending | undefined) => void) | undefined
-  /** Whether it has waited long enough, and is no longer among those who wait. */
+  /** Whether its wait has timed out, so that it is no longer a waiter. */
   tired: boolean
 }
 
-/** Why a lookup was started: for somebody who waits, because somebody asked for a newer value, or by the cache itself. */
+/** Why a lookup was started: a caller waits, a caller asked for a newer value, or the cache refreshes by itself. */
 export type Reason = "miss" | "asked" | "background"
 
 export class Flight {
   fiber: Fiber.RuntimeFiber<unknown> | undefined
-  /** Whether it is to end: its fiber may not have begun yet. */
+  /** Whether it must end; its fiber may not have started yet. */
   cancelled = false
-  /** Whether the cache wants the outcome, also when nobody waits any more. */
+  /** Whether the cache wants the outcome even without waiters. */
   kept: boolean
   private ending: Ending | undefined
   private readonly waiters = new Set<Waiter>()
@@ -78,7 +78,7 @@ export class Flight {
     return this.waiters.delete(waiter)
   }
 
-  /** Waits for the end. Whoever is interrupted meanwhile has to {@link leave}. */
+  /** Waits for the end. A waiter that is interrupted must {@link leave}. */
   wait(waiter: Waiter): Effect.Effect<Ending | undefined> {
     return Wait.forOthers((resume) => {
       waiter.resume = (ending) => resume(Effect.succeed(ending))

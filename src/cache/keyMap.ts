@@ -1,6 +1,6 @@
 /**
- * A map whose keys are compared by what they are: primitives by value, what implements `Equal` (such as `Data`) by `Equal`,
- * every other object by identity. Keys that are primitives cost no more than in a plain map.
+ * A map that compares primitive keys by value, keys that implement `Equal` (such as `Data`) by `Equal`, and other objects by
+ * identity. Primitive keys cost no more than in a plain map.
  */
 import * as Equal from "effect/Equal"
 import * as MutableHashMap from "effect/MutableHashMap"

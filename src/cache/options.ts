@@ -1,4 +1,4 @@
-/** The options of a cache: checked, completed with defaults, and brought into the shape of the rule. */
+/** The options of a cache: checks, defaults, and the form that the rule takes. */
 import * as Duration from "effect/Duration"
 import type * as Exit from "effect/Exit"
 import type * as Cache from "./Cache.js"

@@ -1,6 +1,6 @@
 /**
- * The cache bound to Effect: the clock is read, one synchronous step decides by the rule in `core/cache` what a call gets,
- * and a lookup that has to be made runs in a fiber of the cache, with the context of the call that started it.
+ * The cache bound to Effect: one synchronous step decides by the rule in `core/cache` what a call gets, and a lookup runs in a fiber
+ * of the cache with the context of the call that started it.
  */
 import type * as Clock from "effect/Clock"
 import type * as Context from "effect/Context"
@@ -144,7 +144,7 @@ class StoreImpl implements Cache.Store<unknown, unknown, unknown> {
     return (key: unknown) => this.policy(key, asServed)
   }
 
-  /** The one place where the types of a piped effect are left behind: what it gives, or what was stored of it before. */
+  /** The only cast: the result has the type of the piped effect, whether computed now or stored. */
   private policy<B>(key: unknown, render: Render<B>): Cache.CachedFor<unknown, unknown, B> {
     return <R>(self: Effect.Effect<unknown, unknown, R>) => {
       const ask: Ask = { key, lookup: () => self, render, forced: false }
@@ -155,7 +155,7 @@ class StoreImpl implements Cache.Store<unknown, unknown, unknown> {
 
   // ---------------------------------------------------------------------------------------------------------- a call
 
-  /** What is there is served without further ado; everything else takes the masked way. */
+  /** Serves what is stored at once; everything else takes the masked path. */
   protected ask(ask: Ask, clock: Clock.Clock): Body {
     const entry = this.entries.get(ask.key)
     if (entry === undefined) return this.askMasked(ask, clock)
@@ -184,7 +184,7 @@ class StoreImpl implements Cache.Store<unknown, unknown, unknown> {
     )
   }
 
-  /** What can be given to a caller at once, if there is anything. */
+  /** The answer that a caller can get at once, if any. */
   private answer(ask: Ask, entry: Entry, now: number): Body | undefined {
     const { remembered, stored } = entry
     const failing = isFailing(entry, now)
@@ -208,10 +208,7 @@ class StoreImpl implements Cache.Store<unknown, unknown, unknown> {
       : undefined
   }
 
-  /**
-   * A call that starts a lookup or waits for one: from the moment it has begun to count on the lookup until it has left
-   * again nothing can come between.
-   */
+  /** A call that starts a lookup or waits for one. Joining and leaving the lookup happen in one masked region. */
   protected askMasked(ask: Ask, clock: Clock.Clock, early = false, again = false): Body {
     return Effect.uninterruptibleMask((restore) =>
       Effect.withFiberRuntime((fiber) => {
@@ -267,11 +264,11 @@ class StoreImpl implements Cache.Store<unknown, unknown, unknown> {
     return freshness === "stale" || (early && freshness === "fresh")
   }
 
-  /** Hands the outcome of a lookup to somebody who waited for it. */
+  /** Gives the outcome of a lookup to a waiter. */
   private deliver(ask: Ask, waiter: Waiter, ending: Ending, clock: Clock.Clock, restore: Restore): Body {
     const { exit, instead, interrupted } = ending
-    // Nobody interrupted this caller, and its own lookup never ran: it asks again. The one whose lookup it was gets what
-    // it would have got without a cache, so that everybody starts one lookup at the most.
+    // The lookup interrupted itself. A caller that did not start it asks again; the one that did gets the interruption, so
+    // that each caller starts at most one lookup.
     if (interrupted && !waiter.started) return restore(this.askMasked(ask, clock, false, true))
     if (Exit.isSuccess(exit)) return ask.render(exit, "fresh", 0)
     if (instead === undefined || ask.forced) return exit
@@ -281,7 +278,7 @@ class StoreImpl implements Cache.Store<unknown, unknown, unknown> {
     )
   }
 
-  /** How much longer a caller waits for a lookup, given what there is instead. */
+  /** How much longer a caller waits for a lookup, given the stale value at hand. */
   private patience(entry: Entry | undefined, startedAt: number, now: number): number {
     const { softTimeout } = this.parts
     return softTimeout === Infinity ||
@@ -291,7 +288,7 @@ class StoreImpl implements Cache.Store<unknown, unknown, unknown> {
       : startedAt + softTimeout - now
   }
 
-  /** A wait that ends after a while. The lookup goes on, for the cache. */
+  /** A wait with a time limit. The lookup continues for the cache. */
   private tiring<A>(
     flight: Flight,
     waiter: Waiter,
@@ -315,7 +312,7 @@ class StoreImpl implements Cache.Store<unknown, unknown, unknown> {
     this.refreshes += 1
   }
 
-  /** What a caller gets that has waited long enough. */
+  /** The answer for a caller whose wait has timed out. */
   private instead(ask: Ask, clock: Clock.Clock, restore: Restore): Body {
     const now = Time.monotonicMillis(clock)
     const entry = this.entries.get(ask.key)
@@ -327,7 +324,7 @@ class StoreImpl implements Cache.Store<unknown, unknown, unknown> {
         restore(this.askMasked(ask, clock, false, true))
   }
 
-  /** Takes back what a caller that was interrupted counted on. When it was the last, the lookup has no reason to go on. */
+  /** Removes an interrupted waiter, and cancels the lookup with its last one. */
   private leave(flight: Flight, waiter: Waiter): Effect.Effect<void> {
     return Effect.suspend(() => {
       if (flight.ended || !flight.leave(waiter)) return Effect.void
@@ -339,7 +336,7 @@ class StoreImpl implements Cache.Store<unknown, unknown, unknown> {
     })
   }
 
-  /** Nobody waits, and the outcome is not for the cache either. */
+  /** Whether neither a caller nor the cache wants the outcome. */
   private isUnwanted(flight: Flight): boolean {
     const kept = flight.kept && this.flights.get(flight.key) === flight
     return flight.waiting === 0 && !kept
@@ -347,7 +344,7 @@ class StoreImpl implements Cache.Store<unknown, unknown, unknown> {
 
   // --------------------------------------------------------------------------------------------------------- a lookup
 
-  /** Counts on a lookup from now on. It is to be launched in the same masked region. */
+  /** Registers a lookup. The caller must launch it in the same masked region. */
   private begin(key: unknown, reason: Reason, now: number): Flight {
     const flight = new Flight(key, reason, now)
     this.flights.set(key, flight)
@@ -358,7 +355,7 @@ class StoreImpl implements Cache.Store<unknown, unknown, unknown> {
     return flight
   }
 
-  /** Runs a lookup in a fiber of its own, that has what the caller has, and that the scope of the cache can end. */
+  /** Runs a lookup in a fiber of its own, with the caller's context, until the cache's scope closes. */
   private launch(
     flight: Flight,
     { key, lookup }: Ask,
@@ -381,7 +378,7 @@ class StoreImpl implements Cache.Store<unknown, unknown, unknown> {
     }) as Effect.Effect<void>
   }
 
-  /** Takes the outcome of a lookup: keeps it, unless it was overtaken, and wakes everybody who waits. */
+  /** Stores the outcome of a lookup, unless it was overtaken, and resumes all waiters. */
   private settle(flight: Flight, exit: Exit.Exit<unknown, unknown>, now: number): Told {
     const { key } = flight
     const current = this.flights.get(key) === flight
@@ -421,7 +418,7 @@ class StoreImpl implements Cache.Store<unknown, unknown, unknown> {
     return { ending: { exit, interrupted: false, instead }, told }
   }
 
-  /** Stores a value in place of whatever was known about the key. */
+  /** Stores a value in place of the key's entry. */
   private keep(key: unknown, exit: Exit.Success<unknown, unknown>, now: number, took?: number): Told {
     const { bounds, timeToLive } = this.parts
     const computed = this.compute("timeToLive", () => timeToLive(exit, key))
@@ -472,7 +469,7 @@ class StoreImpl implements Cache.Store<unknown, unknown, unknown> {
     return { entry, told: this.parts.events.emit.Evict?.({ key: evicted.key }) }
   }
 
-  /** Asks a function of the options. What throws or is no duration is a zero, and a warning in the log. */
+  /** Calls a function of the options. If it throws or returns no duration, the result is zero, with a warning in the log. */
   private compute(
     option: string,
     ask: () => DurationInput
@@ -488,7 +485,7 @@ class StoreImpl implements Cache.Store<unknown, unknown, unknown> {
     return { millis: 0, told: Effect.logWarning(message, problem) }
   }
 
-  /** Nobody waits for a refresh in the background, so that nobody would ever see its defect. */
+  /** Logs the defect of a background refresh, which no caller would see. */
   private reportDefect(exit: Exit.Exit<unknown, unknown>): Told {
     return Exit.isFailure(exit) && Condition.failedCause(exit.cause)?._tag === "Defect"
       ? Effect.logWarning(`a refresh of ${quoted(this.name)} died`, exit.cause)
@@ -557,7 +554,7 @@ class StoreImpl implements Cache.Store<unknown, unknown, unknown> {
     })
   }
 
-  /** The lookup that is under way began before the change: what it brings is for those who wait, not for the cache. */
+  /** Detaches the lookup in flight, which began before the change: its outcome is for its waiters only. */
   private overtake(key: unknown): void {
     const flight = this.flights.get(key)
     if (flight === undefined) return
@@ -593,7 +590,7 @@ class StoreImpl implements Cache.Store<unknown, unknown, unknown> {
       this.closed = true
       this.entries.clear()
       this.flights.clear()
-      // Whoever closes the cache from within a lookup does not wait for itself.
+      // A lookup that closes the cache does not wait for itself.
       const others = Array.from(this.running).filter(({ fiber }) => fiber !== self)
       return Fiber.interruptAll(others.flatMap(({ fiber }) => fiber ?? []))
     })

@@ -1,6 +1,5 @@
 /**
- * A circuit breaker: when too many calls fail it stops making them, gives the other side time to recover, and lets a few
- * probes through to find out whether it has.
+ * A circuit breaker stops calling a service when too many calls fail, gives it time to recover, and probes whether it has.
  *
  * @since 0.1.0
  */
@@ -34,7 +33,7 @@ export type TypeId = typeof TypeId
 // ------------------------------------------------------------------------------------------------------------- models
 
 /**
- * What a call meets: `closed` runs it and counts it, `open` turns it away, `half-open` runs it as a probe or turns it away.
+ * What a call meets: `closed` runs it and counts it, `open` rejects it, `half-open` runs it as a probe or rejects it.
  * `isolated` turns everything away, `disabled` runs everything uncounted and `metrics-only` runs and counts everything
  * without ever opening; these three begin and end only by hand.
  *
@@ -60,7 +59,7 @@ export interface Metrics {
   readonly failures: number
   /** The share of failures among the calls counted, from 0 to 1. */
   readonly failureRate: number
-  /** Calls turned away. */
+  /** Calls rejected. */
   readonly rejected: number
   /** One reading for each trip rule; none in states without rules. */
   readonly rules: ReadonlyArray<Trip.Reading>
@@ -104,7 +103,7 @@ export interface Failure extends Policy.Event<"circuit-breaker", "Failure"> {
 }
 
 /**
- * A call that was turned away, with the fields of its error.
+ * A call that was rejected, with the fields of its error.
  *
  * @since 0.1.0
  * @category events
@@ -183,7 +182,7 @@ export interface Snapshot {
   readonly failureRate: number
   /** Failures in a row, over all states, until a success ends the row. */
   readonly consecutiveFailures: number
-  /** Calls turned away since the breaker was made or reset. */
+  /** Calls rejected since the breaker was made or reset. */
   readonly rejected: number
   /** How often the circuit has opened since it last recovered (see {@link Opening}). */
   readonly reopenings: number
@@ -310,7 +309,7 @@ export interface CircuitBreaker extends Operations, Policy.Described {
  * @category options
  */
 export interface HalfOpenOptions {
-  /** How many probes may run at a time; other calls are turned away. Default: 1, the least load on what recovers. */
+  /** How many probes may run at a time; other calls are rejected. Default: 1, the least load on what recovers. */
   readonly permits?: number | undefined
   /**
    * How many probes must succeed for the circuit to close: `2` means two of two, `{ count: 3, of: 5 }` three of five. It
@@ -495,7 +494,7 @@ export interface KeyedCircuitBreaker extends KeyedOperations {}
  * called. A new key for which there is no room shares one breaker with all other such keys, or has none with `whenFull: "bypass"`;
  * when callers make up keys, that is every new key.
  *
- * What the listeners of the options require is taken from whoever makes it; a function of the key gives options whose
+ * What the listeners of the options require is taken from its maker's context; a function of the key gives options whose
  * listeners require nothing.
  *
  * @example
@@ -523,7 +522,7 @@ export const keyed: {
 // ----------------------------------------------------------------------------------------------------------- services
 
 /**
- * What a breaker's tag has beside being a tag: its layers, and everything that can be done with the breaker behind it.
+ * What a breaker's tag offers besides being a tag: its layers, and the operations of the breaker behind it.
  *
  * @since 0.1.0
  * @category services
@@ -551,9 +550,9 @@ export interface TagClass<Self, Id extends string>
  * **Time line**
  *
  * - *Closed*: calls run, and their outcomes are counted until a trip rule is met. Then the circuit opens.
- * - *Open*: calls are turned away with {@link CircuitOpen}, which says for how much longer. When `openFor` has passed, the
+ * - *Open*: calls are rejected with {@link CircuitOpen}, which says for how much longer. When `openFor` has passed, the
  *   next call finds the circuit half-open; no timer is involved.
- * - *Half-open*: up to `permits` calls at a time run as probes, others are turned away. Enough successes close the
+ * - *Half-open*: up to `permits` calls at a time run as probes, others are rejected. Enough successes close the
  *   circuit; when those are out of reach, it opens again. A probe that takes longer than `maxWait` counts as failed.
  *
  * An outcome counts in the state in which its call began, and for nothing when that is over: a late success does not close

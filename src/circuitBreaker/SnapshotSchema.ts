@@ -1,5 +1,5 @@
 /**
- * The schema of a breaker's snapshot: an entry of its own, because `effect/Schema` takes longer to load than a breaker.
+ * The schema of a breaker's snapshot, an entry of its own because `effect/Schema` takes longer to load than a breaker.
  *
  * @since 0.1.0
  */

@@ -50,7 +50,7 @@ export const kind = "circuit-breaker"
 
 /** A permit as the breaker knows it. */
 class HeldPermit implements CircuitBreaker.Permit {
-  /** A permit is given back once: what comes second counts for nothing. */
+  /** A permit is returned once; a second outcome is not counted. */
   constructor(
     readonly owner: Breaker,
     readonly permit: Circuit.Permit,
@@ -184,7 +184,7 @@ const tags: Tags<CircuitBreaker.Event, CircuitBreaker.StateChange> = {
   Configured: "heard"
 }
 
-/** Tells of a change to the listener of the state that it leads to, and then to that of every change. */
+/** Notifies the listener of the new state, and then that of every change. */
 const ofChange = (
   name: string,
   { onClose, onHalfOpen, onOpen, onStateChange }: CircuitBreaker.Listeners
@@ -199,7 +199,7 @@ const ofChange = (
     Effect.zipRight(notifyShared(name, to[change.to], change), notifyShared(name, onStateChange, change))
 }
 
-/** The error of a call that was turned away, and what it depends on. */
+/** The last rejection, and what it depends on. */
 interface Rejected {
   readonly state: CircuitOpen["state"]
   readonly millis: number | undefined
@@ -216,7 +216,7 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
   readonly name: string
   readonly [guarding] = new BreakerGuard(this, byDefault)
   private protection: Policy.Policy<CircuitOpen> | undefined
-  /** How many had been turned away when the state began. */
+  /** How many had been rejected when the state began. */
   private rejectedBefore: number
   private lastRejection: Rejected | undefined
   /** Whether anybody wants to know how a call ended. */
@@ -233,7 +233,7 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
     private readonly family: object | undefined,
     private readonly events: Events<CircuitBreaker.Event, CircuitBreaker.StateChange>,
     private circuit: Circuit.Circuit,
-    /** Calls turned away. Not part of the state, so that turning a call away changes nothing that decides. */
+    /** Calls rejected. Not part of the circuit, so that a rejection changes no decision. */
     private rejected: number
   ) {
     this.name = configured.name
@@ -261,7 +261,7 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
 
   // ---------------------------------------------------------------------------------------------------------- a call
 
-  /** Lets a call in, or turns it away, as long as the state stays as it is by it: there is nothing to give back or to mask. */
+  /** Admits a call, or rejects it, as long as the state stays as it is by it: there is nothing to give back or to mask. */
   enter(guard: BreakerGuard, caller: Calling, clock: Clock.Clock): Begun | Body | undefined {
     if (this.configured.openFor.stale) return undefined
     switch (this.circuit.state) {
@@ -314,7 +314,7 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
     return false
   }
 
-  /** Whether a call is turned away by a state that stays as it is: then there is nothing to give back and nothing to mask. */
+  /** Whether a call is rejected without a change of state, so that there is nothing to release or to mask. */
   private isShut(now: number): boolean {
     const circuit = this.circuit
     return circuit.state === "isolated" || (circuit.state === "open" && now < circuit.until)
@@ -340,7 +340,7 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
     return after(both(told, this.commit(Circuit.open(this.configured.config, circuit, result, at))), exit)
   }
 
-  /** A call that may be a probe: from the moment it is let in until its permit is back nothing can come between. */
+  /** A call that may be a probe, masked from its admission to the return of its permit. */
   private runMasked(judge: Judge, self: Body, clock: Clock.Clock, fiber: AnyFiber): Body {
     return Effect.uninterruptibleMask((restore) =>
       this.admit(clock, restore, (permit): Body => {
@@ -383,7 +383,7 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
     return after(told && restore(told), exit)
   }
 
-  /** Turns a call away. To be called in the step that decided so, for the reason is the state of that moment. */
+  /** Rejects a call, in the step that decided so: the error carries the state of that moment. */
   private reject(now: number): Effect.Effect<never, CircuitOpen> {
     this.rejected += 1
     const { error, failure } = this.rejection(this.circuit, now)
@@ -392,13 +392,13 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
   }
 
   /**
-   * Making the error is most of what turning a call away costs, and within a millisecond all of them are the same. So while
-   * a circuit is open there are no more of them than milliseconds, however many calls there are.
+   * The error is most of the cost of a rejection, and all errors within a millisecond are equal. So an open circuit makes at most
+   * one per millisecond.
    */
   private rejection(circuit: Circuit.Circuit, now: number): Rejected {
     const state = circuit.state === "half-open" || circuit.state === "isolated" ? circuit.state : "open"
     const remaining = Circuit.retryAfter(circuit, now)
-    // In whole milliseconds, up: whoever waits for just as long is not too early by the fraction of one.
+    // Rounded up, so that a caller that waits for this long is not a fraction too early.
     const millis = remaining === undefined ? undefined : Math.ceil(remaining)
     if (this.lastRejection?.state !== state || this.lastRejection.millis !== millis) {
       const retryAfter = millis === undefined ? undefined : Duration.millis(millis)
@@ -414,7 +414,7 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
   // --------------------------------------------------------------------------------------------------------- one step
 
   /**
-   * Lets a call in, or turns it away. Whoever listens is told first of what has become due, so that the time this takes is
+   * Admits a call, or rejects it. Whoever listens is told first of what has become due, so that the time this takes is
    * not the probe's.
    */
   private admit<A, E, R>(
@@ -433,7 +433,7 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
     })
   }
 
-  /** Counts the outcome of a call, and takes its permit back. */
+  /** Records the outcome of a call and releases its permit. */
   private count(permit: Circuit.Permit, observed: Observed, clock: Clock.Clock): Told {
     const now = Time.monotonicMillis(clock)
     const duration = this.timed ? now - permit.startedAt : 0
@@ -449,14 +449,14 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
       : Success?.({ duration: Duration.millis(duration) })
   }
 
-  /** Takes a permit back from a call that says nothing. */
+  /** Releases the permit of a call whose outcome is ignored. */
   private giveBack(permit: Circuit.Permit, clock: Clock.Clock): Told {
     return this.commit(
       Circuit.release(this.configured.config, this.circuit, permit, Time.monotonicMillis(clock))
     )
   }
 
-  /** Makes a step the state of the breaker, and publishes the changes of state in it. */
+  /** Applies a step and emits its changes of state. */
   private commit({ circuit, transitions }: Circuit.Step): Told {
     this.circuit = circuit
     let told: Told
@@ -555,7 +555,7 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
 
   // ----------------------------------------------------------------------------------------------------------- reading
 
-  /** The circuit as it is now. Looking changes nothing: what has become due is stepped by the next call. */
+  /** The circuit as it is now. Reading changes nothing: the next call takes the steps that are due. */
   private read<A>(read: (circuit: Circuit.Circuit, now: number, clock: Clock.Clock) => A): Effect.Effect<A> {
     return Effect.map(Effect.clock, (clock) => {
       const now = Time.monotonicMillis(clock)
@@ -581,7 +581,7 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
     return this.events.stream
   }
 
-  /** Anything but a closed circuit holds something back, or was steered to where it is. */
+  /** Every state except closed rejects calls or was entered by hand. */
   isProtecting(now: number): boolean {
     return Circuit.settle(this.configured.config, this.circuit, now).circuit.state !== "closed"
   }
@@ -593,7 +593,7 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
 
   // ---------------------------------------------------------------------------------------------------------- steering
 
-  /** A step asked for by hand, from the states in which it means something. What has become due comes before it. */
+  /** A step by hand, from the states in which it applies, after the steps that are due. */
   private steer(
     step: (config: Circuit.Config, circuit: Circuit.Circuit, now: number) => Circuit.Step,
     from?: ReadonlyArray<CircuitBreaker.State>
@@ -671,7 +671,7 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
   private changeTo(given: CircuitBreaker.Reconfiguration, now: number): Told {
     const from = this.settings
     const { configured, options } = reconfigure(this.options, given, this.name)
-    // A schedule goes on where it is, unless it is given anew.
+    // A schedule continues unless a new one is given.
     const isSame = given.openFor === undefined && given.maxOpenFor === undefined
     this.configured = isSame ? configured.withOpenFor(this.configured.openFor) : configured
     this.options = options
@@ -687,7 +687,7 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
   }
 }
 
-/** What a breaker makes of that on which its condition is silent. */
+/** The defaults for outcomes that a condition does not mention. */
 const silence: Condition.Defaults = { defect: true, ignore: Condition.isOwnStall }
 
 const byDefault: Condition.Judge<unknown, unknown> = Condition.compile<unknown, unknown>(

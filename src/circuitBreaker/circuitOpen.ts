@@ -1,4 +1,4 @@
-/** The rejection of a circuit breaker, apart so that the breaker can make it and the public module can show it. */
+/** The rejection of a circuit breaker, shared by its engine and its public module. */
 import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
@@ -6,7 +6,7 @@ import * as Policy from "../policy/Policy.js"
 import { respond, respondable } from "../internal/respondable.js"
 
 /**
- * The breaker turned the call away without running it. Made without a stack trace, because there may be very many.
+ * The breaker rejected the call without running it. Made without a stack trace, because rejections can be very frequent.
  *
  * @since 0.1.0
  * @category errors

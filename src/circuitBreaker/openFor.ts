@@ -1,4 +1,4 @@
-/** How long a circuit stays open: the three forms of the option behind one small interface. */
+/** How long a circuit stays open: the three forms of the option behind one interface. */
 import type * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"

@@ -1,4 +1,4 @@
-/** The options of a circuit breaker: checked, completed with defaults, and brought into the shape of the rule. */
+/** The options of a circuit breaker: checks, defaults, and the form that the rule takes. */
 import * as Duration from "effect/Duration"
 import type * as CircuitBreaker from "./CircuitBreaker.js"
 import type * as Circuit from "../core/circuit.js"

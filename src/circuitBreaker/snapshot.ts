@@ -1,4 +1,4 @@
-/** A circuit as the plain data that a breaker shows and that another one can start from. */
+/** A circuit as plain data, which another breaker can start from. */
 import type * as CircuitBreaker from "./CircuitBreaker.js"
 import * as Circuit from "../core/circuit.js"
 import { InvalidOption } from "../core/options.js"

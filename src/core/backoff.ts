@@ -1,6 +1,6 @@
 /**
- * The delays of a backoff: how they grow, where growth stops, how chance spreads them. One step takes a number in
- * [0, 1) and gives a delay in milliseconds with the state after it; a step costs the same however many came before.
+ * The delays of a backoff: growth, maximum and jitter. One step takes a number in [0, 1) and returns a delay in milliseconds and the
+ * next state, at the same cost for any attempt.
  */
 
 /** How the delays grow when nothing is left to chance. All lengths are milliseconds. */

@@ -1,6 +1,6 @@
 /**
- * Recent time in ten buckets, aligned to multiples of their width: nine full ones and what has passed of the tenth. An event
- * is kept for at least nine tenths of the window, and never for longer than the window.
+ * A time window of ten buckets, aligned to multiples of their width: nine full ones and the current one. An event is kept for at
+ * least nine tenths of the window and never longer than the window.
  */
 
 /** How many buckets a window has. It forgets a tenth of itself at a time. */

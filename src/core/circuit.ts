@@ -1,22 +1,21 @@
 /**
- * The circuit breaker's rule: a pure step over an immutable state. Nothing here knows the time, runs anything or listens;
- * what is due (an open period that has passed, a probe that never answered) is worked out from `now` when somebody asks.
+ * The circuit breaker's rule: a pure step over an immutable state. What is due (the end of an open period, a probe that never
+ * answered) is computed from `now`.
  *
- * Every change of state starts a new generation. A permit carries the generation that granted it, and what it brings
- * back counts only while that generation lasts.
+ * Every change of state starts a new generation. The outcome of a permit counts only in the generation that granted it.
  */
 import * as Trip from "./trip.js"
 import type { Mutable } from "./window.js"
 
 export type StateName = "closed" | "open" | "half-open" | "isolated" | "disabled" | "metrics-only"
 
-/** What opened the circuit, for whoever decides how long it stays open. */
+/** What opened the circuit, for the function that decides how long it stays open. */
 export interface Opening {
   /** How often it had opened before since its last recovery ({@link hasRecovered}). */
   readonly reopenings: number
   /** What failed, when it was a call and not a person or a probe that never answered. */
   readonly failure: unknown
-  /** When to come back, in milliseconds, where whoever failed has said so. */
+  /** When to come back, in milliseconds, if the failure said so. */
   readonly retryAfter: number | undefined
 }
 
@@ -103,10 +102,10 @@ export interface Transition {
   readonly to: Circuit
 }
 
-/** What a call brings back to show that it was let in. */
+/** Proof of admission; the call returns it when it ends. */
 export interface Permit {
   readonly generation: number
-  /** The probe's number when the call was let in as a probe. */
+  /** The probe's number when the call was admitted as a probe. */
   readonly probe: number | undefined
   readonly startedAt: number
 }
@@ -129,7 +128,7 @@ const noProbes: ReadonlyArray<Probe> = []
 
 // ------------------------------------------------------------------------------------------------------------- states
 
-/** A circuit as it is made: closed, with nothing seen. */
+/** A new circuit: closed, without evidence. */
 export const initial = (config: Config, now: number): Circuit => ({
   state: "closed",
   generation: 0,
@@ -223,11 +222,11 @@ const noAnswer: Result = { failed: true, duration: 0, failure: undefined, retryA
 // ----------------------------------------------------------------------------------------------------------- one call
 
 export interface Admission extends Step {
-  /** The permit, or `undefined` when the call is turned away. */
+  /** The permit, or `undefined` when the call is rejected. */
   readonly permit: Permit | undefined
 }
 
-/** Lets a call in or turns it away. A closed circuit lets everything in and does not change. */
+/** Admits a call or rejects it. A closed circuit admits every call and does not change. */
 export const acquire = (config: Config, before: Circuit, now: number): Admission => {
   const { circuit, transitions } = settle(config, before, now)
   switch (circuit.state) {
@@ -252,7 +251,7 @@ export const acquire = (config: Config, before: Circuit, now: number): Admission
   }
 }
 
-/** How long until a call that was turned away has a chance, where that is known. */
+/** How long until a rejected call may succeed, if known. */
 export const retryAfter = (circuit: Circuit, now: number): number | undefined =>
   circuit.state === "open" ? Math.max(0, circuit.until - now) : undefined
 
@@ -312,8 +311,8 @@ const count = (config: Config, circuit: Circuit, result: Result, now: number): C
 }
 
 /**
- * Counts a call that was let in by a circuit that counts, in place: the step of nearly every call, for the owner of a circuit
- * that nobody else sees. Whether the rule is met now, by which a closed one has to open.
+ * Counts a call that was admitted by a circuit that counts, in place: the step of nearly every call, for the owner of a circuit
+ * that is not shared. Whether the rule is met now, by which a closed one has to open.
  */
 export const countInPlace = (
   circuit: Closed | MetricsOnly,

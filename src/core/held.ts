@@ -1,4 +1,4 @@
-/** How long permits are held, and how long it takes until there are some. In milliseconds. */
+/** How long permits are held, and how long until some are free. In milliseconds. */
 
 /** How much the newest call counts: about the last six are remembered. */
 const weight = 0.3

@@ -1,9 +1,9 @@
 /**
- * Checks of options at construction. A check throws an `InvalidOption` that names the constructor, the option, the value and
- * the allowed range. Nothing is ever clamped silently.
+ * Checks of options at construction. A check throws an `InvalidOption` with the constructor, the option, the value and the allowed
+ * range; nothing is clamped.
  *
- * A constructor states its options once, as a {@link Shape}: a check for each name. What is left out (`undefined`) is not
- * checked; an option that is required is checked where it is read.
+ * A constructor states its options once, as a {@link Shape}: a check for each name. `undefined` is not checked; a required option
+ * is checked where it is read.
  */
 
 /** An option of a policy was outside its allowed range. Thrown, or died with, where the option is given. */

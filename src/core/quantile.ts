@@ -1,16 +1,16 @@
 /**
- * Quantiles of recent durations, from a histogram over a sliding window. A duration is known to within 2 % of its value,
- * from a tenth of a millisecond to more than an hour and a half; what is outside counts as the nearest that is inside.
+ * Quantiles of recent durations, from a histogram over a sliding window. Durations are exact to 2 %, from a tenth of a millisecond
+ * to more than an hour and a half; others count as the nearest bound.
  *
- * Recording and reading cost the same however many durations there are: a record copies one path in two trees of counters,
- * a reading walks down one of them.
+ * Recording and reading cost the same for any number of durations: a record copies one path in two trees of counters, a reading
+ * walks down one of them.
  */
 import * as Buckets from "./buckets.js"
 
 /** Counters of durations, the bounds of one a fixed factor above those of the one before. */
 export interface Histogram {
   readonly count: number
-  /** The counters in blocks, with the sum of each block beside it. */
+  /** The counters in blocks, each with its sum. */
   readonly blocks: ReadonlyArray<ReadonlyArray<number>>
   readonly sums: ReadonlyArray<number>
 }

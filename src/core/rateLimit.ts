@@ -1,10 +1,9 @@
 /**
- * How many calls in how much time: rates as plain values, what has been used of one as another, and the functions that
- * connect them: when is the next call due, let it in, take it back.
+ * Rates as plain values, their use so far as another, and the functions between them: when the next call is due, admitting it, taking
+ * it back.
  *
- * Time here is a whole number of microseconds since the limiter was made, and everything else is whole numbers too. The
- * k-th call of a busy stretch is due `k * per / limit` after its first, rounded up once and never added up from rounded
- * parts, so that a rate is exact for as long as it runs. A due time is at most a microsecond late and never early.
+ * Times are whole microseconds since the limiter was made. The k-th call of a busy stretch is due `k * per / limit` after its first,
+ * rounded up once, so that a rate stays exact. A due time is at most a microsecond late and never early.
  */
 import { integer, InvalidOption, isObject } from "./options.js"
 import * as Log from "./rateLog.js"
@@ -84,7 +83,7 @@ export interface Rule {
   /** `per / limit` in whole microseconds, and what remains. */
   readonly interval: number
   readonly remainder: number
-  /** The most that can ever be let in at once. */
+  /** The most that can ever be admitted at once. */
   readonly most: number
 }
 
@@ -111,13 +110,13 @@ export const millis = (micros: number): number => micros / 1000
 
 /**
  * For `smooth` and `tokenBucket`, the generic cell rate algorithm of ATM Forum TM 4.0. Its theoretical arrival time, at
- * which everything let in so far is paid for, is `anchor` and the time of `issued` permits.
+ * which everything admitted so far is paid for, is `anchor` and the time of `issued` permits.
  */
 export interface Meter {
   readonly _tag: "meter"
   readonly anchor: number
   readonly issued: number
-  /** When the last call was let in. */
+  /** When the last call was admitted. */
   readonly last: number
 }
 
@@ -172,7 +171,7 @@ const paidAt = (rule: Rule, { anchor, issued }: Meter): number => anchor + timeO
 const windowAt = (rule: Rule, { origin }: FixedWindow, now: number): number =>
   Math.floor((now - origin) / rule.per)
 
-/** The first instant, not before `from`, at which a call of this cost can be let in. */
+/** The first instant, not before `from`, at which a call of this cost can be admitted. */
 export const due = (rule: Rule, used: Used, cost: number, from: number): number => {
   switch (used._tag) {
     case "meter": {
@@ -193,7 +192,7 @@ export const due = (rule: Rule, used: Used, cost: number, from: number): number 
   }
 }
 
-/** Lets a call in at an instant, whether it is due or not. Instants must not go back. */
+/** Admits a call at an instant, whether it is due or not. Instants must not go back. */
 export const admit = (rule: Rule, used: Used, cost: number, at: number): Used => {
   switch (used._tag) {
     case "meter": {
@@ -220,7 +219,7 @@ export const admit = (rule: Rule, used: Used, cost: number, at: number): Used =>
 
 // ---------------------------------------------------------------------------------------------- calls in line
 
-/** When a call is let in, and what has been used after it. */
+/** When a call is admitted, and what has been used after it. */
 export interface Turn {
   readonly at: number
   readonly after: Used
@@ -239,7 +238,7 @@ export interface Batch {
 export const alike = ({ rate }: Rule, cost: number, other: number): boolean =>
   cost === other || rate._tag === "smooth" || rate._tag === "tokenBucket"
 
-/** The turn of one call that is let in as soon as it is due, but not before `from`. */
+/** The turn of one call that is admitted as soon as it is due, but not before `from`. */
 export const turn = (rule: Rule, used: Used, cost: number, from: number): Turn => {
   const at = due(rule, used, cost, from)
   return { at, after: admit(rule, used, cost, at) }
@@ -272,14 +271,14 @@ export const lastTurn = (rule: Rule, begun: Turn, { first, last, size, sum }: Ba
 
 // ---------------------------------------------------------------------------------------------- giving back
 
-/** A call that was let in. */
+/** A call that was admitted. */
 export interface Admitted {
   readonly at: number
   readonly cost: number
 }
 
 /**
- * Takes a call back as far as that cannot break the contract for those that remain. `later` is what has been let in after
+ * Takes a call back as far as that cannot break the contract for those that remain. `later` is what has been admitted after
  * it.
  */
 export const giveBack = (rule: Rule, used: Used, { at, cost }: Admitted, later: number): Used => {
@@ -304,7 +303,7 @@ export const giveBack = (rule: Rule, used: Used, { at, cost }: Admitted, later: 
   }
 }
 
-/** How much of what was let in still counts at an instant. */
+/** How much of what was admitted still counts at an instant. */
 const counting = (rule: Rule, used: Used, now: number): number => {
   switch (used._tag) {
     case "meter":
@@ -316,7 +315,7 @@ const counting = (rule: Rule, used: Used, now: number): number => {
   }
 }
 
-/** How many calls of cost 1 would be let in one after the other at an instant. */
+/** How many calls of cost 1 would be admitted one after the other at an instant. */
 export const available = (rule: Rule, used: Used, now: number): number => {
   if (rule.rate._tag === "smooth") return due(rule, used, 1, now) <= now ? 1 : 0
   return Math.max(0, rule.most - counting(rule, used, now))

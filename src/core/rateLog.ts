@@ -1,7 +1,4 @@
-/**
- * What was let in and when: a queue of instants as an immutable value. Adding at the end and dropping from the front take
- * the same time however long it is.
- */
+/** The instants of admissions: a queue as an immutable value. Appending and dropping cost the same at any length. */
 
 /** Instants and costs in turn, oldest first. */
 type Chunk = ReadonlyArray<number>
@@ -112,7 +109,7 @@ export const freedAt = (log: Log, cost: number): number => {
 /** The cost of the entries after `horizon`. */
 export const usedSince = (log: Log, horizon: number): number => dropUntil(log, horizon).used
 
-/** The log without so much of what was let in at an instant, if it is still in it. */
+/** The log without so much of what was admitted at an instant, if it is still in it. */
 export const remove = (log: Log, at: number, cost: number): Log => {
   const newer: Array<Recent> = []
   for (let entry = log.recent; entry !== undefined; entry = entry.before) {

@@ -1,6 +1,6 @@
 /**
- * When a closed circuit opens. A trip rule is a plain value; together with what it has seen it is another, which records a
- * call, says whether the rule is met, and gives the numbers behind the answer.
+ * When a closed circuit opens. A trip rule is a plain value; a rule with its evidence is another, which records a call and tells
+ * whether the rule is met.
  */
 import { bucketsPerWindow, toList } from "./buckets.js"
 import { finite, fraction, integer, InvalidOption, isList, isObject, onBehalfOf } from "./options.js"

@@ -1,6 +1,6 @@
 /**
- * Windows over recent calls: how many there were, and how many of them were hits (failures, or slow calls). One over the
- * last n calls, one over the last n milliseconds. Recording costs the same whatever the size of the window.
+ * Windows over recent calls, with the number of calls and of hits (failures, or slow calls): one over the last n calls, one over the
+ * last n milliseconds. Recording costs the same at any size.
  */
 import * as Buckets from "./buckets.js"
 
@@ -48,7 +48,7 @@ const emptyBlock: ReadonlyArray<number> = new Array<number>(wordsPerBlock).fill(
 /** The window after one more call; the oldest one leaves when the window is full. */
 export const recordCall = (window: CountWindow, hit: boolean): CountWindow => countCall({ ...window }, hit)
 
-/** The same in place, for the owner of a window that nobody else sees. */
+/** The same in place, for the owner of a window that is not shared. */
 export const countCall = (window: Mutable<CountWindow>, hit: boolean): CountWindow => {
   const { position, size, word } = window
   const mask = 1 << (position % bitsPerWord)
@@ -124,10 +124,10 @@ export const expire = (window: TimeWindow, now: number): TimeWindow => {
 export const recordCallAt = (window: TimeWindow, hit: boolean, now: number): TimeWindow =>
   countCallAt(copyOf(window), hit, now)
 
-/** A window that nobody else has, to be counted in. */
+/** A window that is not shared, to count in place. */
 export const copyOf = (window: TimeWindow): TimeWindow => ({ ...window, current: { ...window.current } })
 
-/** The same in place, for the owner of a window that nobody else sees. With a new bucket there is a new window. */
+/** The same in place, for the owner of a window that is not shared. With a new bucket there is a new window. */
 export const countCallAt = (window: TimeWindow, hit: boolean, now: number): TimeWindow => {
   const own: Mutable<TimeWindow> = expire(window, now)
   if (own.current === emptyTally) own.current = { calls: 0, hits: 0 }

@@ -1,5 +1,5 @@
 /**
- * Something else instead of a failure.
+ * Replaces a failure with a value, another effect or another error.
  *
  * @since 0.1.0
  */
@@ -412,7 +412,7 @@ export const chain: {
     rest.reduce(
       (tried, step) =>
         Effect.catchAllCause(tried, (cause) =>
-          // A defect beside an error is a bug all the same.
+          // A defect next to an error is still a bug.
           Condition.failedCause(cause)?._tag === "Error" ? step(failure) : Effect.failCause(cause)
         ),
       first(failure)

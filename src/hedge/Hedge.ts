@@ -1,8 +1,7 @@
 /**
- * Starting a call again while the first attempt still runs, and taking whichever answers first: what makes a service whose
- * slowest answers take seconds into one whose slowest take milliseconds.
+ * A hedge starts a call again while the first attempt still runs and takes the first acceptable result, which cuts tail latency.
  *
- * **Only for what is safe to do twice.** A hedge runs the effect a second time although the first may be carried out as well.
+ * **Only for calls that are safe to repeat.** Both attempts may be carried out.
  *
  * @since 0.1.0
  */
@@ -211,11 +210,11 @@ export type Delay<E = unknown, R = unknown> = DurationInput | Effect.Effect<Dura
  */
 export interface Options<A, E> {
   /**
-   * How long an attempt is waited for before the next one starts beside it. Zero or more; zero starts all of them at once, an
+   * How long an attempt runs before the next one starts alongside it. Zero or more; zero starts all of them at once, an
    * infinite one starts none by time. Required: a good delay is a high percentile of what the call takes.
    */
   readonly delay: Delay
-  /** How many hedges there may be beside the first attempt. `0` turns hedging off. Default: `1`. */
+  /** How many hedges may run besides the first attempt. `0` turns hedging off. Default: `1`. */
   readonly maxHedges?: number | undefined
   /** Pays for the hedges: a {@link RetryBudget.RetryBudget} or its tag, shared with the retries. Default: no limit. */
   readonly budget?: RetryBudget.Source | undefined
@@ -265,7 +264,7 @@ export type ErrorOf<O> = Flat<
  *
  * **Time line**
  *
- * The first attempt starts at once. When it has not ended after `delay`, the second starts beside it, and so on up to
+ * The first attempt starts at once. When it has not ended after `delay`, the second starts alongside it, and so on up to
  * `maxHedges` more, `delay` apart. An attempt that fails starts the next one at once. The first exit that is no failure by the
  * `condition` comes back, and the other attempts are interrupted. When all attempts failed and no more may start, the last
  * failure comes back as it was. When the budget does not pay for a hedge, no more are started for this call, and those that

@@ -1,4 +1,4 @@
-/** How long an attempt is waited for before a hedge starts: the forms of the option behind one small interface. */
+/** The time before a hedge starts: the forms of the option behind one interface. */
 import * as Effect from "effect/Effect"
 import { InvalidOption } from "../core/options.js"
 import * as Quantile from "../core/quantile.js"

@@ -1,7 +1,6 @@
 /**
- * How attempts race. All of them run in fibers of their own; what happens when one of them ends, or when it is time for the
- * next, is decided synchronously in the observers of these fibers, so that nothing has to wake up to decide it. The fiber of
- * the call waits for the end.
+ * The race of attempts, each in a fiber of its own. Observers of these fibers decide synchronously what happens when one ends or the
+ * next is due; the fiber of the call waits for the end.
  */
 import * as Cause from "effect/Cause"
 import type * as Clock from "effect/Clock"
@@ -41,7 +40,7 @@ export interface Plan {
   readonly disposeResult: ((result: unknown) => Effect.Effect<unknown, never, unknown>) | undefined
   /** The first attempt, or one that is a hedge, with what it can know about itself. */
   readonly attempt: (self: Body, number: number, elapsed: number, parent: AnyFiber) => Body
-  /** What is told before a hedge runs; `undefined` when nobody listens. */
+  /** The notification before a hedge runs; `undefined` without a listener. */
   readonly told: (number: number, elapsed: number, failure: Failure | undefined) => Told<unknown, unknown>
 }
 
@@ -171,7 +170,7 @@ class Race {
   /** The caller was interrupted, and with it all that runs. */
   abandon(cause: Cause.Cause<never>): Body {
     const interrupted = Exit.failCause(cause)
-    // The race may have ended at the same moment, with a result that now nobody gets.
+    // The race may have ended at the same moment, with a result that no caller gets.
     if (this.exit !== undefined) this.dispose(this.exit)
     else this.settle(undefined, interrupted)
     for (const helper of this.helpers) helper.unsafeInterruptAsFork(this.parent.id())
@@ -296,7 +295,7 @@ class Race {
     }
   }
 
-  /** The race is over: this is its exit, and whoever still runs has lost. */
+  /** The race is over: this is its exit, and the attempts that still run have lost. */
   private settle(winner: Attempt | undefined, exit: AnyExit): void {
     if (this.isOver()) return
     this.exit = exit

@@ -1,4 +1,4 @@
-/** Listeners that are told beside a call, where what the call holds must not wait for them. */
+/** Listeners that run alongside a call, so that what the call holds does not wait for them. */
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import type * as RuntimeFlags from "effect/RuntimeFlags"
@@ -10,7 +10,7 @@ import type { AnyFiber } from "./erased.js"
 /** What a listener has not done at once, while the call goes on. */
 export type Rest = Fiber.RuntimeFiber<void>
 
-/** Begins to tell, in a fiber beside the call's. `undefined` when nothing is left to wait for. */
+/** Starts a notification in a fiber alongside the call. `undefined` when it has already ended. */
 export const begin = (caller: AnyFiber, flags: RuntimeFlags.RuntimeFlags, told: Told): Rest | undefined => {
   const rest = told && startFiber(caller, inherited(caller, Effect.interruptible(told)), flags)
   return rest?.unsafePoll() === null ? rest : undefined

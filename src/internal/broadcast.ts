@@ -1,7 +1,6 @@
 /**
- * Events for whoever follows them, from a step that cannot wait: publishing is synchronous and free when nobody follows.
- * Each follower has a buffer of its own, so that a slow one loses its own oldest events and nobody else's.
- * (`PubSub.unsafeOffer` drops the newest event for all when one subscriber is slow, also with a sliding strategy.)
+ * Events for followers, published from a synchronous step. Each follower has a buffer of its own and loses its own oldest events.
+ * (`PubSub.unsafeOffer` drops the newest event for all subscribers when one is slow, even with a sliding strategy.)
  */
 import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"

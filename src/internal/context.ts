@@ -1,4 +1,4 @@
-/** Services: those of whoever made a shared policy, as its listeners get them, and one more for a single call. */
+/** Services: those that the listeners of a shared policy get from its maker, and one more for a single call. */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"

@@ -1,5 +1,5 @@
 /**
- * How a policy with `disposeResult` sees to it that no result is lost: it is handed on, or it is disposed of.
+ * How a policy with `disposeResult` loses no result: it hands the result on or disposes of it.
  *
  * Effect drops the result of an uninterruptible region when an interruption is pending at its end. Where that region is the
  * policy's, {@link holding} looks for the interruption first; where it is the end of a fiber that the policy interrupts,

@@ -1,6 +1,6 @@
 /**
- * Durations as they enter the policies: decoded once, checked once, kept as milliseconds from then on. `Duration.decode`
- * reads a negative or `NaN` input as zero; here it is an error that names the option.
+ * Durations as options: decoded and checked once, then milliseconds. `Duration.decode` reads a negative or `NaN` input as zero; here
+ * it is an error that names the option.
  */
 import * as Duration from "effect/Duration"
 import type { DurationInput } from "effect/Duration"
@@ -56,11 +56,11 @@ export const duration =
   }
 
 /**
- * The milliseconds of a duration that was computed while the program runs: there is nobody left to throw at, so a
- * negative one is zero and one that cannot be read is `undefined`.
+ * The milliseconds of a duration that was computed while the program runs: a negative one is zero, an
+ * invalid one `undefined`.
  */
 export const runtimeMillis = (input: DurationInput): number | undefined => {
-  // `Duration.decode` reads what is not a number as zero.
+  // `Duration.decode` reads `NaN` as zero.
   const parts: ReadonlyArray<unknown> = Array.isArray(input) ? input : [input]
   if (parts.some((part) => Number.isNaN(part))) return undefined
   const decoded = Duration.decodeUnknown(input)

@@ -1,4 +1,4 @@
-/** Effects, exits and fibers whose types a policy has left behind: what goes in comes out, except for a rejection. */
+/** Effects, exits and fibers with erased types. A policy keeps the types of a call and only adds its rejection. */
 import type * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"

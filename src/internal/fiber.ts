@@ -1,6 +1,6 @@
 /**
- * What Effect does not publish of a fiber. It is looked at here and nowhere else, tried out once, and never relied on: without it
- * a time limit works in a fiber of its own, and a service is provided inside a mask.
+ * The private parts of Effect's fibers. This file alone uses them, after trying them out once; where they are missing, a time limit
+ * runs in a fiber of its own and a service is provided inside a mask.
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"

@@ -1,6 +1,5 @@
 /**
- * How fibers start. Nothing else forks: whether a fork inside a mask begins masked differs between versions of Effect, so
- * here each one says which it is.
+ * How fibers start. No other file forks, because whether a fork inside a mask starts masked differs between versions of Effect.
  */
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -9,23 +8,23 @@ import * as Runtime from "effect/Runtime"
 import type * as RuntimeFlags from "effect/RuntimeFlags"
 import type { AnyFiber } from "./erased.js"
 
-/** Forks a fiber that belongs to nobody and can be interrupted from the start, even where its caller cannot. */
+/** Forks a daemon that can be interrupted from the start, even where its caller cannot. */
 export const forkInterruptible = <A, E, R>(
   self: Effect.Effect<A, E, R>
 ): Effect.Effect<Fiber.RuntimeFiber<A, E>, never, R> => Effect.forkDaemon(Effect.interruptible(self))
 
-/** Forks inside a mask what begins masked like its caller: a child of the caller, or a fiber that belongs to nobody. */
+/** Forks inside a mask a fiber that starts masked like its caller: a child of the caller, or a daemon. */
 export const forkMasked = <A, E, R>(
   self: Effect.Effect<A, E, R>,
   belongsTo: "caller" | "nobody"
 ): Effect.Effect<Fiber.RuntimeFiber<A, E>, never, R> =>
   belongsTo === "caller" ? Effect.fork(self) : Effect.forkDaemon(self)
 
-/** Each fiber that starts at once starts inside of the one before, on the host's stack. The next waits for its turn. */
+/** Fibers that start at once nest on the host's stack, so their depth is limited. */
 const maxLevels = 16
 let levels = 0
 
-/** Starts a fiber there and then, unless that is not wanted or would go too deep. */
+/** Starts a fiber at once, unless the options say otherwise or the stack is too deep. */
 export const startIn = <A, E, R>(
   runtime: Runtime.Runtime<R>,
   effect: Effect.Effect<A, E, R>,

@@ -1,8 +1,8 @@
 /**
- * The calls of shared policies that a fiber is inside of. A call inside a call of the same instance is the same call, and a
- * policy that knows this neither counts it twice nor waits for itself.
+ * The calls of shared policies that a fiber is inside of. A call inside a call of the same instance is the same call: the policy
+ * neither counts it twice nor waits for itself.
  *
- * Noting a call is one write, and the end of a call is a flag: nothing has to be undone by a frame that an interruption skips.
+ * Noting a call is one write and its end is a flag, so an interruption that skips a frame leaves nothing to undo.
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"

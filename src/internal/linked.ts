@@ -1,4 +1,4 @@
-/** A list whose members hold their own neighbours: each is moved, taken out and appended at the same cost in a list of any length. */
+/** A doubly linked list of nodes that hold their own links. Every operation costs the same at any length. */
 
 /** What a member of a list has. In another list it could not be at the same time. */
 export interface Links<Node> {

@@ -1,12 +1,10 @@
 /**
- * How listeners are run, in one place for every policy. A listener is a function from an event to an effect.
+ * How policies run listeners. A listener is a function from an event to an effect.
  *
- * A listener given to one call (retry, timeout, fallback) belongs to that call: what it needs and how it can fail is part
- * of the call's type. A listener given to a shared policy belongs to nobody's call: whatever becomes of it, the call goes
- * on. A listener that dies never breaks a call in either case; it is reported in the log.
+ * A listener of one call (retry, timeout, fallback) belongs to that call: its requirements and errors are part of the call's type. A
+ * listener of a shared policy cannot fail a call. A listener that dies is logged in either case.
  *
- * The call waits for its listeners, and nobody else does: what others could use meanwhile, a permit or a place in line, is not
- * held for them.
+ * The call waits for its listeners. No other call does: permits and places in the queue are not held meanwhile.
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
@@ -30,7 +28,7 @@ export const notify = <Event, E, R>(
             : Effect.failCause(cause)
       )
 
-/** Runs a listener of a shared policy: nothing that becomes of it reaches the call, but an interruption of the call does. */
+/** Runs a listener of a shared policy: its failures do not reach the call; an interruption of the call reaches it. */
 export const notifyShared = <Event, R>(
   policy: string,
   listener: Listener<Event, unknown, R> | undefined,
@@ -46,13 +44,13 @@ export const notifyShared = <Event, R>(
 const report = (policy: string, cause: Cause.Cause<unknown>): Effect.Effect<void> =>
   Effect.logWarning(`a listener of ${quoted(policy)} failed`, cause)
 
-/** Telling whoever listens, or `undefined` when nobody does: then it costs nothing. */
+/** A notification, or `undefined` without a listener, which costs nothing. */
 export type Told<E = never, R = never> = Effect.Effect<void, E, R> | undefined
 
-/** One after the other. */
+/** One notification after the other. */
 export const both = <E, R>(first: Told<E, R>, second: Told<E, R>): Told<E, R> =>
   first === undefined ? second : second === undefined ? first : Effect.zipRight(first, second)
 
-/** An effect after whoever listens has been told. */
+/** Runs a notification, if any, before an effect. */
 export const after = <A, E, R>(told: Told<E, R>, self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   told === undefined ? self : Effect.zipRight(told, self)

@@ -1,4 +1,4 @@
-/** What is on its way to a fiber, which Effect does not publish. Where it cannot be seen, there is nothing. */
+/** The messages on their way to a fiber, which Effect keeps private; none where they cannot be read. */
 import type * as Fiber from "effect/Fiber"
 
 /** Whether something waits for the next step of a fiber that runs, such as its interruption. */

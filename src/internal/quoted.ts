@@ -1,6 +1,6 @@
 /**
- * Names and keys as they are written into a log. They may come from a client, so none of them may look like a line of its
- * own, steer a terminal, turn the direction of what is around it, or fill the log.
+ * Names and keys as text for a log. They may come from a client, so they cannot start a new line, steer a terminal, reverse the
+ * direction of text or fill the log.
  */
 
 const longest = 200

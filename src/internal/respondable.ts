@@ -1,7 +1,7 @@
 /**
- * How the errors of policies answer a request that nobody saved them from. The platform's servers look for this member on
- * an error; who fills it in is the HTTP integration, so that policies need nothing but Effect. Without it the member fails,
- * and the platform answers what it answers for any error.
+ * How an unhandled policy error becomes an HTTP response. The platform's servers look for this member on an error; the HTTP
+ * integration implements it, so that policies need only Effect. Without the integration the member fails and the platform gives its
+ * usual response.
  */
 import * as Effect from "effect/Effect"
 import { globalValue } from "effect/GlobalValue"

@@ -1,6 +1,6 @@
 /**
- * Schedules stepped by hand: the delay is wanted before it is slept, so that it can be checked and replaced first. A backoff of
- * this library is stepped by its rule.
+ * Schedules stepped by hand, so that a delay can be checked and replaced before it is slept. A backoff of this library is stepped by
+ * its rule.
  */
 import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"

@@ -1,7 +1,6 @@
 /**
- * The one place where time comes from: the `Clock` service. Whatever is measured is measured on its monotonic side,
- * because the wall clock can jump; it is read synchronously, because `Clock.currentTimeNanos` as an effect dies under
- * `TestClock` on fractional instants.
+ * The one source of time: the `Clock` service. Durations use its monotonic side, because the wall clock can jump, and are read
+ * synchronously, because `Clock.currentTimeNanos` as an effect dies under `TestClock` on fractional instants.
  */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"

@@ -31,7 +31,7 @@ export const forOthers = <A, E = never>(register: Register<A, E, never>): Effect
     return register(wake)
   })
 
-/** A clock or a scheduler that is not the default has an order of its own, which a promise would not keep to. */
+/** A custom clock or scheduler has an order of its own, which a promise would not keep. */
 const isLive = (fiber: AnyFiber): boolean =>
   Time.clockOf(fiber) === Time.liveClock && isDefault(fiber.currentScheduler)
 
@@ -39,8 +39,8 @@ const isDefault = (scheduler: Scheduler.Scheduler & { readonly wraps?: Scheduler
   scheduler === Scheduler.defaultScheduler || scheduler.wraps === Scheduler.defaultScheduler
 
 /**
- * A wait beside which a step runs after so many milliseconds, at most once: the step may end the wait. To be run where
- * interruption is masked; what can be interrupted is the wait.
+ * A wait with an alarm: a step that runs once after so many milliseconds and may end the wait. To be run where interruption is
+ * masked; only the wait can be interrupted.
  */
 export const withAlarm = <A, E, R>(
   wait: Effect.Effect<A, E, R>,

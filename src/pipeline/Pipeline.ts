@@ -1,5 +1,5 @@
 /**
- * The public module `Policy`: the vocabulary that all policies share, and a composition of policies as a value.
+ * The public module `Policy`: the vocabulary of all policies, and a composition of policies as a value.
  *
  * @since 0.1.0
  */
@@ -37,7 +37,7 @@ export interface Pipeline<A2 = Policy.Given.Success, E2 = Policy.Given.Failure, 
  *
  * **When to use**
  *
- * For a composition that has a place of its own: built once where a program starts, printed, handed to whoever calls, and used
+ * For a composition that has a place of its own: built once where a program starts, printed, passed to callers, and used
  * for many calls. It does what the same policies do in a `pipe`, for less: neighbours that can are run in one frame.
  *
  * **Time line**

@@ -26,7 +26,7 @@ export interface Success {
 }
 
 /**
- * The call did not work. Whoever was called may have said when to come back.
+ * The call failed. The other side may have said when to come back.
  *
  * @since 0.1.0
  * @category outcomes
@@ -107,7 +107,7 @@ export interface ResultFailed<out A> {
 }
 
 /**
- * A call that died. The cause may hold typed failures beside the defect.
+ * A call that died. The cause may hold typed failures besides the defect.
  *
  * @since 0.1.0
  * @category models
@@ -157,7 +157,7 @@ export interface Matcher<A, E> {
 
 /**
  * A condition in parts. `error` and `tags` narrow which errors are failures and so replace the default for errors: any
- * other error counts as a success (whoever was called did answer). `result` adds results that are failures and leaves
+ * other error counts as a success (the other side did answer). `result` adds results that are failures and leaves
  * the default for errors alone. All that match are ORed; what `ignore` matches is neither, whatever else matches.
  *
  * @example
@@ -199,7 +199,7 @@ export interface Options<A, E> extends Matcher<A, E> {
 }
 
 /**
- * The full form: a function from the exit of a call to what it means. It decides alone, with no defaults beside it. It
+ * The full form: a function from the exit of a call to what it means. It decides alone, without defaults. It
  * is not asked about an interruption, which is never a failure.
  *
  * @since 0.1.0

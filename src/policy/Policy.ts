@@ -1,6 +1,5 @@
 /**
- * What every policy has in common: it is a function from effect to effect that also says what it is, and when it turns
- * a call away it does so with a `Rejection`.
+ * What all policies have in common: a policy is a function from effect to effect with a description, and rejects with a `Rejection`.
  *
  * @since 0.1.0
  */
@@ -288,7 +287,7 @@ export const RejectionTypeId: unique symbol = Symbol.for("effect-resilience/Reje
 export type RejectionTypeId = typeof RejectionTypeId
 
 /**
- * What every error has in common by which a policy turns a call away without running it: `CircuitOpen`,
+ * The common shape of errors by which a policy rejects a call without running it: `CircuitOpen`,
  * `BulkheadFull` and `RateLimitExceeded`.
  *
  * @since 0.1.0
@@ -297,7 +296,7 @@ export type RejectionTypeId = typeof RejectionTypeId
 export interface Rejection {
   readonly [RejectionTypeId]: RejectionTypeId
   readonly _tag: string
-  /** The name of the policy that turned the call away. */
+  /** The name of the policy that rejected the call. */
   readonly name: string
   /** How long until another call has a chance, where the policy knows. */
   readonly retryAfter: Duration.Duration | undefined
@@ -316,7 +315,7 @@ export interface Rejection {
  *   yield* breaker.open
  *   return yield* Effect.succeed("hello").pipe(
  *     breaker.protect,
- *     Effect.catchIf(Policy.isRejection, (rejection) => Effect.succeed(`turned away by ${rejection.name}`))
+ *     Effect.catchIf(Policy.isRejection, (rejection) => Effect.succeed(`rejected by ${rejection.name}`))
  *   )
  * })
  * ```

@@ -1,4 +1,4 @@
-/** Conditions compiled once per call site into one function from an exit to a verdict. */
+/** Compiles the conditions of a call site into one function from an exit to a verdict. */
 import * as Cause from "effect/Cause"
 import * as Chunk from "effect/Chunk"
 import * as Duration from "effect/Duration"
@@ -143,7 +143,7 @@ const compiled = <A, E>(parts: ReadonlyArray<Part<A, E>>, defaults: Defaults): C
   const judge = (exit: Exit.Exit<A, E>, otherHint: HintOf | undefined): Verdict => {
     if (!looksAtResults && exit._tag === "Success") return success
     const seen = failed(exit)
-    // Without a condition there is nobody to ask.
+    // Without a condition the defaults decide.
     if (seen !== undefined && parts.length === 0) {
       const outcome = byDefault(seen)
       return outcome._tag === "Failure"

@@ -1,4 +1,4 @@
-/** Names and the cheap construction of errors: handled once, here, for every policy. */
+/** Names, cheap errors and combinators, shared by all policies. */
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
@@ -11,8 +11,8 @@ export const nameOf = (policy: string, kind: string, name: string | undefined): 
 }
 
 /**
- * Builds an error without its stack trace, which is most of what an error costs and says nothing about a rejection:
- * the same line for every call turned away.
+ * Builds an error without its stack trace, which is most of an error's cost and the same for every
+ * rejection.
  */
 export const withoutStack = <E>(build: () => E): E => {
   const limit = Error.stackTraceLimit

@@ -1,4 +1,4 @@
-/** Policies and their settings in words: a line for each policy, and a tree for those that are made of policies. */
+/** Prints policies and their settings: a line for each, and a tree for compositions. */
 import * as Duration from "effect/Duration"
 import * as Predicate from "effect/Predicate"
 import type * as Policy from "./Policy.js"

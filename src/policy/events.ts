@@ -1,7 +1,6 @@
 /**
- * What a policy tells: one emitter between a policy and those who want to know. A call emits to the listener of its policy,
- * and an instance to the followers of its stream and to the program's observer too. An event that nobody can want is never
- * made: its place in the emitter is empty, and `emit.Queued?.({ ... })` costs a branch.
+ * The emitter of a policy. The events of a call go to its listeners, those of an instance to its followers too, and all to the
+ * program's observer. An event that nothing wants is never made: `emit.Queued` is absent, and `emit.Queued?.({ ... })` costs a branch.
  */
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -21,7 +20,7 @@ export type Listeners<E extends Event> = {
   readonly [Tag in E["_tag"] as `on${Tag}`]?: Listener<Tagged<E, Tag>, unknown, unknown> | undefined
 }
 
-/** Tells of an event, given what it says besides where it comes from. Absent while nobody can want it. */
+/** Emits an event, given its own fields. Absent while nothing wants it. */
 export type Emit<E extends Event, Told> = {
   readonly [Tag in E["_tag"]]?: (payload: Omit<Tagged<E, Tag>, keyof Event>) => Told
 }
@@ -82,7 +81,7 @@ const listenerOf = (listeners: object, tag: string): AnyListener | undefined =>
 /** How many events a follower may fall behind before it loses its own oldest. */
 const buffer = 64
 
-/** The events of an instance. Its listeners get the context of those who made it, and no call fails with their errors. */
+/** The events of an instance. Its listeners run with its maker's context and fail no call. */
 export class Events<E extends Event, Followed extends E = never> {
   emit: Emit<E, Told>
   private broadcast: Broadcast<Followed> | undefined
@@ -114,7 +113,7 @@ export class Events<E extends Event, Followed extends E = never> {
     return emit as Emit<E, Told>
   }
 
-  /** The followed events from the moment in which it is run. */
+  /** The followed events, from the moment it runs. */
   get stream(): Stream.Stream<Followed> {
     return followed(() => {
       if (this.broadcast === undefined) {

@@ -34,7 +34,7 @@ export interface Part {
    */
   holds?(fiber: AnyFiber, clock: Clock.Clock): boolean
   /**
-   * Lets a call in, or says what comes back instead. `undefined` when this call needs more than one step; deciding so leaves no
+   * Admits a call, or says what comes back instead. `undefined` when this call needs more than one step; deciding so leaves no
    * trace. `around` is for another run of what the policy is around, `restore` ends the mask of a policy that holds something.
    */
   begin(caller: Caller, clock: Clock.Clock, around: Around, restore: Restore): Begun | Body | undefined
@@ -51,7 +51,7 @@ export interface Around {
   readonly self: Body
 }
 
-/** A call that has been let in. */
+/** A call that has been admitted. */
 export interface Begun {
   /** What follows the exit of the body. */
   ended(exit: AnyExit): Body

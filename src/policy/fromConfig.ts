@@ -1,4 +1,4 @@
-/** Settings from the configuration, for `layerConfig` of every policy. */
+/** Reads settings from the configuration for every `layerConfig`. */
 import * as Config from "effect/Config"
 import * as ConfigError from "effect/ConfigError"
 import * as ConfigProvider from "effect/ConfigProvider"

@@ -1,7 +1,6 @@
 /**
- * One instance of a policy for each key, within bounds, for every stateful policy. The oldest instance that protects nothing
- * makes room for a new one; one that is open, queued or in use never does, however many new keys come. Looking up,
- * making room and forgetting cost the same at any number of keys, and need neither a fiber nor a timer.
+ * One instance of a policy for each key, within bounds. The oldest idle instance is evicted for a new one; an instance that is open,
+ * queued or in use never is. Lookup and eviction cost the same at any number of keys, without a fiber or a timer.
  */
 import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -39,7 +38,7 @@ export const boundsShape: Shape<Bounds> = {
   whenFull: among("share", "bypass")
 }
 
-/** Where there is one instance for all calls, bounds of how many there are would mean nothing. */
+/** Rejects bounds where one instance serves all calls. */
 export const refuseBounds = (caller: Caller, options: Bounds): void => {
   for (const bound of Object.keys(boundsShape) as ReadonlyArray<keyof Bounds>) {
     if (options[bound] === undefined) continue
@@ -52,14 +51,14 @@ export const refuseBounds = (caller: Caller, options: Bounds): void => {
   }
 }
 
-/** What an instance must be able to do. */
+/** What keyed instances need of a policy. */
 export interface Member<out Snapshot = unknown> {
   readonly snapshot: Effect.Effect<Snapshot>
-  /** Whether forgetting the instance now would let something through that it holds back, or lose what it counts on. */
+  /** Whether evicting the instance now would weaken protection (for example, it is open or has queued calls). */
   readonly isProtecting: (now: number) => boolean
   /**
-   * Whether it has seen something that it may soon protect from. It does not make room for others then, or many keys that fail
-   * would make room for one another for ever; but when it is idle for too long it is forgotten.
+   * Whether it has evidence from which it may soon protect. It is then not evicted for a new key, or many failing keys would evict
+   * one another for ever; when idle for too long it still is.
    */
   readonly hasEvidence?: (now: number) => boolean
 }
@@ -76,10 +75,10 @@ class Entry<M> implements Links<Entry<M>> {
   ) {}
 }
 
-/** How many of the oldest instances are looked at for one that can go. More would make a flood of keys costly. */
+/** How many of the oldest instances are examined for eviction. More would make a flood of keys costly. */
 const candidates = 8
 
-/** How many of the oldest instances are looked at for one that has been idle too long, whenever a key is looked up. */
+/** How many of the oldest instances each lookup examines for expiry. */
 const expiries = 2
 
 export class Keyed<M extends Member<Snapshot>, Snapshot> {
@@ -110,7 +109,7 @@ export class Keyed<M extends Member<Snapshot>, Snapshot> {
   /** How many keys have an instance of their own. */
   readonly size: Effect.Effect<number> = Effect.sync(() => this.entries.size)
 
-  /** The instance of a key, if it has one. Looking for it is no use of it. */
+  /** The instance of a key, if it has one. Finding it does not count as use. */
   readonly find = (key: string): Effect.Effect<Option.Option<M>> =>
     Effect.sync(() => Option.map(Option.fromNullable(this.entries.get(key)), ({ member }) => member))
 
@@ -124,7 +123,7 @@ export class Keyed<M extends Member<Snapshot>, Snapshot> {
     )
   )
 
-  /** Runs something with the instance of a key, which is not forgotten before that has ended. */
+  /** Runs something with the instance of a key, which is not evicted meanwhile. */
   use<A, E, R>(key: string, run: (member: M | undefined) => Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
     return inMask((restore, fiber) => this.useAt(key, run, restore, Time.clockOf(fiber)))
   }
@@ -185,7 +184,7 @@ export class Keyed<M extends Member<Snapshot>, Snapshot> {
     this.entries.delete(entry.key)
   }
 
-  /** Forgets the oldest instance that can go. Those that cannot go to the back, so that the next look finds others. */
+  /** Evicts the oldest instance that can go. The others move to the back, so that the next call examines different ones. */
   private makeRoom(now: number): boolean {
     for (let looked = 0; looked < candidates; looked++) {
       const oldest = this.order.first
@@ -200,7 +199,7 @@ export class Keyed<M extends Member<Snapshot>, Snapshot> {
     return false
   }
 
-  /** Forgets what has been idle for too long, and looks again when the oldest can have become so. */
+  /** Evicts instances that have been idle for too long, and notes when the next one can be. */
   private forgetIdle(now: number): void {
     if (now < this.nothingIdleBefore) return
     for (let looked = 0; looked < expiries; looked++) {

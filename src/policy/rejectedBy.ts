@@ -1,4 +1,4 @@
-/** Which instance made a rejection. An instance that meets its own again, from wherever it comes, does not count it. */
+/** Which instance made a rejection. An instance does not count its own. */
 import * as Cause from "effect/Cause"
 import * as Chunk from "effect/Chunk"
 import * as Exit from "effect/Exit"

@@ -1,7 +1,4 @@
-/**
- * A stateful policy from one definition: how an instance is made, and what can be done with it. From it come the tags with
- * their layers, the default service and the instances by key, each with the same operations.
- */
+/** Derives tags, layers, the default service and keyed instances of a stateful policy from one definition. */
 import type * as Config from "effect/Config"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -101,9 +98,9 @@ export interface Definition<F extends Family> extends Kind<
   ) => Effect.Effect<F["instance"], never, Scope.Scope>
   /** Checks settings from the configuration. Throws an `InvalidOption` for the first bad one. */
   readonly check: (settings: F["settings"], defaultName: string, caller: Caller) => unknown
-  /** What is given besides such settings. */
+  /** What `layerConfig` takes besides settings. */
   readonly given: Shape<F["given"]>
-  /** The options where none are given, if they may be left out. */
+  /** The options when none are given, if they are optional. */
   readonly defaults?: F["options"]
   readonly members: Members<Applied<F, "operations", never>>
   /** Whether its policies can take part in the frame of a pipeline, and whether they hold something during a call. */
@@ -149,10 +146,10 @@ type AnyPolicy = (self: Body) => Body
 type AnyFunction = (...args: ReadonlyArray<unknown>) => unknown
 type Lift = string | ((...args: ReadonlyArray<unknown>) => Policy.Settings)
 
-/** Where the operations of a tag or of a key come from. The only place where their types are left behind. */
+/** Where the operations of a tag or of a key come from. The only place with erased types. */
 interface Source {
   readonly described: Policy.Described
-  /** Runs something with what is found. Where a key has no instance, `self` runs by itself. */
+  /** Runs something with what is found; `self` alone where a key has no instance. */
   readonly use: (run: (found: Found) => Body, self?: Body) => Body
   /** The operations of what is found. */
   readonly of: (found: Found) => Found
@@ -161,7 +158,7 @@ interface Source {
   readonly keptOn?: object
 }
 
-/** Keeps what was made from an instance for as long as the same instance is asked for, such as a compiled condition. */
+/** Caches what was made from the last instance, such as a compiled condition. */
 export const perInstance = <Instance, A>(make: (instance: Instance) => A): ((instance: Instance) => A) => {
   let last: { readonly instance: Instance; readonly made: A } | undefined
   return (instance) => {
@@ -276,7 +273,7 @@ const optionsOf = <O extends Named>(
   return { ...given, name: nameFor(defaultName, given, key ?? "*") }
 }
 
-/** What all keyed policies offer, whatever its types. */
+/** What all keyed policies offer, with erased types. */
 interface ByKey {
   readonly described: Policy.Described
   readonly at: (key: string) => object
@@ -285,7 +282,7 @@ interface ByKey {
   readonly snapshots: Effect.Effect<unknown>
 }
 
-/** A keyed policy that gives its instances away. */
+/** A keyed policy with access to its instances. */
 interface Gettable extends ByKey {
   readonly get: (key: string) => Effect.Effect<unknown>
 }
@@ -311,7 +308,7 @@ export interface KeyedStateful<F extends KeyedFamily> extends Stateful<F> {
     Applied<F, "keyedService", Self>
 }
 
-/** A definition whose types are left behind. */
+/** A definition with erased types. */
 interface AnyDefinition {
   readonly module: string
   readonly kind: string
@@ -333,20 +330,20 @@ type Make = (
 
 type AnyTag = Context.Tag<unknown, unknown>
 
-/** How the name of a tag is told to the user, and what its instance is called by default. */
+/** A tag's name in messages, and the default name of its instance. */
 interface Names {
   readonly called: string
   readonly defaultName: string
 }
 
-/** The layers of a tag. Settings from the configuration and what is given besides come together by `merge`. */
+/** The layers of a tag. `merge` combines settings from the configuration with what is given besides. */
 const layersOf = (
   tag: AnyTag,
   { called, defaultName }: Names,
   { check, defaults, given: shape, make, scoped }: Omit<AnyDefinition, "module" | "kind" | "members">,
   merge: (settings: object, given: object) => object
 ): object => {
-  // `Layer.scoped` would hide the scope of whoever builds the layer from its listeners.
+  // `Layer.scoped` would hide the builder's scope from the listeners.
   const layerOf: typeof Layer.scoped = scoped === true ? Layer.scoped : (Layer.effect as typeof Layer.scoped)
   return {
     layer: (options: object | undefined = defaults) =>
@@ -446,7 +443,7 @@ export const defineKeyed = <F extends KeyedFamily>(definition: KeyedDefinition<F
       return { ...keyed, ...byKey(operations, (key) => use(key)(Effect.succeed) as Effect.Effect<unknown>) }
     })
 
-  /** The instances behind a tag may be anybody's, so nothing is asked of them but what all of them offer. */
+  /** The instances behind a tag may be a user's, so only their public operations are used. */
   const service = (tag: AnyTag, name: string): object => {
     const found = tag as unknown as Effect.Effect<ByKey>
     const operations: ByKey["at"] = (key) =>

@@ -1,4 +1,4 @@
-/** The kit of the public signatures: how options are inferred without hiding their names, and how results are shown. */
+/** Types for public signatures: inference of options with their names kept, and readable results. */
 import type * as Config from "effect/Config"
 import type * as Effect from "effect/Effect"
 import type * as Policy from "./Policy.js"

@@ -1,5 +1,5 @@
 /**
- * A rate limiter: only so many calls in so much time. A call that comes too early is turned away, or waits for its turn.
+ * Limits how many calls run in a period. A call that comes too early is rejected or waits for its turn.
  *
  * @since 0.1.0
  */
@@ -148,7 +148,7 @@ export const tokenBucket = (options: Limit & { readonly burst?: number | undefin
 }
 
 /**
- * At most `limit` calls in any window of length `per`, wherever it begins: a call is let in when fewer than `limit` have
+ * At most `limit` calls in any window of length `per`, wherever it begins: a call is admitted when fewer than `limit` have
  * been in the time before it. It is kept in memory when each of them was, 16 bytes for each microsecond that had any, so at
  * most `limit` times that.
  *
@@ -215,14 +215,14 @@ export { RateLimitExceeded } from "./rateLimitExceeded.js"
  */
 export interface Queued extends Policy.Event<"rate-limiter", "Queued"> {
   readonly cost: number
-  /** How long until its turn. For a call it becomes less when somebody before it leaves. */
+  /** How long until its turn. For a call it becomes less when a call before it leaves. */
   readonly wait: Duration.Duration
-  /** How many are in the line, this one included. */
+  /** How many are in the queue, this one included. */
   readonly queued: number
 }
 
 /**
- * A call that was let in and is about to run.
+ * A call that was admitted and is about to run.
  *
  * @since 0.1.0
  * @category events
@@ -245,7 +245,7 @@ export interface RateChanged extends Policy.Event<"rate-limiter", "RateChanged">
 }
 
 /**
- * A call that was turned away, with the fields of its error.
+ * A call that was rejected, with the fields of its error.
  *
  * @since 0.1.0
  * @category events
@@ -277,15 +277,15 @@ export interface Snapshot {
   /** When the snapshot was taken, in milliseconds since the epoch. */
   readonly takenAt: number
   readonly rate: Rate
-  /** How many calls of cost 1 would be let in at once. */
+  /** How many calls of cost 1 would be admitted at once. */
   readonly available: number
-  /** How long until one of them would be, if nobody else comes before. */
+  /** How long until one of them would be, if no other call comes before. */
   readonly retryAfter: number
-  /** How many are in the line, reservations for later included. */
+  /** How many are in the queue, reservations for later included. */
   readonly queued: number
-  /** Calls and reservations let in since the limiter was made. */
+  /** Calls and reservations admitted since the limiter was made. */
   readonly admitted: number
-  /** Calls and reservations turned away since the limiter was made. */
+  /** Calls and reservations rejected since the limiter was made. */
   readonly rejected: number
 }
 
@@ -349,20 +349,20 @@ export interface Operations<Needed = never> {
   readonly withCost: (cost: number) => Policy.Policy<RateLimitExceeded, Needed>
   /**
    * Takes a turn, if it is there at once, and says whether it was. Never waits and never overtakes those who do. Always
-   * `false` for a cost that can never be let in.
+   * `false` for a cost that can never be admitted.
    */
   readonly tryAcquire: (cost?: number) => Effect.Effect<boolean, never, Needed>
   /** Takes a turn as a call would: waits for it up to `maxWait`, or fails. */
   readonly acquire: (cost?: number) => Effect.Effect<void, RateLimitExceeded, Needed>
   /**
-   * Takes a turn, however far away, and says how long until then. It fails for a cost that can never be let in and when the
+   * Takes a turn, however far away, and says how long until then. It fails for a cost that can never be admitted and when the
    * line is full, and knows no `maxWait`. The turn stays when those before it leave.
    */
   readonly reserve: (cost?: number) => Effect.Effect<Reservation, RateLimitExceeded, Needed>
-  /** How many calls of cost 1 would be let in at once: none while somebody waits. */
+  /** How many calls of cost 1 would be admitted at once: none while a call waits. */
   readonly available: Effect.Effect<number, never, Needed>
   /**
-   * Changes the rate. What has been let in counts on under the new one, and so does what was reserved, at its time. Those who
+   * Changes the rate. What has been admitted counts on under the new one, and so does what was reserved, at its time. Those who
    * wait keep their places and get their turns anew; who would have to wait for longer than `maxWait` or for ever is turned
    * away at once.
    */
@@ -399,12 +399,12 @@ export interface Settings {
   /** How many calls in how much time. There is no default, it depends on what is called. */
   readonly rate: Rate
   /**
-   * How long a call may wait for its turn. One whose turn is later is turned away at once, and does not wait in vain.
-   * Default: 0, nobody waits.
+   * How long a call may wait for its turn. One whose turn is later is rejected at once, and does not wait in vain.
+   * Default: 0, no call waits.
    */
   readonly maxWait?: DurationInput | undefined
   /**
-   * How many may be in the line, calls that wait and reservations for later: a whole number. Default: 1000, so that neither
+   * How many may be in the queue, calls that wait and reservations for later: a whole number. Default: 1000, so that neither
    * a long `maxWait` nor a loop of reservations takes all memory.
    */
   readonly maxQueued?: number | undefined
@@ -429,13 +429,13 @@ export interface SettingsConfig extends Configured<Settings> {}
  */
 export interface Listeners {
   /**
-   * Called when a call has entered the line. Its time is part of the call's wait, and interrupted when `maxWait` is over; the
+   * Called when a call has entered the queue. Its time is part of the call's wait, and interrupted when `maxWait` is over; the
    * turns of those behind come meanwhile.
    */
   readonly onQueued?: ((event: Queued) => Effect.Effect<unknown, unknown, unknown>) | undefined
   /** Called before a call runs, when its turn has come. */
   readonly onAdmitted?: ((event: Admitted) => Effect.Effect<unknown, unknown, unknown>) | undefined
-  /** Called before a call that was turned away fails. */
+  /** Called before a call that was rejected fails. */
   readonly onRejected?: ((event: Rejected) => Effect.Effect<unknown, unknown, unknown>) | undefined
   readonly onRateChanged?: ((event: RateChanged) => Effect.Effect<unknown, unknown, unknown>) | undefined
 }
@@ -523,7 +523,7 @@ export interface KeyedRateLimiter extends KeyedOperations {}
  * Makes a limiter for each key: a tenant, an address, an API key. Each has the rate for itself.
  *
  * There are at most `capacity` of them (1000), and one that is not called for `idleTimeToLive` (10 minutes) is forgotten,
- * but never one of which something still counts, or in which somebody waits: forgetting it would let its key through once
+ * but never one of which something still counts, or in which a call waits: forgetting it would let its key through once
  * more. A new key for which there is no room shares one limiter with all other such keys, or has none with
  * `whenFull: "bypass"`.
  *
@@ -553,7 +553,7 @@ export const keyed = <O>(
 // ----------------------------------------------------------------------------------------------------------- services
 
 /**
- * What a limiter's tag has beside being a tag: its layers, and everything that can be done with the limiter behind it.
+ * What a limiter's tag offers besides being a tag: its layers, and the operations of the limiter behind it.
  *
  * @since 0.1.0
  * @category services
@@ -580,13 +580,13 @@ export interface TagClass<Self, Id extends string>
  *
  * **Time line**
  *
- * - *Its turn, and nobody waits*: the call runs at once.
- * - *Its turn is later, but within `maxWait`*: the call enters the line, if that has fewer than `maxQueued` in it. First come,
- *   first served; nobody overtakes, also not a call that costs less. When somebody leaves, those behind move up. The wait
+ * - *Its turn, and no call waits*: the call runs at once.
+ * - *Its turn is later, but within `maxWait`*: the call enters the queue, if that has fewer than `maxQueued` in it. First come,
+ *   first served; no call overtakes, not even one that costs less. When a call leaves, those behind move up. The wait
  *   can be interrupted even where the caller cannot, and leaves no trace.
- * - *Its turn is later than that*, or the line is full: the call is turned away at once with {@link RateLimitExceeded}, which
- *   says when it would be let in.
- * - *It costs more than can ever be let in at once*: the same, without a time.
+ * - *Its turn is later than that*, or the queue is full: the call is rejected at once with {@link RateLimitExceeded}, which
+ *   says when it would be admitted.
+ * - *It costs more than can ever be admitted at once*: the same, without a time.
  *
  * **Adds** `RateLimitExceeded`, and requires the service.
  *

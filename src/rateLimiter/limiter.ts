@@ -1,6 +1,4 @@
-/**
- * The rate limiter bound to Effect: the clock is read, the line is stepped once, and the effect runs outside of that step.
- */
+/** The rate limiter bound to Effect: one step of the queue per decision, and the effect runs outside that step. */
 import type * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -32,7 +30,7 @@ export const TypeId: RateLimiter.TypeId = Symbol.for("effect-resilience/RateLimi
 
 export const kind = "rate-limiter"
 
-/** Telling that may be interrupted, before whoever it is about has got anything. */
+/** Runs a listener and undoes the admission if the listener is interrupted. */
 const undoing = (told: Told, undo: () => void): Told =>
   told && Effect.onInterrupt(told, () => Effect.sync(undo))
 
@@ -97,7 +95,7 @@ export class Limiter implements RateLimiter.RateLimiter, Member<RateLimiter.Snap
   private protection: Policy.Policy<RateLimitExceeded> | undefined
   private readonly line: Line
   private readonly maxWait: number
-  /** Whether a call that is let in at once begins in the same step. */
+  /** Whether a call that is admitted at once begins in the same step. */
   private readonly direct: boolean
   private rejected = 0
 
@@ -142,7 +140,7 @@ export class Limiter implements RateLimiter.RateLimiter, Member<RateLimiter.Snap
     }
   }
 
-  /** Lets a call in at once, after a wait, or not at all. */
+  /** Admits a call at once, after a wait, or not at all. */
   private guard(cost: number, classify?: Classify): Guard {
     return {
       looksAtResults: classify !== undefined,
@@ -167,7 +165,7 @@ export class Limiter implements RateLimiter.RateLimiter, Member<RateLimiter.Snap
     this.line.giveBack(permit, this.now(clock))
   }
 
-  /** A call with nothing that can come between being let in, or in line, and the beginning of the call. */
+  /** A call with nothing that can come between being admitted, or in line, and the beginning of the call. */
   private enter(
     call: Call,
     clock: Clock.Clock,
@@ -251,12 +249,12 @@ export class Limiter implements RateLimiter.RateLimiter, Member<RateLimiter.Snap
     if (place.state !== "waiting") return Effect.succeed(place.permit)
     place.changed = false
     const changed = Wait.forOthers<void>((resume) => place.listen(() => resume(Effect.void)))
-    // Only the first in line needs a timer: when it goes off, everybody whose turn has come is let in.
+    // Only the head of the queue needs a timer, which admits every call whose turn has come.
     const pause = this.line.isFirst(place) ? alarmed(place, changed, this.line.firstAt - now) : changed
     return Effect.flatMap(pause, () => this.untilTurn(place, clock))
   }
 
-  /** A call that has been let in. */
+  /** A call that has been admitted. */
   private body({ classify, self }: Call, clock: Clock.Clock, permit: Permit): Body {
     return classify === undefined ? self : seenBy(self, new Observed(this, classify, clock, permit), true)
   }

@@ -1,4 +1,4 @@
-/** The options of a rate limiter: checked, and completed with defaults. */
+/** The options of a rate limiter: checks and defaults. */
 import * as Duration from "effect/Duration"
 import {
   callable,

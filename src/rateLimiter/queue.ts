@@ -1,24 +1,22 @@
 /**
- * The line in front of a rate: who has been let in, and who is let in when. First come, first served; everybody's turn is
- * known from the start, so that a request that would come too late does not have to wait to find out. Those behind move up
- * when somebody leaves.
+ * The FIFO queue of a rate limiter. The turn of a request is known when it enters, so that a request that would wait too long is
+ * rejected at once. When a request leaves, those behind it move up.
  *
- * A turn that has come is taken at the instant at which it was due, by whoever looks next. So a timer that fires late costs
- * nobody anything, and the rate stays exact whatever the timers do. A turn that is worked out anew never lies before the
- * change that made it necessary: a call cannot begin in the past.
+ * A turn is taken at the instant it was due, by the next step that looks: late timers do not change the rate. A turn that is
+ * computed anew never lies in the past.
  *
- * Every step is synchronous, times are those of the rule: whole microseconds. Places that are alike form a run, of which
- * only the last turn is needed. Entering, leaving and being let in cost the same however long a run is. What changes in
- * front of other runs costs one step for each of them, when the next request enters.
+ * Every step is synchronous; times are whole microseconds. Requests of the same cost form a run, which keeps only its last turn, so
+ * entering, leaving and admission cost the same for any run. A change in front of other runs costs one step for each of them, when
+ * the next request enters.
  */
 import * as Rate from "../core/rateLimit.js"
 import { Linked, type Links } from "../internal/linked.js"
 
-/** A request that has been let in, or will be. */
+/** A request that has been admitted, or will be. */
 export interface Permit extends Rate.Admitted {
-  /** The change of rate before which it was let in. */
+  /** The change of rate before which it was admitted. */
   readonly generation: number
-  /** What had been let in up to and including it. */
+  /** What had been admitted up to and including it. */
   readonly total: number
 }
 
@@ -39,7 +37,7 @@ export class Place implements Options, Links<Place> {
   readonly promised: boolean
   isReady: boolean
   state: "waiting" | "admitted" | "rejected" | "left" = "waiting"
-  /** What it was let in with. */
+  /** What it was admitted with. */
   permit: Permit | undefined
   /** The run that it is part of while it is in the line. */
   run: Run | undefined
@@ -112,7 +110,7 @@ class Run {
 export class Line {
   private rule: Rate.Rule
   private used: Rate.Used
-  /** When the last request was let in, and what it cost. */
+  /** When the last request was admitted, and what it cost. */
   private last: number
   private lastCost = 0
   /** The cost of everything that was ever let in. */
@@ -134,7 +132,7 @@ export class Line {
   /** Which place was told last that it is the first, and when it has to look. */
   private told: Place | undefined
   private toldAt = 0
-  /** How many requests have been let in. */
+  /** How many requests have been admitted. */
   admitted = 0
 
   constructor(
@@ -152,7 +150,7 @@ export class Line {
     return this.rule.rate
   }
 
-  /** Whether anything that was let in still counts, or anybody is in the line. */
+  /** Whether an admission still counts or a request is queued. */
   inUse(now: number): boolean {
     const unused = Rate.available(this.rule, Rate.nothing(this.rule, now), now)
     return this.length > 0 || this.available(now) < unused
@@ -167,7 +165,7 @@ export class Line {
     return this.length >= this.maxQueued
   }
 
-  /** When the first that somebody waits at has to look: at its turn, or before when others are let in until then. */
+  /** When the first that somebody waits at has to look: at its turn, or before when others are admitted until then. */
   get firstAt(): number {
     return this.toldAt
   }
@@ -186,7 +184,7 @@ export class Line {
     return true
   }
 
-  /** The permit of the request that was let in last. */
+  /** The permit of the request that was admitted last. */
   permit(): Permit {
     return { at: this.last, cost: this.lastCost, generation: this.generation, total: this.total }
   }
@@ -199,7 +197,7 @@ export class Line {
     this.admitted += 1
   }
 
-  /** When a request that comes now has its turn, if nobody leaves. Infinite when it never has. */
+  /** When a request that comes now has its turn, if no request leaves. Infinite when it never has one. */
   turn(cost: number, now: number): number {
     if (cost > this.rule.most) return Infinity
     this.settle(now)
@@ -207,7 +205,7 @@ export class Line {
     return Rate.due(this.rule, after, cost, Math.max(now, at))
   }
 
-  /** How many calls of cost 1 would be let in at once now. */
+  /** How many calls of cost 1 would be admitted at once now. */
   available(now: number): number {
     this.settle(now)
     return this.places.first === undefined
@@ -240,7 +238,7 @@ export class Line {
     this.wakeFirst()
   }
 
-  /** Lets in whoever's turn has come. */
+  /** Admits every request whose turn has come. */
   settle(now: number): void {
     for (let place = this.places.first; place !== undefined; place = this.places.first) {
       const at = this.turnOfHead(place)
@@ -264,7 +262,7 @@ export class Line {
     place.state = "left"
   }
 
-  /** Gives back what was let in, as far as it still counts. For one that was let in before a change of rate, nothing. */
+  /** Gives back what was admitted, as far as it still counts. For one that was admitted before a change of rate, nothing. */
   giveBack(permit: Permit, now: number): void {
     if (permit.generation !== this.generation) return
     this.settle(now)
@@ -275,7 +273,7 @@ export class Line {
   }
 
   /**
-   * Changes the rate. What counted before counts on, promised turns stay. Who can never be let in any more, or not before
+   * Changes the rate. What counted before counts on, promised turns stay. Who can never be admitted any more, or not before
    * its deadline, is rejected.
    */
   setRate(rate: Rate.Rate, now: number): void {

@@ -1,4 +1,4 @@
-/** The rejection of a rate limiter, apart so that the limiter can make it and the public module can show it. */
+/** The rejection of a rate limiter, shared by its engine and its public module. */
 import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
@@ -6,7 +6,7 @@ import * as Policy from "../policy/Policy.js"
 import { respond, respondable } from "../internal/respondable.js"
 
 /**
- * The rate limiter turned the call away without running it. Made without a stack trace, because there may be very many.
+ * The rate limiter rejected the call without running it. Made without a stack trace, because rejections can be very frequent.
  *
  * @since 0.1.0
  * @category errors
@@ -19,12 +19,12 @@ export class RateLimitExceeded extends Data.TaggedError("RateLimitExceeded")<{
   /** What the call would have cost. */
   readonly cost: number
   /**
-   * `rate` when its turn is later than `maxWait` allows, `queue` when it could have waited but the line is as long as it may
-   * be, `cost` when a call of this cost can never be let in.
+   * `rate` when its turn is later than `maxWait` allows, `queue` when it could have waited but the queue is as long as it may
+   * be, `cost` when a call of this cost can never be admitted.
    */
   readonly reason: "rate" | "queue" | "cost"
   /**
-   * How long until a call of this cost is let in without waiting, if nobody else comes before. `undefined` when it never
+   * How long until a call of this cost is admitted without waiting, if no other call comes before. `undefined` when it never
    * is.
    */
   readonly retryAfter: Duration.Duration | undefined
@@ -40,8 +40,8 @@ export class RateLimitExceeded extends Data.TaggedError("RateLimitExceeded")<{
   }
 
   override get message(): string {
-    if (this.retryAfter === undefined) return `a call that costs ${this.cost} can never be let in`
-    const why = this.reason === "queue" ? "the line is full" : `the limit of ${this.limit} is used up`
+    if (this.retryAfter === undefined) return `a call that costs ${this.cost} can never be admitted`
+    const why = this.reason === "queue" ? "the queue is full" : `the limit of ${this.limit} is used up`
     return `${why}, try again in ${Duration.format(this.retryAfter)}`
   }
 }

@@ -1,5 +1,5 @@
 /**
- * Running an effect again when it fails, on a schedule, within bounds.
+ * Retries a failing effect on a schedule, within bounds.
  *
  * @since 0.1.0
  */

@@ -1,4 +1,4 @@
-/** What an attempt can know about itself, apart so that the engine can say it and the public module can show it. */
+/** What an attempt knows about itself, shared by the engine and the public module. */
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Option from "effect/Option"

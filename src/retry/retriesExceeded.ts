@@ -1,4 +1,4 @@
-/** The error of a retry that gave up, apart so that the engine can make it and the public module can show it. */
+/** The error of a retry that gave up, shared by the engine and the public module. */
 import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
 import type * as Exit from "effect/Exit"

@@ -1,4 +1,4 @@
-/** The engine of a retry: attempts one after the other, and between two of them the decision whether there is another, and when. */
+/** The engine of a retry: runs attempts, and decides after each whether and when there is another. */
 import type * as Cause from "effect/Cause"
 import type * as Clock from "effect/Clock"
 import type * as Context from "effect/Context"

@@ -1,6 +1,5 @@
 /**
- * A retry budget: what all retries and hedges of one destination together may cost. It is what stands between a failing
- * service and the callers who would retry it into the ground.
+ * Limits how many retries and hedges all calls to one destination make together, so that callers do not overload a failing service.
  *
  * @since 0.1.0
  */
@@ -515,7 +514,7 @@ export const keyed: {
 // ----------------------------------------------------------------------------------------------------------- services
 
 /**
- * What a budget's tag has beside being a tag: its layers, and everything that can be done with the budget behind it.
+ * What a budget's tag offers besides being a tag: its layers, and the operations of the budget behind it.
  *
  * @since 0.1.0
  * @category services

@@ -1,4 +1,4 @@
-/** What a retry or a hedge has taken from its budget in one call. */
+/** What a retry or a hedge has withdrawn from its budget in one call. */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"

@@ -1,4 +1,4 @@
-/** The retry budget bound to Effect: the clock is read and the rule in `core/budget` is stepped, in one synchronous step. */
+/** The retry budget bound to Effect: each operation is one synchronous step of the rule in `core/budget`. */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Stream from "effect/Stream"
@@ -33,7 +33,7 @@ const constructorName = "RetryBudget.make"
 
 type Failure = FailureCondition.Failed<unknown, unknown>
 
-/** Whether a retry or hedge was paid for, and what is told to those who listen; `undefined` when nobody does. */
+/** Whether a retry or hedge was paid for, and the notification, if any. */
 export interface Withdrawal {
   readonly granted: boolean
   readonly cost: number
@@ -136,7 +136,7 @@ export class Budget implements RetryBudget.RetryBudget, Member<RetryBudget.Snaps
   readonly kind = kind
   readonly settings: Policy.Settings
   private state: Rule.Budget
-  /** What happened, beside the state that decides. */
+  /** Counters, which decide nothing. */
   private counts = { ...noCounts }
   /** Whether the last retry or hedge that asked was refused. */
   private exhausted = false

@@ -1,6 +1,6 @@
 /**
- * How a retry or a hedge comes by its budget. This file knows the budget by its type alone, so that a retry without a budget
- * brings none of it along.
+ * How a retry or a hedge finds its budget. This file imports only the types of a budget, so that a retry without one does not load
+ * it.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"

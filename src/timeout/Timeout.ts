@@ -1,5 +1,5 @@
 /**
- * A limit on how long an effect may take.
+ * Limits how long an effect may take.
  *
  * @since 0.1.0
  */

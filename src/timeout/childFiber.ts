@@ -1,7 +1,4 @@
-/**
- * A limit on an effect in a fiber of its own. There is no second fiber for the time: the caller waits for the one, which
- * is interrupted at the limit.
- */
+/** A limit on an effect in a fiber of its own. The caller waits for that fiber, which is interrupted at the limit. */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -106,7 +103,7 @@ class Behind<A, E, A2, E2, R2> extends Call<A, E, A2, E2, R2> {
 }
 
 /**
- * The same for a caller that leaves at the limit, or when it is interrupted: the effect belongs to nobody, and is told to end
+ * The same for a caller that leaves at the limit, or when it is interrupted: the effect is a daemon, and is interrupted
  * without being waited for.
  */
 export const leftBehind = <A, E, R, A2, E2, R2>(

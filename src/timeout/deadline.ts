@@ -1,4 +1,4 @@
-/** The end of a time limit: when it comes, how it is told, and how it is called off. */
+/** The deadline of a limit: its timer, its notification and its cancellation. */
 import type * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"

@@ -1,4 +1,4 @@
-/** How a time limit is enforced. The policy decides what limit and what to say; only this file and its folder know how. */
+/** Enforces a time limit. The policy chooses the limit and the error. */
 import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as RuntimeFlags from "effect/RuntimeFlags"

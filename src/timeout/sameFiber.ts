@@ -1,9 +1,9 @@
 /**
- * A limit without a fiber of its own. At the limit the caller's own fiber is interrupted, and what the limit did to the
- * fiber is undone again where the effect ends: at a boundary that cannot be interrupted.
+ * A limit without a fiber of its own. At the limit the caller's own fiber is interrupted, and the interruption is undone where the
+ * effect ends, at an uninterruptible boundary.
  *
- * It is `Effect.timeout` in every respect but that one. What ends with the body's fiber there ends at the boundary here:
- * its children, and after a failure what it changed in FiberRefs.
+ * Otherwise it equals `Effect.timeout`: what ends with the body's fiber there ends at the boundary here, such as its children and,
+ * after a failure, its changes to FiberRefs.
  */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -103,7 +103,7 @@ class Call extends Deadline implements Begun {
     return Effect.interruptible(Effect.suspend(() => this.limit.onTimeout(this.elapsed(), this.stalled)))
   }
 
-  /** The fiber as it was before, but for the interruptions by others. */
+  /** Restores the fiber, except for interruptions by others. */
   private restore(): void {
     const { fiber, interruptor, refs } = this
     const cause = fiber.getFiberRef(FiberRef.interruptedCause)

@@ -1,4 +1,4 @@
-/** How a timeout tells that a call took too long, apart so that a limit on what comes after the call can tell it too. */
+/** The notification of a timeout, shared with a limit on what follows the call. */
 import type { Told } from "../internal/listeners.js"
 import { ofCall } from "../policy/events.js"
 import type * as Timeout from "./Timeout.js"

@@ -9,7 +9,7 @@ const refusal = (effect: Effect.Effect<unknown>): Effect.Effect<string> =>
 
 describe("the options of a bulkhead", () => {
   const named = "Bulkhead.make: option"
-  const leftOut = `${named} "maxWait" must be left out when nobody may wait ("maxQueued" is 0), got`
+  const leftOut = `${named} "maxWait" must be left out when no call may wait ("maxQueued" is 0), got`
   const table: ReadonlyArray<readonly [options: Bulkhead.Options, message: string]> = [
     [{ permits: 1, name: "" }, `${named} "name" must be a string that is not empty, got ""`],
     [{} as never, `${named} "permits" must be a whole number of at least 1, got undefined`],

@@ -122,7 +122,7 @@ describe("a full bulkhead", () => {
         queued: 0,
         retryAfter: undefined
       })
-      assert.strictEqual(error.message, "the permits are taken (2) and the line is full (0)")
+      assert.strictEqual(error.message, "the permits are taken (2) and the queue is full (0)")
       assert.isTrue(Policy.isRejection(error))
       assert.notInclude(error.stack ?? "", " at ", "a rejection is made without a stack trace")
       assert.deepStrictEqual(yield* counts(bulkhead), [2, 2, 0, 1])

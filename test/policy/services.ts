@@ -380,7 +380,7 @@ export const rows: ReadonlyArray<Row> = [
       [{ PERMITS: "many" }, "PERMITS"],
       [{ PERMITS: "0" }, 'Partner.layerConfig: option "permits" must be a whole number of at least 1, got 0'],
       [{ PERMITS: "1", MAX_QUEUED: "-1" }, '"maxQueued" must be a whole number of at least 0, got -1'],
-      [{ PERMITS: "1", MAX_WAIT: "1 second" }, '"maxWait" must be left out when nobody may wait'],
+      [{ PERMITS: "1", MAX_WAIT: "1 second" }, '"maxWait" must be left out when no call may wait'],
       [{ PERMITS: "1", ...refusedName[0] }, refusedName[1]]
     ],
     uses: usesPlaces,

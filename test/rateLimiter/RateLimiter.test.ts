@@ -251,7 +251,7 @@ describe("the cost of a call", () => {
         const limiter = yield* RateLimiter.make({ rate, maxWait: Infinity })
         const error = yield* Effect.flip(up.pipe(limiter.withCost(6)))
         assert.deepInclude(error, { cost: 6, reason: "cost", retryAfter: undefined })
-        assert.strictEqual(error.message, "a call that costs 6 can never be let in")
+        assert.strictEqual(error.message, "a call that costs 6 can never be admitted")
         assert.strictEqual((yield* Effect.flip(limiter.acquire(6))).reason, "cost")
         assert.strictEqual((yield* Effect.flip(limiter.reserve(6))).reason, "cost")
         assert.isFalse(yield* limiter.tryAcquire(6))

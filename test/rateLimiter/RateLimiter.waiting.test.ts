@@ -47,7 +47,7 @@ describe("the queue of a rate limiter", () => {
       yield* Effect.yieldNow()
       const error = yield* Effect.flip(limiter.acquire())
       assert.deepInclude(error, { reason: "queue", retryAfter: Duration.millis(300) })
-      assert.strictEqual(error.message, "the line is full, try again in 300ms")
+      assert.strictEqual(error.message, "the queue is full, try again in 300ms")
       yield* TestClock.adjust("300 millis")
       assert.isTrue(yield* limiter.tryAcquire())
     })

@@ -21,7 +21,7 @@ export type Fault =
   | "untrusted"
   /** The other side did answer, with what cannot be followed or held: a redirect loop, headers that are too large. */
   | "unusable"
-  /** Whoever answered redirected it to where there was no connection. */
+  /** The server that answered redirected it to where there was no connection. */
   | "led-away"
   /** There was no connection, so that the request was certainly not sent. */
   | "not-sent"

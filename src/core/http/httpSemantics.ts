@@ -27,7 +27,7 @@ export const isTransient = (status: number): boolean => transientStatuses.has(st
 /** Statuses with which a server asks to be left alone for a while. */
 export const asksForPatience = (status: number): boolean => status === 429 || status === 503
 
-/** What a status says about the health of whoever answered. */
+/** What a status says about the health of the server that answered. */
 export type Health = "well" | "ill" | "unknown"
 
 /**
@@ -40,7 +40,7 @@ export const healthOf = (status: number): Health => {
   return status >= 500 && status !== 501 && status !== 505 ? "ill" : "well"
 }
 
-/** Codes of errors that come before a request can be sent: nobody there, no way there, no name. */
+/** Codes of errors before a request is sent: connection refused, unreachable, unknown name. */
 const beforeSending: ReadonlySet<string> = new Set([
   // no connection
   "ECONNREFUSED",

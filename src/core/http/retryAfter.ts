@@ -38,7 +38,7 @@ export const retryAfterMillis = (fields: Fields, now: number): number | undefine
  */
 export const retryAfterSeconds = (millis: number): string => String(wholeSeconds(millis))
 
-/** Milliseconds in seconds, rounded up; zero for what is not positive. */
+/** Converts milliseconds to seconds, rounded up; zero unless positive. */
 export const wholeSeconds = (millis: number): number => {
   if (!(millis > 0)) return 0
   const bounded = Math.min(millis, Number.MAX_SAFE_INTEGER)

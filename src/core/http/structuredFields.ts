@@ -1,7 +1,7 @@
 /**
  * Structured fields (RFC 9651), as much as the rate limit fields use: a list of items with parameters. Every type of
- * value is read, so that a parameter nobody here knows cannot spoil a field; the types that no field here uses are kept
- * without their value.
+ * value is read, so that an unknown parameter does not invalidate a field; types that no field here uses are kept without
+ * their value.
  */
 
 export type BareItem =
