@@ -24,14 +24,14 @@ import { HttpAdmin, HttpDrain, HttpProblem, HttpProtection, HttpResilience } fro
 
 type Any = Readonly<Record<string, unknown>>
 
-/** The `InvalidOption` that something is refused with, thrown or as a defect, or what became of it instead. */
+/** The `InvalidOption` that is thrown or that is the defect, or what happens instead. */
 const refusal = (construct: () => unknown): Policy.InvalidOption | string => {
   const exit = Effect.runSyncExit(
     Effect.scoped(
       Effect.suspend(() => {
         const made = construct()
         if (Layer.isLayer(made)) return Layer.build(made as unknown as Layer.Layer<never>)
-        // Policies and tags are no effects to be run here.
+        // Policies and tags are effects or functions that must not run here.
         return Effect.isEffect(made) && typeof made !== "function"
           ? (made as Effect.Effect<unknown>)
           : Effect.void
@@ -40,7 +40,7 @@ const refusal = (construct: () => unknown): Policy.InvalidOption | string => {
   )
   if (Exit.isSuccess(exit)) return "accepted"
   const defect = Option.getOrUndefined(Cause.dieOption(exit.cause))
-  // What a layer needs, it asks for after its options have been checked.
+  // A layer asks for its services after its options have been checked.
   if (String(defect).includes("Service not found")) return "accepted"
   return defect instanceof Policy.InvalidOption ? defect : Cause.pretty(exit.cause)
 }
@@ -112,13 +112,13 @@ const kinds = {
 
 type Kind = keyof typeof kinds
 
-/** A constructor: its options and what they are, and options with which it works. */
+/** A constructor, the kinds of its options, and options with which it works. */
 interface Row {
   readonly called: string
   readonly make: (options: never) => unknown
   readonly options: Readonly<Record<string, Kind>>
   readonly works: Any
-  /** Values of the kind that the option takes all the same. */
+  /** Values of the kind that the option accepts nevertheless. */
   readonly takes?: Readonly<Record<string, ReadonlyArray<unknown>>>
 }
 
@@ -639,7 +639,7 @@ describe("bad options", () => {
   class Prices extends CircuitBreaker.Tag("Prices")<Prices>() {}
 
   const given: ReadonlyArray<readonly [message: string, construct: () => unknown]> = [
-    // What is given in place of options.
+    // Values in place of options.
     [`Retry.retry: the options must be an object, got 3`, () => Retry.retry(3 as never)],
     [`Retry.retry: the options must be an object, got undefined`, () => Retry.retry(undefined as never)],
     [
@@ -708,7 +708,7 @@ describe("bad options", () => {
       `Backoff.exponential: option "max" must be a duration of at most 2147483647 millis, the longest that a timer waits, got "800d"`,
       () => Backoff.exponential({ base: 1, max: Duration.days(800) })
     ],
-    // What belongs somewhere else, or is missing.
+    // Options that belong elsewhere, or are missing.
     [
       `RetryBudget.make: option "capacity" must be given to the rule, such as { rule: RetryBudget.successes({ capacity: 100 }) }, got 0`,
       () => RetryBudget.make({ capacity: 0 } as never)
@@ -773,7 +773,7 @@ describe("bad options", () => {
         [message, () => Effect.map(keyed({ options }), (all) => all.protectWhen("key")(true as never))]
       ] as const
     }),
-    // What is no option.
+    // Unknown options.
     [`Fallback.orElse: option "use" must be a function, got 5`, () => Fallback.orElse(5 as never)],
     [
       `Fallback.chain: option "steps[1]" must be a function, got 5`,

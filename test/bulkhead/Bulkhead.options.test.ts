@@ -3,7 +3,7 @@ import { Duration, Effect } from "effect"
 import { Bulkhead, Policy } from "effect-resilience"
 import { refusalOf } from "../support/calls.js"
 
-/** The message of the defect with which options are refused. */
+/** The message of the defect for bad options. */
 const refusal = (effect: Effect.Effect<unknown>): Effect.Effect<string> =>
   Effect.map(refusalOf(effect), ({ message }) => message)
 

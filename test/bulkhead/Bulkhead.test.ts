@@ -216,7 +216,7 @@ describe("the queue of a bulkhead", () => {
       const large = yield* gated(begun, "large")
       for (const { call } of small) yield* forked(bulkhead.protect(call))
       yield* forked(bulkhead.withPermits(3)(large.call))
-      // One permit is free all the time, and there is no end of small calls.
+      // One permit is always free, and small calls keep coming.
       for (let index = 0; index < 20; index++)
         yield* forked(bulkhead.protect(Effect.sync(() => begun.push("late"))))
       assert.deepStrictEqual(yield* counts(bulkhead), [2, 2, 21, 0])

@@ -31,7 +31,7 @@ const make = (
   >
 }
 
-/** What was logged as a warning while an effect ran. */
+/** The warnings that are logged while an effect runs. */
 const warnings = <A, E, R>(self: Effect.Effect<A, E, R>) =>
   Effect.suspend(() => {
     const lines: Array<string> = []

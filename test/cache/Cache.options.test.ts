@@ -12,7 +12,7 @@ const make = (options: Partial<Options>) =>
     >
   )
 
-/** The message of the defect with which options are refused. */
+/** The message of the defect for bad options. */
 const refusal = (options: Partial<Options>): Effect.Effect<string> =>
   Effect.map(refusalOf(make(options)), ({ message }) => message)
 

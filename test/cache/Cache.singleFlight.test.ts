@@ -3,7 +3,7 @@ import { Cause, Deferred, Effect, Exit, Fiber, FiberId, Option, Scope, TestClock
 import { Cache } from "effect-resilience"
 import { interruptedAtEveryStep } from "../support/everyStep.js"
 
-/** A lookup that waits for a gate, and what has become of it so far. */
+/** A lookup that waits for a gate, and its state. */
 const gated = Effect.gen(function* () {
   const seen = { begun: 0, interrupted: 0, ended: 0 }
   const gate = yield* Deferred.make<string, "down">()

@@ -7,7 +7,7 @@ import { Clock, Duration, Effect, Random, Runtime } from "effect"
 import { Cache } from "effect-resilience"
 import { runs } from "../support/runs.js"
 
-/** A clock with timers, and a scheduler without delay: what is due is done when the time is moved. */
+/** A clock with timers, and a scheduler without delay: whatever is due runs when the time is moved. */
 class World implements Clock.Clock {
   readonly [Clock.ClockTypeId]: Clock.ClockTypeId = Clock.ClockTypeId
   now = 0

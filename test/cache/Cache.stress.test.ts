@@ -12,7 +12,7 @@ interface Subject {
   readonly refresh: Lookup
   readonly set: (key: string, value: number) => Effect.Effect<void>
   readonly invalidate: (key: string) => Effect.Effect<void>
-  /** What should be nothing in the end. */
+  /** Must be 0 in the end. */
   readonly left: Effect.Effect<number>
 }
 
@@ -20,14 +20,14 @@ type Make = (lookup: Lookup) => Effect.Effect<Subject, never, Scope.Scope>
 
 const keys = ["a", "b", "c"]
 
-/** Forty fibers that get, refresh, set and invalidate, and are interrupted at random, and what was wrong with that. */
+/** Forty fibers get, refresh, set and invalidate, and are interrupted at random. Returns what went wrong. */
 const story = (make: Make, { advance, random, yieldSome }: Interleaving): Effect.Effect<Array<string>> =>
   Effect.gen(function* () {
     const wrong: Array<string> = []
-    /** Values are numbered as they come into being: a greater one is a newer one. */
+    /** Values are numbered in the order of their making: a greater one is newer. */
     let number = 0
     const set = new Set<number>()
-    /** What is looked up for a call that begins now is not older than this. */
+    /** A call that begins now must get no value older than this. */
     const oldest = new Map(keys.map((key) => [key, 0]))
     const outdate = (key: string, change: (number: number) => Effect.Effect<void>) =>
       Effect.suspend(() => {

@@ -35,7 +35,7 @@ const make = (
   return Effect.map(made, (cache) => ({ cache, begun }))
 }
 
-/** What was served, in one word each. */
+/** The parts of a served value. */
 const told = ({ age, state, value }: Cache.Served<string>) => [value, state, Duration.toMillis(age)] as const
 
 describe("a fresh value of a cache", () => {
@@ -495,7 +495,7 @@ describe("an early refresh", () => {
       yield* TestClock.adjust("1 second")
       yield* waiting
       yield* TestClock.adjust("59 seconds")
-      // Whoever draws is overtaken by an invalidation.
+      // The draw comes after an invalidation.
       const random = { ...Random.fixed([0.1]), next: Effect.as(cache.invalidate("a"), 0.1) }
       const get = cache.get("a").pipe(Effect.withRandom(random as Random.Random))
       assert.strictEqual(yield* get, "second")

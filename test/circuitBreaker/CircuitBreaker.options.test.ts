@@ -3,7 +3,7 @@ import { Duration, Effect, Schedule } from "effect"
 import { Backoff, CircuitBreaker, Policy, Trip } from "effect-resilience"
 import { refusalOf } from "../support/calls.js"
 
-/** The message of the defect with which options are refused. */
+/** The message of the defect for bad options. */
 const refusal = (options: CircuitBreaker.Options): Effect.Effect<string> =>
   Effect.map(
     refusalOf(CircuitBreaker.make(options) as Effect.Effect<CircuitBreaker.CircuitBreaker>),

@@ -30,7 +30,7 @@ const fails: Call = Effect.fail(down)
 
 type Options = Fallback.Options<number, Down | Forbidden>
 
-/** Options out of a table say nothing about what their listener needs and fails with. Here it needs nothing. */
+/** The options in the tables have no listeners that need services, which their type does not show. */
 const untyped =
   (apply: (self: Call, options: Options) => unknown) =>
   (self: Call, options: Options): Effect.Effect<number, unknown> =>
@@ -340,7 +340,7 @@ describe("Fallback.chain", () => {
       const { chain, ran, seen } = steps(...exits)
       assert.deepStrictEqual(yield* Effect.exit(Fallback.chain(fails, chain)), outcome)
       assert.deepStrictEqual(ran, expected)
-      // All of them are given the one failure there was at first.
+      // Each of them gets the first failure.
       assert.strictEqual(seen.size, 1)
       assert.deepStrictEqual([...seen], [{ _tag: "Error", error: down, cause: Cause.fail(down) }])
     })

@@ -21,7 +21,7 @@ const hedgeAfter = 10
 const slowShare = 0.0201
 const exponent = 1.867
 
-/** In (0, 1]: the logarithm of zero is no time. */
+/** In (0, 1], because the logarithm of 0 is infinite. */
 const seeded = (seed: number): Random => {
   const { next } = chance(seed)
   return () => 1 - next()

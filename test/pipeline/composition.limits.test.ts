@@ -17,7 +17,7 @@ import { finish, scripted, timeline } from "../support/virtual.js"
 
 type Body = Effect.Effect<string, unknown>
 
-/** What a caller got, and when. */
+/** The result of a caller, and when it came. */
 type Got = readonly [outcome: unknown, at: number]
 
 interface Seen {
@@ -25,7 +25,7 @@ interface Seen {
   readonly got: ReadonlyArray<Got>
   /** When the effect inside all policies ran. */
   readonly begun: ReadonlyArray<number>
-  /** What the policies said and counted. */
+  /** The events and counts of the policies. */
   readonly log?: ReadonlyArray<string>
   readonly counts?: Readonly<Record<string, number | string>>
 }

@@ -13,7 +13,7 @@ import { down } from "../support/calls.js"
 import { interruptedAtEveryStep } from "../support/everyStep.js"
 import { finish, scripted, timeline } from "../support/virtual.js"
 
-/** What came out: the value, or what the error calls itself. */
+/** The value, or the tag of the error. */
 const outcomeOf = (exit: Exit.Exit<unknown, unknown>): unknown =>
   Exit.match(Exit.mapError(exit, tagOf), {
     onSuccess: (value) => value,
@@ -31,7 +31,7 @@ const slow = Effect.delay(Effect.succeed("late"), "5 seconds")
 // -------------------------------------------------------------------------------------------------------- the standard
 
 describe("a pipe of timeout, breaker, retry and fallback", () => {
-  /** All listeners there are, noting what they are told. */
+  /** All listeners, which log their events. */
   const composed = Effect.gen(function* () {
     const { log, note } = timeline()
     const breaker = yield* CircuitBreaker.make({
@@ -315,7 +315,7 @@ describe("two policies:", () => {
         call.pipe(breaker.protect, Retry.retry({ times: 3, schedule: Schedule.spaced("1 second") }))
       )
       assert.strictEqual(outcomeOf(exit), "up")
-      // Opened at 1 s, rejected at 2 s, and let through at 4 s.
+      // The circuit opens at 1 s, rejects at 2 s, and admits at 4 s.
       assert.deepStrictEqual(begun, [0, 1000, 4000])
       assert.strictEqual((yield* breaker.snapshot).rejected, 1)
       assert.strictEqual(yield* breaker.state, "closed")

@@ -47,7 +47,7 @@ class Ledger {
     return Effect.suspend(() => attempts[Math.min(begun++, attempts.length - 1)] ?? attempts[0])
   }
 
-  /** The caller: what it gets it keeps. A result inside an error is one that it gets, too. */
+  /** The caller keeps every result that it gets, also one inside an error. */
   readonly keep = (call: Effect.Effect<unknown, unknown>): Effect.Effect<void> =>
     Effect.uninterruptibleMask((restore) =>
       Effect.flatMap(Effect.exit(restore(call)), (exit) => Effect.sync(() => this.take(exit)))
@@ -79,7 +79,7 @@ type Scenario = (ledger: Ledger) => Effect.Effect<unknown, unknown>
 
 const { uninterruptible } = Effect
 
-/** Hedges with options out of a table, whose type says nothing any more about their listeners. They need nothing. */
+/** The options in the tables have no listeners that need services, which their type does not show. */
 const hedges =
   (options: Partial<Hedge.Options<Held, string>>) =>
   (ledger: Ledger) =>
@@ -266,7 +266,7 @@ const scenarios: Record<string, Scenario> = {
     })
 }
 
-/** In how many of its steps an interruption loses a result; with `every`, of one in so many. */
+/** The number of steps at which an interruption loses a result; with `every` it looks at one step in so many. */
 const stepsThatLose = (scenario: Scenario, every = 1): number => {
   let [ledger, losing] = [new Ledger(), 0]
   interruptedAtEveryStep(
@@ -292,7 +292,7 @@ describe("a result of which a policy is to dispose", () => {
       const ledger = new Ledger()
       runToEnd(ledger.keep(scenario(ledger)))
       assert.isAbove(ledger.opened, 0)
-      // In one step a result is on its way out of the policy. What is interrupted then loses it without a policy, too.
+      // In one step the result leaves the policy. An interruption at this step loses it without a policy, too.
       assert.isAtMost(stepsThatLose(scenario, runs(2, 1)), handOvers[name] ?? 1)
     })
   }
@@ -305,7 +305,7 @@ describe("a result of which a policy is to dispose", () => {
   })
 })
 
-/** What may stand between a hedge and what it hedges. */
+/** Policies between a hedge and its call. */
 const between = (
   ledger: Ledger
 ): Effect.Effect<Record<string, (self: Effect.Effect<Held, string>) => Effect.Effect<Held, unknown>>> =>

@@ -1,4 +1,4 @@
-// One instance for each key: what is kept, what makes room, and what never does.
+// One instance for each key: which are kept, which are evicted, and which never are.
 import { assert, describe, it, vi } from "@effect/vitest"
 import { Deferred, Effect, Exit, FastCheck, Fiber, Option, TestClock } from "effect"
 import { Bulkhead, CircuitBreaker, Policy, RateLimiter, Trip } from "effect-resilience"

@@ -37,9 +37,9 @@ interface Stage {
 
 interface Row {
   readonly listener: string
-  /** Whose the typed errors of the listener are: the call's, or nobody's. */
+  /** Whether the call gets the typed errors of the listener. */
   readonly of: "a shared policy" | "a call"
-  /** What becomes of the call when the listener never ends. */
+  /** What the call does when the listener never ends. */
   readonly hung: "waits" | "goes on" | "is rejected"
   readonly stage: (listener: Listener) => Effect.Effect<Stage, never, unknown>
 }
@@ -160,7 +160,7 @@ const budget = (listeners: RetryBudget.Listeners, successes: number) =>
     }
   )
 
-/** A policy that holds nothing between calls: others use the very same one. */
+/** A policy without state: all calls use the same one. */
 const stateless = (policy: (self: Body) => Body, self: Body) =>
   Effect.succeed<Stage>({
     own: policy(self),
@@ -293,7 +293,7 @@ const play = ({ stage: stageOf }: Row, behaviour: Behaviour): Played => {
     let own: Fiber.RuntimeFiber<unknown> | undefined
     const again = Effect.suspend((): Body => stage.again)
     const ended: Array<Ended | "waits"> = []
-    // Only the call itself meets the listener; what it is told of the others it takes in silence.
+    // The listener acts for the first call only.
     const listener: Listener = () => (told++ === 0 ? behaviour(again, () => own!) : Effect.void)
     const noted = (call: Body, index: number) =>
       Effect.flatMap(Effect.exit(call), (exit) =>

@@ -1,4 +1,4 @@
-// The same instance twice around a call: nothing counts, waits for or rejects what it did itself.
+// The same instance twice around a call: no instance counts, queues or rejects its own work.
 import { HttpClient, HttpClientError, HttpClientResponse } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
 import { Data, Deferred, Effect, Exit, Fiber, Scope, TestClock } from "effect"
@@ -35,7 +35,7 @@ const sendingBy = (self: Call): HttpClient.HttpClient =>
 const send = <E>(client: HttpClient.HttpClient.With<E>): Call =>
   Effect.flatMap(client.get("http://partner.example/"), (response) => response.text)
 
-/** Each way to have the same instance around a call twice, with what may stand between the two. */
+/** The ways to have the same instance twice around a call, with other policies in between. */
 const ways = ({ protect }: { readonly protect: Policy.Policy<unknown> }): Record<string, Twice> => {
   const between = (middle: Twice): Twice => {
     return (self) => protect(middle(protect(self)))
@@ -287,7 +287,7 @@ describe("the same bulkhead twice around a call", () => {
   }
   for (const [kind, make] of Object.entries(bulkheads)) {
     const names = Object.keys(Effect.runSync(make).twice)
-    // Calls at the same time are as many as they are.
+    // Concurrent calls count each.
     for (const name of names.filter((name) => !name.includes("at the same time"))) {
       it.effect(`takes one permit and counts one outcome: ${kind}, ${name}`, () =>
         Effect.gen(function* () {

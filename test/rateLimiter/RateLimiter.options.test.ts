@@ -5,15 +5,15 @@ import { refusalOf } from "../support/calls.js"
 
 const rate = RateLimiter.smooth({ limit: 10, per: "1 second" })
 
-/** A limiter of options out of a table, whose type says nothing any more about their listeners. They need nothing. */
+/** The options in the tables have no listeners that need services, which their type does not show. */
 const made = (options: RateLimiter.Options) =>
   RateLimiter.make(options) as Effect.Effect<RateLimiter.RateLimiter>
 
-/** The message of the defect with which options are refused. */
+/** The message of the defect for bad options. */
 const refusal = (options: RateLimiter.Options): Effect.Effect<string> =>
   Effect.map(refusalOf(made(options)), ({ message }) => message)
 
-/** The message of what is thrown. */
+/** The message of the error that is thrown. */
 const thrown = (build: () => unknown): string => {
   try {
     build()
@@ -145,7 +145,7 @@ describe("the options of a rate limiter", () => {
       per: 60_000,
       burst: 100
     })
-    // A third of a second is no whole number of microseconds.
+    // A third of a second is not a whole number of microseconds.
     assert.deepStrictEqual(RateLimiter.smooth({ limit: 1, per: 1000 / 3 }).per, 333.333)
   })
 })

@@ -166,7 +166,7 @@ describe("RateLimiter.setRate", () => {
       yield* limiter.setRate(RateLimiter.smooth({ limit: 1, per: "1 second" }))
       yield* TestClock.adjust("3 seconds")
       yield* Fiber.joinAll(fibers)
-      // What is still to be paid for counts in whole permits: one of a hundredth before, one of a second after.
+      // A debt counts in whole permits: of a hundredth of a second before, of a second after.
       assert.deepStrictEqual(at, [100, 110, 1110, 2110])
     })
   )

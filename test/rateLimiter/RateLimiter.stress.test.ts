@@ -55,7 +55,7 @@ const story = (
     yield* Effect.repeatN(Effect.yieldNow(), 10)
 
     if (rate.per > 1000) {
-      // Nothing is refilled in this story: what is not there any more has been used.
+      // Nothing is refilled in this story: missing permits were used.
       yield* Effect.forEach(fibers, (fiber) => Fiber.interruptFork(fiber))
       yield* Effect.forEach(fibers, (fiber) => Fiber.await(fiber))
       const available = yield* limiter.available

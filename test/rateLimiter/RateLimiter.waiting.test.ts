@@ -160,7 +160,7 @@ describe("a call that is interrupted in the queue of a rate limiter", () => {
       const first = yield* Effect.fork(limiter.acquire())
       const second = yield* Effect.fork(limiter.protect(Clock.currentTimeMillis))
       yield* Effect.yieldNow()
-      // Whoever asks at that time lets the first in, whose fiber has not noticed yet when it is interrupted.
+      // Any call at that time admits the first one, whose fiber has not gone on yet when it is interrupted.
       const looker = yield* Effect.fork(
         Effect.zipRight(
           Effect.zipRight(Effect.sleep("100 millis"), limiter.snapshot),
@@ -169,7 +169,7 @@ describe("a call that is interrupted in the queue of a rate limiter", () => {
       )
       yield* TestClock.adjust("100 millis")
       const exit = yield* Fiber.join(looker)
-      // Whoever was faster: a permit that was noticed is used, one that was not goes to the next one.
+      // Either is faster: the first call uses its permit when it has gone on, and hands it on otherwise.
       const at = Exit.isInterrupted(exit) ? 100 : 200
       yield* TestClock.adjust("100 millis")
       assert.strictEqual(yield* Fiber.join(second), at)

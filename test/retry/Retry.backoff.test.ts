@@ -32,7 +32,7 @@ const backoff = FastCheck.oneof(
   )
 )
 
-/** The delays of a call that always fails, in the order in which they were waited. */
+/** The delays of a call that always fails, in order. */
 const delaysOf = (schedule: Schedule.Schedule<unknown>, seed: string) =>
   runToEnd(
     Effect.gen(function* () {

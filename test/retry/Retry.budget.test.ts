@@ -7,7 +7,7 @@ import { finish, scripted } from "../support/virtual.js"
 
 const everySecond = Schedule.spaced("1 second")
 
-/** So many tokens, of which time and successes make no more. */
+/** A fixed number of tokens, which neither time nor successes add to. */
 const only = (capacity: number) => RetryBudget.make({ rule: RetryBudget.successes({ capacity, ratio: 0 }) })
 
 class PartnerBudget extends RetryBudget.Tag("PartnerBudget")<PartnerBudget>() {}
@@ -331,7 +331,7 @@ describe("a retry with a budget gives back what it paid for a retry that is not 
       ({ interruptedAt }) => {
         if (budget === undefined) return
         const { balance, retries } = Effect.runSync(budget.snapshot)
-        // A token is gone for each retry, also for one that is interrupted right where it begins.
+        // Each retry takes a token, even one that is interrupted as it begins.
         const retried = Math.max(0, begun - 1)
         assert.include([retried, interruptedAt === undefined ? retried : retried + 1], retries)
         assert.strictEqual(balance, 10 - retries)

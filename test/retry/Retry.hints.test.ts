@@ -11,7 +11,7 @@ const reasonsOf = () => {
   return { log, onExceeded }
 }
 
-/** What any policy's rejection looks like from outside. */
+/** The shape of any policy's rejection. */
 const rejection = (retryAfter: Duration.DurationInput | undefined): Policy.Rejection => ({
   [Policy.RejectionTypeId]: Policy.RejectionTypeId,
   _tag: "Busy",

@@ -82,7 +82,7 @@ describe("an interruption of a retry", () => {
       ({ endedAt, exit, interruptedAt }) => {
         assert.strictEqual(running, 0)
         if (interruptedAt !== undefined) assert.strictEqual(endedAt, interruptedAt)
-        // Interrupted in its very last steps it has already come to its end.
+        // In its very last steps it has already ended.
         if (exit === undefined || !Exit.isInterrupted(exit)) assert.deepStrictEqual(exit, Exit.fail("down"))
       }
     )
@@ -91,7 +91,7 @@ describe("an interruption of a retry", () => {
 })
 
 describe("the disposeResult of a retry", () => {
-  /** Results that count from 1, of which only those from `good` on are good, and what became of them. */
+  /** Numbered results from 1, good from `good` on, and what became of them. */
   const resources = (good: number) => {
     const disposed: Array<number> = []
     let opened = 0

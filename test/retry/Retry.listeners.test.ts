@@ -97,7 +97,7 @@ describe("the listeners of a retry", () => {
   )
 
   type Listener = "onRetryScheduled" | "onRetry" | "onExceeded" | "onAbort"
-  /** A retry with one listener, for which each of the listeners gets its turn. */
+  /** A retry that calls the one given listener. */
   const listening = (listener: Listener, effect: Effect.Effect<void, string>) => {
     const { begun, call } = scripted<number, string, never>(Effect.fail("down"))
     const options: Retry.Options<number, string> = { ...everySecond, [listener]: () => effect }

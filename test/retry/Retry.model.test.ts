@@ -5,7 +5,7 @@ import { runToEnd } from "../support/everyStep.js"
 import { timeline } from "../support/virtual.js"
 import { runs } from "../support/runs.js"
 
-/** What an attempt does, and what the retry is told. */
+/** How an attempt ends, and its hint to the retry. */
 interface Attempt {
   readonly is: "good" | "bad" | "error" | "abort" | "defect" | "interrupt"
   readonly takes: number

@@ -5,7 +5,7 @@ import { refusalOf, settled } from "../support/calls.js"
 
 const once = RetryBudget.successes({ capacity: 1 })
 
-/** What is kept of a log, by the name of the listener. */
+/** A log of events, by the name of the listener. */
 const listening = () => {
   const log: Array<readonly [string, unknown]> = []
   const note = (name: string) => (event: unknown) => Effect.sync(() => void log.push([name, event]))

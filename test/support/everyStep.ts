@@ -11,7 +11,7 @@ export interface Run<A, E> {
   /** `undefined` when the program never ended. */
   readonly exit: Exit.Exit<A, E> | undefined
   readonly endedAt: number
-  /** When nothing was left to wait for, be it by what the program left behind. */
+  /** When nothing was left to wait for, including what the program left behind. */
   readonly quietAt: number
   /** `undefined` in the last run, which came to its end first. */
   readonly interruptedAt: number | undefined

@@ -29,7 +29,7 @@ export const manualClock = () => {
         })
       })
   }
-  /** Moves the clock and wakes who slept until then. They go on when the caller yields. */
+  /** Moves the clock and wakes the fibers that are due. They go on when the caller yields. */
   const advance = (millis: number): Effect.Effect<void> =>
     Effect.sync(() => {
       now += millis

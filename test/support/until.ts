@@ -5,7 +5,7 @@ const longestPause = 25
 
 /**
  * Reads again and again until a value holds, for half a minute at most. The pauses between two readings are real time, also
- * where a test has a clock of its own, because sockets know no other; they grow, because a long wait is no reason to be busy.
+ * where a test has a clock of its own, because sockets know no other; they grow, so that a long wait is not busy.
  */
 export const until = <A, E, R>(
   read: Effect.Effect<A, E, R>,

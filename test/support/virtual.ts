@@ -22,7 +22,7 @@ export const scripted = <A, E, R>(
   return { begun, call }
 }
 
-/** Retries with options out of a table, whose type says nothing any more about their listeners. They need nothing. */
+/** Retries. The options in the tables have no listeners that need services, which their type does not show. */
 export const retried = <A, E>(self: Effect.Effect<A, E>, options: Retry.Options<A, E>) =>
   Retry.retry(self, options) as Effect.Effect<A, unknown>
 

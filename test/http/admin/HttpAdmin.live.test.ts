@@ -444,7 +444,7 @@ describe("a value that is not a policy", () => {
   )
 })
 
-/** The defect of an exit, as far as it is told apart here. */
+/** The defect of an exit, as far as the tests distinguish it. */
 const defectOf = (exit: Exit.Exit<unknown>) =>
   Option.match(Exit.isFailure(exit) ? Cause.dieOption(exit.cause) : Option.none(), {
     onNone: () => undefined,

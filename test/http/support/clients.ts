@@ -6,7 +6,7 @@ import { Effect, Layer, Option, Tracer } from "effect"
 export interface TestClient {
   readonly name: string
   readonly layer: Layer.Layer<HttpClient.HttpClient>
-  /** Takes a connection again whose last answer was read to its end. */
+  /** Reuses a connection whose last answer was read to its end. */
   readonly keepsAlive: boolean
   /** An empty form that the client can send. */
   readonly makeForm: () => FormData
@@ -17,7 +17,7 @@ const makeForm = (): FormData => new FormData()
 /** undici sends forms of its own class alone. */
 const makeUndiciForm = (): FormData => new Undici.FormData() as FormData
 
-/** Those that a program has without doing anything about it. */
+/** The clients with their default pools. */
 export const clients: ReadonlyArray<TestClient> = [
   { name: "fetch", layer: FetchHttpClient.layer, keepsAlive: true, makeForm },
   { name: "undici", layer: NodeHttpClient.layerUndici, keepsAlive: true, makeForm: makeUndiciForm },
@@ -91,7 +91,7 @@ export const secureClients = (trust: {
   }
 }
 
-/** Counts the attempts that reach the client, those included of which no server ever knows. */
+/** Counts the attempts that reach the client, including those that reach no server. */
 export const counted = <E, R>(client: HttpClient.HttpClient.With<E, R>) => {
   let attempts = 0
   return {

@@ -3,7 +3,7 @@ import { Effect, Supervisor } from "effect"
 import { until } from "../../support/until.js"
 import type { Seen, Sockets, TestServer } from "./servers.js"
 
-/** Waits until the server has seen so many requests in whole. */
+/** Waits until the server has seen so many whole requests. */
 export const arrived = ({ seen }: TestServer, requests: number): Effect.Effect<unknown> =>
   until(
     Effect.sync(() => seen.filter(({ whole }) => whole).length),

@@ -1,4 +1,4 @@
-// A server on a socket of its own for the tests of what stands in front of one, and a client that can leave.
+// A server on its own socket for tests of the policies in front of one, and a client that can leave.
 import { NodeHttpServer } from "@effect/platform-node"
 import { type HttpApp, type HttpMiddleware, HttpServer, type HttpServerRequest } from "@effect/platform"
 import { Effect, type Scope } from "effect"

@@ -6,7 +6,7 @@ import { until } from "../../support/until.js"
 
 export interface RawClient {
   readonly send: (text: string | Uint8Array) => Effect.Effect<void>
-  /** Waits until that much of what was received holds, and returns all of it. */
+  /** Waits until the received text satisfies the predicate, and returns all of it. */
   readonly received: (holds: (text: string) => boolean) => Effect.Effect<string>
   /** Waits until the server has closed the connection, and returns all that was received. */
   readonly closed: Effect.Effect<string>
@@ -31,7 +31,7 @@ export const connect = (url: string): Effect.Effect<RawClient, never, Scope.Scop
     let text = ""
     let closed = false
     socket.on("data", (chunk) => (text += chunk.toString()))
-    // A reset is an end like any other.
+    // A reset counts as an end.
     socket.on("error", () => {})
     socket.on("close", () => (closed = true))
     socket.on("end", () => (closed = true))

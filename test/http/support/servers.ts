@@ -9,7 +9,7 @@ import * as Https from "node:https"
 import * as Net from "node:net"
 import type * as Stream from "node:stream"
 
-/** A request as it arrived. It goes on changing until its outcome is there. */
+/** A request as it arrives. It changes until its outcome is known. */
 export interface Seen {
   readonly method: string
   readonly path: string
@@ -28,7 +28,7 @@ export interface Sockets {
   /** How many were ever accepted. */
   readonly accepted: number
   readonly open: number
-  /** Those of the open ones with a request that is not answered to its end. */
+  /** Open connections with an unfinished response. */
   readonly busy: number
 }
 
@@ -44,7 +44,7 @@ export interface Exchange {
   readonly die: () => void
 }
 
-/** What is done about a request, as soon as the whole of it has arrived, or its headers have. */
+/** What to do with a request when all of it has arrived, or its headers have. */
 export interface Answer {
   (exchange: Exchange): void
   readonly atHeaders?: boolean
@@ -55,9 +55,9 @@ export interface TestServer {
   /** The requests in the order in which their headers arrived. */
   readonly seen: ReadonlyArray<Seen>
   readonly sockets: Effect.Effect<Sockets>
-  /** How often bytes arrived that are no HTTP, such as the beginning of a TLS handshake. */
+  /** How often bytes arrived that are not HTTP, such as the beginning of a TLS handshake. */
   readonly malformed: Effect.Effect<number>
-  /** Lets every answer go on that is held back, those of later requests included. */
+  /** Releases every answer that is held back, and those of later requests. */
   readonly tell: Effect.Effect<void>
   /** Stops listening and breaks every connection: from now on connections are refused. */
   readonly down: Effect.Effect<void>
@@ -143,7 +143,7 @@ export const early = (then: Answer): Answer =>
 /** Never answers. */
 export const hang: Answer = () => {}
 
-/** Sends bytes that are no HTTP, and closes. */
+/** Sends bytes that are not HTTP, and closes. */
 export const garbage: Answer = ({ breakOff, socket }) => {
   socket.write("this is not the protocol you are looking for\r\n\r\n", () => breakOff("close"))
 }
@@ -167,7 +167,7 @@ export const bigBody =
     fill()
   }
 
-/** Answers, and is no more: later connections are refused, until the test lets the server up again. */
+/** Answers, and goes down: later connections are refused until the test brings the server up again. */
 export const lastWords =
   (code: number, content: Content = {}): Answer =>
   ({ die, response }) => {
@@ -326,7 +326,7 @@ const listening = (
     accepted += 1
     open.set(socket, accepted)
     socket.on("close", () => open.delete(socket))
-    // A client that resets is what many a test is about.
+    // Many tests reset the connection on purpose.
     socket.on("error", () => {})
   })
   running.on("clientError", (_: Error, socket: Stream.Duplex) => {
