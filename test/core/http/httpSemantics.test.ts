@@ -58,6 +58,8 @@ describe("the semantics of HTTP", () => {
       408,
       ...statuses.filter((status) => status >= 500 && status !== 501 && status !== 505)
     ])
+    const well = statuses.filter((status) => healthOf(status) === "well")
+    expect(well).toEqual(statuses.filter((status) => status !== 429 && !ill.includes(status)))
   })
 })
 
