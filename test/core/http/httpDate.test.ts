@@ -182,7 +182,9 @@ describe("an HTTP-date", () => {
     ["hour 24", "Sun, 06 Nov 1994 24:00:00 GMT"],
     ["minute 60", "Sun, 06 Nov 1994 08:60:00 GMT"],
     ["second 61", "Sat, 31 Dec 2016 23:59:61 GMT"],
-    ["a leap second that does not end a day", "Sat, 31 Dec 2016 12:00:60 GMT"]
+    ["a leap second that does not end a day", "Sat, 31 Dec 2016 12:00:60 GMT"],
+    ["a leap second in the minute before", "Sat, 31 Dec 2016 23:58:60 GMT"],
+    ["a leap second in the hour before", "Sat, 31 Dec 2016 22:59:60 GMT"]
   ])("cannot be %s", (_, text) => {
     assert.isUndefined(HttpDate.parse(text, example))
   })
