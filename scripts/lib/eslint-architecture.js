@@ -69,7 +69,7 @@ const forbiddenCalls = [
 const memberOf = (object, name) => `MemberExpression[object.name='${object}'][property.name=/^${name}$/]`
 const moduleOf = (name) => `ImportDeclaration[source.value='${name}']`
 
-/** What differs between versions of Effect, and the one file that may use it, so that a port changes that file. */
+/** What differs between versions of Effect, and the only file that may use it: a port changes that file. */
 const seams = [
   ["src/internal/wait.ts", "how a waiter is resumed", memberOf("Effect", "async(Effect)?")],
   [

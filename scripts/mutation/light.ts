@@ -1,4 +1,4 @@
-/** What the tests of the rules use of Effect and its test helpers, without loading the rest of Effect for each mutant. */
+/** The parts of Effect and its test helpers that the tests of the rules use, so that a mutant does not load the rest. */
 import * as FastCheck from "effect/FastCheck"
 import { assert, describe, expect, it as test } from "vitest"
 

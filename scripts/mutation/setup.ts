@@ -1,9 +1,9 @@
-/** Runs before each test file of a mutation run, in place of test/support/setup.ts, which loads all of Effect. */
+/** Runs before each test file of a mutation run instead of test/support/setup.ts, which loads all of Effect. */
 import { FastCheck } from "effect"
 import { vi } from "vitest"
 
-// Files share a worker. A mutant of what a module does when it is loaded needs the module anew.
+// Files share a worker, but a mutant of top-level code needs a freshly loaded module.
 vi.resetModules()
 
-// Most mutants die of the first values that a property tries, so it has a second for them and is not shrunk.
+// Most mutants fail on the first values of a property, so a property gets one second and no shrinking.
 FastCheck.configureGlobal({ seed: 20, interruptAfterTimeLimit: 1000, endOnFailure: true })

@@ -5,7 +5,7 @@ import { defineConfig } from "vitest/config"
 import { BaseSequencer, type TestSpecification } from "vitest/node"
 import type { Reporter } from "vitest/reporters"
 
-/** Stryker counts failed tests. A file that a mutant keeps from loading has none, so its failure becomes one. */
+/** Stryker counts failed tests. A file that fails to load has none, so its failure is reported as one. */
 const unloadedFiles: Reporter = {
   onTestRunEnd([testModule]) {
     for (const file of testModule?.project.vitest.state.getFiles() ?? []) {
@@ -28,7 +28,7 @@ const failureOf = (file: RunnerTestFile): RunnerTestSuite["tasks"][number] => ({
   result: file.result!
 })
 
-/** The first failure ends a run, and small files are the quickest to fail. */
+/** Runs small files first: the first failure ends a run, and they fail soonest. */
 class SmallFirst extends BaseSequencer {
   override sort(files: Array<TestSpecification>): Promise<Array<TestSpecification>> {
     const sizeOf = ({ moduleId }: TestSpecification) => fs.statSync(moduleId).size
