@@ -159,10 +159,10 @@ const timeOf = ({ interval, limit, per, remainder }: Rule, permits: number): num
 const permitsIn = (rule: Rule, time: number): number => {
   const periods = Math.floor(time / rule.per)
   const rest = time - periods * rule.per
-  let permits = periods * rule.limit + Math.floor((rest * rule.limit) / rule.per)
-  while (timeOf(rule, permits + 1) <= time) permits += 1
-  while (timeOf(rule, permits) > time) permits -= 1
-  return permits
+  const permits = periods * rule.limit + Math.floor((rest * rule.limit) / rule.per)
+  // A large product is rounded, which can make one too many or one too few of them.
+  if (timeOf(rule, permits) > time) return permits - 1
+  return timeOf(rule, permits + 1) <= time ? permits + 1 : permits
 }
 
 /** When everything is paid for, rounded up. */
@@ -198,7 +198,6 @@ export const admit = (rule: Rule, used: Used, cost: number, at: number): Used =>
     case "meter": {
       if (at > paidAt(rule, used)) return { _tag: "meter", anchor: at, issued: cost, last: at }
       const issued = used.issued + cost
-      if (issued < rule.limit) return { _tag: "meter", anchor: used.anchor, issued, last: at }
       const periods = Math.floor(issued / rule.limit)
       return {
         _tag: "meter",

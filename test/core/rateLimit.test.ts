@@ -59,6 +59,13 @@ const anyRate = FastCheck.record({
   tag === "tokenBucket" ? { _tag: tag, limit, per, burst } : ({ _tag: tag, limit, per } as Rate.Rate)
 )
 
+/** When five calls in line are let in. */
+const turnsOf = (rule: Rate.Rule, used: Rate.Used, from: number): ReadonlyArray<number> => {
+  const turns: Array<Rate.Turn> = []
+  for (let n = 0; n < 5; n++) turns.push(Rate.turn(rule, turns.at(-1)?.after ?? used, 1, from))
+  return turns.map(({ at }) => at)
+}
+
 /** Microseconds between two steps: nothing, about one interval, about one period, or years. */
 const pause = FastCheck.oneof(
   { weight: 3, arbitrary: FastCheck.constant(0) },
@@ -159,6 +166,7 @@ describe("a rate", () => {
       for (const probe of [1, cost, rule.most]) {
         assert.strictEqual(Rate.due(rule, back, probe, at), Rate.due(rule, used, probe, at))
       }
+      assert.deepStrictEqual(turnsOf(rule, back, at), turnsOf(rule, used, at))
       assert.strictEqual(Rate.available(rule, back, at), Rate.available(rule, used, at))
     },
     { fastCheck: { numRuns: 2000 } }
@@ -289,10 +297,112 @@ describe("calls that wait for a rate", () => {
   })
 })
 
+describe("a call that is given back to a meter", () => {
+  // A permit takes a millisecond, or 3333 and a third microseconds.
+  const bucket = Rate.rule({ _tag: "tokenBucket", limit: 10, per: 10, burst: 10 })
+  const uneven = Rate.rule({ _tag: "smooth", limit: 3, per: 10 })
+
+  it.each<
+    [
+      what: string,
+      rule: Rate.Rule,
+      calls: ReadonlyArray<readonly [at: number, cost: number]>,
+      index: number,
+      meter: readonly [anchor: number, issued: number]
+    ]
+  >([
+    [
+      "wholly, as the last one",
+      uneven,
+      [
+        [0, 1],
+        [3334, 1]
+      ],
+      1,
+      [0, 1]
+    ],
+    [
+      "wholly, as the meter is busy without it",
+      bucket,
+      [
+        [0, 3],
+        [0, 4],
+        [1000, 2]
+      ],
+      1,
+      [0, 5]
+    ],
+    [
+      "wholly, as the meter is just busy without it",
+      bucket,
+      [
+        [0, 1],
+        [0, 4],
+        [1000, 2]
+      ],
+      1,
+      [0, 3]
+    ],
+    [
+      "as far as the time since is not saved up",
+      bucket,
+      [
+        [0, 4],
+        [1000, 2]
+      ],
+      0,
+      [1000, 2]
+    ],
+    [
+      "not at all, as all of it is in the past",
+      bucket,
+      [
+        [0, 3],
+        [3000, 2]
+      ],
+      0,
+      [0, 5]
+    ]
+  ])("counts no more: %s", (_, rule, calls, index, [anchor, issued]) => {
+    for (const start of [0, 7000]) {
+      let used = Rate.nothing(rule, start)
+      for (const [at, cost] of calls) used = Rate.admit(rule, used, cost, start + at)
+      const [at, cost] = calls[index]
+      const later = calls.slice(index + 1).reduce((sum, [, cost]) => sum + cost, 0)
+      const last = start + calls[calls.length - 1][0]
+      assert.deepStrictEqual(Rate.giveBack(rule, used, { at: start + at, cost }, later), {
+        _tag: "meter",
+        anchor: start + anchor,
+        issued,
+        last
+      })
+    }
+  })
+})
+
+describe("a fixed window", () => {
+  const rule = Rate.rule({ _tag: "bursty", limit: 3, per: 10 })
+
+  it("begins when its limiter was made", () => {
+    const used = Rate.admit(rule, Rate.nothing(rule, 7000), 3, 8000)
+    const due = [8000, 16_999, 17_000, 17_001].map((from) => Rate.due(rule, used, 1, from))
+    assert.deepStrictEqual(due, [17_000, 17_000, 17_000, 17_001])
+  })
+
+  it("that is ahead of the time has room for what it has left", () => {
+    const used = Rate.admit(rule, Rate.nothing(rule, 0), 1, 25_000)
+    assert.deepStrictEqual(
+      [1, 2, 3].map((cost) => Rate.due(rule, used, cost, 4000)),
+      [20_000, 20_000, 30_000]
+    )
+  })
+})
+
 describe("a change of the rate", () => {
   it("of which nothing was used is a new beginning", () => {
     for (const from of rates(5, 1000)) {
-      for (const to of rates(3, 2000)) {
+      const others = rates(3, 1000).filter(({ _tag }) => _tag !== from._tag)
+      for (const to of [...rates(3, 2000), ...others]) {
         const before = Rate.rule(from)
         const after = Rate.rule(to)
         const adopted = Rate.adopt(before, Rate.nothing(before, 7), after, 1234)
@@ -411,6 +521,30 @@ describe("a rate over years", () => {
     },
     { fastCheck: { numRuns: 500 } }
   )
+
+  it.each([
+    {
+      what: "one too many",
+      limit: 5_814_674,
+      per: 12_664_447_904_633,
+      at: 9_917_515_629_951,
+      given: 4_553_464
+    },
+    { what: "one too few", limit: 4_057_261, per: 3_003_898_670_136, at: 2_670_579_173_808, given: 3_607_058 }
+  ])("what is free again is exact where a rounded product gives $what", ({ at, given, limit, per }) => {
+    const rule = Rate.rule({ _tag: "tokenBucket", limit, burst: limit, per: per / 1000 })
+    const used = Rate.admit(rule, Rate.nothing(rule, 0), limit, 0)
+    assert.strictEqual(Rate.available(rule, used, at), given)
+  })
+
+  it("a meter that is never idle counts less than the limit", () => {
+    const rule = Rate.rule({ _tag: "smooth", limit: 3, per: 10 })
+    let used = Rate.nothing(rule, 0)
+    for (let n = 1; n <= 100; n++) {
+      used = Rate.turn(rule, used, 1, 0).after
+      assert.deepInclude(used, { anchor: Math.floor(n / 3) * 10_000, issued: n % 3 })
+    }
+  })
 
   it.prop(
     "what is free again is exact for any rate",
