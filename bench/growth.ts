@@ -4,12 +4,10 @@ import { Bulkhead, CircuitBreaker, Trip } from "effect-resilience"
 import { repeated } from "./loop.js"
 import { compare, type Contender, cpuNanos, median } from "./measure.js"
 import { type Call, striding } from "./paths.js"
+import { figure, type Study } from "./studies.js"
 
-export interface Growth {
-  readonly what: string
+type Growth = Omit<Study, "section" | "points"> & {
   readonly points: ReadonlyArray<{ readonly at: string; readonly nanos: number }>
-  /** What the target is about, and the most that it may be. */
-  readonly figure?: { readonly name: string; readonly value: number; readonly target: number }
 }
 
 const callOf = <A, E>(make: Effect.Effect<Effect.Effect<A, E>>): Promise<Call> => Effect.runPromise(make)
@@ -193,11 +191,19 @@ const shared = async (): Promise<Growth> => {
   }
 }
 
-export const growth = async (): Promise<ReadonlyArray<Growth>> => [
-  ...(await waiters()),
-  await windows(),
-  await rollover(),
-  await keys(),
-  await hotKey(),
-  await shared()
-]
+export const growth = async (): Promise<ReadonlyArray<Study>> => {
+  const all: ReadonlyArray<Growth> = [
+    ...(await waiters()),
+    await windows(),
+    await rollover(),
+    await keys(),
+    await hotKey(),
+    await shared()
+  ]
+  return all.map((each) => ({
+    ...each,
+    section: "Growth",
+    what: `${each.what}, ns`,
+    points: each.points.map(({ at, nanos }) => ({ at, shown: figure(nanos) }))
+  }))
+}

@@ -3,7 +3,7 @@
  * and the median of the rounds' ratios. CPU time, not wall time, so that what else runs is not counted, and the collector
  * is. mitata takes the samples; the order is ours, because it runs one benchmark after the other.
  */
-import { Effect } from "effect"
+import { type Clock, Effect } from "effect"
 import { measure } from "mitata"
 import { doesSucceed, repeated } from "./loop.js"
 import type { Call } from "./paths.js"
@@ -16,9 +16,9 @@ export interface Contender {
 }
 
 /** Calls in one fiber. */
-export const ofEffect = async (name: string, call: Call): Promise<Contender> => {
+export const ofEffect = async (name: string, call: Call, clock?: Clock.Clock): Promise<Contender> => {
   const succeeds = await doesSucceed(call)
-  return { name, run: (times) => Effect.runPromise(repeated(call, times, succeeds)) }
+  return { name, run: (times) => Effect.runPromise(repeated(call, times, succeeds, clock)) }
 }
 
 /** Calls of promises, one after the other. */
@@ -117,24 +117,36 @@ export const compare = async (
   }))
 }
 
-/** The same over a longer time without a pause, so that all the garbage is paid for. */
+/**
+ * The same over a longer time, so that all the garbage is paid for, by slices of a tenth of a second in shuffled order. A slice is
+ * long enough to collect its own garbage in.
+ */
 export const sustained = async (
   contenders: ReadonlyArray<Contender>,
   millis: number
 ): Promise<ReadonlyArray<Result>> => {
-  const nanos: Array<number> = []
+  const sliceMillis = 100
+  const runs: Array<{
+    readonly run: Contender["run"]
+    readonly times: number
+    calls: number
+    nanos: number
+  }> = []
   for (const contender of contenders) {
-    const times = (await calibrate(contender)) * 10
-    globalThis.gc?.()
-    const startedAt = cpuNanos()
-    const end = performance.now() + millis
-    let calls = 0
-    while (performance.now() < end) {
-      await contender.run(times)
-      calls += times
-    }
-    nanos.push((cpuNanos() - startedAt) / calls)
+    runs.push({ run: contender.run, times: (await calibrate(contender)) * 10, calls: 0, nanos: 0 })
   }
+  for (let slice = 0; slice < millis / sliceMillis; slice++) {
+    for (const each of shuffled(runs)) {
+      const end = performance.now() + sliceMillis
+      const startedAt = cpuNanos()
+      while (performance.now() < end) {
+        await each.run(each.times)
+        each.calls += each.times
+      }
+      each.nanos += cpuNanos() - startedAt
+    }
+  }
+  const nanos = runs.map((each) => each.nanos / each.calls)
   return contenders.map(({ name }, index) => ({
     name,
     nanos: nanos[index],

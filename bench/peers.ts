@@ -79,27 +79,34 @@ const open = (): cockatiel.CircuitBreakerPolicy => {
   return breaker
 }
 
+const sampling = (): cockatiel.CircuitBreakerPolicy =>
+  cockatiel.circuitBreaker(all, {
+    halfOpenAfter: 10_000,
+    breaker: new cockatiel.SamplingBreaker({ threshold: 0.5, duration: 30_000, minimumRps: 1 })
+  })
+
+const openBreakers = ({ succeeds }: Functions): Peers => {
+  const breaker = opossum(succeeds, { resetTimeout: 3_600_000 })
+  breaker.open()
+  return { cockatiel: executing(open(), succeeds), opossum: firing(breaker) }
+}
+
 /** By policy and path. Made anew for each use. */
 export const peers: { readonly [path: string]: (functions: Functions) => Peers } = {
   "circuit breaker, closed, consecutive": ({ succeeds }) => ({
     cockatiel: executing(consecutive(5), succeeds),
     opossum: firing(opossum(succeeds))
   }),
-  "circuit breaker, closed, rate and slow calls": ({ succeeds }) => ({
-    cockatiel: executing(
-      cockatiel.circuitBreaker(all, {
-        halfOpenAfter: 10_000,
-        breaker: new cockatiel.SamplingBreaker({ threshold: 0.5, duration: 30_000, minimumRps: 1 })
-      }),
-      succeeds
-    ),
+  "circuit breaker, closed, default options": ({ succeeds }) => ({
+    cockatiel: executing(sampling(), succeeds),
     opossum: firing(opossum(succeeds))
   }),
-  "circuit breaker, open, rejected": ({ succeeds }) => {
-    const breaker = opossum(succeeds, { resetTimeout: 3_600_000 })
-    breaker.open()
-    return { cockatiel: executing(open(), succeeds), opossum: firing(breaker) }
-  },
+  "circuit breaker, closed, rate and slow calls": ({ succeeds }) => ({
+    cockatiel: executing(sampling(), succeeds),
+    opossum: firing(opossum(succeeds))
+  }),
+  "circuit breaker, open, rejected": openBreakers,
+  "circuit breaker, open, rejected in another millisecond": openBreakers,
   "circuit breaker, failure recorded": ({ fails }) => ({
     cockatiel: executing(consecutive(Number.MAX_SAFE_INTEGER), fails),
     opossum: firing(opossum(fails))

@@ -61,10 +61,44 @@ const rateBreaker = Effect.map(
       })
 )
 
+/** The four policies of the first example, made once or for each call. */
+const four = (self: Call, protect: (self: Call) => Call): Call =>
+  self.pipe(
+    Effect.timeout("1 minute"),
+    protect,
+    Effect.retry({ times: 2 }),
+    Effect.catchAll(() => Effect.succeed(2))
+  )
+
+const forEachCall = (build: () => Call): Effect.Effect<Call> => Effect.succeed(Effect.suspend(build))
+
+/** What somebody writes who needs nothing but this one path. */
+export const byHand: { readonly [path: string]: Prepare } = {
+  "retry, one failure, no delay": ({ failsOnce }) =>
+    Effect.succeed(Effect.catchAll(failsOnce, () => failsOnce)),
+  "circuit breaker, closed, consecutive": ({ succeeds }) =>
+    Effect.sync(() => {
+      let failures = 0
+      const recorded = Effect.matchCauseEffect(succeeds, {
+        onFailure: (cause) => {
+          failures += 1
+          return Effect.failCause(cause)
+        },
+        onSuccess: (value) => {
+          failures = 0
+          return Effect.succeed(value)
+        }
+      })
+      return Effect.suspend(() => (failures < 5 ? recorded : Effect.fail(new Open())))
+    })
+}
+
 /** By policy and path. */
 export const plain: { readonly [path: string]: Prepare } = {
   "circuit breaker, closed, consecutive": ({ succeeds }) =>
     Effect.map(breaker(5), (protect) => protect(succeeds)),
+  "circuit breaker, closed, default options": ({ succeeds }) =>
+    Effect.map(rateBreaker, (protect) => protect(succeeds)),
   "circuit breaker, closed, rate and slow calls": ({ succeeds }) =>
     Effect.map(rateBreaker, (protect) => protect(succeeds)),
   "circuit breaker, open, rejected": ({ succeeds }) =>
@@ -93,12 +127,15 @@ export const plain: { readonly [path: string]: Prepare } = {
   "hedge, not fired": ({ succeeds }) =>
     Effect.succeed(Effect.race(succeeds, Effect.delay(succeeds, "1 minute"))),
   "pipeline, timeout, breaker, retry, fallback": ({ succeeds }) =>
-    Effect.map(breaker(5), (protect) =>
-      succeeds.pipe(
-        Effect.timeout("1 minute"),
-        protect,
-        Effect.retry({ times: 2 }),
-        Effect.catchAll(() => Effect.succeed(2))
-      )
-    )
+    Effect.map(breaker(5), (protect) => four(succeeds, protect)),
+  "pipeline, composed ahead of time": ({ succeeds }) =>
+    Effect.map(breaker(5), (protect) => four(succeeds, protect)),
+  "timeout, built for each call": ({ succeeds }) => forEachCall(() => Effect.timeout(succeeds, "1 minute")),
+  "retry, built for each call": ({ succeeds }) => forEachCall(() => Effect.retry(succeeds, { times: 2 })),
+  "fallback, built for each call": ({ succeeds }) =>
+    forEachCall(() => Effect.catchAll(succeeds, () => Effect.succeed(2))),
+  "hedge, built for each call": ({ succeeds }) =>
+    forEachCall(() => Effect.race(succeeds, Effect.delay(succeeds, "1 minute"))),
+  "pipeline, four policies, built for each call": ({ succeeds }) =>
+    Effect.flatMap(breaker(5), (protect) => forEachCall(() => four(succeeds, protect)))
 }

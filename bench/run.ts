@@ -5,19 +5,20 @@
  *     npm run bench                          the tables
  *     npm run bench -- --json results.json   and the numbers for machines
  *     npm run bench -- --check               fails where a target is missed
- *     npm run bench -- --readme              puts the tables into bench/README.md
- *     npm run bench -- --only retry          only paths whose name contains this, and no growth
+ *     npm run bench -- --readme              puts the tables into bench/README.md, and the short one into README.md
+ *     npm run bench -- --only retry          only paths whose name contains this, and nothing else
  *     npm run bench -- --processes 1         fewer processes, for a first look
  */
 import { fork } from "node:child_process"
 import * as fs from "node:fs"
 import { Effect, Exit, Scope } from "effect"
-import { type Growth, growth } from "./growth.js"
+import { growth } from "./growth.js"
 import { compare, type Contender, median, ofEdge, ofEffect, ofPromise, sustained } from "./measure.js"
-import { bare, bodies, type Body, type Path, paths } from "./paths.js"
+import { bare, bodies, type Body, type Call, type Path, paths } from "./paths.js"
 import { peersOf } from "./peers.js"
-import { plain } from "./plain.js"
-import { machine, misses, report } from "./report.js"
+import { byHand, plain } from "./plain.js"
+import { machine, misses, report, summary } from "./report.js"
+import { buildings, coldStarts, crowds, type Study } from "./studies.js"
 
 /** How one path did, in one way of calling it. */
 export interface Row {
@@ -31,7 +32,7 @@ export interface Row {
 
 export interface Results {
   readonly rows: ReadonlyArray<Row>
-  readonly growth: ReadonlyArray<Growth>
+  readonly studies: ReadonlyArray<Study>
 }
 
 const option = (name: string): string | undefined => {
@@ -57,11 +58,18 @@ const withContenders = async <A>(
   const name = shortName(path)
   const given = bodies[body]
   const { call } = await Effect.runPromise(Scope.extend(path.prepare(given), scope))
-  const ordinary = plain[name] && (await Effect.runPromise(Scope.extend(plain[name](given), scope)))
   const { call: base } = await Effect.runPromise(Scope.extend(bare.prepare(given), scope))
-  const of = edge ? ofEdge : ofEffect
+  const of = (other: string, its: Call) =>
+    edge ? ofEdge(other, its) : ofEffect(other, its, other === "ours" ? path.clock : undefined)
   const contenders = [await of("ours", call), await of("bare", base)]
-  if (ordinary !== undefined) contenders.push(await of("plain", ordinary))
+  for (const [other, prepare] of [
+    ["plain", plain[name]],
+    ["hand", byHand[name]]
+  ] as const) {
+    if (prepare !== undefined) {
+      contenders.push(await of(other, await Effect.runPromise(Scope.extend(prepare(given), scope))))
+    }
+  }
   for (const [peer, peerCall] of Object.entries(peersOf(name, body)))
     contenders.push(ofPromise(peer, peerCall))
   const result = await use(contenders)
@@ -88,6 +96,7 @@ const measured = paths.filter((path) => path.waits !== true && shortName(path).i
 const common = measured.filter((path) =>
   [
     "circuit breaker, closed, consecutive",
+    "circuit breaker, closed, default options",
     "retry, success",
     "timeout, in time",
     "bulkhead, free",
@@ -117,7 +126,7 @@ const worker = async (last: boolean): Promise<Results> => {
     )
   }
   // What takes long is done in one of the processes.
-  if (!last) return { rows, growth: [] }
+  if (!last) return { rows, studies: [] }
   for (const path of common) {
     rows.push(
       await withContenders(path, "promise", false, async (contenders) =>
@@ -125,7 +134,8 @@ const worker = async (last: boolean): Promise<Results> => {
       )
     )
   }
-  return { rows, growth: only === undefined ? await growth() : [] }
+  if (only !== undefined) return { rows, studies: [] }
+  return { rows, studies: [...(await buildings()), ...(await crowds(3)), ...(await growth())] }
 }
 
 // ------------------------------------------------------------------------------------------------------- over several
@@ -155,7 +165,18 @@ const combine = (all: ReadonlyArray<Results>): Results => {
       )
     }
   })
-  return { rows, growth: all.flatMap((results) => results.growth) }
+  return { rows, studies: all.flatMap((results) => results.studies) }
+}
+
+/** Puts a text between the two marks of this name in a file. */
+const replaceBetween = (file: string, mark: string, text: string): void => {
+  const [begin, end] = [`<!-- ${mark} -->`, `<!-- /${mark} -->`]
+  const content = fs.readFileSync(file, "utf8")
+  if (!content.includes(begin) || !content.includes(end))
+    throw new Error(`${file} has no place for its ${mark}`)
+  const [before] = content.split(begin)
+  const [, after] = content.split(end)
+  fs.writeFileSync(file, `${before}${begin}\n\n${text.trim()}\n\n${end}${after}`)
 }
 
 const main = async (): Promise<void> => {
@@ -165,7 +186,9 @@ const main = async (): Promise<void> => {
     all.push(await runWorker(index === processes))
     console.error(`process ${index} of ${processes} is done`)
   }
-  const results = combine(all)
+  const combined = combine(all)
+  const cold = only === undefined ? coldStarts(7) : []
+  const results = { ...combined, studies: [...combined.studies, ...cold] }
   const text = report(results)
   console.log(text)
   const json = option("json")
@@ -173,9 +196,8 @@ const main = async (): Promise<void> => {
     fs.writeFileSync(json, `${JSON.stringify({ ...machine(), ...results }, undefined, 2)}\n`)
   }
   if (process.argv.includes("--readme")) {
-    const file = "bench/README.md"
-    const [before] = fs.readFileSync(file, "utf8").split("<!-- results -->")
-    fs.writeFileSync(file, `${before}<!-- results -->\n\n${text}`)
+    replaceBetween("bench/README.md", "results", text)
+    replaceBetween("README.md", "costs", summary(results))
   }
   if (process.argv.includes("--check")) {
     const missed = misses(results)
