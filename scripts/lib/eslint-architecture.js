@@ -2,7 +2,7 @@
 // offending and an allowed snippet in test/tooling/architecture.test.ts.
 import * as path from "node:path"
 import { createNodeResolver, importX } from "eslint-plugin-import-x"
-import { rooms } from "./rooms.js"
+import { internals, policies, rooms } from "./rooms.js"
 
 /** Import paths are matched as written, so a rule encodes the location of the importing file in its regex. */
 const forbidImports = (...patterns) => ({ "no-restricted-imports": ["error", { patterns }] })
@@ -23,17 +23,23 @@ const nodeBuiltin = { regex: "^node:", message: "Policies run wherever Effect ru
 const platform = { regex: "^@effect/", message: "Policies need effect alone. Only integrations need more." }
 const packages = { regex: "^[^.]", message: "src/core is pure: it imports no package." }
 
-/** Matches imports from outside a room and the rooms that it may see. */
+const isIntegration = (room) => room.includes("/") && !room.startsWith("core/")
+
+/** Matches imports from outside a room and the rooms that it may see. Integrations see the public modules of policies. */
 const elsewhere = (room) => {
-  const seen = [".", ...rooms[room].map((other) => path.posix.relative(`/${room}`, `/${other}`))]
-  const allowed = seen.map((folder) => `${folder.replaceAll(".", "\\.")}/[^/]+`)
+  const from = (other) => path.posix.relative(`/${room}`, `/${other}`).replaceAll(".", "\\.")
+  const filesOf = (other) => (isIntegration(room) && policies.includes(other) ? "[A-Z][^/]*" : "[^/]+")
+  const allowed = [
+    "\\./[^/]+",
+    ...rooms[room].map((other) => `${from(other)}/${filesOf(other)}`),
+    ...(internals[room] ?? []).map(from)
+  ]
   return {
     regex: `^(?=\\.)(?!(${allowed.join("|")})$)`,
-    message: `src/${room} sees its own files and ${rooms[room].map((other) => `src/${other}`).join(", ") || "nothing else"} (scripts/lib/rooms.js).`
+    caseSensitive: true,
+    message: `src/${room} sees its own files and ${rooms[room].map((other) => `src/${other}`).join(", ") || "nothing else"}, an integration only public modules of policies (scripts/lib/rooms.js).`
   }
 }
-
-const isIntegration = (room) => room.includes("/") && !room.startsWith("core/")
 
 const dependencies = [
   { files: ["src/**/*.ts"], rules: forbidImports(barrel, effectRoot, hiddenTime) },

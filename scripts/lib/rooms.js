@@ -18,9 +18,15 @@ const besides = {
 const folders = fs.readdirSync(new URL("../../src", import.meta.url), { withFileTypes: true })
 
 /** The policies, which every integration may see: each folder of src/ that is neither in `base` nor an integration. */
-const policies = folders
+export const policies = folders
   .filter((entry) => entry.isDirectory() && ![...base, ...integrations].includes(entry.name))
   .map((entry) => entry.name)
+
+/** What an integration may see of the rooms of policies besides their public modules, whose names are capitalized. */
+export const internals = {
+  "http/internal": ["bulkhead/options.js", "circuitBreaker/options.js", "rateLimiter/options.js"],
+  "http/client": ["timeout/limit.js", "timeout/telling.js"]
+}
 
 const http = [...policies, ...base, "core/http"]
 

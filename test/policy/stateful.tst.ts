@@ -184,7 +184,7 @@ describe("a tag by key", () => {
 
   test("stands where HTTP takes a keyed policy", () => {
     const key = () => "a"
-    expect(HttpProtection.rateLimiter(Users, { key })).type.toBe<HttpProtection.Gate<Users>>()
+    expect(HttpProtection.rateLimiter(Users, { key })).type.toBe<HttpProtection.AdmissionPart<Users>>()
     expect(HttpResilience.circuitBreaker(Hosts)).type.toBe<
       HttpResilience.Part<CircuitBreaker.CircuitOpen, Hosts>
     >()

@@ -67,14 +67,17 @@ const rules: Record<string, Rule> = {
       ["src/policy/Policy.ts", useOf("../retry/Retry.js")],
       ["src/policy/Policy.ts", `import type { Retry } from "../retry/Retry.js"\nexport type X = Retry\n`],
       ["src/internal/time.ts", useOf("../policy/Policy.js")],
-      ["src/http/client/retry.ts", useOf("../server/gate.js")]
+      ["src/http/client/retry.ts", useOf("../server/admission.js")],
+      ["src/http/client/retry.ts", useOf("../../retry/run.js")],
+      ["src/http/client/shared.ts", useOf("../../bulkhead/options.js")]
     ],
     allowed: [
       ["src/retry/Retry.ts", useOf("../retryBudget/call.js")],
       ["src/retry/Retry.ts", useOf("../internal/time.js")],
       ["src/pipeline/Pipeline.ts", useOf("../policy/Policy.js")],
       ["src/http/client/retry.ts", useOf("../../retry/Retry.js")],
-      ["src/http/client/retry.ts", useOf("./attempt.js")],
+      ["src/http/internal/shared.ts", useOf("../../bulkhead/options.js")],
+      ["src/http/client/retry.ts", useOf("./call.js")],
       ["src/http/client/retry.ts", useOf("effect/Effect")]
     ]
   },

@@ -743,7 +743,8 @@ export const idempotencyKey = (): Part => internalKey.make()
 // ----------------------------------------------------------------------------------------------------------- standard
 
 /**
- * The parts of {@link standard}. Each is given by its options, replaced by a part of one's own, or left out with `false`.
+ * The parts of {@link standard}. Each is given by its options, replaced by a part of one's own, or left out with `false`. The three
+ * that requests share can also be an instance, one by key, or the tag of either.
  *
  * @since 0.1.0
  * @category options
@@ -759,9 +760,21 @@ export interface StandardOptions {
   /** A part that answers from a cache. Default: none. */
   readonly cache?: Part<unknown, unknown> | false | undefined
   /** Default: none. */
-  readonly rateLimiter?: RateLimiterOptions | Part<unknown, unknown> | false | undefined
+  readonly rateLimiter?:
+    | RateLimiterOptions
+    | RateLimiter.Operations<unknown>
+    | RateLimiter.KeyedOperations<unknown>
+    | Part<unknown, unknown>
+    | false
+    | undefined
   /** Default: none. */
-  readonly bulkhead?: BulkheadOptions | Part<unknown, unknown> | false | undefined
+  readonly bulkhead?:
+    | BulkheadOptions
+    | Bulkhead.Operations<unknown>
+    | Bulkhead.KeyedOperations<unknown>
+    | Part<unknown, unknown>
+    | false
+    | undefined
   /** Default: {@link retry} with its defaults, and the budget. */
   readonly retry?: RetryOptions | Part<unknown, unknown> | false | undefined
   /** Default: none. */
@@ -772,7 +785,13 @@ export interface StandardOptions {
    */
   readonly budget?: RetryBudget.Source | false | undefined
   /** Default: {@link circuitBreaker} with its defaults, one for each origin. */
-  readonly circuitBreaker?: CircuitBreakerOptions | Part<unknown, unknown> | false | undefined
+  readonly circuitBreaker?:
+    | CircuitBreakerOptions
+    | CircuitBreaker.Operations<unknown>
+    | CircuitBreaker.KeyedOperations<unknown>
+    | Part<unknown, unknown>
+    | false
+    | undefined
   /**
    * The limit for each attempt, at most the total. An attempt that the total ends counts for nothing, so leave room. Default:
    * 10 seconds, or nine tenths of the total if that is shorter.
@@ -833,7 +852,7 @@ type ContextOfValue<V> =
           : V extends DurationInput
             ? never
             : V extends object
-              ? Policy.ContextOf<V>
+              ? NeededByGiven<V>
               : never
 
 /**

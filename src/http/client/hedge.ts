@@ -12,7 +12,6 @@ import {
 } from "../../core/options.js"
 import * as Hedge from "../../hedge/Hedge.js"
 import * as Condition from "../../policy/condition.js"
-import { check as budgetCheck } from "../../retryBudget/source.js"
 import type * as HttpResilience from "./HttpResilience.js"
 import * as Meaning from "./meaning.js"
 import * as Part from "./part.js"
@@ -24,7 +23,7 @@ const shape: Shape<HttpResilience.HedgeOptions> = {
   ...requestShape,
   delay: whereRead,
   maxHedges: whole(0),
-  budget: budgetCheck,
+  budget: whereRead,
   condition: Condition.check,
   name: text,
   onHedge: callable

@@ -5,11 +5,8 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Backoff from "../../backoff/Backoff.js"
 import type * as FailureCondition from "../../policy/FailureCondition.js"
-import { callable, type Caller, number, object, type Shape, text, times } from "../../core/options.js"
+import { callable, type Caller, object, onBehalfOf, type Shape, text, whereRead } from "../../core/options.js"
 import * as Condition from "../../policy/condition.js"
-import { duration } from "../../internal/duration.js"
-import { check as budget } from "../../retryBudget/source.js"
-import { check as schedule } from "../../internal/schedule.js"
 import * as Retry from "../../retry/Retry.js"
 import type * as HttpResilience from "./HttpResilience.js"
 import type { Answer, Call } from "./call.js"
@@ -21,16 +18,14 @@ import { requestShape, withPermissions } from "./request.js"
 
 type Response = HttpClientResponse.HttpClientResponse
 
-const range = { zero: true, infinite: true }
-
 const shape: Shape<HttpResilience.RetryOptions> = {
   ...requestShape,
-  times,
-  schedule,
-  maxDuration: duration(range),
-  maxHint: duration(range),
-  hintJitter: number(0, 1),
-  budget,
+  times: whereRead,
+  schedule: whereRead,
+  maxDuration: whereRead,
+  maxHint: whereRead,
+  hintJitter: whereRead,
+  budget: whereRead,
   condition: Condition.check,
   name: text,
   onRetryScheduled: callable,
@@ -40,11 +35,11 @@ const shape: Shape<HttpResilience.RetryOptions> = {
 
 export const make = <P extends Part.Any>(
   options: HttpResilience.RetryOptions,
-  { path = "", policy }: Caller = { policy: "HttpResilience.retry" }
+  caller: Caller = { policy: "HttpResilience.retry" }
 ): P => {
-  object(policy, path, options, shape)
+  object(caller.policy, caller.path ?? "", options, shape)
   const classify = Meaning.ofTransience(options.condition)
-  const repeatable = withCondition(options, classify)
+  const repeatable = onBehalfOf(caller, "Retry.retry", () => withCondition(options, classify))
   const onlyNeverSent = withCondition(options, Meaning.unlessSent(classify))
   const retry = Part.exchanging((request, next, call) =>
     withPermissions(request, options, (may) => {
@@ -94,14 +89,14 @@ const repeated = (
 }
 
 const withCondition = (options: HttpResilience.RetryOptions, classify: Meaning.Classifier) => {
-  const { onExceeded, onRetry, onRetryScheduled } = options
+  const { hintJitter = defaultHintJitter, onExceeded, onRetry, onRetryScheduled, schedule, times } = options
   return Retry.retry<Attempt, unknown, Retry.Options<Attempt, unknown>>({
     name: options.name,
-    times: options.times ?? (options.schedule === undefined ? 3 : undefined),
-    schedule: options.schedule ?? defaultSchedule,
+    times: times === undefined && schedule === undefined ? 3 : times,
+    schedule: schedule === undefined ? defaultSchedule : schedule,
     maxDuration: options.maxDuration,
     maxHint: options.maxHint,
-    hintJitter: options.hintJitter ?? defaultHintJitter,
+    hintJitter,
     budget: options.budget,
     condition: (exit) => classify(Exit.flatMap(exit, (attempt) => attempt.exit())),
     // Without a bound on the time, a retry that is scheduled is certain. What disposes of results costs all calls more.

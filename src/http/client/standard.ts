@@ -4,9 +4,9 @@ import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Predicate from "effect/Predicate"
 import { InvalidOption, object, type Shape, whereRead } from "../../core/options.js"
 import { shown } from "../../internal/duration.js"
-import { check as checkBudget } from "../../retryBudget/source.js"
 import * as RetryBudget from "../../retryBudget/RetryBudget.js"
 import type * as HttpResilience from "./HttpResilience.js"
 import { onceEffect } from "../internal/once.js"
@@ -28,7 +28,8 @@ const shape: Shape<HttpResilience.StandardOptions> = {
   retry: whereRead,
   hedge: whereRead,
   budget: (policy, option, value) => {
-    if (value !== false) checkBudget(policy, option, value)
+    if (value === false || Effect.isEffect(value) || Predicate.hasProperty(value, RetryBudget.TypeId)) return
+    throw new InvalidOption(policy, option, value, "a RetryBudget or its tag")
   },
   circuitBreaker: whereRead,
   attemptTimeout: whereRead

@@ -183,7 +183,9 @@ const maxMade = 1000
 
 /** A tag is found for each request, so that what comes later needs nothing any more. */
 const found = <A>(given: A): Using<A> =>
-  Context.isTag(given) ? (use) => Effect.flatMap(given as unknown as Effect.Effect<A>, use) : (use) => use(given)
+  Context.isTag(given)
+    ? (use) => Effect.flatMap(given as unknown as Effect.Effect<A>, use)
+    : (use) => use(given)
 
 const usingMade = <Request, Operations, Made>(
   using: Using<Operations | ByKey<Operations>>,
@@ -227,5 +229,5 @@ export const places =
     if (isPolicy(value)) return [value]
     if (make !== undefined && accepts(value)) return [make(value, { policy: constructor, path })]
     const expected = make === undefined ? "" : "options, an instance, a tag, "
-    throw new InvalidOption(constructor, path, value, `${expected}a policy, or false`)
+    throw new InvalidOption(constructor, path, value, `${expected}a part, or false`)
   }

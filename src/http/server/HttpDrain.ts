@@ -109,7 +109,7 @@ export interface Drain {
   readonly [TypeId]: TypeId
   readonly name: string
   /** Middleware that counts requests while they run, and answers new ones with 503 as soon as draining has begun. */
-  readonly protect: HttpProtection.Protection
+  readonly protect: HttpProtection.Part
   /**
    * Drains, and returns when no request is left. Called again, it waits for the same end. An interruption leaves the server
    * draining.
@@ -307,7 +307,7 @@ const construct = (constructorName: string, options: Options) => {
   const answer = answering(options)
   const made = new internal.Drain({ name, ...times, exempt, server, onDraining, onDrained, answer })
   const { around, closeConnections, drain, snapshot, state } = made
-  const protect: HttpProtection.Protection = Object.assign(
+  const protect: HttpProtection.Part = Object.assign(
     Policy.make<typeof around>({ kind: "drain", name, settings }, around),
     { [HttpProtection.TypeId]: identity<never> }
   )

@@ -36,7 +36,7 @@ import type * as RateLimiter from "../../rateLimiter/RateLimiter.js"
 import * as Timeout from "../../timeout/Timeout.js"
 import type { Answering } from "./answer.js"
 import { answering, answeringShape } from "./answer.js"
-import * as Gates from "./gate.js"
+import * as Admission from "./admission.js"
 import * as Shared from "../internal/shared.js"
 import type { RequestBodyTimeout } from "../problem/errors.js"
 import { holdConnection } from "./incoming.js"
@@ -67,7 +67,7 @@ export type TypeId = typeof TypeId
  * @since 0.1.0
  * @category models
  */
-export interface Protection<out Needed = never> extends Policy.Described {
+export interface Part<out Needed = never> extends Policy.Described {
   readonly [TypeId]: Types.Covariant<Needed>
   <E, R>(
     app: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>
@@ -81,7 +81,7 @@ export interface Protection<out Needed = never> extends Policy.Described {
  * @since 0.1.0
  * @category models
  */
-export interface Gate<out Needed = never> extends Protection<Needed> {
+export interface AdmissionPart<out Needed = never> extends Part<Needed> {
   /**
    * Lets the request in, or ends it with its answer. What it takes is given back when the request has ended, with its
    * response sent, or its client gone.
@@ -258,19 +258,22 @@ export interface RequestBodyOptions<R = never> extends Pick<Answering, "respond"
 export const bulkhead: {
   <O = BulkheadOptions | Bulkhead.Operations<unknown>>(
     options: Checked<O, BulkheadOptions, Bulkhead.Operations<unknown>>
-  ): Gate<NeededByGiven<O>>
-  <Needed = never>(bulkheads: Bulkhead.KeyedOperations<Needed>, options: KeyedAnswering): Gate<Needed>
-  <Needed = never>(given: Bulkhead.Operations<Needed>, options: Answering | undefined): Gate<Needed>
+  ): AdmissionPart<NeededByGiven<O>>
+  <Needed = never>(
+    bulkheads: Bulkhead.KeyedOperations<Needed>,
+    options: KeyedAnswering
+  ): AdmissionPart<Needed>
+  <Needed = never>(given: Bulkhead.Operations<Needed>, options: Answering | undefined): AdmissionPart<Needed>
 } = (
   given: object,
   options: Answering = {}
   // What it needs stands in the signatures above.
-): Gate => bulkheadGate(given, options, { policy: "HttpProtection.bulkhead" }) as Gate
+): AdmissionPart => bulkheadPart(given, options, { policy: "HttpProtection.bulkhead" }) as AdmissionPart
 
-const bulkheadGate: GateMaker = (value, use, caller) => {
+const bulkheadPart: MakeAdmission = (value, use, caller) => {
   const given: ServerGiven<Answering, KeyOptions> = { caller, value, use, own: answeringShape, ownByKey }
   const { described, of, own } = Shared.resolve(Shared.bulkhead, given)
-  return gate(described, Gates.guarded(of(Gates.ofBulkhead), answering(own)))
+  return admitting(described, Admission.guarded(of(Admission.ofBulkhead), answering(own)))
 }
 
 // ---------------------------------------------------------------------------------------------------- circuit breaker
@@ -307,22 +310,28 @@ const bulkheadGate: GateMaker = (value, use, caller) => {
  * @category constructors
  */
 export const circuitBreaker: {
-  (): Gate
+  (): AdmissionPart
   <O = CircuitBreakerOptions | CircuitBreaker.Operations<unknown>>(
     options: Checked<O, CircuitBreakerOptions, CircuitBreaker.Operations<unknown>>
-  ): Gate<NeededByGiven<O>>
-  <Needed = never>(breakers: CircuitBreaker.KeyedOperations<Needed>, options: KeyedAnswering): Gate<Needed>
-  <Needed = never>(given: CircuitBreaker.Operations<Needed>, options: Answering | undefined): Gate<Needed>
+  ): AdmissionPart<NeededByGiven<O>>
+  <Needed = never>(
+    breakers: CircuitBreaker.KeyedOperations<Needed>,
+    options: KeyedAnswering
+  ): AdmissionPart<Needed>
+  <Needed = never>(
+    given: CircuitBreaker.Operations<Needed>,
+    options: Answering | undefined
+  ): AdmissionPart<Needed>
 } = (
   given: object = {},
   options: Answering = {}
   // What it needs stands in the signatures above.
-): Gate => breakerGate(given, options, { policy: "HttpProtection.circuitBreaker" }) as Gate
+): AdmissionPart => breakerPart(given, options, { policy: "HttpProtection.circuitBreaker" }) as AdmissionPart
 
-const breakerGate: GateMaker = (value, use, caller) => {
+const breakerPart: MakeAdmission = (value, use, caller) => {
   const given: ServerGiven<Answering, KeyOptions> = { caller, value, use, own: answeringShape, ownByKey }
   const { described, of, own } = Shared.resolve(Shared.circuitBreaker, given)
-  return gate(described, Gates.guarded(of(Gates.ofBreaker), answering(own)))
+  return admitting(described, Admission.guarded(of(Admission.ofBreaker), answering(own)))
 }
 
 // ------------------------------------------------------------------------------------------------------- rate limiter
@@ -370,19 +379,19 @@ const breakerGate: GateMaker = (value, use, caller) => {
 export const rateLimiter: {
   <O = RateLimiterOptions | RateLimiter.Operations<unknown>>(
     options: Checked<O, RateLimiterOptions, RateLimiter.Operations<unknown>>
-  ): Gate<NeededByGiven<O>>
+  ): AdmissionPart<NeededByGiven<O>>
   <Needed = never>(
     limiters: RateLimiter.KeyedOperations<Needed>,
     options: KeyedRateLimiterAnswering
-  ): Gate<Needed>
+  ): AdmissionPart<Needed>
   <Needed = never>(
     given: RateLimiter.Operations<Needed>,
     options: RateLimiterAnswering | undefined
-  ): Gate<Needed>
+  ): AdmissionPart<Needed>
 } = (given: object, options: RateLimiterAnswering = {}) =>
-  limiterGate(given, options, { policy: "HttpProtection.rateLimiter" }) as Gate
+  limiterPart(given, options, { policy: "HttpProtection.rateLimiter" }) as AdmissionPart
 
-const limiterGate: GateMaker = (value, use, caller) => {
+const limiterPart: MakeAdmission = (value, use, caller) => {
   const given: ServerGiven<RateLimiterAnswering, KeyOptions & Pick<KeyedRateLimiterAnswering, "name">> = {
     caller,
     value,
@@ -392,8 +401,8 @@ const limiterGate: GateMaker = (value, use, caller) => {
   }
   const { described, of, own } = Shared.resolve(Shared.rateLimiter, given)
   const { fields = "always", name = described.name } = own
-  const limits = Gates.limited(of(Gates.ofLimiter), name, answering(own), fields)
-  return gate({ ...pick(described), name }, limits)
+  const limits = Admission.limited(of(Admission.ofLimiter), name, answering(own), fields)
+  return admitting({ ...pick(described), name }, limits)
 }
 
 type ServerGiven<Own, ByKey extends KeyOptions> = Shared.Given<
@@ -403,7 +412,7 @@ type ServerGiven<Own, ByKey extends KeyOptions> = Shared.Given<
 >
 
 /** Makes a gate of what was given, by the options of its user or, where it is made elsewhere, by those beside it. */
-type GateMaker = (value: object, use: object, caller: Caller) => Gate<unknown>
+type MakeAdmission = (value: object, use: object, caller: Caller) => AdmissionPart<unknown>
 
 // ------------------------------------------------------------------------------------------------------------ timeout
 
@@ -440,14 +449,14 @@ type GateMaker = (value: object, use: object, caller: Caller) => Gate<unknown>
  * @since 0.1.0
  * @category constructors
  */
-export const timeout = <R = never>(options: DurationInput | TimeoutOptions<R>): Protection<R> =>
+export const timeout = <R = never>(options: DurationInput | TimeoutOptions<R>): Part<R> =>
   makeTimeout(options, { policy: "HttpProtection.timeout" })
 
 const makeTimeout = <R>(
   input: DurationInput | TimeoutOptions<R>,
   { path, policy }: Caller,
   shared: Answering = {}
-): Protection<R> => {
+): Part<R> => {
   const isBare = !isTimeoutOptions(input)
   const given = { ...shared, ...(isBare ? { limit: input } : input) }
   object(policy, path ?? "", given, shapes.timeout)
@@ -463,7 +472,7 @@ const makeTimeout = <R>(
     onTimeout: onTimeout && ((event) => notifyShared(name, onTimeout, event))
   })
   const described: Policy.Described = { ...pick(limited), settings: { ...limited.settings, status } }
-  return protection(described, (request, app) => {
+  return making(described, (request, app) => {
     let ended: Exit.Exit<HttpServerResponse.HttpServerResponse, unknown> | undefined
     // As an exit, so that a failure keeps what the app has set for its response, and only the timeout is an error.
     const body = Effect.map(Effect.exit(app), (exit) => (ended = exit))
@@ -529,10 +538,10 @@ const isTimeoutOptions = <R>(options: DurationInput | TimeoutOptions<R>): option
  * @since 0.1.0
  * @category constructors
  */
-export const requestBody = <R = never>(options: RequestBodyOptions<R> = {}): Protection<R> =>
+export const requestBody = <R = never>(options: RequestBodyOptions<R> = {}): Part<R> =>
   makeRequestBody(options, { policy: "HttpProtection.requestBody" })
 
-const makeRequestBody = <R>(options: RequestBodyOptions<R>, caller: Caller): Protection<R> => {
+const makeRequestBody = <R>(options: RequestBodyOptions<R>, caller: Caller): Part<R> => {
   object(caller.policy, caller.path ?? "", options, shapes.requestBody)
   const kind = "request-body"
   const { name = kind, onTimeout, respond, stallTimeout = "30 seconds", totalTimeout = Infinity } = options
@@ -542,7 +551,7 @@ const makeRequestBody = <R>(options: RequestBodyOptions<R>, caller: Caller): Pro
   }
   const settings = Record.map(limits, Duration.millis)
   const answer = answering({ respond })
-  return protection(
+  return making(
     { kind, name, settings },
     received({ name, ...limits, notify: (error) => notifyShared(name, onTimeout, error), answer })
   )
@@ -559,13 +568,13 @@ const makeRequestBody = <R>(options: RequestBodyOptions<R>, caller: Caller): Pro
  */
 export interface StandardOptions extends Answering {
   readonly rateLimiter?:
-    RateLimiterOptions | RateLimiter.Operations<unknown> | Protection<unknown> | false | undefined
-  readonly bulkhead?: BulkheadOptions | Bulkhead.Operations<unknown> | Protection<unknown> | false | undefined
+    RateLimiterOptions | RateLimiter.Operations<unknown> | Part<unknown> | false | undefined
+  readonly bulkhead?: BulkheadOptions | Bulkhead.Operations<unknown> | Part<unknown> | false | undefined
   readonly circuitBreaker?:
-    CircuitBreakerOptions | CircuitBreaker.Operations<unknown> | Protection<unknown> | false | undefined
-  readonly timeout?: DurationInput | TimeoutOptions<unknown> | Protection<unknown> | false | undefined
+    CircuitBreakerOptions | CircuitBreaker.Operations<unknown> | Part<unknown> | false | undefined
+  readonly timeout?: DurationInput | TimeoutOptions<unknown> | Part<unknown> | false | undefined
   /** Default: {@link requestBody} with its defaults. */
-  readonly requestBody?: RequestBodyOptions<unknown> | Protection<unknown> | false | undefined
+  readonly requestBody?: RequestBodyOptions<unknown> | Part<unknown> | false | undefined
 }
 
 /**
@@ -620,20 +629,20 @@ type NeededByPart<V> =
  * @since 0.1.0
  * @category constructors
  */
-export const standard = <O>(options: Checked<O, StandardOptions>): Protection<NeededBy<O>> => {
+export const standard = <O>(options: Checked<O, StandardOptions>): Part<NeededBy<O>> => {
   const policy = "HttpProtection.standard"
   object(policy, "", options, shapes.standard)
   const given: StandardOptions = options
   const shared: Answering = { respond: given.respond, retryAfter: given.retryAfter }
-  const place = Shared.places(policy, isProtection)
-  const gateIn =
-    (make: GateMaker) =>
-    (value: object, caller: Caller): Protection<unknown> =>
+  const place = Shared.places(policy, isPart)
+  const admissionIn =
+    (make: MakeAdmission) =>
+    (value: object, caller: Caller): Part<unknown> =>
       make(Shared.isMade(value) ? value : { ...shared, ...value }, shared, caller)
   const parts = [
-    ...place("rateLimiter", given.rateLimiter, gateIn(limiterGate)),
-    ...place("bulkhead", given.bulkhead, gateIn(bulkheadGate)),
-    ...place("circuitBreaker", given.circuitBreaker, gateIn(breakerGate)),
+    ...place("rateLimiter", given.rateLimiter, admissionIn(limiterPart)),
+    ...place("bulkhead", given.bulkhead, admissionIn(bulkheadPart)),
+    ...place("circuitBreaker", given.circuitBreaker, admissionIn(breakerPart)),
     ...place("timeout", given.timeout, (limit, caller) => makeTimeout(limit, caller, shared), isWhereRead),
     ...place(
       "requestBody",
@@ -643,11 +652,11 @@ export const standard = <O>(options: Checked<O, StandardOptions>): Protection<Ne
     )
   ]
   const settings = { parts: [...parts].reverse() }
-  const all = parts.reduceRight<Gates.Around>((inner, part) => {
+  const all = parts.reduceRight<Admission.Around>((inner, part) => {
     const outer = aroundOf(part)
     return inner === nothing ? outer : (request, app) => outer(request, inner(request, app))
   }, nothing)
-  return protection({ kind: "standard", name: "standard", settings }, all)
+  return making({ kind: "standard", name: "standard", settings }, all)
 }
 
 // ----------------------------------------------------------------------------------------------------- implementation
@@ -692,28 +701,30 @@ const shapes: {
 /** Anything, because it is checked where it is read. */
 const isWhereRead = (): boolean => true
 
-const isProtection = (value: unknown): value is Protection<unknown> =>
-  typeof value === "function" && TypeId in value
+const isPart = (value: unknown): value is Part<unknown> => typeof value === "function" && TypeId in value
 
 const pick = ({ kind, name, settings }: Policy.Described): Policy.Described => ({ kind, name, settings })
 
 const around: unique symbol = Symbol()
 
-const nothing: Gates.Around = (_, app) => app
+const nothing: Admission.Around = (_, app) => app
 
 /** What a middleware does with a request that has been found already. */
-const aroundOf = (policy: Protection<unknown>): Gates.Around =>
-  (policy as { readonly [around]?: Gates.Around })[around] ?? ((_, app) => policy(app))
+const aroundOf = (policy: Part<unknown>): Admission.Around =>
+  (policy as { readonly [around]?: Admission.Around })[around] ?? ((_, app) => policy(app))
 
 /** Makes a middleware. What goes in comes out, and what it needs stands where it is called. */
-const protection = <Needed>(described: Policy.Described, does: Gates.Around): Protection<Needed> => {
-  const apply: Protection<Needed> = Object.assign(
-    Policy.make(described, ((app: Parameters<Gates.Around>[1]) =>
+const making = <Needed>(described: Policy.Described, does: Admission.Around): Part<Needed> => {
+  const apply: Part<Needed> = Object.assign(
+    Policy.make(described, ((app: Parameters<Admission.Around>[1]) =>
       does === nothing ? app : Effect.flatMap(ServerRequest, (request) => does(request, app))) as never),
     { [TypeId]: identity<Needed>, [around]: does }
-  ) as never
+  )
   return apply
 }
 
-const gate = (described: Policy.Described, { around, enter }: Gates.Gate): Gate<unknown> =>
-  Object.assign(protection<unknown>(pick(described), around), { enter: enter as Gate["enter"] })
+const admitting = (
+  described: Policy.Described,
+  { around, enter }: Admission.Admission
+): AdmissionPart<unknown> =>
+  Object.assign(making<unknown>(pick(described), around), { enter: enter as AdmissionPart["enter"] })

@@ -10,7 +10,7 @@ import {
 } from "@effect/platform"
 import { assert, describe, expect, it } from "@effect/vitest"
 import { Context, Duration, Effect, Exit, Layer, Random, Schedule, Schema } from "effect"
-import { Bulkhead, Policy, RateLimiter, RetryBudget, Timeout, Trip } from "effect-resilience"
+import { Bulkhead, CircuitBreaker, Policy, RateLimiter, RetryBudget, Timeout, Trip } from "effect-resilience"
 import { HttpResilience } from "effect-resilience/http"
 import { finish } from "../../support/virtual.js"
 import { after, broken, scripted, status } from "../support/scripted.js"
@@ -52,6 +52,31 @@ describe("HttpResilience.standard", () => {
       const exit = yield* finish(resilient.execute(get))
       expect(yield* Effect.flip(exit)).toMatchObject({ _tag: "CircuitOpen" })
       expect(sent.length).toBe(2)
+    })
+  )
+
+  it.effect("takes policies that are made elsewhere: an instance, one by key, a tag", () =>
+    Effect.gen(function* () {
+      class Hosts extends CircuitBreaker.KeyedTag("Hosts")<Hosts>() {}
+      const turns = yield* RateLimiter.make({ rate: RateLimiter.bursty({ limit: 10, per: "1 minute" }) })
+      const places = yield* Bulkhead.keyed({ options: { permits: 1 } })
+      const resilient = HttpResilience.standard({
+        rateLimiter: turns,
+        bulkhead: places,
+        circuitBreaker: Hosts,
+        retry: false
+      })
+      yield* Effect.gen(function* () {
+        yield* resilient(scripted(status(500)).client).execute(get)
+        expect((yield* turns.snapshot).admitted).toBe(1)
+        expect([...(yield* places.snapshots).keys()]).toEqual(["http://service.test"])
+        expect(yield* Hosts.at("http://service.test").state).toBe("open")
+        const second = resilient(scripted(status(200)).client).execute(get)
+        expect(yield* Effect.flip(second)).toMatchObject({
+          _tag: "CircuitOpen",
+          name: "Hosts/http://service.test"
+        })
+      }).pipe(Effect.provide(Hosts.layer({ options: { trip: Trip.consecutive(1) } })))
     })
   )
 

@@ -38,8 +38,8 @@ const api = HttpApi.make("api").add(
 
 /** A server of the API whose group is entered through an effect, with what its tests need. */
 const server = (
-  enter: HttpProtection.Gate["enter"],
-  around: HttpProtection.Protection = HttpProtection.standard({})
+  enter: HttpProtection.AdmissionPart["enter"],
+  around: HttpProtection.Part = HttpProtection.standard({})
 ) =>
   Effect.gen(function* () {
     const entered = yield* Deferred.make<void>()
@@ -207,7 +207,7 @@ describe("a group of an HttpApi", () => {
 })
 
 describe("a gate that is entered", () => {
-  const run = (enter: HttpProtection.Gate["enter"], app: HttpApp.Default<unknown>) =>
+  const run = (enter: HttpProtection.AdmissionPart["enter"], app: HttpApp.Default<unknown>) =>
     Effect.gen(function* () {
       const statuses: Array<number> = []
       yield* HttpApp.toHandled(Effect.zipRight(enter, app), (_, { status }) =>

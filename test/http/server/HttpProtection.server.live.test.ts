@@ -20,7 +20,7 @@ import { connect, get, post } from "../support/rawClient.js"
 import { runs } from "../../support/runs.js"
 import type { IncomingMessage } from "node:http"
 
-type Middleware = HttpProtection.Protection
+type Middleware = HttpProtection.Part
 type Routes = HttpRouter.HttpRouter<unknown, never>
 
 /** An app behind a middleware in one of the places where a middleware can stand. */
@@ -363,8 +363,8 @@ describe("a bulkhead around a server", () => {
 
 /** Ways to hold a place until the response has been sent. */
 const heldUntilSent = {
-  "around a server": (app: HttpApp.Default, gate: HttpProtection.Gate) => serving(app, gate),
-  "entered by a handler": (app: HttpApp.Default, { enter }: HttpProtection.Gate) =>
+  "around a server": (app: HttpApp.Default, gate: HttpProtection.AdmissionPart) => serving(app, gate),
+  "entered by a handler": (app: HttpApp.Default, { enter }: HttpProtection.AdmissionPart) =>
     serving(Effect.zipRight(enter, app))
 }
 

@@ -276,6 +276,28 @@ describe("a bulkhead in front of an app", () => {
     })
   )
 
+  it.effect("has places for each key, and no limit without one", () =>
+    Effect.gen(function* () {
+      const key: HttpProtection.KeyOf = (request) => request.headers["x-tenant"]
+      const perTenant = HttpProtection.bulkhead({ permits: 1, key })
+      const first = yield* Effect.fork(answered(perTenant(hangs), { "x-tenant": "alice" }))
+      yield* Effect.yieldNow()
+      assert.strictEqual(yield* statusOf(perTenant(ok), { "x-tenant": "alice" }), 503)
+      assert.strictEqual(yield* statusOf(perTenant(ok), { "x-tenant": "bob" }), 200)
+      assert.strictEqual(yield* statusOf(perTenant(ok)), 200)
+      yield* Fiber.interrupt(first)
+    })
+  )
+
+  it.effect("by key from elsewhere can be read there", () =>
+    Effect.gen(function* () {
+      const bulkheads = yield* Bulkhead.keyed({ options: { permits: 1 } })
+      const perTenant = HttpProtection.bulkhead(bulkheads, { key: () => "alice" })
+      assert.strictEqual(yield* statusOf(perTenant(ok)), 200)
+      assert.strictEqual((yield* bulkheads.snapshots).get("alice")?.successes, 1)
+    })
+  )
+
   it.effect("counts by status", () =>
     Effect.gen(function* () {
       const places = yield* Bulkhead.make({ permits: 1 })
@@ -317,6 +339,17 @@ describe("a circuit breaker in front of an app", () => {
       const { failures, state, successes } = yield* breaker.snapshot
       return { failures, state, successes, protect }
     })
+
+  it.effect("opens for the requests of a key alone", () =>
+    Effect.gen(function* () {
+      const key: HttpProtection.KeyOf = (request) => request.headers["x-tenant"]
+      const perTenant = HttpProtection.circuitBreaker({ trip: Trip.consecutive(1), key })
+      const failing = HttpServerResponse.empty({ status: 500 })
+      assert.strictEqual(yield* statusOf(perTenant(failing), { "x-tenant": "alice" }), 500)
+      assert.strictEqual(yield* statusOf(perTenant(ok), { "x-tenant": "alice" }), 503)
+      assert.strictEqual(yield* statusOf(perTenant(ok), { "x-tenant": "bob" }), 200)
+    })
+  )
 
   it.effect("opens on answers from 500 on, whether responses or errors", () =>
     Effect.gen(function* () {

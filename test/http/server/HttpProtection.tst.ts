@@ -51,33 +51,33 @@ describe("a middleware", () => {
 
   test("needs what its listeners need", () => {
     expect(HttpProtection.bulkhead({ permits: 1, onQueued: () => audit })).type.toBe<
-      HttpProtection.Gate<Audit>
+      HttpProtection.AdmissionPart<Audit>
     >()
     expect(
       HttpProtection.circuitBreaker({ onFailure: ({ name }) => (name === "" ? audit : audit) })
-    ).type.toBe<HttpProtection.Gate<Audit>>()
+    ).type.toBe<HttpProtection.AdmissionPart<Audit>>()
     expect(HttpProtection.rateLimiter({ rate, onRejected: () => audit })).type.toBe<
-      HttpProtection.Gate<Audit>
+      HttpProtection.AdmissionPart<Audit>
     >()
     expect(HttpProtection.timeout({ limit: 1, onTimeout: () => audit })).type.toBe<
-      HttpProtection.Protection<Audit>
+      HttpProtection.Part<Audit>
     >()
-    expect(HttpProtection.timeout({ limit })).type.toBe<HttpProtection.Protection<Db>>()
+    expect(HttpProtection.timeout({ limit })).type.toBe<HttpProtection.Part<Db>>()
   })
 
   test("takes options, an instance or a tag", () => {
-    expect(plain).type.toBe<HttpProtection.Gate>()
-    expect(HttpProtection.bulkhead(instance)).type.toBe<HttpProtection.Gate>()
-    expect(HttpProtection.bulkhead(instance, { retryAfter: 5 })).type.toBe<HttpProtection.Gate>()
-    expect(tagged).type.toBe<HttpProtection.Gate<Places>>()
-    expect(HttpProtection.circuitBreaker()).type.toBe<HttpProtection.Gate>()
-    expect(HttpProtection.circuitBreaker({})).type.toBe<HttpProtection.Gate>()
-    expect(HttpProtection.circuitBreaker(breaker)).type.toBe<HttpProtection.Gate>()
-    expect(HttpProtection.circuitBreaker(Partner)).type.toBe<HttpProtection.Gate<Partner>>()
-    expect(HttpProtection.rateLimiter({ rate })).type.toBe<HttpProtection.Gate>()
-    expect(HttpProtection.rateLimiter(limiter, { fields: "never" })).type.toBe<HttpProtection.Gate>()
-    expect(HttpProtection.rateLimiter(Api)).type.toBe<HttpProtection.Gate<Api>>()
-    expect(HttpProtection.timeout("1 second")).type.toBe<HttpProtection.Protection>()
+    expect(plain).type.toBe<HttpProtection.AdmissionPart>()
+    expect(HttpProtection.bulkhead(instance)).type.toBe<HttpProtection.AdmissionPart>()
+    expect(HttpProtection.bulkhead(instance, { retryAfter: 5 })).type.toBe<HttpProtection.AdmissionPart>()
+    expect(tagged).type.toBe<HttpProtection.AdmissionPart<Places>>()
+    expect(HttpProtection.circuitBreaker()).type.toBe<HttpProtection.AdmissionPart>()
+    expect(HttpProtection.circuitBreaker({})).type.toBe<HttpProtection.AdmissionPart>()
+    expect(HttpProtection.circuitBreaker(breaker)).type.toBe<HttpProtection.AdmissionPart>()
+    expect(HttpProtection.circuitBreaker(Partner)).type.toBe<HttpProtection.AdmissionPart<Partner>>()
+    expect(HttpProtection.rateLimiter({ rate })).type.toBe<HttpProtection.AdmissionPart>()
+    expect(HttpProtection.rateLimiter(limiter, { fields: "never" })).type.toBe<HttpProtection.AdmissionPart>()
+    expect(HttpProtection.rateLimiter(Api)).type.toBe<HttpProtection.AdmissionPart<Api>>()
+    expect(HttpProtection.timeout("1 second")).type.toBe<HttpProtection.Part>()
   })
 
   test("refuses what it does not know", () => {
@@ -99,24 +99,24 @@ describe("a middleware", () => {
 
 describe("the standard order", () => {
   test("needs what its parts need", () => {
-    expect(all).type.toBe<HttpProtection.Protection<Places | Partner>>()
-    expect(HttpProtection.standard({})).type.toBe<HttpProtection.Protection>()
-    expect(HttpProtection.requestBody()).type.toBe<HttpProtection.Protection>()
-    expect(HttpProtection.standard({ requestBody: false })).type.toBe<HttpProtection.Protection>()
+    expect(all).type.toBe<HttpProtection.Part<Places | Partner>>()
+    expect(HttpProtection.standard({})).type.toBe<HttpProtection.Part>()
+    expect(HttpProtection.requestBody()).type.toBe<HttpProtection.Part>()
+    expect(HttpProtection.standard({ requestBody: false })).type.toBe<HttpProtection.Part>()
     expect(HttpProtection.standard({ requestBody: { onTimeout: () => audit } })).type.toBe<
-      HttpProtection.Protection<Audit>
+      HttpProtection.Part<Audit>
     >()
     expect(
       HttpProtection.standard({ bulkhead: false, timeout: undefined })
-    ).type.toBe<HttpProtection.Protection>()
+    ).type.toBe<HttpProtection.Part>()
     expect(HttpProtection.standard({ rateLimiter: Api, bulkhead: instance })).type.toBe<
-      HttpProtection.Protection<Api>
+      HttpProtection.Part<Api>
     >()
     expect(
       HttpProtection.standard({ timeout: { limit }, bulkhead: { permits: 1, onQueued: () => audit } })
-    ).type.toBe<HttpProtection.Protection<Db | Audit>>()
+    ).type.toBe<HttpProtection.Part<Db | Audit>>()
     expect(HttpProtection.standard({ timeout: HttpProtection.timeout({ limit }) })).type.toBe<
-      HttpProtection.Protection<Db>
+      HttpProtection.Part<Db>
     >()
   })
 
@@ -129,7 +129,7 @@ describe("the standard order", () => {
           return {} as Response
         }
       })
-    ).type.toBe<HttpProtection.Protection>()
+    ).type.toBe<HttpProtection.Part>()
   })
 })
 

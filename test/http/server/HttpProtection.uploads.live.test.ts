@@ -38,7 +38,7 @@ const uploads = (read: Effect.Effect<unknown, unknown, HttpRouter.HttpRouter.Pro
   )
 
 /** A server that counts what it reads. */
-const serving = (routes: Routes, around?: HttpProtection.Protection) =>
+const serving = (routes: Routes, around?: HttpProtection.Part) =>
   Effect.gen(function* () {
     const node = createServer()
     const sockets: Array<Socket> = []
@@ -55,7 +55,7 @@ const serving = (routes: Routes, around?: HttpProtection.Protection) =>
   })
 
 const places: Readonly<
-  Record<string, (routes: Routes, protection: HttpProtection.Protection) => ReturnType<typeof serving>>
+  Record<string, (routes: Routes, protection: HttpProtection.Part) => ReturnType<typeof serving>>
 > = {
   "piped to an app": (routes, protection) => serving(HttpRouter.use(routes, protection)),
   "around a server": (routes, protection) => serving(routes, protection)
@@ -63,7 +63,7 @@ const places: Readonly<
 
 const megabytes = (count: number) => new Uint8Array(count * 1_000_000)
 
-const rejecting: Readonly<Record<string, Effect.Effect<readonly [HttpProtection.Protection, number]>>> = {
+const rejecting: Readonly<Record<string, Effect.Effect<readonly [HttpProtection.Part, number]>>> = {
   "a rate limiter": Effect.gen(function* () {
     const limiter = yield* RateLimiter.make({ rate: RateLimiter.bursty({ limit: 1, per: "1 hour" }) })
     yield* Effect.orDie(limiter.acquire())

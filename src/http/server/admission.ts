@@ -26,7 +26,7 @@ type App = Effect.Effect<Response, unknown, unknown>
 export type Around = (request: Request, app: App) => App
 
 /** A request that is let in, or not: around an app, or before a handler. */
-export interface Gate {
+export interface Admission {
   readonly around: Around
   readonly enter: Effect.Effect<void, never, unknown>
 }
@@ -36,11 +36,11 @@ const instead = <R>(response: Effect.Effect<Response, never, R>): Effect.Effect<
   Effect.flatMap(response, (response) => Effect.die(response))
 
 /** What is there for a request, or nothing where it has no key. */
-const gateFor = <Made>(
+const admissionFor = <Made>(
   use: Use<Request, Made>,
   around: (made: Made, request: Request, app: App) => App,
   enter: (made: Made, request: Request) => Effect.Effect<void, never, unknown>
-): Gate => ({
+): Admission => ({
   around: (request, app) => use(request, (made) => (made === undefined ? app : around(made, request, app))),
   enter: Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>
     use(request, (made) => (made === undefined ? Effect.void : enter(made, request)))
@@ -81,8 +81,8 @@ const statusOutcome = (request: Request, status: number): Effect.Effect<FailureC
   )
 
 // What a request holds comes back also where it cannot be answered any more: it ends with its connection.
-export const guarded = (guardOf: Use<Request, Guard>, answer: Answer): Gate =>
-  gateFor(
+export const guarded = (guardOf: Use<Request, Guard>, answer: Answer): Admission =>
+  admissionFor(
     guardOf,
     ({ protect }, request, app) => {
       endWithConnection(request)
@@ -123,7 +123,12 @@ export const ofLimiter = (
 })
 
 /** Lets requests in by a limiter, which clients know by a name that is the same for all keys. */
-export const limited = (limitOf: Use<Request, Limit>, name: string, answer: Answer, fields: Fields): Gate => {
+export const limited = (
+  limitOf: Use<Request, Limit>,
+  name: string,
+  answer: Answer,
+  fields: Fields
+): Admission => {
   const reject = ({ read }: Limit, error: RateLimiter.RateLimitExceeded) =>
     Effect.flatMap(read, (snapshot) => answer(error, shown(name, error, snapshot, fields)))
 
@@ -141,7 +146,7 @@ export const limited = (limitOf: Use<Request, Limit>, name: string, answer: Answ
     }
   }
 
-  return gateFor(
+  return admissionFor(
     limitOf,
     (limit, request, app) =>
       Effect.matchEffect(limit.acquire, {
