@@ -1,6 +1,6 @@
 /**
- * An `HttpClient` that survives what it calls: timeouts, retries, circuit breakers, limits, hedges and fallbacks that know
- * HTTP, each alone or all together in one line.
+ * Resilience for an `HttpClient`: timeouts, retries, circuit breakers, limits, hedges and fallbacks that know HTTP, one by one
+ * or all in one line.
  *
  * @since 0.1.0
  */
@@ -55,12 +55,12 @@ export const PartTypeId: unique symbol = Symbol.for("effect-resilience/http/Part
 export type PartTypeId = typeof PartTypeId
 
 /**
- * A policy for HTTP clients: it may add the error `Added` and need the service `Needed`, and leaves everything else as it
- * is. Being a plain function, it goes through `pipe` and `flow`; the part that comes first is the innermost.
+ * A policy for HTTP clients: it adds the error `Added` and requires the service `Needed`. In a pipe the innermost part comes
+ * first.
  *
- * What a part remembers (circuits, budgets, places) belongs to the part, is made with its first request, and is shared by
- * all clients that it is applied to. So a part is made once, and not for each request. The listeners of shared policies find
- * the services of the program that made the first request.
+ * A part owns its state (circuits, budgets, permits), which is made with the first request and shared by all clients with the
+ * part. So make a part once, not for each request. Listeners of shared policies find the services of the program that made the
+ * first request.
  *
  * @example
  * ```ts
@@ -100,7 +100,7 @@ export const FallbackPartTypeId: unique symbol = Symbol.for("effect-resilience/h
 export type FallbackPartTypeId = typeof FallbackPartTypeId
 
 /**
- * A part that replaces every error by `E2`.
+ * A part that replaces every error with `E2`.
  *
  * @since 0.1.0
  * @category models
@@ -111,8 +111,8 @@ export interface FallbackPart<out E2 = never, out R2 = never> extends Policy.Des
 }
 
 /**
- * What an exit of a request means, where a part lets its user decide. The result is the response, whatever its status; the
- * error is that of the client and of the parts further inside.
+ * What the exit of a request means to a part. The result is the response, whatever its status; the error is that of the client
+ * or of a part further inside.
  *
  * @since 0.1.0
  * @category models
@@ -120,27 +120,27 @@ export interface FallbackPart<out E2 = never, out R2 = never> extends Policy.Des
 export type Condition = FailureCondition.FailureCondition<Response, unknown>
 
 /**
- * What a request is, where a part has to know and cannot see it.
+ * Which requests may be repeated, where a part cannot see it.
  *
  * @since 0.1.0
  * @category options
  */
 export interface RequestOptions {
   /**
-   * Which requests may arrive twice, beside those whose method says so (GET, HEAD, OPTIONS, TRACE, PUT, DELETE, QUERY), those
-   * with an `Idempotency-Key` and those marked with {@link idempotent}. Default: no others.
+   * Which requests may arrive twice, besides those with an idempotent method or an `Idempotency-Key` and those marked with
+   * {@link idempotent}. Default: no others.
    */
   readonly idempotent?: ((request: ClientRequest) => boolean) | undefined
   /**
-   * Whose streamed body can be read more than once, beside those marked with {@link replayable}. A body that is empty, text,
+   * Which streamed bodies can be read more than once, besides those marked with {@link replayable}. A body that is empty, text,
    * bytes or a form always can. Default: none.
    */
   readonly replayable?: ((request: ClientRequest) => boolean) | undefined
 }
 
 /**
- * A part of one's own: what happens between a request that has been prepared and its response. The effect sends the request
- * and can be run more than once; whoever does so also sees to it that the request may arrive twice.
+ * Makes a part from an exchange: a function between a prepared request and its response. Each run of `attempt` sends the
+ * request; run it more than once only if the request may arrive twice. Responses that do not come back are released.
  *
  * @example
  * ```ts
@@ -176,8 +176,7 @@ export const make = <Added = never, Needed = never>(
 // -------------------------------------------------------------------------------------------------------------- marks
 
 /**
- * Says of the requests of an effect that it makes no difference if they arrive twice, so that they may be retried and hedged
- * whatever their method is.
+ * Marks the requests of an effect as idempotent: they may be retried and hedged, whatever their method.
  *
  * @example
  * ```ts
@@ -194,8 +193,8 @@ export const idempotent = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect
   marked(self, { idempotent: true })
 
 /**
- * Says of the requests of an effect that their streamed bodies can be read more than once: each run of the stream begins from
- * the start. A stream that can be read once only would be sent empty or broken by a second attempt.
+ * Marks the streamed bodies of the requests of an effect as replayable: each run of the stream begins from the start. A second
+ * attempt would send any other stream empty or broken.
  *
  * @example
  * ```ts
@@ -224,38 +223,32 @@ const marked = <A, E, R>(
 // -------------------------------------------------------------------------------------------------------------- retry
 
 /**
- * The options of {@link retry}. Listeners and schedule are those of `Retry`, whose failures are responses and errors.
+ * The options of {@link retry}. Listeners and schedules see responses and errors as failures.
  *
  * @since 0.1.0
  * @category options
  */
 export interface RetryOptions extends RequestOptions {
-  /** How many times to retry: one request more than this at the most. Default: 3, and no limit when a `schedule` is given. */
+  /** How many times to retry. Default: 3, or no limit with a `schedule`. */
   readonly times?: number | undefined
-  /** The delays. Default: full jitter under an exponential from 200 milliseconds, doubling up to 10 seconds. */
+  /** The delays. Default: exponential from 200 milliseconds to 10 seconds with full jitter. */
   readonly schedule?: Schedule.Schedule<unknown, unknown, unknown> | undefined
-  /** The longest that all attempts and delays together may take. Default: no limit. */
+  /** The longest that all attempts and delays may take together. Default: no limit. */
   readonly maxDuration?: DurationInput | undefined
-  /**
-   * The longest `Retry-After` (or quota reset) to wait for. A longer one ends the retry, and its response comes back at once.
-   * Default: 10 seconds.
-   */
+  /** The longest `Retry-After` or quota reset to wait for. A longer one ends the retry at once. Default: 10 seconds. */
   readonly maxHint?: DurationInput | undefined
-  /**
-   * Spreads clients that were given the same `Retry-After`: each waits up to this fraction of it longer. From 0 to 1, where
-   * `0` waits exactly as long as the server said. Default: `0.5`.
-   */
+  /** Spreads clients with the same `Retry-After`: each waits up to this fraction longer, from 0 to 1. Default: `0.5`. */
   readonly hintJitter?: number | undefined
   /** Pays for the retries. Default: no limit. */
   readonly budget?: RetryBudget.Source | undefined
   /**
-   * Which responses and errors are failures that may pass. Where it is silent on responses or on errors, the standard holds
-   * for them. It does not decide which requests may be sent twice. Default: see {@link retry}.
+   * Which responses and errors to retry. For what it does not mention the default holds. It does not decide which requests may
+   * be sent twice. Default: see {@link retry}.
    */
   readonly condition?: Condition | undefined
   /** The name in events. Default: `"retry"`. */
   readonly name?: string | undefined
-  /** Called when another attempt is decided on, before the delay. The response that failed can still be read. */
+  /** Called before the delay. The failed response can still be read. */
   readonly onRetryScheduled?:
     ((event: Retry.RetryScheduled<Response, unknown>) => Effect.Effect<unknown, unknown, unknown>) | undefined
   /** Called after the delay, before the next attempt. */
@@ -267,33 +260,31 @@ export interface RetryOptions extends RequestOptions {
 }
 
 /**
- * Sends a request again when it failed in a way that may pass, and when that is safe.
+ * Sends a request again after a transient failure, if that is safe.
  *
  * **What is retried**
  *
- * The statuses 408, 425, 429, 500, 502, 503 and 504, lost connections, and timeouts of policies further inside. Never 501, 505
- * and other statuses, requests that were never valid, bodies whose own source failed, redirect loops, certificates that are not
- * trusted, and responses that cannot be decoded. An open circuit fails fast; the other rejections of policies further inside are
- * waited for.
+ * The statuses 408, 425, 429, 500, 502, 503 and 504, lost connections, and timeouts further inside. Never other statuses, invalid
+ * requests, bodies whose own source failed, redirect loops, untrusted certificates, and undecodable responses. An open circuit
+ * fails fast; the retry waits for other rejections from further inside.
  *
  * **Which requests**
  *
- * GET, HEAD, OPTIONS, TRACE, PUT, DELETE and QUERY (RFC 9110, section 9.2.2; RFC 10008), and any other that has an
- * `Idempotency-Key` or is marked with {@link idempotent}. What may not arrive twice is sent again only when it certainly was
- * not sent: the connection was refused, the name not resolved, TLS not established. A body that is a stream is sent once,
- * unless it is {@link replayable}.
+ * GET, HEAD, OPTIONS, TRACE, PUT, DELETE and QUERY (RFC 9110, section 9.2.2; RFC 10008), and any other with an
+ * `Idempotency-Key` or marked with {@link idempotent}. Others are sent again only if they certainly were not sent: the
+ * connection was refused, the name not resolved, TLS not established. A streamed body is sent once, unless it is
+ * {@link replayable}.
  *
  * **Time line**
  *
- * `times` retries are at most `times + 1` requests, in any mix of statuses and errors. The delay is that of the schedule, or
- * what the server asked for if that is longer: `Retry-After` in seconds or as a date, else a `RateLimit` without quota left.
- * It is never undercut, and up to half of it is added so that clients do not come back together; beyond `maxHint` the response comes back at once. A response that is replaced is read to its end
- * when that is near (64 KiB, 100 milliseconds), so that its connection can be used again, else its request is aborted. What
- * comes back in the end is the last response or error as it was.
+ * `times` retries are at most `times + 1` requests. The delay is that of the schedule, or what the server asked for if that is
+ * longer: `Retry-After`, else a `RateLimit` without quota, plus up to half of it. Beyond `maxHint` the response comes back at
+ * once. A replaced response is drained to keep its connection (up to 64 KiB, 100 milliseconds), or its request is aborted. The
+ * last response or error comes back as it was.
  *
- * Each attempt is a request of its own with a span of its own; further ones carry `http.request.resend_count`.
+ * Each attempt has a span; further ones carry `http.request.resend_count`.
  *
- * **Adds** no error but those of the listeners, and what budget, schedule and listeners require.
+ * **Adds** the errors of the listeners, and what budget, schedule and listeners require.
  *
  * @example
  * ```ts
@@ -323,22 +314,18 @@ export const retry: {
 // ---------------------------------------------------------------------------------------------------- circuit breaker
 
 /**
- * Which of several instances a request belongs to.
+ * Which instance a request belongs to.
  *
  * @since 0.1.0
  * @category options
  */
 export interface KeyOptions {
-  /**
-   * The key of a request: requests with one key share one instance. A request without a key (`undefined`) goes through
-   * unprotected.
-   */
+  /** The key of a request: requests with one key share one instance. `undefined` goes through unprotected. */
   readonly key?: ((request: ClientRequest) => string | undefined) | undefined
 }
 
 /**
- * The options of {@link circuitBreaker}: those of each breaker, the bounds of how many there are, and which requests belong
- * to which.
+ * The options of {@link circuitBreaker}: those of each breaker, their bounds, and their keys.
  *
  * @since 0.1.0
  * @category options
@@ -346,16 +333,15 @@ export interface KeyOptions {
 export interface CircuitBreakerOptions
   extends Omit<CircuitBreaker.Options, "initial">, Policy.Bounds, KeyOptions {
   /**
-   * What responses and errors say about the other side. Default: 408 and 5xx (but 501 and 505), lost connections and timeouts
-   * are failures; 429, rejections of policies further inside, undecodable responses, and what the other side is not to blame for
-   * (a request that was never valid, a body whose own source failed, a certificate that is not trusted, a stall of this process)
-   * count for nothing; every other response is a success.
+   * What responses and errors say about the other side. Default: 408 and 5xx (except 501 and 505), lost connections and timeouts
+   * are failures. 429, rejections from further inside, undecodable responses, and what this side is to blame for (an invalid
+   * request, a failed body, an untrusted certificate, a stall of this process) are ignored. Every other response is a success.
    */
   readonly condition?: Condition | undefined
 }
 
 /**
- * How the requests use breakers that are made elsewhere.
+ * How requests use breakers that are made elsewhere.
  *
  * @since 0.1.0
  * @category options
@@ -366,16 +352,16 @@ export interface CircuitBreakerUse extends KeyOptions {
 }
 
 /**
- * Stops sending requests to where too many have failed, and finds out with a few probes when that has changed. There is one
- * breaker for each origin (scheme, host and port): when one service is down, the others are still called.
+ * Stops sending requests to an origin (scheme, host and port) where too many have failed, and probes when it recovers. Each
+ * origin has its own breaker.
  *
- * The argument is the options of the breakers, or breakers that are made elsewhere and can then be read and steered: a
- * `CircuitBreaker.keyed`, or an instance or the tag of a single one. Those read a `Retry-After` as their own `openFor` says.
+ * Takes the options of the breakers, or breakers that are made elsewhere and can be read and steered: a `CircuitBreaker.keyed`,
+ * a single instance, or the tag of either. Those read a `Retry-After` as their own `openFor` says.
  *
  * **Time line**
  *
- * That of `CircuitBreaker`. The `Retry-After` of a 503 that opens the circuit keeps it open for longer than `openFor`, up to
- * `maxOpenFor` (5 minutes), and never for less. A request that is interrupted counts for nothing.
+ * That of `CircuitBreaker`. The `Retry-After` of a 503 can keep the circuit open for longer than `openFor`, up to `maxOpenFor`
+ * (5 minutes). An interrupted request is ignored.
  *
  * **Adds** `CircuitOpen`, and the requirement of a tag and of the listeners.
  *
@@ -426,27 +412,27 @@ export interface TimeoutOptions {
   /** How long a request may take, up to the headers of its response. Greater than zero; an infinite limit is none. */
   readonly limit: DurationInput
   /**
-   * Whether the limit holds for reading the body too: `"buffered"` for what reads all of it (`json`, `text`, `arrayBuffer`,
-   * `urlParamsBody`, `formData`), `true` also for `stream`. A body that is late fails with a `ResponseError` of reason `Decode`
-   * whose cause is the `TimeoutExceeded`, and its request is aborted. Default: `false`.
+   * Whether the limit covers reading the body: `"buffered"` for reading all of it (`json`, `text`, `arrayBuffer`,
+   * `urlParamsBody`, `formData`), `true` also for `stream`. A late body aborts the request and fails with a `ResponseError` of
+   * reason `Decode`, caused by `TimeoutExceeded`. Default: `false`.
    */
   readonly body?: boolean | "buffered" | undefined
   /** The name in the error and in events. Default: `"timeout"`. */
   readonly name?: string | undefined
-  /** Called when the limit has passed and the request is gone. */
+  /** Called at the limit, when the request is aborted. */
   readonly onTimeout?: ((event: Timeout.TimedOut) => Effect.Effect<unknown, unknown, unknown>) | undefined
 }
 
 /**
- * A limit on how long a request may take. Inside of a retry it is that of each attempt, outside that of all together.
+ * Limits how long a request may take: each attempt inside a retry, all attempts together outside.
  *
  * **Time line**
  *
- * At the limit the request is aborted on the wire at once, also under `HttpClient.withScope`. Reading the body has no limit
- * unless `body` says so: then the time runs on, and whatever is read after the limit fails.
+ * At the limit the request is aborted on the wire, also under `HttpClient.withScope`. With `body`, the time runs on while the
+ * body is read.
  *
- * **Adds** `TimeoutExceeded`, and the errors and requirements of the listener. A listener that fails while a body is read is
- * reported in the log, because reading a body fails with a `ResponseError` alone.
+ * **Adds** `TimeoutExceeded`, and the errors and requirements of the listener. While a body is read, the failure of a listener
+ * is logged.
  *
  * @example
  * ```ts
@@ -479,7 +465,7 @@ type OptionsIn<O> = Extract<O, { readonly limit: unknown }>
 // ------------------------------------------------------------------------------------------------------ load limiting
 
 /**
- * The options of {@link bulkhead}: with a `key`, those of each bulkhead and the bounds of how many there are.
+ * The options of {@link bulkhead}; with a `key` those of each, and their bounds.
  *
  * @since 0.1.0
  * @category options
@@ -487,11 +473,10 @@ type OptionsIn<O> = Extract<O, { readonly limit: unknown }>
 export interface BulkheadOptions extends Bulkhead.Options, Policy.Bounds, KeyOptions {}
 
 /**
- * Only so many requests at a time, and only so many more that wait for their turn. A request holds its place until the
- * headers of its response are there, or until it has failed.
+ * Limits how many requests run at a time and how many queue. A request holds its permit until its headers arrive or it fails.
  *
- * The argument is the options of a bulkhead, with a `key` those of one for each key; or a bulkhead that is made elsewhere: an
- * instance, a tag, or a `Bulkhead.keyed`, which is used by origin unless there is a `key`.
+ * Takes options, with a `key` for a bulkhead per key, or a bulkhead that is made elsewhere: an instance, a `Bulkhead.keyed` (by
+ * origin unless there is a `key`), or the tag of either.
  *
  * **Adds** `BulkheadFull`, and the requirement of a tag and of the listeners.
  *
@@ -526,7 +511,7 @@ export const bulkhead: {
 ): P => Shared.bulkhead(first, use)
 
 /**
- * The options of {@link rateLimiter}: with a `key`, those of each limiter and the bounds of how many there are.
+ * The options of {@link rateLimiter}; with a `key` those of each, and their bounds.
  *
  * @since 0.1.0
  * @category options
@@ -534,10 +519,10 @@ export const bulkhead: {
 export interface RateLimiterOptions extends RateLimiter.Options, Policy.Bounds, KeyOptions {}
 
 /**
- * Only so many requests in so much time, to stay within what the other side allows.
+ * Limits how many requests are sent per time, to stay within the quota of the other side.
  *
- * The argument is the options of a limiter, with a `key` those of one for each key; or a limiter that is made elsewhere: an
- * instance, a tag, or a `RateLimiter.keyed`, which is used by origin unless there is a `key`.
+ * Takes options, with a `key` for a limiter per key, or a limiter that is made elsewhere: an instance, a `RateLimiter.keyed` (by
+ * origin unless there is a `key`), or the tag of either.
  *
  * **Adds** `RateLimitExceeded`, and the requirement of a tag and of the listeners.
  *
@@ -586,16 +571,16 @@ export const rateLimiter: {
  * @category options
  */
 export interface HedgeOptions extends RequestOptions {
-  /** How long an attempt is waited for before the next one starts beside it. */
+  /** How long an attempt runs before the next one starts. */
   readonly delay: Hedge.Delay
-  /** How many hedges there may be beside the first attempt. Default: 1. */
+  /** How many hedges there may be besides the first attempt. Default: 1. */
   readonly maxHedges?: number | undefined
   /** Pays for the hedges. Default: no limit. */
   readonly budget?: RetryBudget.Source | undefined
   /**
-   * Which responses and errors do not win. Default: 408, 425, 429, 500, 502, 503 and 504,
-   * transport errors, timeouts and rejections of policies further inside. They start the next attempt at once, but not a 429, a
-   * 503 or a rejection: after those no more attempts start, and they come back as soon as none runs.
+   * Which responses and errors do not win. Default: 408, 425, 429, 500, 502, 503 and 504, transport errors, timeouts and
+   * rejections from further inside. They start the next attempt at once, except a 429, a 503 or a rejection: after those no
+   * more attempts start, and they come back when none runs.
    */
   readonly condition?: Condition | undefined
   /** The name in events. Default: `"hedge"`. */
@@ -606,14 +591,14 @@ export interface HedgeOptions extends RequestOptions {
 }
 
 /**
- * Sends a request again while the first one still runs, and takes the response that comes first. Only requests that may arrive
- * twice and can be sent twice are hedged, by the rules of {@link retry}; all others are sent once.
+ * Sends a request again while the first one runs, and takes the first response. Only requests that may be repeated are hedged,
+ * by the rules of {@link retry}.
  *
  * **Time line**
  *
- * That of `Hedge`. As soon as there is a response, the other requests are aborted on the wire.
+ * That of `Hedge`. The first response aborts the other requests on the wire.
  *
- * **Adds** no error but those of a computed delay and of the listener, and what these and the budget require.
+ * **Adds** the errors of a computed delay and of the listener, and what these and the budget require.
  *
  * @example
  * ```ts
@@ -645,9 +630,7 @@ export const hedge = <O>(options: Checked<O, HedgeOptions>): Part<Hedge.ErrorOf<
  * @category options
  */
 export interface FallbackOptions {
-  /**
-   * Which responses and errors it is used for. Default: every error, and the statuses 408, 425, 429, 500, 502, 503 and 504.
-   */
+  /** Which responses and errors it is used for. Default: all errors, and 408, 425, 429, 500, 502, 503 and 504. */
   readonly condition?: Condition | undefined
   /** The name in events. Default: `"fallback"`. */
   readonly name?: string | undefined
@@ -658,11 +641,11 @@ export interface FallbackOptions {
 }
 
 /**
- * Another response instead of a failure: from another place, from a cache, or made up with `HttpClientResponse.fromWeb`. It is
- * given the failure and the request. The response that it replaces is let go afterwards, and can be read until then.
+ * Replaces a failure with another response: from another place, from a cache, or made with `HttpClientResponse.fromWeb`. The
+ * replaced response can be read until the fallback ends; then it is released.
  *
- * Without a `condition` every error is replaced by those of the fallback. With one, those that it leaves alone stay. A request
- * that cannot be prepared (`HttpClient.mapRequestEffect`) fails before any part sees it.
+ * Without a `condition` only the fallback's own errors are left. A request that cannot be prepared
+ * (`HttpClient.mapRequestEffect`) fails before any part sees it.
  *
  * @example
  * ```ts
@@ -712,14 +695,12 @@ type ConditionIn<O> = "condition" extends keyof O ? O["condition"] : undefined
 // ---------------------------------------------------------------------------------------------------- idempotency key
 
 /**
- * Gives every request whose method is not idempotent an `Idempotency-Key`, so that a server that knows the field carries it out
- * once however often it arrives, and the policies of this module may send it again. A request that has a key keeps it. The key
- * is a random UUID and the same in all attempts of a call.
+ * Gives every request with a method that is not idempotent an `Idempotency-Key`, so that the server carries it out once and the
+ * parts may send it again. The key is a random UUID, the same in all attempts of a call. A request that has a key keeps it.
  *
  * **When to use**
  *
- * Only towards a server that honours the field: to any other, a request with a key is repeated like one without. The part may
- * stand anywhere among the others.
+ * Only with a server that honours the field; any other carries out each repetition. The position of the part does not matter.
  *
  * Source: draft-ietf-httpapi-idempotency-key-header, which has the key in quotes.
  *
@@ -743,16 +724,16 @@ export const idempotencyKey = (): Part => internalKey.make()
 // ----------------------------------------------------------------------------------------------------------- standard
 
 /**
- * The parts of {@link standard}. Each is given by its options, replaced by a part of one's own, or left out with `false`. The three
- * that requests share can also be an instance, one by key, or the tag of either.
+ * The parts of {@link standard}: options, a part, or `false` for none. Limiter, bulkhead and breaker can also be an instance, one
+ * by key, or the tag of either.
  *
  * @since 0.1.0
  * @category options
  */
 export interface StandardOptions {
   /**
-   * The limit for all of it: preparing the request, all attempts and delays, and reading the body unless that is streamed
-   * (`body: "buffered"`, if the options do not say otherwise). Default: 30 seconds.
+   * The limit for preparing the request, all attempts and delays, and reading the body unless it is streamed (`body` is
+   * `"buffered"` by default). Default: 30 seconds.
    */
   readonly totalTimeout?: DurationInput | TimeoutOptions | Part<unknown, unknown> | false | undefined
   /** Made by {@link fallback}. Default: none. */
@@ -779,10 +760,7 @@ export interface StandardOptions {
   readonly retry?: RetryOptions | Part<unknown, unknown> | false | undefined
   /** Default: none. */
   readonly hedge?: HedgeOptions | Part<unknown, unknown> | false | undefined
-  /**
-   * Pays for the retries and the hedges of all requests together, where their options have no budget of their own; a part of
-   * one's own has its own or none. Default: that of `RetryBudget.make()`.
-   */
+  /** Pays for retries and hedges whose options have no budget. Default: that of `RetryBudget.make()`. */
   readonly budget?: RetryBudget.Source | false | undefined
   /** Default: {@link circuitBreaker} with its defaults, one for each origin. */
   readonly circuitBreaker?:
@@ -793,8 +771,8 @@ export interface StandardOptions {
     | false
     | undefined
   /**
-   * The limit for each attempt, at most the total. An attempt that the total ends counts for nothing, so leave room. Default:
-   * 10 seconds, or nine tenths of the total if that is shorter.
+   * The limit for each attempt, at most the total. An attempt that the total ends is ignored, so leave room. Default: 10
+   * seconds, or nine tenths of the total if that is shorter.
    */
   readonly attemptTimeout?: DurationInput | TimeoutOptions | Part<unknown, unknown> | false | undefined
 }
@@ -856,8 +834,7 @@ type ContextOfValue<V> =
               : never
 
 /**
- * A standard client, made of what the options leave in: a part, which with a fallback replaces every error but that of the
- * total timeout.
+ * A standard client as a part. With a fallback, only the errors of the fallback and of the total timeout are left.
  *
  * @since 0.1.0
  * @category models
@@ -867,20 +844,20 @@ export type Standard<O> = O extends { readonly fallback: FallbackPart<infer E2, 
   : Part<Flat<AddedBy<O>>, NeededBy<O>>
 
 /**
- * Everything that a call over HTTP needs to be safe, with defaults that suit most services.
+ * A resilient client with defaults that suit most services.
  *
- * From the outside in: a total timeout of 30 seconds; a fallback and a cache, when there are any; a rate limiter and a bulkhead,
- * when there are any; a retry of 3 with exponential backoff, full jitter and a budget that all requests share; a hedge, when there
- * is one; a circuit breaker for each origin; a timeout of 10 seconds for each attempt.
+ * From the outside in: a total timeout of 30 seconds; optionally a fallback, a cache, a rate limiter and a bulkhead; 3 retries with
+ * exponential backoff, full jitter and a shared budget; optionally a hedge; a circuit breaker for each origin; a timeout of 10
+ * seconds for each attempt.
  *
  * **Time line**
  *
- * That of its parts: a slow attempt is aborted and counts as a failure of its origin, the retry tries again while the circuit
- * is closed and the budget pays for it, and after 30 seconds the caller has an answer in any case.
+ * A slow attempt is aborted and counts as a failure of its origin. The retry tries again while the circuit is closed and the
+ * budget pays. After 30 seconds the caller has an answer in any case.
  *
- * **Adds** the errors of the parts that are in: by default `TimeoutExceeded` and `CircuitOpen`.
+ * **Adds** the errors of its parts: by default `TimeoutExceeded` and `CircuitOpen`.
  *
- * Options that contradict one another are refused: an attempt that may take longer than all of them together.
+ * An `attemptTimeout` that is longer than the total throws an `InvalidOption`.
  *
  * @example
  * ```ts
@@ -915,8 +892,8 @@ export const standard: {
 // ------------------------------------------------------------------------------------------------------------- sealed
 
 /**
- * A client that fails with `HttpClientError` alone, as everything expects that asks for an `HttpClient`: every other error
- * becomes a `RequestError` of reason `Transport`, whose `cause` it is. The parts of this module read that cause.
+ * Makes a client fail only with `HttpClientError`, as an `HttpClient` does: every other error becomes the `cause` of a
+ * `RequestError` of reason `Transport`. Parts read that cause.
  *
  * @example
  * ```ts
@@ -940,15 +917,15 @@ export const sealed: <E, R>(
 ) => HttpClient.HttpClient.With<HttpClientError.HttpClientError, R> = internalSealed.sealed
 
 /**
- * Makes of a part what `RpcClient.layerProtocolHttp` of `@effect/rpc` takes as its `transformClient`. That client parses every
- * answer as one of its own: given the 503 of a server that is busy, or the page of a proxy, a call hangs or dies. Here every
- * answer with a status that is not 2xx, or with a media type that is not the request's, makes the call fail.
+ * Makes a part the `transformClient` of `RpcClient.layerProtocolHttp` of `@effect/rpc`. That client parses every answer as its
+ * own: the 503 of a busy server or the page of a proxy makes a call hang or die. Here an answer that is not 2xx, or has another
+ * media type than the request, makes the call fail.
  *
- * Calls fail with an `RpcClientError` whose `cause` is an `HttpClientError`: a `ResponseError` with status and headers, whose body has
- * been let go, or a `RequestError` whose own `cause` is the rejection or timeout of a policy.
+ * The `cause` of the `RpcClientError` is an `HttpClientError`: a `ResponseError` with status and headers, without its body, or a
+ * `RequestError` caused by the rejection or timeout of a policy.
  *
- * RPCs are POST requests, so they are repeated only when they were certainly not sent. A group whose calls may all arrive
- * twice says so with `retry: { idempotent: () => true }`.
+ * RPCs are POST requests, so they are repeated only if they certainly were not sent. If all calls may arrive twice, use
+ * `retry: { idempotent: () => true }`.
  *
  * @example
  * ```ts
@@ -971,8 +948,7 @@ export const rpc: (
 ) => <E, R>(client: HttpClient.HttpClient.With<E, R>) => HttpClient.HttpClient.With<E, R> = internalRpc.rpc
 
 /**
- * Makes the `HttpClient` of the context a {@link standard} one that is {@link sealed}: whatever asks for an `HttpClient` is
- * protected and does not know it.
+ * Makes the `HttpClient` of the context {@link standard} and {@link sealed}, for everything that asks for an `HttpClient`.
  *
  * @example
  * ```ts

@@ -1,6 +1,6 @@
 /**
- * Policies in front of a server: a rate limiter, a bulkhead, a circuit breaker and a timeout as middleware. What they turn
- * away is answered with a status, `Retry-After` and a problem body.
+ * Policies in front of a server: a rate limiter, a bulkhead, a circuit breaker and a timeout as middleware. Rejections are
+ * answered with a status, `Retry-After` and a problem body.
  *
  * @since 0.1.0
  */
@@ -58,11 +58,10 @@ export type TypeId = typeof TypeId
 // ------------------------------------------------------------------------------------------------------------- models
 
 /**
- * A middleware that keeps the errors and the requirements of an app as they are, and may need a service of its own. It is
- * applied with `pipe`, or given to `HttpServer.serve`, `HttpRouter.use`, `HttpLayerRouter.middleware` or
- * `HttpApiBuilder.middleware`.
+ * A middleware that may require a service and adds no error. Apply it with `pipe`, or give it to `HttpServer.serve`,
+ * `HttpRouter.use`, `HttpLayerRouter.middleware` or `HttpApiBuilder.middleware`.
  *
- * The state belongs to the value: what is protected with the same one shares its places and its quota.
+ * A part owns its state: all apps with the same part share its permits and its quota.
  *
  * @since 0.1.0
  * @category models
@@ -75,22 +74,18 @@ export interface Part<out Needed = never> extends Policy.Described {
 }
 
 /**
- * A middleware that lets requests in or turns them away, and can also do that where a request has to be let in before its
- * handler rather than around it: in the middleware of an `HttpApi` group.
+ * A middleware that admits or rejects requests, around an app or before its handler: in the middleware of an `HttpApi` group.
  *
  * @since 0.1.0
  * @category models
  */
 export interface AdmissionPart<out Needed = never> extends Part<Needed> {
-  /**
-   * Lets the request in, or ends it with its answer. What it takes is given back when the request has ended, with its
-   * response sent, or its client gone.
-   */
+  /** Admits the request, or ends it with its answer. Permits are released when the response is sent or the client is gone. */
   readonly enter: Effect.Effect<void, never, HttpServerRequest.HttpServerRequest | Scope.Scope | Needed>
 }
 
 /**
- * A request that has been answered or has failed: the result that the listeners of a bulkhead and a breaker see.
+ * The end of a request: the result that the listeners of a bulkhead and a breaker see.
  *
  * @since 0.1.0
  * @category models
@@ -118,8 +113,8 @@ export { RequestBodyTimeout } from "../problem/errors.js"
 export type { Answering } from "./answer.js"
 
 /**
- * Which instance a request belongs to: that of its tenant, its address, its API key. A request without a key goes through
- * unprotected. The key is not sent to anybody.
+ * The key of a request: its tenant, its address, its API key. A request without a key goes through unprotected. The key is not
+ * sent to anybody.
  *
  * @since 0.1.0
  * @category options
@@ -131,12 +126,12 @@ export type KeyOf = (request: HttpServerRequest.HttpServerRequest) => string | u
  * @category options
  */
 export interface KeyOptions {
-  /** Protects the requests of each key for themselves, within the bounds of a keyed policy. Default: all requests together. */
+  /** Gives the requests of each key an instance of their own. Default: one for all requests. */
   readonly key?: KeyOf | undefined
 }
 
 /**
- * How policies by key that are made elsewhere are used, and how they answer.
+ * How keyed policies that are made elsewhere are used, and how they answer.
  *
  * @since 0.1.0
  * @category options
@@ -164,21 +159,18 @@ export interface CircuitBreakerOptions extends CircuitBreaker.Options, Policy.Bo
  * @category options
  */
 export interface RateLimiterAnswering extends Answering {
-  /**
-   * On which responses `RateLimit` and `RateLimit-Policy` are sent: on those to all requests that are limited, only on
-   * rejections, or on none. Default: `"always"`.
-   */
+  /** Which responses to limited requests carry `RateLimit` and `RateLimit-Policy`. Default: `"always"`. */
   readonly fields?: "always" | "rejections" | "never" | undefined
 }
 
 /**
- * How limiters by key that are made elsewhere are used, and how they answer.
+ * How keyed limiters that are made elsewhere are used, and how they answer.
  *
  * @since 0.1.0
  * @category options
  */
 export interface KeyedRateLimiterAnswering extends RateLimiterAnswering, KeyedAnswering {
-  /** The name by which clients know all of them. Default: that of the limiters, without a key. */
+  /** The name in `RateLimit` fields. Default: that of the limiters, without a key. */
   readonly name?: string | undefined
 }
 
@@ -194,15 +186,15 @@ export interface RateLimiterOptions
  * @category options
  */
 export interface TimeoutOptions<R = never> extends Answering {
-  /** How long a request may take: a duration, or an effect that computes one, such as from a field of the request. */
+  /** How long a request may take: a duration, or an effect that computes one. */
   readonly limit: DurationInput | Effect.Effect<DurationInput, never, R>
-  /** The status of the answer: 504 suits a server that is a gateway to another one. Default: 503. */
+  /** The status of the answer; 504 suits a gateway. Default: 503. */
   readonly status?: 503 | 504 | undefined
-  /** Answer at the limit instead of waiting for the finalizers of the app. Default: `false`. */
+  /** Answer at the limit, without waiting for the app's finalizers. Default: `false`. */
   readonly disconnect?: boolean | undefined
   /** The name in the error and in events. Default: `"timeout"`. */
   readonly name?: string | undefined
-  /** Called before the answer. A listener that fails or dies is reported in the log and changes nothing. */
+  /** Called before the answer. The failure of a listener is logged. */
   readonly onTimeout?: ((event: Timeout.TimedOut) => Effect.Effect<unknown, unknown, R>) | undefined
 }
 
@@ -211,33 +203,30 @@ export interface TimeoutOptions<R = never> extends Answering {
  * @category options
  */
 export interface RequestBodyOptions<R = never> extends Pick<Answering, "respond"> {
-  /**
-   * How long a client may send nothing of a body that is read. Measured to an eighth. `Infinity` for no limit. Default: 30
-   * seconds.
-   */
+  /** How long a client may stall while its body is read, measured to an eighth. Default: 30 seconds. */
   readonly stallTimeout?: DurationInput | undefined
-  /** How long the whole body may take to arrive. Default: no limit, besides `requestTimeout` of the server (Node.js: 5 minutes). */
+  /** How long the whole body may take. Default: no limit besides the server's `requestTimeout` (Node.js: 5 minutes). */
   readonly totalTimeout?: DurationInput | undefined
   /** The name in the error and in events. Default: `"request-body"`. */
   readonly name?: string | undefined
-  /** Called before the answer. A listener that fails or dies is reported in the log and changes nothing. */
+  /** Called before the answer. The failure of a listener is logged. */
   readonly onTimeout?: ((event: RequestBodyTimeout) => Effect.Effect<unknown, unknown, R>) | undefined
 }
 
 // ----------------------------------------------------------------------------------------------------------- bulkhead
 
 /**
- * Only so many requests at a time, and only so many more that wait. What finds no place is answered with 503.
+ * Limits how many requests run at a time and how many queue. A request without a permit is answered with 503.
  *
  * **When to use**
  *
- * Around an app or a route that can only do so much at a time, so that what it does gets done. With options the bulkhead
- * belongs to the middleware; an instance or a tag is shared with whatever else uses it.
+ * Around an app or a route with limited capacity. Options make a bulkhead for the middleware, with a `key` one per key; an
+ * instance, a keyed one with a `key`, or the tag of either is shared.
  *
  * **Time line**
  *
- * A request holds its place until the app has its response, and around a server (`HttpServer.serve(app, bulkhead)`) until
- * the response has been sent. Whoever leaves while waiting frees the place in line at once.
+ * A request holds its permit until the app has its response, and around a server (`HttpServer.serve(app, bulkhead)`) until the
+ * response is sent. A client that leaves frees its permit or its place in the queue at once.
  *
  * Bad options throw an `InvalidOption`.
  *
@@ -279,19 +268,17 @@ const bulkheadPart: MakeAdmission = (value, use, caller) => {
 // ---------------------------------------------------------------------------------------------------- circuit breaker
 
 /**
- * Stops taking requests that would fail anyway: when too many are answered with a status from 500 on, the next ones are
- * answered with 503 at once, until a probe works again.
+ * Rejects requests that would fail: after too many answers with a status from 500 on, it answers 503 until a probe succeeds.
  *
  * **When to use**
  *
- * Around routes that cannot do anything without a dependency that fails, to spare it and to say when to come back. Where
- * only one call of a handler fails, a breaker around that call is better: it leaves the handler the choice.
+ * Around routes that are useless without a failing dependency. If only one call of a handler fails, put a breaker around that
+ * call: the handler can then choose.
  *
  * **What counts**
  *
- * The status that the client gets, whether from a response or from an error: from 500 on it is a failure, anything else is
- * a success. A request whose client left counts for nothing, and so does one that was turned away by a limiter, a bulkhead
- * or a breaker of this module further inside.
+ * The status that the client gets, from a response or an error: from 500 on it is a failure, any other is a success. A request
+ * whose client left is ignored, and so is one that a part further inside rejected.
  *
  * Bad options throw an `InvalidOption`.
  *
@@ -337,21 +324,19 @@ const breakerPart: MakeAdmission = (value, use, caller) => {
 // ------------------------------------------------------------------------------------------------------- rate limiter
 
 /**
- * Only so many requests in so much time, altogether or for each key. What comes too early is answered with 429, and all
- * responses say what is left.
+ * Limits how many requests are admitted per time, in all or for each key. Others are answered with 429, and all responses say
+ * what is left.
  *
  * **When to use**
  *
- * To share what a server can do among its clients, and to keep one of them from using it all. For a limit on how many
- * requests run at a time, see {@link bulkhead}.
+ * To share the capacity of a server among its clients. To limit how many requests run at a time, use {@link bulkhead}.
  *
  * **Fields**
  *
- * `RateLimit-Policy` has the limiter's name, its limit (`q`) and its time in whole seconds (`w`); `RateLimit` what is left
- * (`r`) and, when that is nothing, in how many seconds there is something (`t`). With several limiters each adds its own.
- * They are those of draft-ietf-httpapi-ratelimit-headers-11.
+ * Those of draft-ietf-httpapi-ratelimit-headers-11: `RateLimit-Policy` has the limiter's name, its limit (`q`) and its time in
+ * whole seconds (`w`); `RateLimit` what is left (`r`), and if nothing is, for how many seconds (`t`). Each limiter adds its own.
  *
- * Beside options it takes an instance, a tag, or a `RateLimiter.keyed` or its tag together with a `key`.
+ * Takes options, an instance, a keyed limiter with a `key`, or the tag of either.
  *
  * Bad options throw an `InvalidOption`.
  *
@@ -417,21 +402,20 @@ type MakeAdmission = (value: object, use: object, caller: Caller) => AdmissionPa
 // ------------------------------------------------------------------------------------------------------------ timeout
 
 /**
- * Ends requests that take too long, with 503 or 504.
+ * Answers requests that take too long with 503 or 504.
  *
  * **When to use**
  *
- * Innermost, around what does the work. What stands further out (a breaker, a bulkhead) then sees a slow request as one
- * that failed with that status, and gets its place back.
+ * Innermost, around the app. A breaker and a bulkhead further out then see a slow request fail with that status.
  *
  * **Time line**
  *
- * At the limit the app is interrupted, also where the server runs it uninterruptibly; mark what has to come to its end with
- * `Effect.uninterruptible`. The answer is sent when the app's finalizers are done, or at once with `disconnect`. Whoever
- * leaves before interrupts the app in the same way.
+ * At the limit the app is interrupted, also where the server runs it uninterruptibly; `Effect.uninterruptible` protects what must
+ * not be. The answer is sent when the app's finalizers are done, or at once with `disconnect`. A client that leaves interrupts
+ * the app, too.
  *
- * The limit is for the response and not for sending it. Around a server (`HttpServer.serve(app, timeout)`) it is for both,
- * and a response that has begun is cut off: the connection ends, so that nobody takes a part for the whole.
+ * The limit covers the response, and around a server (`HttpServer.serve(app, timeout)`) also sending it: then the connection of
+ * a response that has begun is closed, so that no client takes a part for the whole.
  *
  * Bad options throw an `InvalidOption`.
  *
@@ -501,20 +485,18 @@ const isTimeoutOptions = <R>(options: DurationInput | TimeoutOptions<R>): option
 // ------------------------------------------------------------------------------------------------------- request body
 
 /**
- * Ends requests whose body does not arrive, with 408, so that a client that stops sending does not keep its place.
+ * Answers requests whose body does not arrive with 408, so that a client that stops sending keeps no permit.
  *
  * **When to use**
  *
- * Innermost, inside of a bulkhead. {@link standard} has it by default.
+ * Innermost, inside a bulkhead. {@link standard} has it by default.
  *
  * **Time line**
  *
- * A client stalls when it sends nothing for `stallTimeout` although the app would read on. An app that is slow to read is not
- * cut short, nor is one that has begun to answer, such as a handler that answers in a stream what it reads in a stream. The
- * app is interrupted, the answer is sent, and the connection closed.
+ * A client stalls if it sends nothing for `stallTimeout` while the app waits for its body. The app is interrupted, the answer
+ * sent, and the connection closed. An app that reads slowly, or has begun to answer, goes on.
  *
- * It acts on servers of Node.js, where a body can be watched while it arrives, and on requests that have one. On others it
- * does nothing.
+ * It needs a server of Node.js, where a body can be watched, and does nothing elsewhere.
  *
  * Bad options throw an `InvalidOption`.
  *
@@ -560,8 +542,8 @@ const makeRequestBody = <R>(options: RequestBodyOptions<R>, caller: Caller): Par
 // ----------------------------------------------------------------------------------------------------------- standard
 
 /**
- * The parts of {@link standard}: options, an instance or a tag, or a middleware that has been made. `false` leaves a part
- * out.
+ * The parts of {@link standard}: options, an instance, a tag, a part, or `false` for none. A keyed policy that is made elsewhere
+ * needs a `key`, so it goes in as a part.
  *
  * @since 0.1.0
  * @category options
@@ -599,16 +581,13 @@ type NeededByPart<V> =
         : NeededByGiven<V>
 
 /**
- * All of them in the order in which they make sense, outermost first: rate limiter, bulkhead, circuit breaker, timeout,
- * request body. What is not given is left out, and costs nothing, except that a stalled body is always ended: pass
- * `requestBody: false` to leave that out, too.
+ * All parts in order, outermost first: rate limiter, bulkhead, circuit breaker, timeout, request body. A part that is not given is
+ * left out, except for `requestBody`, which is on unless it is `false`.
  *
- * The limiter comes first because it costs least, and so that a client that has used up its quota takes no place. The
- * breaker is inside the bulkhead, so that it counts what was let in, and the timeout inside of both, so that a slow request
- * is a failure to the breaker and gives its place back.
+ * The limiter is cheapest and comes first, so a client without quota takes no permit. The breaker is inside the bulkhead, so it
+ * counts admitted requests. The timeout is innermost, so a slow request is a failure to the breaker and its permit is released.
  *
- * `respond` and `retryAfter` are for the parts that do not say them themselves; with a middleware that has been made they
- * have nothing to say.
+ * `respond` and `retryAfter` are the defaults of the options.
  *
  * @example
  * ```ts

@@ -640,11 +640,18 @@ describe("standard", () => {
     expect(HttpResilience.standard).type.not.toBeCallableWith({
       retry: { condition: { result: (text: string) => text === "" } }
     })
-    // instances and tags go into a part
-    expect(HttpResilience.standard).type.not.toBeCallableWith({ circuitBreaker: breakers })
-    expect(HttpResilience.standard).type.not.toBeCallableWith({ circuitBreaker: Partner })
-    expect(HttpResilience.standard).type.not.toBeCallableWith({ bulkhead: Places })
-    expect(HttpResilience.standard).type.not.toBeCallableWith({ rateLimiter: limiter })
+  })
+
+  test("takes instances, keyed ones and tags, and requires the tags", () => {
+    expect(HttpResilience.standard({ circuitBreaker: breakers })).type.toBe<
+      HttpResilience.Part<Late | Open>
+    >()
+    expect(HttpResilience.standard({ circuitBreaker: Partner })).type.toBe<
+      HttpResilience.Part<Late | Open, Partner>
+    >()
+    expect(HttpResilience.standard({ bulkhead: Places, rateLimiter: limiter })).type.toBe<
+      HttpResilience.Part<Late | Open | Full | Limited, Places>
+    >()
   })
 
   test("refuses a misspelt option beside one that is spelt right", () => {
@@ -712,7 +719,7 @@ describe("layer", () => {
 
   test("refuses what a standard client refuses", () => {
     expect(HttpResilience.layer).type.not.toBeCallableWith({ totalTimout: "5 seconds" })
-    expect(HttpResilience.layer).type.not.toBeCallableWith({ circuitBreaker: Partner })
+    expect(HttpResilience.layer).type.not.toBeCallableWith({ circuitBreaker: "Partner" })
   })
 })
 
