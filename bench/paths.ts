@@ -461,6 +461,6 @@ export const paths: ReadonlyArray<Path> = [
   built("a policy", 490, () =>
     Policy.make<never, never>({ kind: "built", name: "built", settings: {} }, (self) => self)
   ),
-  built("a timeout around an effect", 500, () => Timeout.timeout(syncBodies.succeeds, 60_000)),
+  built("a timeout around an effect", 600, () => Timeout.timeout(syncBodies.succeeds, 60_000)),
   built("a timeout with options", 1500, () => Timeout.timeout({ limit: "1 minute", disconnect: true }))
 ]
