@@ -6,6 +6,7 @@ import type * as Clock from "effect/Clock"
 import type * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as FiberRef from "effect/FiberRef"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
@@ -406,7 +407,7 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
         this,
         withoutStack(() => new CircuitOpen({ name: this.name, state, retryAfter }))
       )
-      this.lastRejection = { state, millis, error, failure: Effect.fail(error) }
+      this.lastRejection = { state, millis, error, failure: Exit.fail(error) }
     }
     return this.lastRejection
   }

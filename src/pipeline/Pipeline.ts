@@ -4,11 +4,15 @@
  * @since 0.1.0
  */
 import type * as Effect from "effect/Effect"
+import type * as Layer from "effect/Layer"
+import type * as ManagedRuntime from "effect/ManagedRuntime"
+import type * as Runtime from "effect/Runtime"
 import { callable } from "../core/options.js"
 import { describedOf } from "../policy/describe.js"
 import * as Policy from "../policy/Policy.js"
 import type { Filled } from "../retry/Retry.js"
 import { type Apply, compose } from "./compose.js"
+import { guardOf } from "./promise.js"
 
 export * from "../policy/Policy.js"
 
@@ -78,23 +82,194 @@ export interface Pipeline<A2 = Policy.Given.Success, E2 = Policy.Given.Failure, 
  * @since 0.1.0
  * @category pipelines
  */
-export const pipeline: {
-  <B1>(p1: (self: Any) => B1): PipelineTo<B1>
-  <B1, B2>(p1: (self: Any) => B1, p2: (self: B1) => B2): PipelineTo<B2>
-  <B1, B2, B3>(p1: (self: Any) => B1, p2: (self: B1) => B2, p3: (self: B2) => B3): PipelineTo<B3>
+export const pipeline: Composing<ToPipeline, ToFunction> = (
+  ...policies: ReadonlyArray<(self: never) => unknown>
+): never => {
+  const parts = checked("Policy.pipeline", policies).map(describedOf)
+  const settings = { parts }
+  const described: Policy.Described = { kind: "pipeline", name: "pipeline", settings }
+  const composed = compose(policies as ReadonlyArray<Apply>, (apply) => Policy.make(described, apply))
+  return Object.defineProperty(composed, "parts", { value: parts }) as never
+}
+
+const checked = <P>(composing: string, policies: ReadonlyArray<P>): ReadonlyArray<P> => {
+  if (policies.length === 0) {
+    throw new Policy.InvalidOption(composing, "policies", policies, "at least one policy")
+  }
+  policies.forEach((policy, index) => callable(composing, `policies[${index}]`, policy))
+  return policies
+}
+
+// ------------------------------------------------------------------------------------------------------------ promises
+
+/**
+ * What a function guarded by {@link promise} is given first, at each of its runs.
+ *
+ * @since 0.1.0
+ * @category promises
+ */
+export interface Call {
+  /**
+   * Aborted when the run is to end: at the limit of a timeout, when another run of a hedge was faster, or with the signal of the
+   * caller, whose reason it has then.
+   */
+  readonly signal: AbortSignal
+}
+
+/**
+ * A function to promises with policies around it. It rejects with the errors of the policies and of the function themselves.
+ *
+ * @since 0.1.0
+ * @category promises
+ */
+export interface Guarded<in Args extends ReadonlyArray<unknown>, out A> {
+  (...args: Args): Promise<A>
+  /** The same, ended by a signal: the promise is rejected with its reason. */
+  readonly withSignal: (signal: AbortSignal) => (...args: Args) => Promise<A>
+}
+
+/**
+ * Policies for functions that return promises, of any arguments and results.
+ *
+ * @since 0.1.0
+ * @category promises
+ */
+export interface Guard<A2 = Policy.Given.Success> extends Unprovided<A2, never> {
+  <Args extends ReadonlyArray<unknown>, A>(
+    run: (call: Call, ...args: Args) => A | PromiseLike<A>
+  ): Guarded<Args, Filled<A2, A, unknown, never>>
+}
+
+/**
+ * Policies for functions whose result a condition reads.
+ *
+ * @since 0.1.0
+ * @category promises
+ */
+export interface GuardFor<A, B> extends ProvidedBy<GuardFor<A, B>, never> {
+  <Args extends ReadonlyArray<unknown>>(
+    run: (call: Call, ...args: Args) => A | PromiseLike<A>
+  ): Guarded<Args, B>
+}
+
+/**
+ * Where the services of policies come from: a runtime that has them, or a layer. A layer is built at the first call and lives as
+ * long as the process; to dispose of one, give a `ManagedRuntime`.
+ *
+ * @since 0.1.0
+ * @category promises
+ */
+export type Services<R> =
+  Runtime.Runtime<R> | ManagedRuntime.ManagedRuntime<R, unknown> | Layer.Layer<R, unknown>
+
+interface ProvidedBy<To, R> {
+  /** Runs the policies with these services, and with the clock, the logger and the references that come with them. */
+  readonly provide: (services: Services<R>) => To
+}
+
+/**
+ * Policies that need services before they can guard a function.
+ *
+ * @since 0.1.0
+ * @category promises
+ */
+export interface Unprovided<A2, R> extends ProvidedBy<Guard<A2>, R> {}
+
+type GuardTo<Result> =
+  Result extends Effect.Effect<infer A, unknown, infer R>
+    ? [Exclude<R, Policy.Given.Context>] extends [never]
+      ? Guard<A>
+      : Unprovided<A, Exclude<R, Policy.Given.Context>>
+    : never
+
+type GuardForTo<Self, Result> = Self extends readonly [Effect.Effect<infer A, unknown, infer R0>]
+  ? Result extends Effect.Effect<infer B, unknown, infer R>
+    ? [Exclude<R, R0>] extends [never]
+      ? GuardFor<A, B>
+      : ProvidedBy<GuardFor<A, B>, Exclude<R, R0>>
+    : never
+  : never
+
+/**
+ * Policies around functions that return promises, in pipe order: innermost first. For handlers, for methods of an SDK, for
+ * everything that is not in Effect.
+ *
+ * **When to use**
+ *
+ * Where the caller awaits promises. A program in Effect has no use for it: there policies are applied to effects.
+ *
+ * **Time line**
+ *
+ * What the same policies do in a pipe around `Effect.tryPromise`: the same outcomes, the same counts. As long as nothing has to
+ * wait, no fiber is started: circuit breakers that are closed or reject, timeouts, fallbacks, first attempts of a retry, bulkheads
+ * and limiters that have a permit. Another attempt, a queue, a probe, a listener and all other policies run in a fiber.
+ *
+ * **Rejects** with the error itself, be it of the function or of a policy (`CircuitOpen`); with a defect as it is; with the reason
+ * of the caller's signal.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { CircuitBreaker, Policy, Retry, Timeout } from "effect-resilience"
+ *
+ * const breaker = Effect.runSync(CircuitBreaker.make({ name: "partner" }))
+ * const guard = Policy.promise(Timeout.timeout("2 seconds"), breaker.protect, Retry.retry({ times: 2 }))
+ *
+ * const fetchOffer = guard(({ signal }, id: string) => fetch(`https://partner.example/offers/${id}`, { signal }))
+ *
+ * const offer: Promise<Response> = fetchOffer("42")
+ * const cancelled = fetchOffer.withSignal(AbortSignal.timeout(500))("42")
+ * ```
+ *
+ * @since 0.1.0
+ * @category promises
+ */
+export const promise: Composing<ToGuard, ToGuardFor> = (
+  ...policies: ReadonlyArray<(self: never) => unknown>
+): never => guardOf(checked("Policy.promise", policies) as ReadonlyArray<Apply>) as never
+
+// --------------------------------------------------------------------------------------------------------------- types
+
+/** What comes of policies that fit every effect, or that fit one. */
+interface ToPipeline extends Way {
+  readonly to: PipelineTo<this["result"]>
+}
+interface ToFunction extends Way {
+  readonly to: (...self: Extract<this["self"], ReadonlyArray<unknown>>) => this["result"]
+}
+interface ToGuard extends Way {
+  readonly to: GuardTo<this["result"]>
+}
+interface ToGuardFor extends Way {
+  readonly to: GuardForTo<this["self"], this["result"]>
+}
+
+interface Way {
+  readonly self: unknown
+  readonly result: unknown
+  readonly to: unknown
+}
+
+type Made<W extends Way, Result> = (W & { readonly result: Result })["to"]
+type MadeFor<W extends Way, Self, Result> = (W & { readonly self: Self; readonly result: Result })["to"]
+
+interface Composing<Fit extends Way, Flow extends Way> {
+  <B1>(p1: (self: Any) => B1): Made<Fit, B1>
+  <B1, B2>(p1: (self: Any) => B1, p2: (self: B1) => B2): Made<Fit, B2>
+  <B1, B2, B3>(p1: (self: Any) => B1, p2: (self: B1) => B2, p3: (self: B2) => B3): Made<Fit, B3>
   <B1, B2, B3, B4>(
     p1: (self: Any) => B1,
     p2: (self: B1) => B2,
     p3: (self: B2) => B3,
     p4: (self: B3) => B4
-  ): PipelineTo<B4>
+  ): Made<Fit, B4>
   <B1, B2, B3, B4, B5>(
     p1: (self: Any) => B1,
     p2: (self: B1) => B2,
     p3: (self: B2) => B3,
     p4: (self: B3) => B4,
     p5: (self: B4) => B5
-  ): PipelineTo<B5>
+  ): Made<Fit, B5>
   <B1, B2, B3, B4, B5, B6>(
     p1: (self: Any) => B1,
     p2: (self: B1) => B2,
@@ -102,7 +277,7 @@ export const pipeline: {
     p4: (self: B3) => B4,
     p5: (self: B4) => B5,
     p6: (self: B5) => B6
-  ): PipelineTo<B6>
+  ): Made<Fit, B6>
   <B1, B2, B3, B4, B5, B6, B7>(
     p1: (self: Any) => B1,
     p2: (self: B1) => B2,
@@ -111,7 +286,7 @@ export const pipeline: {
     p5: (self: B4) => B5,
     p6: (self: B5) => B6,
     p7: (self: B6) => B7
-  ): PipelineTo<B7>
+  ): Made<Fit, B7>
   <B1, B2, B3, B4, B5, B6, B7, B8>(
     p1: (self: Any) => B1,
     p2: (self: B1) => B2,
@@ -121,7 +296,7 @@ export const pipeline: {
     p6: (self: B5) => B6,
     p7: (self: B6) => B7,
     p8: (self: B7) => B8
-  ): PipelineTo<B8>
+  ): Made<Fit, B8>
   <B1, B2, B3, B4, B5, B6, B7, B8, B9>(
     p1: (self: Any) => B1,
     p2: (self: B1) => B2,
@@ -132,30 +307,30 @@ export const pipeline: {
     p7: (self: B6) => B7,
     p8: (self: B7) => B8,
     p9: (self: B8) => B9
-  ): PipelineTo<B9>
-  <Self extends ReadonlyArray<unknown>, B1>(p1: (...self: Self) => B1): (...self: Self) => B1
+  ): Made<Fit, B9>
+  <Self extends ReadonlyArray<unknown>, B1>(p1: (...self: Self) => B1): MadeFor<Flow, Self, B1>
   <Self extends ReadonlyArray<unknown>, B1, B2>(
     p1: (...self: Self) => B1,
     p2: (self: B1) => B2
-  ): (...self: Self) => B2
+  ): MadeFor<Flow, Self, B2>
   <Self extends ReadonlyArray<unknown>, B1, B2, B3>(
     p1: (...self: Self) => B1,
     p2: (self: B1) => B2,
     p3: (self: B2) => B3
-  ): (...self: Self) => B3
+  ): MadeFor<Flow, Self, B3>
   <Self extends ReadonlyArray<unknown>, B1, B2, B3, B4>(
     p1: (...self: Self) => B1,
     p2: (self: B1) => B2,
     p3: (self: B2) => B3,
     p4: (self: B3) => B4
-  ): (...self: Self) => B4
+  ): MadeFor<Flow, Self, B4>
   <Self extends ReadonlyArray<unknown>, B1, B2, B3, B4, B5>(
     p1: (...self: Self) => B1,
     p2: (self: B1) => B2,
     p3: (self: B2) => B3,
     p4: (self: B3) => B4,
     p5: (self: B4) => B5
-  ): (...self: Self) => B5
+  ): MadeFor<Flow, Self, B5>
   <Self extends ReadonlyArray<unknown>, B1, B2, B3, B4, B5, B6>(
     p1: (...self: Self) => B1,
     p2: (self: B1) => B2,
@@ -163,7 +338,7 @@ export const pipeline: {
     p4: (self: B3) => B4,
     p5: (self: B4) => B5,
     p6: (self: B5) => B6
-  ): (...self: Self) => B6
+  ): MadeFor<Flow, Self, B6>
   <Self extends ReadonlyArray<unknown>, B1, B2, B3, B4, B5, B6, B7>(
     p1: (...self: Self) => B1,
     p2: (self: B1) => B2,
@@ -172,7 +347,7 @@ export const pipeline: {
     p5: (self: B4) => B5,
     p6: (self: B5) => B6,
     p7: (self: B6) => B7
-  ): (...self: Self) => B7
+  ): MadeFor<Flow, Self, B7>
   <Self extends ReadonlyArray<unknown>, B1, B2, B3, B4, B5, B6, B7, B8>(
     p1: (...self: Self) => B1,
     p2: (self: B1) => B2,
@@ -182,7 +357,7 @@ export const pipeline: {
     p6: (self: B5) => B6,
     p7: (self: B6) => B7,
     p8: (self: B7) => B8
-  ): (...self: Self) => B8
+  ): MadeFor<Flow, Self, B8>
   <Self extends ReadonlyArray<unknown>, B1, B2, B3, B4, B5, B6, B7, B8, B9>(
     p1: (...self: Self) => B1,
     p2: (self: B1) => B2,
@@ -193,15 +368,5 @@ export const pipeline: {
     p7: (self: B6) => B7,
     p8: (self: B7) => B8,
     p9: (self: B8) => B9
-  ): (...self: Self) => B9
-} = (...policies: ReadonlyArray<(self: never) => unknown>): never => {
-  if (policies.length === 0) {
-    throw new Policy.InvalidOption("Policy.pipeline", "policies", policies, "at least one policy")
-  }
-  policies.forEach((policy, index) => callable("Policy.pipeline", `policies[${index}]`, policy))
-  const parts = policies.map(describedOf)
-  const settings = { parts }
-  const described: Policy.Described = { kind: "pipeline", name: "pipeline", settings }
-  const composed = compose(policies as ReadonlyArray<Apply>, (apply) => Policy.make(described, apply))
-  return Object.defineProperty(composed, "parts", { value: parts }) as never
+  ): MadeFor<Flow, Self, B9>
 }

@@ -32,7 +32,7 @@ interface Pipeline {
   readonly [composition]?: ReadonlyArray<Apply>
 }
 
-const flattened = (policy: Apply & Pipeline): ReadonlyArray<Apply> => policy[composition] ?? [policy]
+export const flattened = (policy: Apply & Pipeline): ReadonlyArray<Apply> => policy[composition] ?? [policy]
 
 /**
  * Makes a pipeline of one function that does what the policies do in a pipe. Pipelines among them are taken apart, so that they
@@ -62,7 +62,7 @@ const compile = (policies: ReadonlyArray<Apply>): Apply => {
   return (self) => piped(steps, self)
 }
 
-const piped = (policies: ReadonlyArray<Apply>, self: Body): Body =>
+export const piped = (policies: ReadonlyArray<Apply>, self: Body): Body =>
   policies.reduce((inner, policy) => policy(inner), self)
 
 /** Neighbours that share a frame. */
@@ -204,15 +204,18 @@ class Call {
     const { around, begun, fiber, restore } = this
     const { parts } = around.frame
     let seen = exit
-    let asked = restore !== undefined
+    // What has succeeded is shown to the first part that looks in the step in which it did.
+    let isShown = from === this.first
     for (let position = from; position < parts.length; position++) {
       if (begun[position] === passing) continue
       const { holds, looksAtResults } = parts[position]
+      if (isShown && seen._tag === "Success" && !looksAtResults) continue
       // In a pipe there is a step between the two, at which a fiber finds out that it was interrupted.
-      if (asked && hasMessages(fiber)) return this.run(seen, position)
-      // What has succeeded is shown to the first in the same step in a pipe.
-      const isShown = position === this.first && seen._tag === "Success"
-      const interruption = isShown || restore !== Effect.interruptible ? undefined : interruptionOf(fiber)
+      if (!isShown && hasMessages(fiber)) return this.run(seen, position)
+      const interruption =
+        restore !== Effect.interruptible || (isShown && seen._tag === "Success")
+          ? undefined
+          : interruptionOf(fiber)
       if (interruption !== undefined) {
         // The last mask is that of the frame, which ends by itself.
         if (position <= around.frame.lastHolding) seen = this.broken(seen, interruption, position)
@@ -222,7 +225,7 @@ class Call {
         }
       }
       if (seen._tag === "Success" && !looksAtResults) continue
-      asked = true
+      isShown = false
       const next = following(begun[position], seen)
       if (!Exit.isExit(next)) {
         return this.run(holds === undefined ? this.restored(next) : next, position + 1)
@@ -234,11 +237,15 @@ class Call {
 
   /** What the part at a position would see of an exit after an interruption; in a pipe a mask may end before. */
   private broken(exit: AnyExit, interruption: Cause.Cause<never>, position: number): AnyExit {
-    if (exit._tag === "Success") return Exit.failCause(interruption)
     let before = position - 1
     while (before >= this.first && this.begun[before] === passing) before--
     const leavesMask = before >= this.first && this.around.frame.parts[before].holds !== undefined
-    return leavesMask ? Exit.failCause(Cause.sequential(exit.cause, interruption)) : exit
+    if (exit._tag === "Failure") {
+      return leavesMask ? Exit.failCause(Cause.sequential(exit.cause, interruption)) : exit
+    }
+    // Without the end of a mask it is the newest interruption that takes its place.
+    const isNewest = !leavesMask && interruption._tag === "Sequential"
+    return Exit.failCause(isNewest ? interruption.right : interruption)
   }
 }
 
@@ -263,7 +270,7 @@ const begin = (
 }
 
 /** What follows the exit; a condition that throws is seen by the parts further out, as in a pipe. */
-const following = (begun: Begun, exit: AnyExit): Body => {
+export const following = (begun: Begun, exit: AnyExit): Body => {
   try {
     return begun.ended(exit)
   } catch (thrown) {

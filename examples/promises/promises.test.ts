@@ -1,0 +1,110 @@
+// The example over real sockets: what the partner does, and what clients of the service get.
+import { assert, describe, it } from "@effect/vitest"
+import { createServer, type RequestListener, type Server } from "node:http"
+import type { AddressInfo } from "node:net"
+import { serviceOf } from "./service.js"
+
+const listening = (server: Server): Promise<string> =>
+  new Promise((resolve) => {
+    server.listen(0, "127.0.0.1", () => resolve(`http://127.0.0.1:${(server.address() as AddressInfo).port}`))
+  })
+
+/** A service whose partner answers like this, for as long as a test runs. */
+const withService = async (
+  partner: RequestListener,
+  test: (url: string) => Promise<void>,
+  atOnce?: number
+): Promise<void> => {
+  const upstream = createServer(partner)
+  const service = serviceOf(await listening(upstream), atOnce)
+  try {
+    await test(await listening(service))
+  } finally {
+    for (const server of [service, upstream]) {
+      server.closeAllConnections()
+      server.close()
+    }
+  }
+}
+
+const get = async (url: string) => {
+  const response = await fetch(url)
+  return { status: response.status, body: await response.json() }
+}
+
+describe("the service", () => {
+  it("passes the partner's offer on", () =>
+    withService(
+      (request, response) => response.end(JSON.stringify({ id: request.url, price: 3 })),
+      async (url) => {
+        assert.deepStrictEqual(await get(`${url}/offers/a%2Fb`), {
+          status: 200,
+          body: { id: "/offers/a%252Fb", price: 3 }
+        })
+        assert.deepStrictEqual(await get(`${url}/circuit`), { status: 200, body: { circuit: "closed" } })
+      }
+    ))
+
+  it("tries again once, and opens the circuit of a partner that fails", () => {
+    let asked = 0
+    return withService(
+      (_, response) => {
+        asked++
+        response.writeHead(500).end()
+      },
+      async (url) => {
+        const failed = { status: 502, body: { error: "the partner answered 500" } }
+        assert.deepStrictEqual(await get(`${url}/offers/1`), failed)
+        assert.strictEqual(asked, 2)
+        assert.deepStrictEqual(await get(`${url}/offers/2`), failed)
+        assert.strictEqual((await get(`${url}/offers/3`)).status, 503)
+        assert.strictEqual(asked, 4)
+        assert.deepStrictEqual((await get(`${url}/circuit`)).body, { circuit: "open" })
+      }
+    )
+  })
+
+  it("ends its call of the partner when the client leaves", async () => {
+    let arrived = () => {}
+    let left = () => {}
+    const hasArrived = new Promise<void>((resolve) => (arrived = resolve))
+    const hasLeft = new Promise<void>((resolve) => (left = resolve))
+    await withService(
+      (_, response) => {
+        response.once("close", left)
+        arrived()
+      },
+      async (url) => {
+        const controller = new AbortController()
+        const answer = fetch(`${url}/offers/1`, { signal: controller.signal }).catch(
+          (error: Error) => error.name
+        )
+        await hasArrived
+        controller.abort()
+        assert.strictEqual(await answer, "AbortError")
+        await hasLeft
+        assert.deepStrictEqual((await get(`${url}/circuit`)).body, { circuit: "closed" })
+      }
+    )
+  })
+
+  it("turns a client away when too many ask at once", async () => {
+    let arrived = () => {}
+    const hasArrived = new Promise<void>((resolve) => (arrived = resolve))
+    let release = () => {}
+    await withService(
+      (_, response) => {
+        release = () => response.end(JSON.stringify({ id: "1", price: 1 }))
+        arrived()
+      },
+      async (url) => {
+        const first = get(`${url}/offers/1`)
+        await hasArrived
+        assert.strictEqual((await get(`${url}/offers/2`)).status, 503)
+        release()
+        assert.strictEqual((await first).status, 200)
+      },
+      1
+    )
+  })
+})

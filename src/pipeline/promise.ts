@@ -1,0 +1,51 @@
+/** What `Policy.promise` makes: functions guarded by policies, in a program with these services. */
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import * as ManagedRuntime from "effect/ManagedRuntime"
+import * as Runtime from "effect/Runtime"
+import { callable, InvalidOption, isObject } from "../core/options.js"
+import { type Apply, flattened } from "./compose.js"
+import { EdgeCall, Home, rejectionOf, type Run } from "./edge.js"
+
+/** Where services come from, and what is known of them now. */
+interface Providing {
+  home: Home | undefined
+  readonly build: () => Promise<Exit.Exit<Runtime.Runtime<unknown>, unknown>>
+}
+
+const providing = (services: unknown): Providing => {
+  if (ManagedRuntime.isManagedRuntime(services)) {
+    const { runtimeEffect } = services
+    return { home: undefined, build: () => Effect.runPromiseExit(runtimeEffect) }
+  }
+  if (Layer.isLayer(services)) return providing(ManagedRuntime.make(services as Layer.Layer<unknown>))
+  if (isObject(services) && "runtimeFlags" in services && "context" in services) {
+    const runtime = services as unknown as Runtime.Runtime<unknown>
+    return { home: new Home(runtime), build: () => Promise.resolve(Exit.succeed(runtime)) }
+  }
+  throw new InvalidOption("Policy.promise", "provide", services, "a runtime or a layer")
+}
+
+export const guardOf = (
+  policies: ReadonlyArray<Apply>,
+  provided = providing(Runtime.defaultRuntime)
+): unknown => {
+  const all = policies.flatMap(flattened)
+  const call = (home: Home, run: Run, args: ReadonlyArray<unknown>, signal: AbortSignal | undefined) =>
+    new EdgeCall(home, all, run, args, signal).promise()
+  const guard = (run: Run) => {
+    callable("Policy.promise", "run", run)
+    const within =
+      (signal: AbortSignal | undefined) =>
+      (...args: ReadonlyArray<unknown>): Promise<unknown> =>
+        provided.home !== undefined
+          ? call(provided.home, run, args, signal)
+          : provided.build().then((exit) => {
+              if (Exit.isFailure(exit)) throw rejectionOf(exit.cause)
+              return call((provided.home ??= new Home(exit.value)), run, args, signal)
+            })
+    return Object.assign(within(undefined), { withSignal: within })
+  }
+  return Object.assign(guard, { provide: (services: unknown) => guardOf(policies, providing(services)) })
+}
