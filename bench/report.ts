@@ -1,16 +1,17 @@
 /** The results as tables for people, with the targets beside them. */
 import * as fs from "node:fs"
 import * as os from "node:os"
+import { guarded } from "./guarded.js"
 import { type Path, paths, type Target } from "./paths.js"
 import type { Results, Row } from "./run.js"
 import { figure, type Study } from "./studies.js"
 
-const others = ["bare", "hand", "plain", "cockatiel", "opossum", "p-limit"] as const
+const others = ["bare", "hand", "fiber", "plain", "cockatiel", "opossum", "p-limit"] as const
 type Other = (typeof others)[number]
 
 const titles: { readonly [table in Row["table"]]: string } = {
   "in a fiber": "Calls inside a running fiber",
-  "from promises": "Calls from promises, a fiber for each",
+  "from promises": "Calls from promises, guarded by `Policy.promise`",
   sustained: "Calls over two seconds, collections included"
 }
 
@@ -19,11 +20,12 @@ const tolerance = 1.2
 
 const targetOf = ({ body, path, table }: Row): Target => {
   const found = paths.find((candidate: Path) => `${candidate.policy}, ${candidate.path}` === path)
+  if (table === "from promises") return guarded.find((each) => each.path === path)?.target ?? {}
   return (table === "in a fiber" ? found?.targets[body] : undefined) ?? {}
 }
 
 const targetFor = (row: Row, other: Other): number | undefined =>
-  other === "p-limit" ? undefined : targetOf(row)[other]
+  other === "p-limit" || other === "fiber" ? undefined : targetOf(row)[other]
 
 const cell = (row: Row, other: Other): string => {
   const ratio = row.ratios[other]
@@ -140,12 +142,8 @@ const summarized: ReadonlyArray<
     "sync"
   ],
   ["four policies, a promise", "in a fiber", "pipeline, composed ahead of time", "promise"],
-  [
-    "circuit breaker, a fiber for each call",
-    "from promises",
-    "circuit breaker, closed, default options",
-    "promise"
-  ]
+  ["circuit breaker, for promises", "from promises", "circuit breaker, closed, default options", "promise"],
+  ["four policies, for promises", "from promises", "pipeline, timeout, breaker, retry, fallback", "promise"]
 ]
 
 const times = (ratio: number | undefined): string => {

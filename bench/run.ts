@@ -11,8 +11,9 @@
  */
 import { fork } from "node:child_process"
 import * as fs from "node:fs"
-import { Effect, Exit, Scope } from "effect"
+import { Effect, Exit, Runtime, Scope } from "effect"
 import { growth } from "./growth.js"
+import { guarded } from "./guarded.js"
 import { compare, type Contender, median, ofEdge, ofEffect, ofPromise, sustained } from "./measure.js"
 import { bare, bodies, type Body, type Call, type Path, paths } from "./paths.js"
 import { peersOf } from "./peers.js"
@@ -61,7 +62,12 @@ const withContenders = async <A>(
   const { call: base } = await Effect.runPromise(Scope.extend(bare.prepare(given), scope))
   const of = (other: string, its: Call) =>
     edge ? ofEdge(other, its) : ofEffect(other, its, other === "ours" ? path.clock : undefined)
-  const contenders = [await of("ours", call), await of("bare", base)]
+  const guard = edge ? guarded.find((each) => each.path === name) : undefined
+  const contenders = [await of(guard === undefined ? "ours" : "fiber", call), await of("bare", base)]
+  if (guard !== undefined) {
+    const made = await Effect.runPromise(guard.prepare)
+    contenders.unshift(ofPromise("ours", made(Runtime.defaultRuntime)))
+  }
   for (const [other, prepare] of [
     ["plain", plain[name]],
     ["hand", byHand[name]]

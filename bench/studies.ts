@@ -8,6 +8,7 @@ import * as cockatiel from "cockatiel"
 import { Effect, Ref } from "effect"
 import { CircuitBreaker, Fallback, Policy, Retry, Timeout, Trip } from "effect-resilience"
 import { compare, type Contender, cpuNanos, median } from "./measure.js"
+import { fourGuarding } from "./guarded.js"
 import type { Call } from "./paths.js"
 
 /** Figures that are compared with each other, and what the target is about. */
@@ -129,7 +130,7 @@ const range = Array.from({ length: calls })
 
 const inFibers = (call: Call) => () =>
   Effect.runPromise(Effect.forEach(range, () => call, { concurrency: "unbounded", discard: true }))
-const byPromises = (call: () => Promise<unknown>) => () => Promise.all(range.map(call))
+const byPromises = (call: () => Promise<unknown>) => () => Promise.all(range.map(() => call()))
 
 const pause = (): Promise<number> => new Promise((resolve) => setTimeout(() => resolve(1), 5))
 const pausing: Call = Effect.promise(pause)
@@ -164,6 +165,7 @@ const crowd = (): { readonly [name: string]: () => Promise<unknown> } => {
     "fibers, the same in plain Effect": inFibers(plain),
     "a fiber for each promise, no policy": byPromises(() => Effect.runPromise(pausing)),
     "a fiber for each promise, four policies composed": byPromises(() => Effect.runPromise(composed)),
+    "promises, guarded by four policies": byPromises(Effect.runSync(fourGuarding)(pause)),
     "promises, cockatiel": byPromises(() => wrapped.execute(pause))
   }
 }
@@ -201,6 +203,7 @@ export const crowds = async (rounds: number): Promise<ReadonlyArray<Study>> => {
       if (index >= 0) taken[which].push(result)
     }
   }
+  const named = (name: string): number => contenders.findIndex(([each]) => each === name)
   const at = (which: number, column: 0 | 1 | 2): number => median(taken[which].map((each) => each[column]))
   return [
     {
@@ -209,7 +212,14 @@ export const crowds = async (rounds: number): Promise<ReadonlyArray<Study>> => {
       points: contenders.map(([name], which) => ({
         at: name,
         shown: `${figure(at(which, 0))} us, ${(at(which, 1) * 100).toFixed(0)} %, ${figure(at(which, 2))} ms`
-      }))
+      })),
+      figure: {
+        name: "guarded promises / a fiber for each",
+        value:
+          at(named("promises, guarded by four policies"), 0) /
+          at(named("a fiber for each promise, four policies composed"), 0),
+        target: 0.25
+      }
     }
   ]
 }

@@ -4,6 +4,7 @@
  */
 import { type Clock, Effect, Exit, Fiber, Runtime, Scope, Tracer } from "effect"
 import { type Body, bodies, type Path, type Prepared } from "../paths.js"
+import type { PromiseCall } from "../peers.js"
 
 export interface Count {
   readonly ops: number
@@ -97,6 +98,21 @@ export const count = async (path: Path, body: Body): Promise<Count> => {
   }
   await Effect.runPromise(Scope.close(scope, Exit.void))
   return first
+}
+
+/** The count of a call from promises, which needs no fiber as long as nothing has to wait. */
+export const countPromise = async (
+  made: (runtime: Runtime.Runtime<never>) => PromiseCall
+): Promise<Count> => {
+  const call = made(countingRuntime(undefined))
+  for (let warmup = 0; warmup < 3; warmup++) await call()
+  await quiet()
+  ops = timers = 0
+  fibers.clear()
+  await call()
+  await quiet()
+  if ([...timersLeft].some((timer) => timer.hasRef())) throw new Error("a timer is left behind")
+  return { ops, fibers: fibers.size, timers }
 }
 
 countTimers()

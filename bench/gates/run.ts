@@ -5,10 +5,12 @@
  */
 import * as fs from "node:fs"
 import * as path from "node:path"
+import { Effect } from "effect"
+import { guarded, guardedName } from "../guarded.js"
 import { bare, type Body, nameOf, type Path, paths } from "../paths.js"
 import { weighAll } from "./bytes.js"
 import { limit, weighInstances } from "./memory.js"
-import { count } from "./operations.js"
+import { type Count, count, countPromise } from "./operations.js"
 import { limits, measure } from "./sizes.js"
 
 /** What a path costs. Bytes are compared with the same major version of Node.js, since they are the engine's. */
@@ -57,14 +59,15 @@ const cases = [bare, ...paths].flatMap((path): ReadonlyArray<{ readonly path: Pa
   (Object.keys(path.targets) as ReadonlyArray<Body>).map((body) => ({ path, body }))
 )
 
-const weights = await weighAll(cases.filter(({ path }) => path.waits !== true))
+const weights = await weighAll(
+  cases.filter(({ path }) => path.waits !== true),
+  guarded
+)
 
-for (const { body, path } of cases) {
-  const name = nameOf(path, body)
+const check = (name: string, target: Partial<Record<Counted, number>>, counted: Count): void => {
   const before = record[name]
-  const counted = await count(path, body)
   const bytes = weights.get(name)
-  show(name, path.targets[body] ?? {}, { ...counted, bytes: bytes ?? NaN })
+  show(name, target, { ...counted, bytes: bytes ?? NaN })
   for (const what of ["ops", "fibers", "timers"] as const) compare(name, what, before?.[what], counted[what])
   if (bytes === undefined) next[name] = counted
   else {
@@ -78,6 +81,11 @@ for (const { body, path } of cases) {
     }
   }
 }
+
+for (const { body, path } of cases)
+  check(nameOf(path, body), path.targets[body] ?? {}, await count(path, body))
+for (const edge of guarded)
+  check(guardedName(edge), edge.target, await countPromise(await Effect.runPromise(edge.prepare)))
 for (const name of Object.keys(record)) if (!(name in next)) problems.push(`${name}: recorded, and not there`)
 
 for (const { limit, name, program } of limits) {
