@@ -1,6 +1,5 @@
 /**
- * Routes that show the policies of a service and, where that is allowed, steer them: what a person opens when a circuit is
- * open, and what a dashboard or a script reads.
+ * Routes that show the policies of a service to people, dashboards and scripts, and steer them where that is allowed.
  *
  * @since 0.1.0
  */
@@ -175,8 +174,7 @@ export type Instance =
   | AnyCache
 
 /**
- * Policies with an instance for each key, such as `CircuitBreaker.keyed` makes them. Each instance is shown under its own
- * name, `name/key`.
+ * A keyed policy, as by `CircuitBreaker.keyed`. Each instance is shown as `name/key`.
  *
  * @since 0.1.0
  * @category options
@@ -187,8 +185,7 @@ export type Keyed = Policy.Keyed<
 >
 
 /**
- * What is shown: a policy, policies by key, or an effect that finds either, such as a tag. An effect is run once, when the
- * routes are made.
+ * A policy, a keyed policy, or an effect that finds either, such as a tag. It runs once, when the routes are made.
  *
  * @since 0.1.0
  * @category options
@@ -205,10 +202,7 @@ export interface Asked {
   readonly request: HttpServerRequest.HttpServerRequest
   /** The name in the path, decoded. It may be one that no policy has. */
   readonly name: string
-  /**
-   * The kind of the policy. Where there is none of this name, or where several have it, the kind that was asked for, and
-   * `undefined` when none was.
-   */
+  /** The kind of the policy; without exactly one policy of this name, the kind that was asked for, if any. */
   readonly kind: names.Kind | undefined
   readonly action: names.Action
 }
@@ -234,10 +228,7 @@ export interface AskedToRead {
  * @category options
  */
 export interface Reading {
-  /**
-   * Whether it may be read. Only `true` is a yes; a hook that fails or dies is a no, with a warning in the log. It is asked
-   * before the answer says anything about the policies.
-   */
+  /** Whether it may be read, asked before the answer says anything. A hook that fails or dies is a no, and logged. */
   readonly authorize: (asked: AskedToRead) => Effect.Effect<boolean, unknown, unknown>
 }
 
@@ -248,10 +239,7 @@ export interface Reading {
  * @category options
  */
 export interface Steering {
-  /**
-   * Whether it may be done. Only `true` is a yes; a hook that fails or dies is a no, with a warning in the log. It is asked
-   * before the answer says anything about the policy. Default: nobody may.
-   */
+  /** Whether it may be done, asked before the answer says anything. A hook that fails or dies is a no. Default: no. */
   readonly authorize?: ((asked: Asked) => Effect.Effect<boolean, unknown, unknown>) | undefined
 }
 
@@ -260,17 +248,11 @@ export interface Steering {
  * @category options
  */
 export interface Options {
-  /**
-   * What is shown, in this order. Two of one kind with one name are a defect of type `InvalidOption`; two of different kinds
-   * are told apart by `?kind=`.
-   */
+  /** What is shown, in this order. Two of one kind and name are a defect of type `InvalidOption`. */
   readonly policies: ReadonlyArray<Source>
   /** Who may read. Default: everybody who reaches the routes. */
   readonly reading?: Reading | undefined
-  /**
-   * How the instances of a keyed policy are named: `"plain"` by their keys, or `"hashed"` by hashes of them where a key is a user's
-   * name or address. A hash stays the same for as long as the routes live. Default: `"plain"`.
-   */
+  /** Whether keyed instances are named by their keys or by hashes, which last as long as the routes. Default: `"plain"`. */
   readonly keys?: "plain" | "hashed" | undefined
   /** How policies are steered. Default: not at all, every `POST` is answered with 403. */
   readonly steering?: Steering | undefined

@@ -385,22 +385,18 @@ export interface CircuitBreakerUse extends KeyOptions {
  */
 export const circuitBreaker: {
   (): Part<CircuitBreaker.CircuitOpen>
-  <O = CircuitBreakerOptions | CircuitBreaker.KeyedOperations<unknown> | CircuitBreaker.Operations<unknown>>(
-    options: Checked<
-      O,
-      CircuitBreakerOptions,
-      CircuitBreaker.KeyedOperations<unknown> | CircuitBreaker.Operations<unknown>
-    >
+  <O = CircuitBreakerOptions | Breakers<unknown>>(
+    options: Checked<O, CircuitBreakerOptions, Breakers<unknown>>
   ): Part<CircuitBreaker.CircuitOpen, NeededByGiven<O>>
   <Needed = never>(
-    given: CircuitBreaker.KeyedOperations<Needed> | CircuitBreaker.Operations<Needed>,
+    given: Breakers<Needed>,
     use: CircuitBreakerUse | undefined
   ): Part<CircuitBreaker.CircuitOpen, Needed>
-} = <P extends Part<unknown, unknown>>(
-  first:
-    CircuitBreakerOptions | CircuitBreaker.KeyedOperations<unknown> | CircuitBreaker.Operations<unknown> = {},
-  use: CircuitBreakerUse = {}
-): P => Shared.circuitBreaker(first, use)
+} = <P extends Part<unknown, unknown>>(given: object = {}, use?: CircuitBreakerUse): P =>
+  Shared.circuitBreaker(given, use)
+
+/** Breakers that are made elsewhere. */
+type Breakers<Needed> = CircuitBreaker.KeyedOperations<Needed> | CircuitBreaker.Operations<Needed>
 
 // ------------------------------------------------------------------------------------------------------------ timeout
 
@@ -498,17 +494,14 @@ export interface BulkheadOptions extends Bulkhead.Options, Policy.Bounds, KeyOpt
  * @category parts
  */
 export const bulkhead: {
-  <O = BulkheadOptions | Bulkhead.KeyedOperations<unknown> | Bulkhead.Operations<unknown>>(
-    options: Checked<O, BulkheadOptions, Bulkhead.KeyedOperations<unknown> | Bulkhead.Operations<unknown>>
+  <O = BulkheadOptions | Bulkheads<unknown>>(
+    options: Checked<O, BulkheadOptions, Bulkheads<unknown>>
   ): Part<Bulkhead.BulkheadFull, NeededByGiven<O>>
-  <Needed = never>(
-    given: Bulkhead.KeyedOperations<Needed> | Bulkhead.Operations<Needed>,
-    use: KeyOptions | undefined
-  ): Part<Bulkhead.BulkheadFull, Needed>
-} = <P extends Part<unknown, unknown>>(
-  first: BulkheadOptions | Bulkhead.KeyedOperations<unknown> | Bulkhead.Operations<unknown>,
-  use: KeyOptions = {}
-): P => Shared.bulkhead(first, use)
+  <Needed = never>(given: Bulkheads<Needed>, use: KeyOptions | undefined): Part<Bulkhead.BulkheadFull, Needed>
+} = <P extends Part<unknown, unknown>>(given: object, use?: KeyOptions): P => Shared.bulkhead(given, use)
+
+/** Bulkheads that are made elsewhere. */
+type Bulkheads<Needed> = Bulkhead.KeyedOperations<Needed> | Bulkhead.Operations<Needed>
 
 /**
  * The options of {@link rateLimiter}; with a `key` those of each, and their bounds.
@@ -548,21 +541,17 @@ export interface RateLimiterOptions extends RateLimiter.Options, Policy.Bounds, 
  * @category parts
  */
 export const rateLimiter: {
-  <O = RateLimiterOptions | RateLimiter.KeyedOperations<unknown> | RateLimiter.Operations<unknown>>(
-    options: Checked<
-      O,
-      RateLimiterOptions,
-      RateLimiter.KeyedOperations<unknown> | RateLimiter.Operations<unknown>
-    >
+  <O = RateLimiterOptions | Limiters<unknown>>(
+    options: Checked<O, RateLimiterOptions, Limiters<unknown>>
   ): Part<RateLimiter.RateLimitExceeded, NeededByGiven<O>>
   <Needed = never>(
-    given: RateLimiter.KeyedOperations<Needed> | RateLimiter.Operations<Needed>,
+    given: Limiters<Needed>,
     use: KeyOptions | undefined
   ): Part<RateLimiter.RateLimitExceeded, Needed>
-} = <P extends Part<unknown, unknown>>(
-  first: RateLimiterOptions | RateLimiter.KeyedOperations<unknown> | RateLimiter.Operations<unknown>,
-  use: KeyOptions = {}
-): P => Shared.rateLimiter(first, use)
+} = <P extends Part<unknown, unknown>>(given: object, use?: KeyOptions): P => Shared.rateLimiter(given, use)
+
+/** Limiters that are made elsewhere. */
+type Limiters<Needed> = RateLimiter.KeyedOperations<Needed> | RateLimiter.Operations<Needed>
 
 // -------------------------------------------------------------------------------------------------------------- hedge
 
@@ -741,21 +730,9 @@ export interface StandardOptions {
   /** A part that answers from a cache. Default: none. */
   readonly cache?: Part<unknown, unknown> | false | undefined
   /** Default: none. */
-  readonly rateLimiter?:
-    | RateLimiterOptions
-    | RateLimiter.Operations<unknown>
-    | RateLimiter.KeyedOperations<unknown>
-    | Part<unknown, unknown>
-    | false
-    | undefined
+  readonly rateLimiter?: RateLimiterOptions | Limiters<unknown> | Part<unknown, unknown> | false | undefined
   /** Default: none. */
-  readonly bulkhead?:
-    | BulkheadOptions
-    | Bulkhead.Operations<unknown>
-    | Bulkhead.KeyedOperations<unknown>
-    | Part<unknown, unknown>
-    | false
-    | undefined
+  readonly bulkhead?: BulkheadOptions | Bulkheads<unknown> | Part<unknown, unknown> | false | undefined
   /** Default: {@link retry} with its defaults, and the budget. */
   readonly retry?: RetryOptions | Part<unknown, unknown> | false | undefined
   /** Default: none. */
@@ -764,12 +741,7 @@ export interface StandardOptions {
   readonly budget?: RetryBudget.Source | false | undefined
   /** Default: {@link circuitBreaker} with its defaults, one for each origin. */
   readonly circuitBreaker?:
-    | CircuitBreakerOptions
-    | CircuitBreaker.Operations<unknown>
-    | CircuitBreaker.KeyedOperations<unknown>
-    | Part<unknown, unknown>
-    | false
-    | undefined
+    CircuitBreakerOptions | Breakers<unknown> | Part<unknown, unknown> | false | undefined
   /**
    * The limit for each attempt, at most the total. An attempt that the total ends is ignored, so leave room. Default: 10
    * seconds, or nine tenths of the total if that is shorter.

@@ -49,8 +49,6 @@ export class Call {
     if (outer?.over === false) this.outer ??= outer
   }
 
-  // ------------------------------------------------------------------------------------------------------ attempts
-
   /**
    * An attempt for each run: the first as it is, each further one marked in its span as OpenTelemetry has it. One after the
    * other: attempts that run at the same time are calls of their own, see {@link concurrently}.
@@ -126,8 +124,6 @@ export class Call {
     }
     return failed
   }
-
-  // ----------------------------------------------------------------------------------------------------- responses
 
   hold(response: Response, close: Effect.Effect<void> = this.closing(response)): void {
     this.held.set(originalOf(response), close)

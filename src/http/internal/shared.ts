@@ -17,8 +17,6 @@ import { configure as configureLimiter, shape as limiterShape } from "../../rate
 import * as RateLimiter from "../../rateLimiter/RateLimiter.js"
 import { once, type Using } from "./once.js"
 
-// ---------------------------------------------------------------------------------------------------------------- kinds
-
 interface Single {
   readonly protect: Policy.Described
 }
@@ -33,16 +31,13 @@ interface ByKey<Operations> {
 export interface Kind<Options, Operations> {
   readonly kind: string
   readonly shape: Shape<Options>
-  readonly configure: (
-    options: Options,
-    defaultName: string,
-    caller: Caller
-  ) => Pick<Policy.Described, "name" | "settings">
+  readonly configure: (options: Options, defaultName: string, caller: Caller) => Configured
   readonly make: (options: Options) => Effect.Effect<Operations, never, unknown>
-  readonly keyed: (
-    options: Bounds & { readonly options: Options }
-  ) => Effect.Effect<ByKey<Operations>, never, unknown>
+  readonly keyed: (options: Keyed<Options>) => Effect.Effect<ByKey<Operations>, never, unknown>
 }
+
+type Configured = Pick<Policy.Described, "name" | "settings">
+type Keyed<Options> = Bounds & { readonly options: Options }
 
 export const circuitBreaker: Kind<CircuitBreaker.Options, CircuitBreaker.Operations> = {
   kind: "circuit-breaker",
@@ -67,8 +62,6 @@ export const rateLimiter: Kind<RateLimiter.Options, RateLimiter.Operations> = {
   make: (options) => RateLimiter.make(options),
   keyed: (options) => RateLimiter.keyed(options)
 }
-
-// ---------------------------------------------------------------------------------------------------------------- given
 
 /** Which instance a request belongs to. */
 type KeyOf<Request> = (request: Request) => string | undefined
@@ -210,8 +203,6 @@ const usingMade = <Request, Operations, Made>(
       return use(key === undefined ? undefined : madeOf(given, key))
     })
 }
-
-// --------------------------------------------------------------------------------------------------------------- places
 
 /**
  * What stands in the places of a `standard`: a policy that has been made, what one is made of, or nothing. `accepts` is for a place

@@ -1,12 +1,9 @@
 /**
- * The response fields in which a server says how long to stay away and what it allows: `Retry-After` (RFC 9110, section
- * 10.2.3), `RateLimit` and `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers-11). Read and written, and nothing
- * else: what to do about them is up to a policy.
+ * Reads and writes `Retry-After` (RFC 9110, section 10.2.3), `RateLimit` and `RateLimit-Policy`
+ * (draft-ietf-httpapi-ratelimit-headers-11).
  *
- * A field that breaks its rules is read as if it were missing. No reader here throws, whatever the field.
- *
- * The older `X-RateLimit-Remaining` and `X-RateLimit-Reset` are not read. They have no specification: their reset is a
- * number of seconds for one API and a time of the Unix epoch for another, and nothing in a response tells which.
+ * A malformed field is read as missing; no reader throws. `X-RateLimit-Remaining` and `X-RateLimit-Reset` are not read: their reset
+ * is a number of seconds in one API and a time in another.
  *
  * @since 0.1.0
  */
@@ -62,20 +59,13 @@ export interface QuotaPolicy {
 }
 
 /**
- * How long `Retry-After` asks to wait. `now` is the time in milliseconds of the Unix epoch, as `Clock` has it.
+ * How long `Retry-After` asks to wait. `now` is the time in milliseconds of the Unix epoch. {@link hint} also reads `RateLimit`.
  *
- * **When to use**
+ * - Seconds are a whole number without a sign, at most `Number.MAX_SAFE_INTEGER` milliseconds.
+ * - A date has one of the three formats of RFC 9110, section 5.6.7. It is compared with the `Date` of the response, which cancels
+ *   the difference between the clocks, else with `now`. A past date is zero.
  *
- * To build a policy of your own on the field. To know how long to leave a server alone, whichever field says it, ask
- * {@link hint}.
- *
- * **What it reads**
- *
- * - Seconds: a whole number without a sign. A wait that is longer than `Number.MAX_SAFE_INTEGER` milliseconds is cut to it.
- * - A date, in the three formats of RFC 9110, section 5.6.7. It is compared with the `Date` of the same response, which
- *   takes the difference between the clocks away, and with `now` only when there is none. A date that has passed is zero.
- *
- * Everything else is nothing, several values in one response included: the field has one.
+ * Anything else, several values included, is nothing.
  *
  * @example
  * ```ts
@@ -99,11 +89,8 @@ export const retryAfter = (headers: Headers.Headers, now: number): Option.Option
   toOption(retryAfterMillis({ retryAfter: value(headers, "retry-after"), date: value(headers, "date") }, now))
 
 /**
- * What is left of the quotas that a response names in `RateLimit`: nothing when the field is missing or malformed, which
- * one wrong item is enough for. Parameters that are not in the draft are passed over.
- *
- * The field is ignored on a response from a cache, which is one with an `Age` above zero: it speaks of an earlier
- * request.
+ * The quotas in `RateLimit`. One malformed item makes it empty; unknown parameters are ignored. A response from a cache (with an
+ * `Age` above zero) has none, because the field is about an earlier request.
  *
  * @example
  * ```ts
@@ -143,8 +130,7 @@ export const rateLimitPolicy = (headers: Headers.Headers): ReadonlyArray<QuotaPo
   isCurrent(headers) ? Fields.parseRateLimitPolicy(value(headers, "ratelimit-policy")).map(withDuration) : []
 
 /**
- * How long there is no quota according to `RateLimit`: the longest window among the items that have nothing left. Nothing
- * when there is quota, or when no item says for how long there is none.
+ * How long `RateLimit` leaves no quota: the longest window of the items with nothing left.
  *
  * @example
  * ```ts
@@ -164,13 +150,8 @@ export const quotaHint = (headers: Headers.Headers): Option.Option<Duration.Dura
   toOption(Fields.quotaHint(quotasOf(headers)))
 
 /**
- * How long to leave the server alone: what `Retry-After` says, as {@link retryAfter} reads it, else {@link quotaHint}.
- * The draft gives them this precedence. `now` is the time in milliseconds of the Unix epoch.
- *
- * **When to use**
- *
- * For the delay before a retry, or for how long a circuit stays open. It is the server's word and can be a year: bound
- * it.
+ * How long to leave the server alone: {@link retryAfter}, else {@link quotaHint}, as the draft has it. `now` is the time in
+ * milliseconds of the Unix epoch. A server can ask for a year, so bound it.
  *
  * @example
  * ```ts
@@ -190,8 +171,7 @@ export const hint = (headers: Headers.Headers, now: number): Option.Option<Durat
   Option.orElse(retryAfter(headers, now), () => quotaHint(headers))
 
 /**
- * The value of a `Retry-After` that asks for a wait of this length: in whole seconds, rounded up, so that nobody comes
- * back too early. An infinite duration is written as the longest one that {@link retryAfter} reads.
+ * The value of a `Retry-After`, in whole seconds, rounded up. An infinite duration becomes the longest that {@link retryAfter} reads.
  *
  * @example
  * ```ts
@@ -208,11 +188,8 @@ export const formatRetryAfter = (duration: DurationInput): string =>
   retryAfterSeconds(Duration.toMillis(duration))
 
 /**
- * The value of a `RateLimit` field. Without items it is empty, and the field is better left out.
- *
- * What comes out is always valid. A character that is not printable ASCII becomes `?`. What is left is rounded down and
- * a window up to a whole number, and both are held between 0 and the largest number of a structured field, which has
- * fifteen digits.
+ * The value of a `RateLimit` field; empty without items. It is always valid: a character that is not printable ASCII becomes `?`,
+ * the quota is rounded down and a window up, and both are held between 0 and the largest number of a structured field.
  *
  * @example
  * ```ts
@@ -232,8 +209,7 @@ export const formatRateLimit = (quotas: ReadonlyArray<Quota>): string =>
   Fields.formatRateLimit(quotas.map(withSeconds))
 
 /**
- * The value of a `RateLimit-Policy` field, written with the same care as {@link formatRateLimit} does. A window has at
- * least one second.
+ * The value of a `RateLimit-Policy` field, made valid as by {@link formatRateLimit}. A window has at least one second.
  *
  * @example
  * ```ts

@@ -1,9 +1,6 @@
 /**
- * What a request gets that a policy turned away: a status, `Retry-After`, the `RateLimit` fields and a problem body
- * (RFC 9457), and how all of that is replaced.
- *
- * Loading this module makes the errors of policies answer in this way also where they reach the platform's own error
- * handling.
+ * How rejections are answered: with a status, `Retry-After`, `RateLimit` fields and a problem body (RFC 9457), all of which can
+ * be replaced. Loading this module also makes the platform's error handling answer errors of policies so.
  *
  * @since 0.1.0
  */
@@ -52,7 +49,7 @@ export interface Details {
 }
 
 /**
- * What an answer depends on beside the error.
+ * What an answer depends on besides the error.
  *
  * @since 0.1.0
  * @category options
@@ -69,17 +66,15 @@ export interface Options {
   /** Whether `RateLimit` and `RateLimit-Policy` are sent. Default: `true`. */
   readonly fields?: boolean | undefined
   /**
-   * How many whole seconds `Retry-After` of a full bulkhead says more than is estimated. The middlewares and {@link respond}
-   * draw it, from 0 to 2, unless the bulkhead has a `retryAfterJitter` of 0; so not all come back in the same second. What
-   * `retryAfter` says stays as it is. Default: 0.
+   * Whole seconds added to the estimated `Retry-After` of a full bulkhead, to spread clients. Middlewares and {@link respond} draw
+   * it from 0 to 2, unless the bulkhead has a `retryAfterJitter` of 0. Default: 0.
    */
   readonly extraSeconds?: number | undefined
 }
 
 /**
- * Makes the answer to a request that ended with a policy's error; a response as it is will do. A defect in it is answered
- * with 500. It should be quick and do nothing else: about an error of a handler it is asked again by a bulkhead or a
- * breaker further out, which want to know the status.
+ * Makes the response to a policy's error. It must be quick and without effects: a bulkhead or a breaker further out asks again to
+ * learn the status. A defect in it is answered with 500.
  *
  * @since 0.1.0
  * @category models
@@ -100,7 +95,7 @@ const tags: ReadonlySet<unknown> = new Set<PolicyError["_tag"]>([
 ])
 
 /**
- * Whether a value is one of the errors that this module answers, from whichever copy of the package.
+ * Whether a value is an error that this module answers, from any copy of the package.
  *
  * @example
  * ```ts
@@ -246,8 +241,7 @@ const quotaOf = (error: RateLimitExceeded, name: string): HttpFields.Quota | und
 // ------------------------------------------------------------------------------------------------------------ mapping
 
 /**
- * How the program answers the errors of policies: a function that a layer can replace for everything, the default error
- * handling of the platform included. {@link toResponse} by default.
+ * How the program answers errors of policies, the platform's error handling included. {@link toResponse} by default.
  *
  * @example
  * ```ts
@@ -269,8 +263,8 @@ export class CurrentMapping extends Context.Reference<CurrentMapping>()(
 ) {}
 
 /**
- * A layer that answers as usual, with other defaults. To be provided to the server. What a middleware says for itself comes
- * before it. An option that is out of range is a defect of type `InvalidOption`.
+ * Other defaults for the answers of a server; the options of a middleware come first. Bad options are a defect of type
+ * `InvalidOption`.
  *
  * @example
  * ```ts
@@ -350,6 +344,18 @@ const declared = <Tag extends string, A, I>(tag: Tag, status: number, body: Sche
     { kind: "Json", contentType: "application/problem+json" }
   )
 
+/** A problem without members of its own. */
+const plain = <Tag extends string, Type extends string, Status extends number>(
+  tag: Tag,
+  type: Type,
+  status: Status
+) =>
+  declared(
+    tag,
+    status,
+    Schema.Struct({ type: Schema.Literal(type), title: Schema.String, status: Schema.Literal(status) })
+  )
+
 /**
  * A client has used up what it may use.
  *
@@ -411,16 +417,7 @@ export interface TemporaryReducedCapacity extends Problem<
 export const TemporaryReducedCapacity: Schema.Schema<
   TemporaryReducedCapacity,
   Omit<TemporaryReducedCapacity, "_tag">
-> = /*#__PURE__*/ (() =>
-  declared(
-    "TemporaryReducedCapacity",
-    503,
-    Schema.Struct({
-      type: Schema.Literal(reducedCapacity),
-      title: Schema.String,
-      status: Schema.Literal(503)
-    })
-  ))()
+> = /*#__PURE__*/ plain("TemporaryReducedCapacity", reducedCapacity, 503)
 
 /**
  * The server did not answer in time, and says so with a 503.
@@ -439,16 +436,7 @@ export interface ServiceUnavailable extends Problem<"ServiceUnavailable", "about
 export const ServiceUnavailable: Schema.Schema<
   ServiceUnavailable,
   Omit<ServiceUnavailable, "_tag">
-> = /*#__PURE__*/ (() =>
-  declared(
-    "ServiceUnavailable",
-    503,
-    Schema.Struct({
-      type: Schema.Literal("about:blank"),
-      title: Schema.String,
-      status: Schema.Literal(503)
-    })
-  ))()
+> = /*#__PURE__*/ plain("ServiceUnavailable", "about:blank", 503)
 
 /**
  * The server did not answer in time, and says so with a 504.
@@ -467,16 +455,7 @@ export interface GatewayTimeout extends Problem<"GatewayTimeout", "about:blank",
 export const GatewayTimeout: Schema.Schema<
   GatewayTimeout,
   Omit<GatewayTimeout, "_tag">
-> = /*#__PURE__*/ (() =>
-  declared(
-    "GatewayTimeout",
-    504,
-    Schema.Struct({
-      type: Schema.Literal("about:blank"),
-      title: Schema.String,
-      status: Schema.Literal(504)
-    })
-  ))()
+> = /*#__PURE__*/ plain("GatewayTimeout", "about:blank", 504)
 
 /**
  * The body of the request did not arrive in time.
@@ -495,13 +474,4 @@ export interface RequestTimeout extends Problem<"RequestTimeout", "about:blank",
 export const RequestTimeout: Schema.Schema<
   RequestTimeout,
   Omit<RequestTimeout, "_tag">
-> = /*#__PURE__*/ (() =>
-  declared(
-    "RequestTimeout",
-    408,
-    Schema.Struct({
-      type: Schema.Literal("about:blank"),
-      title: Schema.String,
-      status: Schema.Literal(408)
-    })
-  ))()
+> = /*#__PURE__*/ plain("RequestTimeout", "about:blank", 408)

@@ -1,6 +1,5 @@
 /**
- * Ends a server without losing requests: new ones are answered with 503, running ones get the time to end, and idle
- * connections are closed.
+ * Stops a server without losing requests: it rejects new ones with 503, waits for running ones, and closes idle connections.
  *
  * @since 0.1.0
  */
@@ -44,8 +43,7 @@ export type TypeId = typeof TypeId
 export { ServerDraining } from "../problem/errors.js"
 
 /**
- * Whether requests are taken: `serving`, then `draining`, then `drained` when the last of them has ended. There is no way
- * back.
+ * `serving`, then `draining`, then `drained` when no request is left.
  *
  * @since 0.1.0
  * @category models
@@ -59,7 +57,7 @@ export type State = "serving" | "draining" | "drained"
 export interface Snapshot {
   readonly name: string
   readonly state: State
-  /** Requests that are in: up to the last byte of the response around a server. */
+  /** Running requests: around a server, until the last byte of the response. */
   readonly running: number
   /** Requests that ended by themselves after draining began. */
   readonly ended: number
@@ -108,16 +106,13 @@ export interface Drained {
 export interface Drain {
   readonly [TypeId]: TypeId
   readonly name: string
-  /** Middleware that counts requests while they run, and answers new ones with 503 as soon as draining has begun. */
+  /** Middleware that counts running requests, and answers new ones with 503 once draining has begun. */
   readonly protect: HttpProtection.Part
-  /**
-   * Drains, and returns when no request is left. Called again, it waits for the same end. An interruption leaves the server
-   * draining.
-   */
+  /** Drains, and returns when no request is left. A second call waits for the same end. An interruption stops no drain. */
   readonly drain: Effect.Effect<Drained>
   readonly state: Effect.Effect<State>
   readonly snapshot: Effect.Effect<Snapshot>
-  /** A route for readiness probes: 200 while requests are taken, 503 from the moment in which draining begins. */
+  /** A route for readiness probes: 200 while serving, then 503. */
   readonly readiness: Effect.Effect<HttpServerResponse.HttpServerResponse>
 }
 
@@ -147,26 +142,15 @@ export interface ClosableServer {
  * @category options
  */
 export interface Options extends Answering {
-  /**
-   * How long requests are still taken after draining has begun, while readiness says no already: the time in which a load
-   * balancer notices. Default: 0.
-   */
+  /** How long a draining server still admits requests, so that a load balancer can see its readiness. Default: 0. */
   readonly delay?: DurationInput | undefined
-  /** How long running requests have to end, after `delay`. Then they are interrupted. Default: 20 seconds. */
+  /** How long running requests have after `delay` before they are interrupted. Default: 20 seconds. */
   readonly within?: DurationInput | undefined
-  /**
-   * How long interrupted requests have for their finalizers. Then their connections are closed, and draining ends without
-   * them. Default: 2 seconds.
-   */
+  /** How long interrupted requests have for finalizers before their connections are closed. Default: 2 seconds. */
   readonly interruptWithin?: DurationInput | undefined
-  /**
-   * Requests that are let in at all times and not waited for, such as those of a liveness probe. Default: none.
-   */
+  /** Requests that are always admitted and not waited for, such as liveness probes. Default: none. */
   readonly exempt?: ((request: HttpServerRequest.HttpServerRequest) => boolean) | undefined
-  /**
-   * The server of Node.js whose idle connections are closed. Default: the one that the requests come to, which is unknown
-   * until the first one.
-   */
+  /** The server of Node.js whose idle connections are closed. Default: that of the first request. */
   readonly server?: ClosableServer | undefined
   /** The name in events and in the error. Default: `"drain"`. */
   readonly name?: string | undefined
@@ -179,17 +163,15 @@ export interface Options extends Answering {
 // ------------------------------------------------------------------------------------------------------- constructors
 
 /**
- * Drains whatever is served, when its scope closes: on `SIGTERM` and `SIGINT` in a program that `runMain` runs, and by
- * {@link drain} before. To be provided to `HttpServer.serve`, `HttpLayerRouter.serve` or `HttpApiBuilder.serve`, with the
- * layer of the server provided to it.
+ * Drains a server when its scope closes: on `SIGTERM` and `SIGINT` under `runMain`, or before by {@link drain}. Provide it to
+ * `HttpServer.serve`, `HttpLayerRouter.serve` or `HttpApiBuilder.serve`, and the layer of the server to it.
  *
  * **Time line**
  *
- * When draining begins, readiness says no. After `delay`, new requests are answered with 503, `Retry-After` and
- * `Connection: close`, also on connections that were open, and idle connections are closed. Requests that run are left
- * alone, up to the last byte of their response, and their connections are closed after it. What still runs after `within`
- * is interrupted: it is answered with the same 503, or cut off where its response has begun. The rest of the program is
- * released after that, so that no request loses what it uses.
+ * When draining begins, readiness is 503. After `delay`, new requests are answered with 503, `Retry-After` and
+ * `Connection: close`, and idle connections are closed. Running requests go on to the last byte of their response, and then their
+ * connections are closed. After `within` they are interrupted and answered with the same 503, or cut off if their response has
+ * begun. Then the rest of the program is released.
  *
  * Bad options are a defect of type `InvalidOption`.
  *
@@ -245,12 +227,8 @@ export const layer = <O extends Types.NoExcessProperties<Options, O>>(
   )
 
 /**
- * A drain by hand: its middleware belongs outermost around the server, `HttpServer.serve(app, protect)`, and its `drain`
- * before the server's scope closes. Bad options are a defect of type `InvalidOption`.
- *
- * **When to use**
- *
- * For a server that {@link layer} cannot be provided to, or for a part of one.
+ * A drain by hand, where {@link layer} cannot be provided. Put its middleware outermost, `HttpServer.serve(app, protect)`, and
+ * run `drain` before the server's scope closes. Bad options are a defect of type `InvalidOption`.
  *
  * @example
  * ```ts
@@ -333,7 +311,7 @@ const uncached = { "cache-control": "no-store" }
 export const drain: Effect.Effect<Drained, never, HttpDrain> = Effect.flatMap(HttpDrain, ({ drain }) => drain)
 
 /**
- * A route for readiness probes: 200 while requests are taken, 503 from the moment in which draining begins.
+ * A route for readiness probes: 200 while serving, then 503.
  *
  * @since 0.1.0
  * @category accessors
@@ -342,7 +320,7 @@ export const readiness: Effect.Effect<HttpServerResponse.HttpServerResponse, nev
   Effect.flatMap(HttpDrain, ({ readiness }) => readiness)
 
 /**
- * What there is to know about the drain of the program's server.
+ * The snapshot of the program's drain.
  *
  * @since 0.1.0
  * @category accessors

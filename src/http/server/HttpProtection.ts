@@ -1,6 +1,6 @@
 /**
  * Policies in front of a server: a rate limiter, a bulkhead, a circuit breaker and a timeout as middleware. Rejections are
- * answered with a status, `Retry-After` and a problem body.
+ * answered with a status, `Retry-After` and a problem body. Bad options throw an `InvalidOption`.
  *
  * @since 0.1.0
  */
@@ -228,8 +228,6 @@ export interface RequestBodyOptions<R = never> extends Pick<Answering, "respond"
  * A request holds its permit until the app has its response, and around a server (`HttpServer.serve(app, bulkhead)`) until the
  * response is sent. A client that leaves frees its permit or its place in the queue at once.
  *
- * Bad options throw an `InvalidOption`.
- *
  * @example
  * ```ts
  * import { HttpRouter, HttpServerResponse } from "@effect/platform"
@@ -259,12 +257,6 @@ export const bulkhead: {
   // What it needs stands in the signatures above.
 ): AdmissionPart => bulkheadPart(given, options, { policy: "HttpProtection.bulkhead" }) as AdmissionPart
 
-const bulkheadPart: MakeAdmission = (value, use, caller) => {
-  const given: ServerGiven<Answering, KeyOptions> = { caller, value, use, own: answeringShape, ownByKey }
-  const { described, of, own } = Shared.resolve(Shared.bulkhead, given)
-  return admitting(described, Admission.guarded(of(Admission.ofBulkhead), answering(own)))
-}
-
 // ---------------------------------------------------------------------------------------------------- circuit breaker
 
 /**
@@ -279,8 +271,6 @@ const bulkheadPart: MakeAdmission = (value, use, caller) => {
  *
  * The status that the client gets, from a response or an error: from 500 on it is a failure, any other is a success. A request
  * whose client left is ignored, and so is one that a part further inside rejected.
- *
- * Bad options throw an `InvalidOption`.
  *
  * @example
  * ```ts
@@ -315,12 +305,6 @@ export const circuitBreaker: {
   // What it needs stands in the signatures above.
 ): AdmissionPart => breakerPart(given, options, { policy: "HttpProtection.circuitBreaker" }) as AdmissionPart
 
-const breakerPart: MakeAdmission = (value, use, caller) => {
-  const given: ServerGiven<Answering, KeyOptions> = { caller, value, use, own: answeringShape, ownByKey }
-  const { described, of, own } = Shared.resolve(Shared.circuitBreaker, given)
-  return admitting(described, Admission.guarded(of(Admission.ofBreaker), answering(own)))
-}
-
 // ------------------------------------------------------------------------------------------------------- rate limiter
 
 /**
@@ -337,8 +321,6 @@ const breakerPart: MakeAdmission = (value, use, caller) => {
  * whole seconds (`w`); `RateLimit` what is left (`r`), and if nothing is, for how many seconds (`t`). Each limiter adds its own.
  *
  * Takes options, an instance, a keyed limiter with a `key`, or the tag of either.
- *
- * Bad options throw an `InvalidOption`.
  *
  * @example
  * ```ts
@@ -390,6 +372,20 @@ const limiterPart: MakeAdmission = (value, use, caller) => {
   return admitting({ ...pick(described), name }, limits)
 }
 
+const guarding =
+  <Options extends object, Operations extends { readonly protect: Policy.Described }>(
+    kind: Shared.Kind<Options, Operations>,
+    guardOf: (operations: Operations) => Admission.Guard
+  ): MakeAdmission =>
+  (value, use, caller) => {
+    const given: ServerGiven<Answering, KeyOptions> = { caller, value, use, own: answeringShape, ownByKey }
+    const { described, of, own } = Shared.resolve(kind, given)
+    return admitting(described, Admission.guarded(of(guardOf), answering(own)))
+  }
+
+const bulkheadPart = guarding(Shared.bulkhead, Admission.ofBulkhead)
+const breakerPart = guarding(Shared.circuitBreaker, Admission.ofBreaker)
+
 type ServerGiven<Own, ByKey extends KeyOptions> = Shared.Given<
   HttpServerRequest.HttpServerRequest,
   Own,
@@ -417,8 +413,6 @@ type MakeAdmission = (value: object, use: object, caller: Caller) => AdmissionPa
  * The limit covers the response, and around a server (`HttpServer.serve(app, timeout)`) also sending it: then the connection of
  * a response that has begun is closed, so that no client takes a part for the whole.
  *
- * Bad options throw an `InvalidOption`.
- *
  * @example
  * ```ts
  * import { HttpRouter, HttpServerResponse } from "@effect/platform"
@@ -443,7 +437,7 @@ const makeTimeout = <R>(
 ): Part<R> => {
   const isBare = !isTimeoutOptions(input)
   const given = { ...shared, ...(isBare ? { limit: input } : input) }
-  object(policy, path ?? "", given, shapes.timeout)
+  object(policy, path ?? "", given, timeoutShape)
   const { disconnect, limit, name = "timeout", onTimeout, status = 503 } = given
   if (!Effect.isEffect(limit)) {
     optionMillis(policy, isBare ? (path ?? "limit") : join(path, "limit"), limit, aLimit)
@@ -498,8 +492,6 @@ const isTimeoutOptions = <R>(options: DurationInput | TimeoutOptions<R>): option
  *
  * It needs a server of Node.js, where a body can be watched, and does nothing elsewhere.
  *
- * Bad options throw an `InvalidOption`.
- *
  * @example
  * ```ts
  * import { HttpRouter, HttpServerRequest, HttpServerResponse } from "@effect/platform"
@@ -524,7 +516,7 @@ export const requestBody = <R = never>(options: RequestBodyOptions<R> = {}): Par
   makeRequestBody(options, { policy: "HttpProtection.requestBody" })
 
 const makeRequestBody = <R>(options: RequestBodyOptions<R>, caller: Caller): Part<R> => {
-  object(caller.policy, caller.path ?? "", options, shapes.requestBody)
+  object(caller.policy, caller.path ?? "", options, requestBodyShape)
   const kind = "request-body"
   const { name = kind, onTimeout, respond, stallTimeout = "30 seconds", totalTimeout = Infinity } = options
   const limits = {
@@ -610,7 +602,7 @@ type NeededByPart<V> =
  */
 export const standard = <O>(options: Checked<O, StandardOptions>): Part<NeededBy<O>> => {
   const policy = "HttpProtection.standard"
-  object(policy, "", options, shapes.standard)
+  object(policy, "", options, standardShape)
   const given: StandardOptions = options
   const shared: Answering = { respond: given.respond, retryAfter: given.retryAfter }
   const place = Shared.places(policy, isPart)
@@ -647,34 +639,30 @@ const limiterAnswering: Shape<RateLimiterAnswering> = {
 
 const ownByKey: Shape<KeyOptions> = { key: callable }
 
-const shapes: {
-  readonly timeout: Shape<TimeoutOptions>
-  readonly requestBody: Shape<RequestBodyOptions>
-  readonly standard: Shape<StandardOptions>
-} = {
-  timeout: {
-    ...answeringShape,
-    limit: whereRead,
-    status: among(503, 504),
-    disconnect: flag,
-    name: text,
-    onTimeout: callable
-  },
-  requestBody: {
-    respond: callable,
-    stallTimeout: duration(aLimit),
-    totalTimeout: duration(aLimit),
-    name: text,
-    onTimeout: callable
-  },
-  standard: {
-    ...answeringShape,
-    requestBody: whereRead,
-    rateLimiter: whereRead,
-    bulkhead: whereRead,
-    circuitBreaker: whereRead,
-    timeout: whereRead
-  }
+const timeoutShape: Shape<TimeoutOptions> = {
+  ...answeringShape,
+  limit: whereRead,
+  status: among(503, 504),
+  disconnect: flag,
+  name: text,
+  onTimeout: callable
+}
+
+const requestBodyShape: Shape<RequestBodyOptions> = {
+  respond: callable,
+  stallTimeout: duration(aLimit),
+  totalTimeout: duration(aLimit),
+  name: text,
+  onTimeout: callable
+}
+
+const standardShape: Shape<StandardOptions> = {
+  ...answeringShape,
+  requestBody: whereRead,
+  rateLimiter: whereRead,
+  bulkhead: whereRead,
+  circuitBreaker: whereRead,
+  timeout: whereRead
 }
 
 /** Anything, because it is checked where it is read. */

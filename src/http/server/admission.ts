@@ -50,7 +50,7 @@ const admissionFor = <Made>(
 // ----------------------------------------------------------------------------------------- bulkhead and circuit breaker
 
 /** What is asked of a bulkhead or of a breaker. */
-interface Guard {
+export interface Guard {
   readonly protect: (
     self: Effect.Effect<Answered<unknown>, never, unknown>
   ) => Effect.Effect<Answered<unknown>, HttpProblem.PolicyError, unknown>
