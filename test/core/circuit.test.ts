@@ -576,6 +576,10 @@ describe("a half-open circuit", () => {
   it.each([1, 2, 3, 10])("lets exactly %i probes in at a time", (permits) => {
     const story = halfOpen({ permits, successes: 20, of: 20 })
     const probes = Array.from({ length: permits }, () => story.admitted())
+    assert.deepStrictEqual(
+      probes.map(({ probe }) => probe),
+      Array.from(probes, (_, number) => number)
+    )
     assert.isUndefined(story.acquire())
     story.record(probes[0], "success")
     probes.push(story.admitted())
@@ -900,6 +904,12 @@ const recall = ({ circuit, config, now }: Story, elapsed: number, clock = now + 
 }
 
 describe("a circuit that is recalled", () => {
+  it("has a memory of calls only in a state that counts them", () => {
+    const seenIn = (story: Story) => Circuit.remember(story.config, story.circuit, story.now).seen
+    assert.deepStrictEqual(seenIn(new Story().calls("f")), [{ rule: "consecutive(2)", run: 1 }])
+    assert.deepStrictEqual(seenIn(new Story().calls("ff")), [])
+  })
+
   // A multiple of the width of every bucket that the random rules use, so that the other clock's buckets lie alike.
   const clocks = FastCheck.constantFrom(0, 133_200, -133_200_000)
   const elapsed = FastCheck.constantFrom(0, 1, 9.5, 10, 25, 99, 100, 101, 400, 1e6)
