@@ -46,9 +46,10 @@ export interface Pipeline<A2 = Policy.Given.Success, E2 = Policy.Given.Failure, 
  *
  * **Time line**
  *
- * The same outcomes, the same listeners in the same order, the same counts as in a pipe. Circuit breakers, fallbacks, and retries
- * without a budget and without `disposeResult` share a frame with their neighbours of these kinds. Where one of them has more to
- * do (a breaker that is not closed, another attempt), and for all other policies, the call goes on as it would in a pipe.
+ * The same outcomes, the same listeners in the same order, the same counts as in a pipe. Neighbours that can decide at once share
+ * a frame: timeouts, circuit breakers, fallbacks, retries without a budget and without `disposeResult`, bulkheads and rate limiters.
+ * Where one of them has more to do (a breaker that is half-open, a queue, another attempt), and for all other policies, the call
+ * goes on as it would in a pipe. An interruption that ends a call may be in its cause once more or once less.
  *
  * **Types**
  *

@@ -227,10 +227,16 @@ class Call {
       if (seen._tag === "Success" && !looksAtResults) continue
       isShown = false
       const next = following(begun[position], seen)
-      if (!Exit.isExit(next)) {
-        return this.run(holds === undefined ? this.restored(next) : next, position + 1)
+      if (Exit.isExit(next)) seen = next
+      else {
+        const isMasked = holds !== undefined || restore !== Effect.interruptible
+        const pending = isMasked ? undefined : interruptionOf(fiber)
+        if (pending === undefined) {
+          return this.run(holds === undefined ? this.restored(next) : next, position + 1)
+        }
+        // It would not begin.
+        seen = this.broken(Exit.void, pending, position + 1)
       }
-      seen = next
     }
     return seen
   }

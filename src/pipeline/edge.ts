@@ -8,7 +8,6 @@ import type * as Context from "effect/Context"
 import * as DefaultServices from "effect/DefaultServices"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import type * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
 import type * as FiberRef from "effect/FiberRef"
 import * as FiberRefs from "effect/FiberRefs"
@@ -19,7 +18,7 @@ import type { AnyExit, AnyFiber, Body } from "../internal/erased.js"
 import { startIn } from "../internal/fork.js"
 import * as Time from "../internal/time.js"
 import * as Wait from "../internal/wait.js"
-import { type Around, type Begun, type Edge, isBegun, partOf, passing } from "../policy/frame.js"
+import { type Around, type Begun, type Edge, isBegun, type Part, partOf, passing } from "../policy/frame.js"
 import { type Apply, following, piped } from "./compose.js"
 
 /** What a run of the function is given. */
@@ -77,6 +76,21 @@ class Below implements Around {
   }
 }
 
+/** A function and the policies around it. */
+export class Protected {
+  readonly parts: ReadonlyArray<Part | undefined>
+  /** Whether a policy may stop the function. */
+  readonly stops: boolean
+
+  constructor(
+    readonly policies: ReadonlyArray<Apply>,
+    readonly run: Run
+  ) {
+    this.parts = policies.map(partOf)
+    this.stops = this.parts.some((part) => part?.stops === true)
+  }
+}
+
 /** A call of a guarded function, from its beginning until its promise is settled. */
 export class EdgeCall implements Edge {
   private readonly begun: Array<Begun>
@@ -85,18 +99,17 @@ export class EdgeCall implements Edge {
   private fiber: AnyFiber | undefined
   /** The policy that has ended what is further in. Until it sees the exit, those that hold nothing are passed over. */
   private stoppedBy = -1
-  private resolve: (value: unknown) => void = () => {}
-  private reject: (error: unknown) => void = () => {}
-  private readonly onAbort = (): void => this.stopAt(this.policies.length, this.signal?.reason)
+  /** How it has ended, or who is to be told. */
+  private exit: AnyExit | undefined
+  private settle: ((exit: AnyExit) => void) | undefined
 
   constructor(
     private readonly home: Home,
-    private readonly policies: ReadonlyArray<Apply>,
-    private readonly run: Run,
+    private readonly of: Protected,
     private readonly args: ReadonlyArray<unknown>,
     private readonly signal: AbortSignal | undefined
   ) {
-    this.begun = new Array<Begun>(policies.length)
+    this.begun = new Array<Begun>(of.parts.length)
   }
 
   // Read as of a fiber.
@@ -113,49 +126,54 @@ export class EdgeCall implements Edge {
   }
 
   promise(): Promise<unknown> {
-    return new Promise((resolve, reject) => {
-      this.resolve = resolve
-      this.reject = reject
-      const { signal } = this
-      if (signal?.aborted === true) return reject(signal.reason)
-      signal?.addEventListener("abort", this.onAbort)
-      this.begin()
-    })
+    const { signal } = this
+    if (signal === undefined) return this.begin() ?? this.later()
+    if (signal.aborted) return Promise.reject(signal.reason)
+    const onAbort = (): void => this.stopAt(this.of.parts.length, signal.reason)
+    signal.addEventListener("abort", onAbort)
+    return (this.begin() ?? this.later()).finally(() => signal.removeEventListener("abort", onAbort))
   }
 
   // ------------------------------------------------------------------------------------------------------------- steps
 
-  private begin(): void {
-    const { home, policies } = this
-    if (!home.isDirect) return this.fork(this.below(policies.length), policies.length)
-    const clock = Time.liveClock
-    for (let position = policies.length - 1; position >= 0; position--) {
-      const begun = this.beginAt(position, clock)
-      if (begun === undefined) return this.fork(this.below(position + 1), position + 1)
-      if (!isBegun(begun)) return this.follow(begun, position + 1)
+  /** Begins, and returns the promise of the function if nothing but its end is waited for. */
+  private begin(): Promise<unknown> | undefined {
+    const { home, of } = this
+    const { parts } = of
+    if (!home.isDirect) return void this.fork(this.below(parts.length), parts.length)
+    for (let position = parts.length - 1; position >= 0; position--) {
+      const begun = this.beginAt(position)
+      if (begun === undefined) return void this.fork(this.below(position + 1), position + 1)
+      if (!isBegun(begun)) return void this.follow(begun, position + 1)
       this.begun[position] = begun
     }
-    this.start()
-  }
-
-  /** A part that throws here throws again in the fiber, where those further out see it. */
-  private beginAt(position: number, clock: typeof Time.liveClock): Begun | Body | undefined {
-    try {
-      return partOf(this.policies[position])?.begin(this, clock, new Below(this, position), identity)
-    } catch {
-      return undefined
+    const attempt = new Attempt()
+    if (this.signal === undefined && !of.stops) {
+      return runOnce(of.run, attempt, this.args).then(
+        (value) => this.passedOn(Exit.succeed(value)),
+        (error) => this.passedOn(Exit.fail(error))
+      )
     }
-  }
-
-  /** Runs the function itself. */
-  private start(): void {
-    const attempt = (this.attempt = new Attempt())
+    this.attempt = attempt
     const ended = (exit: AnyExit): void => {
       if (this.attempt !== attempt) return
       this.attempt = undefined
       this.ended(exit, 0)
     }
-    runOnce(this.run, attempt, this.args, ended)
+    runOnce(of.run, attempt, this.args).then(
+      (value) => ended(Exit.succeed(value)),
+      (error) => ended(Exit.fail(error))
+    )
+  }
+
+  /** A part that throws here throws again in the fiber, where those further out see it. */
+  private beginAt(position: number): Begun | Body | undefined {
+    try {
+      const around = new Below(this, position)
+      return this.of.parts[position]?.begin(this, Time.liveClock, around, identity)
+    } catch {
+      return undefined
+    }
   }
 
   private follow(next: Body, from: number): void {
@@ -164,7 +182,7 @@ export class EdgeCall implements Edge {
   }
 
   private fork(self: Body, from: number): void {
-    const fiber: Fiber.RuntimeFiber<unknown, unknown> = startIn(this.home.runtime, self)
+    const fiber: AnyFiber = startIn(this.home.runtime, self)
     this.fiber = fiber
     fiber.addObserver((exit) => {
       this.fiber = undefined
@@ -172,29 +190,47 @@ export class EdgeCall implements Edge {
     })
   }
 
-  /** Shows an exit to the policies from a position on. */
-  private ended(exit: AnyExit, from: number): void {
+  /** Shows an exit to the policies from a position on. `undefined` when what follows runs in a fiber. */
+  private shown(exit: AnyExit, from: number): AnyExit | undefined {
+    const { parts } = this.of
     let seen = exit
-    for (let position = from; position < this.policies.length; position++) {
+    for (let position = from; position < parts.length; position++) {
       const begun = this.begun[position]
-      const part = partOf(this.policies[position])
+      const part = parts[position]
       if (begun === passing || part === undefined) continue
       if (position === this.stoppedBy) this.stoppedBy = -1
       else if (position < this.stoppedBy && part.holds === undefined) continue
       if (seen._tag === "Success" && !part.looksAtResults) continue
       const next = following(begun, seen)
-      if (!Exit.isExit(next)) return this.fork(next, position + 1)
+      if (!Exit.isExit(next)) return void this.fork(next, position + 1)
       seen = next
     }
-    this.settle(seen)
+    return seen
   }
 
-  private settle(exit: AnyExit): void {
-    const { signal } = this
-    signal?.removeEventListener("abort", this.onAbort)
-    if (this.stoppedBy >= this.policies.length) this.reject(signal?.reason)
-    else if (Exit.isSuccess(exit)) this.resolve(exit.value)
-    else this.reject(rejectionOf(exit.cause))
+  private ended(exit: AnyExit, from: number): void {
+    const last = this.shown(exit, from)
+    if (last === undefined) return
+    this.exit = last
+    this.settle?.(last)
+  }
+
+  private passedOn(exit: AnyExit): unknown {
+    const last = this.shown(exit, 0)
+    return last === undefined ? this.later() : this.result(last)
+  }
+
+  private later(): Promise<unknown> {
+    return new Promise<AnyExit>((resolve) => {
+      if (this.exit === undefined) this.settle = resolve
+      else resolve(this.exit)
+    }).then((exit) => this.result(exit))
+  }
+
+  private result(exit: AnyExit): unknown {
+    if (this.stoppedBy >= this.of.parts.length) throw this.signal?.reason
+    if (Exit.isSuccess(exit)) return exit.value
+    throw rejectionOf(exit.cause)
   }
 
   // ---------------------------------------------------------------------------------------------------------- stopping
@@ -221,30 +257,27 @@ export class EdgeCall implements Edge {
     const self: Body = Effect.suspend(() => {
       const attempt = new Attempt()
       return Effect.onInterrupt(
-        Wait.forOthers<unknown, unknown>((resume) => runOnce(this.run, attempt, this.args, resume)),
+        Wait.forOthers<unknown, unknown>(
+          (resume) =>
+            void runOnce(this.of.run, attempt, this.args).then(
+              (value) => resume(Exit.succeed(value)),
+              (error) => resume(Exit.fail(error))
+            )
+        ),
         () => Effect.sync(() => attempt.abort(this.signal?.reason))
       )
     })
-    return piped(this.policies.slice(0, position), self)
+    return piped(this.of.policies.slice(0, position), self)
   }
 }
 
-const runOnce = (
-  run: Run,
-  attempt: Attempt,
-  args: ReadonlyArray<unknown>,
-  ended: (exit: AnyExit) => void
-): void => {
-  let result: unknown
+/** What the function throws is a rejection too. */
+const runOnce = (run: Run, attempt: Attempt, args: ReadonlyArray<unknown>): Promise<unknown> => {
   try {
-    result = run(attempt, ...args)
+    return Promise.resolve(run(attempt, ...args))
   } catch (error) {
-    return ended(Exit.fail(error))
+    return Promise.reject(error)
   }
-  Promise.resolve(result).then(
-    (value) => ended(Exit.succeed(value)),
-    (error: unknown) => ended(Exit.fail(error))
-  )
 }
 
 /** What a promise is rejected with: the error itself, a defect as it is, and for an interruption what an abort gives. */

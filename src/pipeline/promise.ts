@@ -6,7 +6,7 @@ import * as ManagedRuntime from "effect/ManagedRuntime"
 import * as Runtime from "effect/Runtime"
 import { callable, InvalidOption, isObject } from "../core/options.js"
 import { type Apply, flattened } from "./compose.js"
-import { EdgeCall, Home, rejectionOf, type Run } from "./edge.js"
+import { EdgeCall, Home, Protected, rejectionOf, type Run } from "./edge.js"
 
 /** Where services come from, and what is known of them now. */
 interface Providing {
@@ -32,18 +32,17 @@ export const guardOf = (
   provided = providing(Runtime.defaultRuntime)
 ): unknown => {
   const all = policies.flatMap(flattened)
-  const call = (home: Home, run: Run, args: ReadonlyArray<unknown>, signal: AbortSignal | undefined) =>
-    new EdgeCall(home, all, run, args, signal).promise()
   const guard = (run: Run) => {
     callable("Policy.promise", "run", run)
+    const of = new Protected(all, run)
     const within =
       (signal: AbortSignal | undefined) =>
       (...args: ReadonlyArray<unknown>): Promise<unknown> =>
         provided.home !== undefined
-          ? call(provided.home, run, args, signal)
+          ? new EdgeCall(provided.home, of, args, signal).promise()
           : provided.build().then((exit) => {
               if (Exit.isFailure(exit)) throw rejectionOf(exit.cause)
-              return call((provided.home ??= new Home(exit.value)), run, args, signal)
+              return new EdgeCall((provided.home ??= new Home(exit.value)), of, args, signal).promise()
             })
     return Object.assign(within(undefined), { withSignal: within })
   }

@@ -28,6 +28,8 @@ export const isFiber = (caller: Caller): caller is AnyFiber => "unsafePoll" in c
 export interface Part {
   /** Whether {@link Begun.ended} is asked about a success. */
   readonly looksAtResults: boolean
+  /** Whether a call at an {@link Edge} may stop what it is around. */
+  readonly stops?: true
   /**
    * For a policy that holds something during a call: whether it can let one in at once. It begins inside a mask, and sees every
    * exit, also that of an interruption.

@@ -42,6 +42,7 @@ type AnyLimit = Limit<unknown, unknown, unknown>
 /** A limit that is neither zero nor endless. On the live clock it is two steps for most callers. */
 export class LimitGuard implements Guard {
   readonly looksAtResults = true
+  readonly stops = true
 
   constructor(private readonly limit: AnyLimit) {}
 

@@ -281,13 +281,16 @@ const shownValue = (value: unknown): unknown =>
 
 // ---------------------------------------------------------------------------------------------------------- comparison
 
-const agrees = (of: ReadonlyArray<Spec["kind"]>, form = inPipeline) =>
-  FastCheck.assert(
+const agrees = (of: ReadonlyArray<Spec["kind"]>, form = inPipeline) => {
+  // Where a frame has no mask, causes are the same to the letter.
+  const show = (seen: unknown) => (of === kinds ? merged(JSON.stringify(seen, undefined, 1)) : seen)
+  return FastCheck.assert(
     FastCheck.property(cases(of), (generated) =>
-      assert.deepStrictEqual(told(generated, form), told(generated, piped))
+      assert.deepStrictEqual(show(told(generated, form)), show(told(generated, piped)))
     ),
     { numRuns: runs(60, 5000) }
   )
+}
 
 describe("a pipeline does what its policies do in a pipe", () => {
   it("when all share a frame", () => agrees(["breaker", "retry", "fallback"]))
