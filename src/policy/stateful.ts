@@ -170,7 +170,10 @@ export const perInstance = <Instance, A>(make: (instance: Instance) => A): ((ins
 const lifted = ({ described, of, part, use }: Source, name: string, lift: Lift): unknown => {
   const policy = (settings: Policy.Settings, policyOf: (found: Found) => AnyPolicy): object => {
     const made = Policy.make({ ...described, settings }, (self: Body) =>
-      use((found) => policyOf(found)(self), self)
+      use(
+        perInstance((found: Found) => policyOf(found)(self)),
+        self
+      )
     )
     return part === undefined ? made : takingPart(made, part(policyOf))
   }
