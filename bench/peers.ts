@@ -91,6 +91,24 @@ const openBreakers = ({ succeeds }: Functions): Peers => {
   return { cockatiel: executing(open(), succeeds), opossum: firing(breaker) }
 }
 
+const fourPolicies = ({ succeeds }: Functions): Peers => {
+  const breaker = opossum(succeeds, { timeout: 60_000 })
+  breaker.fallback(() => 2)
+  return {
+    cockatiel: executing(
+      cockatiel.wrap(
+        cockatiel.fallback(all, 2),
+        cockatiel.retry(all, { maxAttempts: 2, backoff: noDelay }),
+        consecutive(5),
+        cockatiel.timeout(60_000, cockatiel.TimeoutStrategy.Aggressive)
+      ),
+      succeeds
+    ),
+    // opossum has no retry.
+    opossum: firing(breaker)
+  }
+}
+
 /** By policy and path. Made anew for each use. */
 export const peers: { readonly [path: string]: (functions: Functions) => Peers } = {
   "circuit breaker, closed, consecutive": ({ succeeds }) => ({
@@ -132,23 +150,8 @@ export const peers: { readonly [path: string]: (functions: Functions) => Peers }
   },
   "fallback, not used": ({ succeeds }) => ({ cockatiel: executing(cockatiel.fallback(all, 2), succeeds) }),
   "fallback, used": ({ fails }) => ({ cockatiel: executing(cockatiel.fallback(all, 2), fails) }),
-  "pipeline, timeout, breaker, retry, fallback": ({ succeeds }) => {
-    const breaker = opossum(succeeds, { timeout: 60_000 })
-    breaker.fallback(() => 2)
-    return {
-      cockatiel: executing(
-        cockatiel.wrap(
-          cockatiel.fallback(all, 2),
-          cockatiel.retry(all, { maxAttempts: 2, backoff: noDelay }),
-          consecutive(5),
-          cockatiel.timeout(60_000, cockatiel.TimeoutStrategy.Aggressive)
-        ),
-        succeeds
-      ),
-      // opossum has no retry.
-      opossum: firing(breaker)
-    }
-  }
+  "pipeline, timeout, breaker, retry, fallback": fourPolicies,
+  "pipeline, composed ahead of time": fourPolicies
 }
 
 /** The calls of all libraries that have what a path is about. */
