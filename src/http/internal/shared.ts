@@ -122,8 +122,11 @@ export const resolve = <
   const ofKey = { ...ownShape, ...ownByKey }
   const given = value as Operations | ByKey<Operations>
   const isForEach = isForKeys(given)
-  if (isMade(value)) object(policy, path, use, isForEach ? ofKey : ownShape)
-  else object(policy, path, value, { ...shape, ...boundsShape, ...ofKey })
+  if (isMade(value)) {
+    const { kind: madeKind } = isForEach ? given.described : given.protect
+    if (madeKind !== kind) throw new InvalidOption(policy, path, madeKind, `a ${kind}`)
+    object(policy, path, use, isForEach ? ofKey : ownShape)
+  } else object(policy, path, value, { ...shape, ...boundsShape, ...ofKey })
   const own = pick<Own & ByKeyOwn>(isMade(value) ? use : value, ofKey)
   const { key = defaultKey } = own
 

@@ -376,6 +376,17 @@ describe("HttpResilience.bulkhead and rateLimiter", () => {
     })
   )
 
+  it("reject policies of other kinds where they are made", () => {
+    class Places extends Bulkhead.Tag("Places")<Places>() {}
+    class Breakers extends CircuitBreaker.KeyedTag("Breakers")<Breakers>() {}
+    expect(() => HttpResilience.circuitBreaker(Places as never)).toThrow(
+      'HttpResilience.circuitBreaker: the options must be a circuit-breaker, got "bulkhead"'
+    )
+    expect(() => HttpResilience.standard({ rateLimiter: Breakers as never })).toThrow(
+      'HttpResilience.standard: option "rateLimiter" must be a rate-limiter, got "circuit-breaker"'
+    )
+  })
+
   it("reject bad options where they are made", () => {
     expect(() => HttpResilience.bulkhead({ permits: 0 })).toThrow(/"permits"/)
     expect(() => HttpResilience.bulkhead({ permits: 1, capacity: 5 })).toThrow(/"capacity" must be left out/)
