@@ -98,8 +98,12 @@ export class Call {
   readonly answered = (response: Response): Answer => {
     if (this.over) return Effect.zipRight(this.abort(response), Effect.succeed(response))
     this.hold(response)
-    if (Hints.isHinting(response)) Hints.note(response, Time.wallMillis(this.clock))
+    this.noteHint(response)
     return Effect.succeed(response)
+  }
+
+  private noteHint(response: Response): void {
+    if (Hints.isUnread(response)) Hints.note(response, Time.wallMillis(this.clock))
   }
 
   /** An attempt has failed. What a client throws instead of failing is made the error that other clients fail with. */
@@ -177,6 +181,8 @@ export class Call {
     if (Exit.isFailure(exit)) this.noteFault(exit.cause)
     const back = responseOf(exit)
     if (back !== undefined) {
+      // A policy may have brought another response than its attempt.
+      this.noteHint(back)
       const close = this.closing(back)
       if (this.outer?.over === true) this.hold(back, close)
       else {

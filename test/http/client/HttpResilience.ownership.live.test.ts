@@ -3,7 +3,7 @@ import { HttpClient, HttpClientError, HttpClientRequest, HttpClientResponse } fr
 import { NodeHttpClient } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Schedule, Scope, TestClock } from "effect"
-import { Bulkhead, Policy } from "effect-resilience"
+import { Bulkhead, Policy, RateLimiter } from "effect-resilience"
 import { HttpResilience } from "effect-resilience/http"
 import { createServer } from "node:http"
 import { runs } from "../../support/runs.js"
@@ -145,6 +145,20 @@ describe("a request that may not arrive twice", () => {
       })
       yield* client.pipe(HttpResilience.bulkhead(bulkhead), freed).execute(post)
       expect(sent.length).toBe(1)
+    })
+  )
+
+  it.effect("is not sent again after a rejection by way of a client that may have sent it itself", () =>
+    Effect.gen(function* () {
+      const first = scripted(status(503))
+      const limiter = yield* RateLimiter.make({ rate: RateLimiter.smooth({ limit: 1, per: "1 hour" }) })
+      yield* limiter.acquire()
+      const second = HttpResilience.rateLimiter(limiter)(scripted(status(200)).client)
+      const either = HttpClient.transform(first.client, (answer, request) =>
+        Effect.zipRight(answer, second.execute(request))
+      )
+      yield* Effect.exit(HttpResilience.retry(atOnce)(either).execute(post))
+      expect(first.sent.length).toBe(1)
     })
   )
 

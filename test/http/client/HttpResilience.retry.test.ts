@@ -1,4 +1,10 @@
-import { HttpBody, HttpClient, HttpClientError, HttpClientRequest } from "@effect/platform"
+import {
+  HttpBody,
+  HttpClient,
+  HttpClientError,
+  HttpClientRequest,
+  HttpClientResponse
+} from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Exit, FastCheck as fc, Random, Schedule, Stream, Tracer } from "effect"
 import { CircuitBreaker, RetryBudget } from "effect-resilience"
@@ -12,6 +18,7 @@ const get = HttpClientRequest.get(url)
 const post = HttpClientRequest.post(url)
 const withKey = HttpClientRequest.setHeader("idempotency-key", '"k-1"')
 const atOnce = Schedule.forever
+type Client = HttpClient.HttpClient.With<unknown>
 
 /** How many requests are sent, at the most four. */
 const requestsFor = (
@@ -248,6 +255,36 @@ describe("HttpResilience.retry keeps its bounds:", () => {
       const resilient = HttpResilience.retry({ schedule: atOnce, hintJitter: 0 })(client)
       yield* finish(resilient.execute(get))
       expect(times()).toEqual([0, expected])
+    })
+  )
+
+  const asksForPatience = { "retry-after": "7" }
+  const answered = (request: HttpClientRequest.HttpClientRequest) =>
+    HttpClientResponse.fromWeb(request, new Response(null, { status: 503, headers: asksForPatience }))
+  it.effect.each<readonly [string, Step, (client: HttpClient.HttpClient) => Client]>([
+    [
+      "whose body has a limit",
+      status(503, asksForPatience),
+      HttpResilience.timeout({ limit: "5 seconds", body: true })
+    ],
+    [
+      "of a part",
+      status(500),
+      HttpResilience.make({ kind: "own", name: "own", settings: {} }, (attempt, request) =>
+        Effect.map(attempt, (response) => (response.status === 500 ? answered(request) : response))
+      )
+    ],
+    [
+      "of a fallback",
+      broken("ECONNRESET"),
+      HttpResilience.fallback((_, request) => Effect.succeed(answered(request)))
+    ]
+  ])("the Retry-After of a response %s is waited for", ([, first, part]) =>
+    Effect.gen(function* () {
+      const { client, times } = scripted(first, status(200))
+      const retry = HttpResilience.retry({ schedule: atOnce, hintJitter: 0 })
+      yield* finish(retry(part(client)).execute(get))
+      expect(times()).toEqual([0, 7000])
     })
   )
 
