@@ -392,7 +392,7 @@ type ServerGiven<Own, ByKey extends KeyOptions> = Shared.Given<
   ByKey
 >
 
-/** Makes a gate of what was given, by the options of its user or, where it is made elsewhere, by those beside it. */
+/** Makes a part of what was given, by the options of its user or, where it is made elsewhere, by those beside it. */
 type MakeAdmission = (value: object, use: object, caller: Caller) => AdmissionPart<unknown>
 
 // ------------------------------------------------------------------------------------------------------------ timeout
