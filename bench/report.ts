@@ -162,7 +162,7 @@ const worst = (rows: ReadonlyArray<Row>): string => {
     }))
   )
   const { other, ratio, row } = all.reduce((most, each) => (each.ratio > most.ratio ? each : most))
-  const where = row.table === "in a fiber" ? "" : `, ${titles[row.table].toLowerCase()}`
+  const where = row.table === "in a fiber" ? "" : ` (${titles[row.table].toLowerCase()})`
   return `The worst row of all: \`${row.path}\` with a ${row.body === "sync" ? "synchronous" : "promise"} body${where} takes ${figure(ratio)} times as long as ${other === "plain" ? "plain Effect" : other}.`
 }
 
