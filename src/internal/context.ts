@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FiberRef from "effect/FiberRef"
 import * as Tracer from "effect/Tracer"
-import { insidesOf, onLeaving } from "./fiber.js"
+import { leavableOf, onLeaving } from "./fiber.js"
 
 /** Services without the span they were found in: a listener runs in the span of the call that made it happen. */
 export const withoutSpan = (context: Context.Context<never>): Context.Context<unknown> => {
@@ -25,8 +25,8 @@ export const withService = <I, S, A, E, R>(
   after?: (service: S) => void
 ): Effect.Effect<A, E, R> =>
   Effect.withFiberRuntime((running) => {
-    const fiber = insidesOf(running)
-    if (fiber === undefined || fiber._steps.length > 0) return withServiceMasked(tag, make, self, after)
+    const fiber = leavableOf(running)
+    if (fiber === undefined) return withServiceMasked(tag, make, self, after)
     const { _fiberRefs: refs, currentContext: before } = fiber
     const service = make(before)
     fiber.setFiberRef(FiberRef.currentContext, Context.add(before, tag, service))

@@ -67,6 +67,39 @@ class Leaving {
  */
 export const onLeaving = (fiber: Insides, leave: () => void): void => fiber.pushStack(new Leaving(leave))
 
+let canLeave: boolean | undefined
+
+/** The inside of a fiber that {@link onLeaving} works for, apart from what a time limit needs. */
+export const leavableOf = (fiber: AnyFiber): Insides | undefined => {
+  const inside = fiber as Insides
+  canLeave ??= leavesEachWay()
+  return canLeave && inside._steps.length === 0 ? inside : undefined
+}
+
+/** Leaves a fiber on every way out. What looks different inside throws, and then it has not been left. */
+const leavesEachWay = (): boolean => {
+  let left = 0
+  const leaving = <E>(self: Effect.Effect<void, E>) =>
+    Effect.withFiberRuntime<void, E>((fiber) => {
+      const inside = fiber as unknown as Insides
+      inside.setFiberRefs(inside._fiberRefs)
+      inside.setFiberRef(FiberRef.currentContext, inside.currentContext)
+      onLeaving(inside, () => (left += 1 + inside._steps.length))
+      return self
+    })
+  const interrupted = Effect.withFiberRuntime<void>((fiber) => {
+    fiber.unsafeInterruptAsFork(FiberId.none)
+    return Effect.void
+  })
+  Effect.runSyncExit(
+    leaving(Effect.void).pipe(
+      Effect.zipRight(Effect.exit(leaving(Effect.fail("failed")))),
+      Effect.zipRight(leaving(interrupted))
+    )
+  )
+  return left === 3
+}
+
 export const hasChildren = (fiber: Insides): boolean => fiber._children !== null && fiber._children.size > 0
 
 /**
@@ -93,35 +126,27 @@ const probe = (): NonNullable<typeof found> => {
   return Exit.isSuccess(exit) && exit.value !== undefined ? { forkScope: exit.value } : "nothing"
 }
 
-const probing = Effect.uninterruptibleMask((restore) =>
+const probing = /*#__PURE__*/ Effect.uninterruptibleMask((restore) =>
   Effect.withFiberRuntime<FiberRef.FiberRef<ForkScope> | undefined>((fiber) =>
     restore === Effect.interruptible && looksInside(fiber)
       ? Effect.gen(function* () {
           const id = FiberId.unsafeMake()
           const before = fiber._fiberRefs
-          let left = 0
-          const leaving = <E>(self: Effect.Effect<void, E>) =>
-            Effect.suspend(() => {
-              onLeaving(fiber, () => left++)
-              return self
-            })
           const interrupt = Effect.sync(() => fiber.unsafeInterruptAsFork(id))
-          const interrupted = yield* Effect.exit(restore(leaving(Effect.zipRight(interrupt, Effect.void))))
+          const interrupted = yield* Effect.exit(restore(Effect.zipRight(interrupt, Effect.void)))
           const cause = fiber.getFiberRef(FiberRef.interruptedCause)
           fiber.setFiberRefs(before)
-          const goesOn = yield* Effect.exit(restore(leaving(Effect.void)))
+          const goesOn = yield* Effect.exit(restore(Effect.void))
           const child = yield* forkMasked(Effect.void, "caller")
           const had = yield* Effect.sync(() => fiber._children?.has(child) === true)
           yield* Fiber.await(child)
           const taken = withoutInterruption(cause, id)
-          yield* Effect.exit(leaving(Effect.fail("failed")))
           return Exit.isInterrupted(interrupted) &&
             taken !== cause &&
             Cause.isEmptyType(taken) &&
             Exit.isSuccess(goesOn) &&
             had &&
-            !hasChildren(fiber) &&
-            left === 3
+            !hasChildren(fiber)
             ? yield* forkScopeIn(fiber)
             : undefined
         })
