@@ -106,6 +106,10 @@ class BulkheadGuard implements Guard {
     private readonly judge: Judge
   ) {}
 
+  get instance(): Limit {
+    return this.limit
+  }
+
   holds(fiber: AnyFiber): boolean {
     return this.limit.isFree(fiber, this.permits)
   }

@@ -100,6 +100,10 @@ class BreakerGuard implements Guard {
     readonly judge: Judge
   ) {}
 
+  get instance(): Breaker {
+    return this.breaker
+  }
+
   begin(caller: Calling, clock: Clock.Clock): Begun | Body | undefined {
     return this.breaker.enter(this, caller, clock)
   }

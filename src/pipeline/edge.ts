@@ -78,15 +78,20 @@ class Below implements Around {
 
 /** A function and the policies around it. */
 export class Protected {
+  readonly policies: ReadonlyArray<Apply>
   readonly parts: ReadonlyArray<Part | undefined>
   /** Whether a policy may stop the function. */
   readonly stops: boolean
 
   constructor(
-    readonly policies: ReadonlyArray<Apply>,
+    policies: ReadonlyArray<Apply>,
     readonly run: Run
   ) {
-    this.parts = policies.map(partOf)
+    // An instance knows a call inside of its own by the fiber.
+    const instances = policies.flatMap((policy) => partOf(policy)?.instance ?? [])
+    const isRepeated = new Set(instances).size < instances.length
+    this.policies = isRepeated ? [(self) => piped(policies, self)] : policies
+    this.parts = this.policies.map(partOf)
     this.stops = this.parts.some((part) => part?.stops === true)
   }
 }
@@ -129,9 +134,8 @@ export class EdgeCall implements Edge {
     const { signal } = this
     if (signal === undefined) return this.begin() ?? this.later()
     if (signal.aborted) return Promise.reject(signal.reason)
-    const onAbort = (): void => this.stopAt(this.of.parts.length, signal.reason)
-    signal.addEventListener("abort", onAbort)
-    return (this.begin() ?? this.later()).finally(() => signal.removeEventListener("abort", onAbort))
+    const leave = onAbort(signal, () => this.stopAt(this.of.parts.length, signal.reason))
+    return (this.begin() ?? this.later()).finally(leave)
   }
 
   // ------------------------------------------------------------------------------------------------------------- steps
@@ -182,8 +186,11 @@ export class EdgeCall implements Edge {
   }
 
   private fork(self: Body, from: number): void {
+    if (this.stoppedBy >= from) return this.ended(Exit.interrupt(FiberId.none), from)
     const fiber: AnyFiber = startIn(this.home.runtime, self)
     this.fiber = fiber
+    // It starts at once, and what it runs may abort the call.
+    if (this.stoppedBy >= from) fiber.unsafeInterruptAsFork(FiberId.none)
     fiber.addObserver((exit) => {
       this.fiber = undefined
       this.ended(exit, from)
@@ -241,6 +248,7 @@ export class EdgeCall implements Edge {
 
   /** Interrupts what runs, for the policy at a position or for the caller. */
   private stopAt(position: number, reason: unknown): void {
+    if (this.exit !== undefined) return
     this.stoppedBy = Math.max(this.stoppedBy, position)
     const { attempt, fiber } = this
     if (fiber !== undefined) fiber.unsafeInterruptAsFork(FiberId.none)
@@ -267,8 +275,40 @@ export class EdgeCall implements Edge {
         () => Effect.sync(() => attempt.abort(this.signal?.reason))
       )
     })
-    return piped(this.of.policies.slice(0, position), self)
+    // A policy that throws when it is applied fails the call, and those further out see it.
+    return Effect.suspend(() => piped(this.of.policies.slice(0, position), self))
   }
+}
+
+/** What ends with a signal. It has one listener for all, since Node warns of more than ten. */
+class Ending {
+  private readonly stops = new Set<() => void>()
+
+  constructor(private readonly signal: AbortSignal) {}
+
+  add(stop: () => void): void {
+    if (this.stops.size === 0) this.signal.addEventListener("abort", this.all, { once: true })
+    this.stops.add(stop)
+  }
+
+  remove(stop: () => void): void {
+    if (this.stops.delete(stop) && this.stops.size === 0) this.signal.removeEventListener("abort", this.all)
+  }
+
+  private readonly all = (): void => {
+    for (const stop of this.stops) stop()
+    this.stops.clear()
+  }
+}
+
+const endings = /*#__PURE__*/ new WeakMap<AbortSignal, Ending>()
+
+/** Calls a function when a signal is aborted. Returns what takes it away again. */
+export const onAbort = (signal: AbortSignal, stop: () => void): (() => void) => {
+  let ending = endings.get(signal)
+  if (ending === undefined) endings.set(signal, (ending = new Ending(signal)))
+  ending.add(stop)
+  return () => ending.remove(stop)
 }
 
 /** What the function throws is a rejection too. */

@@ -6,7 +6,7 @@ import * as ManagedRuntime from "effect/ManagedRuntime"
 import * as Runtime from "effect/Runtime"
 import { callable, InvalidOption, isObject } from "../core/options.js"
 import { type Apply, flattened } from "./compose.js"
-import { EdgeCall, Home, Protected, rejectionOf, type Run } from "./edge.js"
+import { EdgeCall, Home, Protected, rejectionOf, type Run, onAbort } from "./edge.js"
 
 /** Where services come from, and what is known of them now. */
 interface Providing {
@@ -16,8 +16,7 @@ interface Providing {
 
 const providing = (services: unknown): Providing => {
   if (ManagedRuntime.isManagedRuntime(services)) {
-    const { runtimeEffect } = services
-    return { home: undefined, build: () => Effect.runPromiseExit(runtimeEffect) }
+    return { home: undefined, build: () => Effect.runPromiseExit(services.runtimeEffect) }
   }
   if (Layer.isLayer(services)) return providing(ManagedRuntime.make(services as Layer.Layer<unknown>))
   if (isObject(services) && "runtimeFlags" in services && "context" in services) {
@@ -25,6 +24,16 @@ const providing = (services: unknown): Providing => {
     return { home: new Home(runtime), build: () => Promise.resolve(Exit.succeed(runtime)) }
   }
   throw new InvalidOption("Policy.promise", "provide", services, "a runtime or a layer")
+}
+
+/** What a promise resolves with, unless a signal is aborted first. */
+const beforeAbort = <A>(promise: Promise<A>, signal: AbortSignal | undefined): Promise<A> => {
+  if (signal === undefined) return promise
+  return new Promise<A>((resolve, reject) => {
+    if (signal.aborted) return reject(signal.reason)
+    const leave = onAbort(signal, () => reject(signal.reason))
+    void promise.then(resolve, reject).finally(leave)
+  })
 }
 
 export const guardOf = (
@@ -40,7 +49,7 @@ export const guardOf = (
       (...args: ReadonlyArray<unknown>): Promise<unknown> =>
         provided.home !== undefined
           ? new EdgeCall(provided.home, of, args, signal).promise()
-          : provided.build().then((exit) => {
+          : beforeAbort(provided.build(), signal).then((exit) => {
               if (Exit.isFailure(exit)) throw rejectionOf(exit.cause)
               return new EdgeCall((provided.home ??= new Home(exit.value)), of, args, signal).promise()
             })

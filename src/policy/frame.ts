@@ -26,6 +26,8 @@ export const isFiber = (caller: Caller): caller is AnyFiber => "unsafePoll" in c
 
 /** A policy that decides synchronously, before the body and after it. */
 export interface Part {
+  /** Whose calls, when one is inside of another, are one call: an instance, or the key of a service. */
+  readonly instance?: unknown
   /** Whether {@link Begun.ended} is asked about a success. */
   readonly looksAtResults: boolean
   /** Whether a call at an {@link Edge} may stop what it is around. */
@@ -144,6 +146,7 @@ export const partIn = <S>(
     return service && partOf(policyOf(service))
   }
   return {
+    instance: key,
     looksAtResults: true,
     ...(holds ? { holds: (fiber, clock) => find(fiber)?.holds?.(fiber, clock) === true } : {}),
     begin: (caller, clock, around, restore) => find(caller)?.begin(caller, clock, around, restore)

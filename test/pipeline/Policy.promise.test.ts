@@ -29,12 +29,15 @@ import {
   Trip
 } from "effect-resilience"
 import { AsyncLocalStorage } from "node:async_hooks"
+import { getEventListeners } from "node:events"
 import { runLive } from "../support/live.js"
 import { runs } from "../support/runs.js"
 
 const down = new Error("down")
 const breakerOf = () =>
   Effect.runSync(CircuitBreaker.make({ name: "partner", trip: Trip.consecutive(2), openFor: "1 hour" }))
+
+class Partner extends CircuitBreaker.Tag("Partner")<Partner>() {}
 
 /** How a promise is settled. */
 const settled = (promise: Promise<unknown>): Promise<readonly [how: string, what: unknown]> =>
@@ -357,6 +360,15 @@ describe("the signal of the caller", () => {
     assert.strictEqual(await call(false), 1)
   })
 
+  it("changes nothing about a call that has ended", async () => {
+    const breaker = breakerOf()
+    const controller = new AbortController()
+    const ending = settled(Policy.promise(breaker.protect)(() => 1).withSignal(controller.signal)())
+    while (Effect.runSync(breaker.snapshot).successes === 0) await Promise.resolve()
+    controller.abort("late")
+    assert.deepStrictEqual(await ending, ["resolved", 1])
+  })
+
   it("is left alone when the call is over", async () => {
     const { signal } = new AbortController()
     let listeners = 0
@@ -373,9 +385,99 @@ describe("the signal of the caller", () => {
   })
 })
 
-// ------------------------------------------------------------------------------------------------ services and context
+describe("a call that aborts its own signal", () => {
+  const hour = Backoff.constant({ delay: "1 hour" })
+  const guard = Policy.promise as unknown as Promised
+  const ways: Record<string, (abort: () => void) => Apply> = {
+    "in a function that a fiber runs": () => Hedge.hedge({ delay: "1 hour" }),
+    "in a listener": (abort) =>
+      Retry.retry({
+        times: 1,
+        schedule: hour,
+        condition: { result: () => true },
+        onRetryScheduled: () => Effect.sync(abort)
+      })
+  }
+  for (const [where, policy] of Object.entries(ways)) {
+    it(`is rejected with its reason, ${where}`, async () => {
+      const controller = new AbortController()
+      const abort = () => controller.abort("enough")
+      const call = guard(policy(abort))(() => {
+        if (where === "in a listener") return 1
+        abort()
+        return new Promise(() => {})
+      })
+      assert.deepStrictEqual(await settled(call.withSignal(controller.signal)()), ["rejected", "enough"])
+    })
+  }
 
-class Partner extends CircuitBreaker.Tag("Partner")<Partner>() {}
+  it("when a timeout ends it does not notify the listener of the timeout", async () => {
+    const controller = new AbortController()
+    let told = 0
+    const ending = await runLive(() =>
+      settled(
+        Policy.promise(Timeout.timeout({ limit: "1 second", onTimeout: () => Effect.sync(() => told++) }))(
+          ({ signal }) => {
+            signal.addEventListener("abort", () => controller.abort("enough"))
+            return new Promise<never>(() => {})
+          }
+        ).withSignal(controller.signal)()
+      )
+    )
+    assert.deepStrictEqual([ending, told], [["rejected", "enough"], 0])
+  })
+})
+
+describe("many calls with one signal", () => {
+  it("share a listener, and all end with it", async () => {
+    const controller = new AbortController()
+    const { signal } = controller
+    const call = Policy.promise(Timeout.timeout("1 hour"))(() => new Promise<never>(() => {}))
+    const all = Array.from({ length: 20 }, () => settled(call.withSignal(signal)()))
+    assert.lengthOf(getEventListeners(signal, "abort"), 1)
+    controller.abort("stop")
+    for (const ending of await Promise.all(all)) assert.deepStrictEqual(ending, ["rejected", "stop"])
+    assert.lengthOf(getEventListeners(signal, "abort"), 0)
+  })
+})
+
+describe("a policy that throws when it is applied", () => {
+  it("fails the call, which gives back its permit and its signal", async () => {
+    const bulkhead = Effect.runSync(Bulkhead.make({ permits: 1 }))
+    const { signal } = new AbortController()
+    const guard = Policy.promise as unknown as Promised
+    const broken: Apply = () => {
+      throw down
+    }
+    const call = guard(broken, bulkhead.protect)(() => 1)
+    assert.deepStrictEqual(await settled(call.withSignal(signal)()), ["rejected", down])
+    assert.strictEqual(Effect.runSync(bulkhead.snapshot).inUse, 0)
+    assert.lengthOf(getEventListeners(signal, "abort"), 0)
+  })
+})
+
+describe("an instance that stands twice among the policies", () => {
+  it("is a bulkhead that gives one permit to a call", async () => {
+    const { protect } = Effect.runSync(Bulkhead.make({ permits: 1 }))
+    assert.strictEqual(await Policy.promise(protect, Timeout.timeout("1 hour"), protect)(() => 1)(), 1)
+  })
+
+  it("is a breaker that counts a call once", async () => {
+    const breaker = breakerOf()
+    await settled(Policy.promise(breaker.protect, breaker.protectWhen({}))(() => Promise.reject(down))())
+    assert.deepInclude(Effect.runSync(breaker.snapshot), { state: "closed", failures: 1 })
+  })
+
+  it("is that of a tag as well", async () => {
+    const runtime = ManagedRuntime.make(Partner.layer({ trip: Trip.consecutive(2) }))
+    const guard = Policy.promise(Partner.protect, Retry.retry({ times: 0 }), Partner.protect).provide(runtime)
+    await settled(guard(() => Promise.reject(down))())
+    assert.strictEqual(await runtime.runPromise(Partner.state), "closed")
+    await runtime.dispose()
+  })
+})
+
+// ------------------------------------------------------------------------------------------------ services and context
 
 describe("the services of policies", () => {
   const guard = Policy.promise(Timeout.timeout("1 second"), Partner.protect)
@@ -411,6 +513,27 @@ describe("the services of policies", () => {
   it("cannot be had from a layer that fails, and its error is that of the call", async () => {
     const call = guard.provide(Layer.fail("no configuration") as Layer.Layer<Partner, unknown>)(fails)
     assert.deepStrictEqual(await settled(call()), ["rejected", "no configuration"])
+  })
+
+  it("are not waited for longer than the signal allows", async () => {
+    const controller = new AbortController()
+    const { signal } = controller
+    const call = guard.provide(Layer.effectDiscard(Effect.never).pipe(Layer.provideMerge(layer)))(fails)
+    const ending = settled(call.withSignal(signal)())
+    controller.abort("no longer wanted")
+    assert.deepStrictEqual(await ending, ["rejected", "no longer wanted"])
+    assert.deepStrictEqual(await settled(call.withSignal(signal)()), ["rejected", "no longer wanted"])
+    assert.lengthOf(getEventListeners(signal, "abort"), 0)
+  })
+
+  it("are not built by a call when their runtime has been disposed of", async () => {
+    let built = 0
+    const counted = Layer.effectDiscard(Effect.sync(() => built++))
+    const runtime = ManagedRuntime.make(Layer.merge(layer, counted))
+    const call = guard.provide(runtime)(fails)
+    await runtime.dispose()
+    assert.deepStrictEqual(await settled(call()), ["rejected", "ManagedRuntime disposed"])
+    assert.strictEqual(built, 0)
   })
 
   it("are seen by what runs in a fiber, with the references of the runtime", async () => {
