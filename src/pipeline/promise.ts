@@ -6,7 +6,7 @@ import * as ManagedRuntime from "effect/ManagedRuntime"
 import * as Runtime from "effect/Runtime"
 import { callable, InvalidOption, isObject } from "../core/options.js"
 import { type Apply, flattened } from "./compose.js"
-import { EdgeCall, Home, Protected, rejectionOf, type Run, onAbort } from "./edge.js"
+import { EdgeCall, Home, onAbort, Protected, rejectionOf, type Run } from "./edge.js"
 
 /** Where services come from, and what is known of them now. */
 interface Providing {
@@ -16,7 +16,18 @@ interface Providing {
 
 const providing = (services: unknown): Providing => {
   if (ManagedRuntime.isManagedRuntime(services)) {
-    return { home: undefined, build: () => Effect.runPromiseExit(services.runtimeEffect) }
+    const { runtimeEffect } = services
+    let home: Home | undefined
+    return {
+      // Disposal replaces the effect. A call then fails as it would in the runtime itself.
+      get home() {
+        return services.runtimeEffect === runtimeEffect ? home : undefined
+      },
+      set home(built) {
+        home = built
+      },
+      build: () => Effect.runPromiseExit(services.runtimeEffect)
+    }
   }
   if (Layer.isLayer(services)) return providing(ManagedRuntime.make(services as Layer.Layer<unknown>))
   if (isObject(services) && "runtimeFlags" in services && "context" in services) {

@@ -56,7 +56,17 @@ type Promised = (
   ...policies: ReadonlyArray<Apply>
 ) => (run: (call: Policy.Call) => unknown) => Policy.Guarded<[], unknown>
 
-const kinds = ["timeout", "breaker", "retry", "fallback", "bulkhead", "limiter", "hedge", "plain"] as const
+const kinds = [
+  "timeout",
+  "breaker",
+  "retry",
+  "fallback",
+  "bulkhead",
+  "limiter",
+  "hedge",
+  "plain",
+  "again"
+] as const
 
 interface Spec {
   readonly kind: (typeof kinds)[number]
@@ -105,10 +115,14 @@ const cases = (of: ReadonlyArray<Spec["kind"]>): FastCheck.Arbitrary<Case> =>
 const built = (specs: ReadonlyArray<Spec>, log: Array<string>) => {
   const note = (what: string) => Effect.sync(() => void log.push(`${Date.now()} ${what}`))
   const instances: Array<{ readonly snapshot: Effect.Effect<object> }> = []
-  const kept = <A extends { readonly snapshot: Effect.Effect<object> }>(make: Effect.Effect<A>): A => {
+  const protections: Array<unknown> = []
+  const kept = <A extends { readonly snapshot: Effect.Effect<object>; readonly protect: unknown }>(
+    make: Effect.Effect<A>
+  ) => {
     const instance = Effect.runSync(make)
     instances.push(instance)
-    return instance
+    protections.push(instance.protect)
+    return instance.protect
   }
   const policies = specs.map(({ choice, heard, kind }, position) => {
     const listen = (what: string) => () => note(`${kind} ${position} ${what}`)
@@ -122,7 +136,7 @@ const built = (specs: ReadonlyArray<Spec>, log: Array<string>) => {
       case "breaker": {
         const options = { name: "breaker", trip: Trip.consecutive(choice + 1), openFor: 20_011 }
         const heardOptions = { ...options, onFailure: listen("failure"), onRejected: listen("rejected") }
-        return kept(CircuitBreaker.make(heard ? heardOptions : options)).protect
+        return kept(CircuitBreaker.make(heard ? heardOptions : options))
       }
       case "retry":
         return Retry.retry({
@@ -133,16 +147,18 @@ const built = (specs: ReadonlyArray<Spec>, log: Array<string>) => {
       case "fallback":
         return Fallback.succeed("instead", heard ? { onFallback: listen("fallback") } : {})
       case "bulkhead":
-        return kept(Bulkhead.make({ permits: 1, maxQueued: choice, retryAfterJitter: 0 })).protect
+        return kept(Bulkhead.make({ permits: 1, maxQueued: choice, retryAfterJitter: 0 }))
       case "limiter":
         return kept(
           RateLimiter.make({
             rate: RateLimiter.bursty({ limit: choice + 1, per: 10_007 }),
             maxWait: heard ? 10_031 : 0
           })
-        ).protect
+        )
       case "hedge":
         return Hedge.hedge({ delay: choice * 3001 + 1 })
+      case "again":
+        return protections[choice % protections.length] ?? Fallback.succeed("again")
       case "plain":
         return (self: Body): Body => Effect.onExit(self, () => note(`plain ${position}`))
     }
@@ -215,6 +231,7 @@ const agrees = (of: ReadonlyArray<Spec["kind"]>) =>
 describe("a guarded function does what its effect does in a pipe", () => {
   it("where the policies decide at once", () => agrees(["timeout", "breaker", "retry", "fallback"]))
   it("where permits are held", () => agrees(["timeout", "bulkhead", "limiter", "breaker"]))
+  it("where an instance stands twice", () => agrees(["timeout", "bulkhead", "breaker", "retry", "again"]))
   it("whatever the policies", () => agrees(kinds))
 })
 
@@ -524,6 +541,14 @@ describe("the services of policies", () => {
     assert.deepStrictEqual(await ending, ["rejected", "no longer wanted"])
     assert.deepStrictEqual(await settled(call.withSignal(signal)()), ["rejected", "no longer wanted"])
     assert.lengthOf(getEventListeners(signal, "abort"), 0)
+  })
+
+  it("are no longer there when their runtime has been disposed of", async () => {
+    const runtime = ManagedRuntime.make(layer)
+    const call = guard.provide(runtime)(() => 1)
+    assert.strictEqual(await call(), 1)
+    await runtime.dispose()
+    assert.deepStrictEqual(await settled(call()), ["rejected", "ManagedRuntime disposed"])
   })
 
   it("are not built by a call when their runtime has been disposed of", async () => {
