@@ -19,7 +19,9 @@ import {
   Timeout,
   Trip
 } from "effect-resilience"
+import { breakerKinds, bulkheadKinds, limiterKinds, rows as stateful } from "./policy/services.js"
 import { refusalOf } from "./support/calls.js"
+import { type Kind, kinds, listeners } from "./support/optionKinds.js"
 import { HttpAdmin, HttpDrain, HttpProblem, HttpProtection, HttpResilience } from "effect-resilience/http"
 
 type Any = Readonly<Record<string, unknown>>
@@ -53,65 +55,6 @@ const messageOf = (construct: () => unknown): string => {
   return typeof refused === "string" ? refused : refused.message
 }
 
-// --------------------------------------------------------------------------------------------------- what no option takes
-
-const never = [null, true, {}, [], "what"] as const
-const noNumber = [null, true, "1", {}, [], NaN, -1, -Infinity]
-const kinds = {
-  name: [null, "", 5, true, {}, () => "name"],
-  flag: [null, 0, 1, "true", {}, () => true],
-  listener: [null, 5, "log", true, {}, Effect.void],
-  whole: [...noNumber, 1.5, Infinity, 2 ** 53, 0],
-  wholeOrNone: [...noNumber, 1.5, Infinity],
-  times: [...noNumber, 1.5],
-  finite: [...noNumber, Infinity],
-  fraction: [...noNumber, 0, 1.5],
-  duration: [null, true, {}, "soon", "1 parsec", NaN, -1, -1n, "-1 seconds", [-1, 0], new Date(0)],
-  positive: [null, true, {}, "soon", NaN, -1, "-1 seconds", 0, "0 millis", Duration.zero],
-  schedule: [...never, 5, () => 1],
-  condition: [
-    null,
-    true,
-    5,
-    "Down",
-    [],
-    { tag: ["Down"] },
-    { tags: "Down" },
-    { tags: [5] },
-    { error: true },
-    { result: 5 }
-  ].concat([
-    { defect: "all" },
-    { ignore: true },
-    { ignore: { tag: [] } },
-    { retryAfter: 5 },
-    { any: 5 },
-    { any: [5] }
-  ] as never),
-  budget: [...never, 5, () => 1],
-  list: [null, true, 5, "what", {}],
-  object: [null, true, 5, "what", [], () => 1],
-  word: [null, true, 5, "what", {}],
-  trip: [
-    ...never,
-    5,
-    { _tag: "often" },
-    { _tag: "consecutive" },
-    { _tag: "any", rules: 5 },
-    { _tag: "failures", count: 1 }
-  ],
-  rate: [
-    ...never,
-    10,
-    { _tag: "leaky", limit: 1, per: 1 },
-    { _tag: "smooth" },
-    { _tag: "smooth", limit: 0, per: 1 }
-  ],
-  rule: [...never, 5, { _tag: "often" }, { _tag: "successes", ratio: -1, capacity: 1, perSecond: 0, cost: 1 }]
-} satisfies Record<string, ReadonlyArray<unknown>>
-
-type Kind = keyof typeof kinds
-
 /** A constructor, the kinds of its options, and options with which it works. */
 interface Row {
   readonly called: string
@@ -131,69 +74,12 @@ const row = <O>(
   takes: Row["takes"] = {}
 ): Row => ({ called, make, options: options, works, takes })
 
-const listeners = <Name extends string>(...names: ReadonlyArray<Name>) =>
-  Object.fromEntries(names.map((name) => [name, "listener"])) as Record<Name, "listener">
-
-const breaker = {
-  name: "name",
-  trip: "trip",
-  openFor: "positive",
-  maxOpenFor: "positive",
-  halfOpen: "object",
-  ...listeners(
-    "onSuccess",
-    "onFailure",
-    "onOpen",
-    "onHalfOpen",
-    "onClose",
-    "onStateChange",
-    "onRejected",
-    "onConfigured"
-  )
-} as const
-const bulkhead = {
-  name: "name",
-  permits: "whole",
-  maxQueued: "wholeOrNone",
-  maxWait: "positive",
-  retryAfterJitter: "finite",
-  ...listeners("onQueued", "onAdmitted", "onRejected", "onSuccess", "onFailure", "onResized")
-} as const
-const limiter = {
-  name: "name",
-  rate: "rate",
-  maxWait: "duration",
-  maxQueued: "wholeOrNone",
-  cost: "whole",
-  ...listeners("onQueued", "onAdmitted", "onRejected", "onRateChanged")
-} as const
 const bounds = { capacity: "whole", idleTimeToLive: "positive", whenFull: "word" } as const
-const store = {
-  name: "name",
-  capacity: "whole",
-  timeToLive: "duration",
-  staleWhileRevalidate: "duration",
-  staleIfError: "duration",
-  negativeTimeToLive: "duration",
-  softTimeout: "duration",
-  maxAge: "positive",
-  earlyRefresh: "finite",
-  ...listeners("onHit", "onMiss", "onStale", "onRefresh", "onEvict")
-} as const
 const request = { idempotent: "listener", replayable: "listener" } as const
 const answering = { respond: "listener", retryAfter: "positive" } as const
 const backoff = { max: "positive", jitter: "word" } as const
 const rate = RateLimiter.smooth({ limit: 10, per: "1 second" })
 const key = () => "key"
-
-class Tagged {
-  static readonly Breaker = CircuitBreaker.Tag("Partner")<Tagged>()
-  static readonly Bulkhead = Bulkhead.Tag("Database")<Tagged>()
-  static readonly Limiter = RateLimiter.Tag("Partner")<Tagged>()
-  static readonly Budget = RetryBudget.Tag("Partner")<Tagged>()
-  static readonly Cache = Cache.Tag("Offers")<Tagged, string, string>()
-  static readonly Store = Cache.StoreTag("Rates")<Tagged, string, string>()
-}
 
 type Made<F> = F extends (options: infer O) => unknown ? O : never
 
@@ -347,63 +233,22 @@ const rows: ReadonlyArray<Row> = [
       ...listeners("startsNext", "disposeResult", "onHedge")
     }
   ),
-  row<Omit<CircuitBreaker.Options, "initial">>("CircuitBreaker.make", CircuitBreaker.make, {}, breaker),
-  row<Omit<CircuitBreaker.Options, "initial">>("Partner.layer", Tagged.Breaker.layer, {}, breaker),
-  row<Omit<CircuitBreaker.Options, "initial">>("CircuitBreaker.layer", CircuitBreaker.layer, {}, breaker),
-  row<CircuitBreaker.KeyedOptions>(
-    "CircuitBreaker.keyed",
-    CircuitBreaker.keyed,
-    {},
-    { ...bounds, options: "list" },
-    { options: [{}] }
-  ),
-  row<Bulkhead.Options>("Bulkhead.make", Bulkhead.make, { permits: 1, maxQueued: 1 }, bulkhead),
-  row<Bulkhead.Options>("Database.layer", Tagged.Bulkhead.layer, { permits: 1, maxQueued: 1 }, bulkhead),
-  row<Bulkhead.KeyedOptions>(
-    "Bulkhead.keyed",
-    Bulkhead.keyed,
-    { options: { permits: 1 } },
-    { ...bounds, options: "list" }
-  ),
-  row<RateLimiter.Options>("RateLimiter.make", RateLimiter.make, { rate }, limiter),
-  row<RateLimiter.Options>("Partner.layer", Tagged.Limiter.layer, { rate }, limiter),
-  row<RateLimiter.KeyedOptions>(
-    "RateLimiter.keyed",
-    RateLimiter.keyed,
-    { options: { rate } },
-    { ...bounds, options: "list" }
-  ),
-  row<RetryBudget.Options>(
-    "RetryBudget.make",
-    RetryBudget.make,
-    {},
-    { name: "name", rule: "rule", ...listeners("onExhausted", "onRecovered", "onRefused") }
-  ),
-  row<RetryBudget.Options>(
-    "Partner.layer",
-    Tagged.Budget.layer,
-    {},
-    { name: "name", rule: "rule", ...listeners("onExhausted", "onRecovered", "onRefused") }
-  ),
-  row<Cache.Options<string, string, never>>(
-    "Cache.make",
-    Cache.make,
-    { timeToLive: 1, lookup: Effect.succeed },
-    { ...store, lookup: "listener" }
-  ),
-  row<Cache.Options<string, string, never>>(
-    "Offers.layer",
-    Tagged.Cache.layer,
-    { timeToLive: 1, lookup: Effect.succeed },
-    { ...store, lookup: "listener" }
-  ),
-  row<Cache.StoreOptions<string, string, never>>(
-    "Cache.makeStore",
-    Cache.makeStore<string, string>(),
-    { timeToLive: 1 },
-    store
-  ),
-  row<Cache.StoreOptions<string, string, never>>("Rates.layer", Tagged.Store.layer, { timeToLive: 1 }, store),
+  ...stateful.flatMap(({ constructors, keyed, kinds, module, optional, options, tag }) => [
+    ...Object.entries({ ...constructors, "Partner.layer": tag.layer }).map(([called, make]) =>
+      row(called, make, options, kinds)
+    ),
+    ...(keyed === undefined
+      ? []
+      : [
+          row<Policy.Bounds & { readonly options: unknown }>(
+            `${module}.keyed`,
+            keyed,
+            { options },
+            { ...bounds, options: "list" },
+            optional === true ? { options: [{}] } : {}
+          )
+        ])
+  ]),
   row<HttpResilience.RetryOptions>(
     "HttpResilience.retry",
     HttpResilience.retry,
@@ -425,7 +270,7 @@ const rows: ReadonlyArray<Row> = [
     "HttpResilience.circuitBreaker",
     HttpResilience.circuitBreaker,
     {},
-    { ...breaker, ...bounds, key: "listener", condition: "condition" }
+    { ...breakerKinds, ...bounds, key: "listener", condition: "condition" }
   ),
   row<HttpResilience.TimeoutOptions>(
     "HttpResilience.timeout",
@@ -438,13 +283,13 @@ const rows: ReadonlyArray<Row> = [
     "HttpResilience.bulkhead",
     HttpResilience.bulkhead,
     { permits: 1, maxQueued: 1, key },
-    { ...bulkhead, ...bounds, key: "listener" }
+    { ...bulkheadKinds, ...bounds, key: "listener" }
   ),
   row<HttpResilience.RateLimiterOptions>(
     "HttpResilience.rateLimiter",
     HttpResilience.rateLimiter,
     { rate, key },
-    { ...limiter, ...bounds, key: "listener" }
+    { ...limiterKinds, ...bounds, key: "listener" }
   ),
   row<HttpResilience.HedgeOptions>(
     "HttpResilience.hedge",
@@ -487,19 +332,19 @@ const rows: ReadonlyArray<Row> = [
     "HttpProtection.bulkhead",
     HttpProtection.bulkhead,
     { permits: 1, maxQueued: 1, key },
-    { ...bulkhead, ...bounds, ...answering, key: "listener" }
+    { ...bulkheadKinds, ...bounds, ...answering, key: "listener" }
   ),
   row<Omit<HttpProtection.CircuitBreakerOptions, "initial">>(
     "HttpProtection.circuitBreaker",
     HttpProtection.circuitBreaker,
     { key },
-    { ...breaker, ...bounds, ...answering, key: "listener" }
+    { ...breakerKinds, ...bounds, ...answering, key: "listener" }
   ),
   row<HttpProtection.RateLimiterOptions>(
     "HttpProtection.rateLimiter",
     HttpProtection.rateLimiter,
     { rate, key },
-    { ...limiter, ...bounds, ...answering, key: "listener", fields: "word" }
+    { ...limiterKinds, ...bounds, ...answering, key: "listener", fields: "word" }
   ),
   row<HttpProtection.TimeoutOptions>(
     "HttpProtection.timeout",

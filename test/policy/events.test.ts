@@ -1,45 +1,28 @@
 // The events of all policies as the program's observer sees them.
 import { assert, it } from "@effect/vitest"
 import { Context, Effect, Schedule, TestClock } from "effect"
-import {
-  Bulkhead,
-  Cache,
-  CircuitBreaker,
-  Fallback,
-  Hedge,
-  type Policy,
-  RateLimiter,
-  Retry,
-  RetryBudget,
-  Timeout
-} from "effect-resilience"
+import { Bulkhead, Fallback, Hedge, type Policy, Retry, RetryBudget, Timeout } from "effect-resilience"
+import { rows } from "./services.js"
 
 const down = Effect.fail("down")
-const rate = RateLimiter.smooth({ limit: 1, per: "1 second" })
 const twice = Schedule.recurs(1)
 
 /** Each brings a policy to an event, without a listener. */
 const cases: ReadonlyArray<readonly [event: string, Effect.Effect<unknown, unknown, never>]> = [
-  ["circuit-breaker StateChange", Effect.flatMap(CircuitBreaker.make(), (breaker) => breaker.open)],
   [
     "bulkhead Admitted",
     Effect.flatMap(Bulkhead.make({ permits: 1 }), (places) => places.protect(Effect.void))
   ],
-  ["rate-limiter Admitted", Effect.flatMap(RateLimiter.make({ rate }), (pace) => pace.protect(Effect.void))],
   [
     "retry-budget Refused",
     Effect.flatMap(RetryBudget.make({ rule: RetryBudget.successes({ capacity: 1 }) }), (budget) =>
       Effect.zipRight(budget.tryWithdraw(), budget.tryWithdraw())
     )
   ],
-  [
-    "cache Miss",
-    Effect.scoped(
-      Effect.flatMap(Cache.make({ lookup: Effect.succeed, timeToLive: "1 minute" }), (cache) =>
-        cache.get("a")
-      )
-    )
-  ],
+  ...rows.map(({ kind, listening: [listener, options, call], ...row }) => {
+    const live = row.tag.layer({ ...row.options, ...options })
+    return [`${kind} ${listener.slice("on".length)}`, Effect.provide(call, live)] as const
+  }),
   ["retry RetryScheduled", down.pipe(Retry.retry({ schedule: twice }))],
   ["retry Retry", down.pipe(Retry.retry({ schedule: twice }))],
   ["retry Exceeded", down.pipe(Retry.retry({ schedule: twice }))],

@@ -164,7 +164,7 @@ describe.each(protecting)(
     }
 
     it("describes its policies before there is an instance, and keeps them", () => {
-    assert.strictEqual(policies.protect, policies.protect)
+      assert.strictEqual(policies.protect, policies.protect)
       for (const [described, policy] of Object.entries(each))
         assert.strictEqual(Policy.describe(policy), described)
       for (const condition of [unavailable, {}]) {
@@ -184,7 +184,7 @@ describe.each(protecting)(
     it.effect("judges calls by a condition that is written once, in whichever instance there is", () =>
       Effect.gen(function* () {
         const policy = policies.protectWhen(unavailable)
-        const calls = Effect.all([304, 503, 200].map((status) => policy(Effect.succeed(status))))
+        const calls = Effect.all([304, 200, 503].map((status) => policy(Effect.succeed(status))))
         for (let time = 0; time < 2; time++) {
           const snapshot = yield* Effect.provide(Effect.zipRight(calls, tag.snapshot), live)
           assert.deepInclude(snapshot as object, judged)

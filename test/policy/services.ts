@@ -1,9 +1,20 @@
 /**
- * A row for each stateful policy: what `services.test.ts` and `stateful.test.ts` need to see that its tags, layers and services are those of every
- * other one. The next stateful policy joins by a row, and by one more (at the end) when it has instances by key.
+ * A row for each stateful policy: what `services.test.ts`, `stateful.test.ts`, `events.test.ts` and `options.test.ts` need to see that its
+ * tags, layers, services, events and options are those of every other one. The next stateful policy joins by a row, and by one more
+ * (at the end) when it has instances by key.
  */
 import { assert } from "@effect/vitest"
-import { Config, type Context, Duration, Effect, Fiber, type Layer, Stream, TestClock } from "effect"
+import {
+  Config,
+  type Context,
+  Duration,
+  Effect,
+  Fiber,
+  type Layer,
+  type Scope,
+  Stream,
+  TestClock
+} from "effect"
 import {
   Bulkhead,
   Cache,
@@ -15,6 +26,7 @@ import {
   Trip
 } from "effect-resilience"
 import { down, forked, up } from "../support/calls.js"
+import { type Kind, kindsOf, listeners } from "../support/optionKinds.js"
 
 type Settings = Record<string, unknown>
 /** A tag, whatever it is a tag of. */
@@ -41,8 +53,15 @@ export interface Row {
   /** The tag `Partner`, and another one. */
   readonly tag: AnyTag
   readonly other: AnyTag
-  /** Options that are enough. */
+  /** What takes the options, besides layers of tags, by its name in errors. */
+  readonly constructors: Readonly<Record<string, (options: never) => unknown>>
+  readonly keyed?: (options: never) => unknown
+  /** Options that are enough, with which each other option is valid too. */
   readonly options: Settings
+  /** Whether no option is required. */
+  readonly optional?: true
+  /** The kinds of all options. */
+  readonly kinds: Readonly<Record<string, Kind>>
   /** Options that are refused, and the option that the error names. */
   readonly bad: readonly [options: Settings, named: string]
   /** A listener, the options with which it hears of a call, and the call. */
@@ -90,6 +109,24 @@ const refusedName = [
 ] as const
 
 // ------------------------------------------------------------------------------------------------------ circuit breaker
+
+export const breakerKinds = kindsOf<Omit<CircuitBreaker.Options, "initial">>({
+  name: "name",
+  trip: "trip",
+  openFor: "positive",
+  maxOpenFor: "positive",
+  halfOpen: "object",
+  ...listeners(
+    "onSuccess",
+    "onFailure",
+    "onOpen",
+    "onHalfOpen",
+    "onClose",
+    "onStateChange",
+    "onRejected",
+    "onConfigured"
+  )
+})
 
 class Breaker extends CircuitBreaker.Tag("Partner")<Breaker>() {}
 class OtherBreaker extends CircuitBreaker.Tag("Other")<OtherBreaker>() {}
@@ -154,6 +191,15 @@ const breakerMessage = (setting: string, said: string) =>
 
 // ------------------------------------------------------------------------------------------------------------- bulkhead
 
+export const bulkheadKinds = kindsOf<Bulkhead.Options>({
+  name: "name",
+  permits: "whole",
+  maxQueued: "wholeOrNone",
+  maxWait: "positive",
+  retryAfterJitter: "finite",
+  ...listeners("onQueued", "onAdmitted", "onRejected", "onSuccess", "onFailure", "onResized")
+})
+
 class Places extends Bulkhead.Tag("Partner")<Places>() {}
 class OtherPlaces extends Bulkhead.Tag("Other")<OtherPlaces>() {}
 
@@ -177,6 +223,15 @@ const usesOneBulkhead = Effect.gen(function* () {
 })
 
 // --------------------------------------------------------------------------------------------------------- rate limiter
+
+export const limiterKinds = kindsOf<RateLimiter.Options>({
+  name: "name",
+  rate: "rate",
+  maxWait: "duration",
+  maxQueued: "wholeOrNone",
+  cost: "whole",
+  ...listeners("onQueued", "onAdmitted", "onRejected", "onRateChanged")
+})
 
 class Pace extends RateLimiter.Tag("Partner")<Pace>() {}
 class OtherPace extends RateLimiter.Tag("Other")<OtherPace>() {}
@@ -231,6 +286,19 @@ const usesOneBudget = Effect.gen(function* () {
 })
 
 // ---------------------------------------------------------------------------------------------------------------- cache
+
+const storeKinds = kindsOf<Cache.StoreOptions<string, string, never>>({
+  name: "name",
+  capacity: "whole",
+  timeToLive: "duration",
+  staleWhileRevalidate: "duration",
+  staleIfError: "duration",
+  negativeTimeToLive: "duration",
+  softTimeout: "duration",
+  maxAge: "positive",
+  earlyRefresh: "finite",
+  ...listeners("onHit", "onMiss", "onStale", "onRefresh", "onEvict")
+})
 
 class Offers extends Cache.Tag("Partner")<Offers, string, number, "down">() {}
 class OtherOffers extends Cache.Tag("Other")<OtherOffers, string, number, "down">() {}
@@ -297,9 +365,16 @@ export const rows: ReadonlyArray<Row> = [
     kind: "circuit-breaker",
     tag: Breaker,
     other: OtherBreaker,
+    constructors: {
+      "CircuitBreaker.make": CircuitBreaker.make,
+      "CircuitBreaker.layer": CircuitBreaker.layer
+    },
+    keyed: CircuitBreaker.keyed,
+    optional: true,
+    kinds: breakerKinds,
     options: { trip: Trip.consecutive(1) },
     bad: [{ halfOpen: { permits: 0 } }, "halfOpen.permits"],
-    listening: ["onOpen", { trip: Trip.consecutive(1) }, Breaker.protect(down)],
+    listening: ["onStateChange", { trip: Trip.consecutive(1) }, Breaker.protect(down)],
     config: [
       {
         name,
@@ -362,7 +437,10 @@ export const rows: ReadonlyArray<Row> = [
     kind: "bulkhead",
     tag: Places,
     other: OtherPlaces,
-    options: { permits: 2 },
+    constructors: { "Bulkhead.make": Bulkhead.make, "Bulkhead.layer": Bulkhead.layer },
+    keyed: Bulkhead.keyed,
+    kinds: bulkheadKinds,
+    options: { permits: 2, maxQueued: 1 },
     bad: [{ permits: 0 }, "permits"],
     listening: ["onSuccess", {}, Places.protect(up)],
     config: [
@@ -405,6 +483,9 @@ export const rows: ReadonlyArray<Row> = [
     kind: "rate-limiter",
     tag: Pace,
     other: OtherPace,
+    constructors: { "RateLimiter.make": RateLimiter.make, "RateLimiter.layer": RateLimiter.layer },
+    keyed: RateLimiter.keyed,
+    kinds: limiterKinds,
     options: { rate: twoASecond },
     bad: [{ cost: 3 }, "cost"],
     listening: ["onAdmitted", {}, Pace.protect(up)],
@@ -454,6 +535,14 @@ export const rows: ReadonlyArray<Row> = [
     kind: "retry-budget",
     tag: Budget,
     other: OtherBudget,
+    constructors: { "RetryBudget.make": RetryBudget.make, "RetryBudget.layer": RetryBudget.layer },
+    keyed: RetryBudget.keyed,
+    optional: true,
+    kinds: kindsOf<RetryBudget.Options>({
+      name: "name",
+      rule: "rule",
+      ...listeners("onExhausted", "onRecovered", "onRefused")
+    }),
     options: {},
     bad: [{ name: "" }, "name"],
     listening: ["onExhausted", { rule: RetryBudget.successes({ capacity: 0 }) }, Budget.tryWithdraw()],
@@ -497,6 +586,8 @@ export const rows: ReadonlyArray<Row> = [
     kind: "cache",
     tag: Offers,
     other: OtherOffers,
+    constructors: { "Cache.make": Cache.make },
+    kinds: kindsOf<Cache.Options<string, string, never>>({ ...storeKinds, lookup: "listener" }),
     options: { lookup, timeToLive: "1 minute" },
     bad: [{ capacity: 0 }, "capacity"],
     listening: ["onMiss", { lookup, timeToLive: "1 minute" }, Offers.get("abc")],
@@ -510,6 +601,8 @@ export const rows: ReadonlyArray<Row> = [
     kind: "cache",
     tag: Rates,
     other: OtherRates,
+    constructors: { "Cache.makeStore": Cache.makeStore<string, string>() },
+    kinds: storeKinds,
     options: { timeToLive: "1 minute" },
     bad: [{ capacity: 0 }, "capacity"],
     listening: ["onMiss", { timeToLive: "1 minute" }, lookup("abc").pipe(Rates.cached("abc"))],
@@ -550,6 +643,10 @@ interface Subject {
   readonly bad: Layer.Layer<never, unknown>
   /** What is said of a setting from the configuration that is bad. */
   readonly message: string
+  /** The state of an instance that nobody has called. */
+  readonly idle: string
+  /** Makes the instance of the key "a" one that makes no room for another. */
+  readonly hold: (instances: AnyKeyed) => Effect.Effect<unknown, unknown, Scope.Scope>
 }
 
 const subject = (of: unknown): Subject => of as Subject
@@ -564,7 +661,9 @@ export const subjects: ReadonlyArray<Subject> = [
     keyed: (bounds: Policy.Bounds) => CircuitBreaker.keyed({ ...bounds, options: { name: "Hosts" } }),
     layer: Breakers.layer,
     bad: Breakers.layerConfig({ options: { halfOpen: { permits: Config.integer("BAD") } } }),
-    message: 'Hosts.layerConfig: option "options.halfOpen.permits" must be'
+    message: 'Hosts.layerConfig: option "options.halfOpen.permits" must be',
+    idle: "closed",
+    hold: ({ at }: CircuitBreaker.KeyedCircuitBreaker) => at("a").open
   }),
   subject({
     module: "Bulkhead",
@@ -574,7 +673,9 @@ export const subjects: ReadonlyArray<Subject> = [
     keyed: (bounds: Policy.Bounds) => Bulkhead.keyed({ ...bounds, options: { name: "Tenants", permits: 1 } }),
     layer: (bounds: Policy.Bounds) => Bulkheads.layer({ ...bounds, options: { permits: 1 } }),
     bad: Bulkheads.layerConfig({ options: { permits: Config.integer("BAD") } }),
-    message: 'Tenants.layerConfig: option "options.permits" must be'
+    message: 'Tenants.layerConfig: option "options.permits" must be',
+    idle: "available",
+    hold: ({ at }: Bulkhead.KeyedBulkhead) => at("a").acquire
   }),
   subject({
     module: "RateLimiter",
@@ -584,7 +685,9 @@ export const subjects: ReadonlyArray<Subject> = [
     keyed: (bounds: Policy.Bounds) => RateLimiter.keyed({ ...bounds, options: { name: "Users", rate } }),
     layer: (bounds: Policy.Bounds) => Limiters.layer({ ...bounds, options: { rate } }),
     bad: Limiters.layerConfig({ options: { rate: Config.succeed(rate), cost: Config.integer("BAD") } }),
-    message: 'Users.layerConfig: option "options.cost" must be'
+    message: 'Users.layerConfig: option "options.cost" must be',
+    idle: "available",
+    hold: ({ at }: RateLimiter.KeyedRateLimiter) => at("a").acquire()
   }),
   subject({
     module: "RetryBudget",
@@ -594,6 +697,8 @@ export const subjects: ReadonlyArray<Subject> = [
     keyed: (bounds: Policy.Bounds) => RetryBudget.keyed({ ...bounds, options: { name: "Routes" } }),
     layer: Budgets.layer,
     bad: Budgets.layerConfig({ capacity: Config.integer("BAD") }),
-    message: 'Routes.layerConfig: option "capacity" must be'
+    message: 'Routes.layerConfig: option "capacity" must be',
+    idle: "available",
+    hold: ({ at }: RetryBudget.KeyedRetryBudget) => at("a").tryWithdraw()
   })
 ]

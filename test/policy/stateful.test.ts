@@ -3,12 +3,12 @@ import { assert, describe, it } from "@effect/vitest"
 import { Cause, ConfigProvider, Effect, Exit, Layer, Option, Predicate, Schedule } from "effect"
 import { Bulkhead, CircuitBreaker, Policy, Retry, RetryBudget, Trip } from "effect-resilience"
 import { down } from "../support/calls.js"
-import { type AnyKeyed, Breakers, Budgets, Bulkheads, Limiters, rate, subjects } from "./services.js"
+import { Breakers, Budgets, Bulkheads, Limiters, rate, subjects } from "./services.js"
 import { kindOf } from "../../src/policy/stateful.js"
 
 describe.each(subjects)(
   "the module $module by key",
-  ({ bad, keyed, kind, layer, message, module, name, tag }) => {
+  ({ bad, hold, idle, keyed, kind, layer, message, module, name, tag }) => {
     const providing =
       (bounds: Policy.Bounds = {}) =>
       <A, E>(self: Effect.Effect<A, E, unknown>): Effect.Effect<A, E> =>
@@ -84,7 +84,7 @@ describe.each(subjects)(
         assert.isDefined(known)
         assert.strictEqual(known.kind, kind)
         const snapshot = yield* instance.snapshot
-        assert.include(["closed", "available"], known.status(snapshot as never))
+        assert.strictEqual(known.status(snapshot as never), idle)
         known.actions.forEach((action) =>
           assert.isTrue(Effect.isEffect((instance as unknown as Record<string, unknown>)[action]))
         )
@@ -106,14 +106,6 @@ const memberNames = (of: object): Array<string> => {
   const names: Array<string> = []
   for (const name in of) names.push(name)
   return names
-}
-
-/** Makes the instance of the key "a" one that does not make room. */
-const hold = (instances: AnyKeyed): Effect.Effect<unknown> => {
-  const { acquire, open, tryWithdraw } = instances.at("a") as unknown as Record<string, unknown>
-  if (typeof tryWithdraw === "function") return (tryWithdraw as () => Effect.Effect<unknown>)()
-  if (Effect.isEffect(open)) return open as Effect.Effect<unknown>
-  return (typeof acquire === "function" ? acquire() : acquire) as Effect.Effect<unknown>
 }
 
 describe("the policies of a tag by key", () => {
