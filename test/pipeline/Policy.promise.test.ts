@@ -10,6 +10,7 @@ import {
   FastCheck,
   FiberRef,
   Layer,
+  Logger,
   ManagedRuntime,
   Runtime,
   TestClock,
@@ -295,6 +296,17 @@ describe("a guarded function", () => {
     const [how, error] = await settled(call())
     assert.strictEqual(how, "rejected")
     assert.strictEqual(error, broken)
+  })
+
+  it("rejects with the error of a listener, but not with its defect", async () => {
+    const again = (onRetry: () => Effect.Effect<never, string>) =>
+      settled(Policy.promise(Retry.retry({ times: 1, onRetry }))(() => Promise.reject(down))())
+    const logger = Logger.replace(Logger.defaultLogger, Logger.none)
+    assert.deepStrictEqual(await again(() => Effect.fail("not told")), ["rejected", "not told"])
+    const call = Policy.promise(Retry.retry({ times: 1, onRetry: () => Effect.die("broken") })).provide(
+      logger
+    )
+    assert.deepStrictEqual(await settled(call(() => Promise.reject(down))()), ["rejected", down])
   })
 
   it("rejects with an AbortError when it was interrupted from within", async () => {
