@@ -18,6 +18,7 @@ import {
   Trip
 } from "effect-resilience"
 import { runToEnd } from "../support/everyStep.js"
+import { rows as stateful } from "./services.js"
 
 type Body = Effect.Effect<unknown, unknown>
 type Listener = () => Effect.Effect<unknown, "broken">
@@ -200,7 +201,8 @@ const table: ReadonlyArray<Row> = [
     onStateChange: (onStateChange) => breaker({ onStateChange }, "closed", (it) => it.protect(down)),
     onHalfOpen: (onHalfOpen) => breaker({ onHalfOpen }, "half-open", (it) => it.protect(up)),
     onClose: (onClose) => breaker({ onClose }, "half-open", (it) => it.protect(up)),
-    onRejected: (onRejected) => breaker({ onRejected }, "open", (it) => it.protect(up))
+    onRejected: (onRejected) => breaker({ onRejected }, "open", (it) => it.protect(up)),
+    onConfigured: (onConfigured) => breaker({ onConfigured }, "closed", (it) => it.configure({ openFor: 50 }))
   }),
   ...rows("Cache", "a shared policy", {
     onMiss: (onMiss) => cache({ onMiss }, () => Effect.void, "a"),
@@ -239,6 +241,17 @@ const table: ReadonlyArray<Row> = [
     ]
   })
 ]
+
+it.each(stateful.filter(({ kind, module }) => kind !== "cache" || module === "Cache"))(
+  "every listener of $module has a row",
+  ({ kinds, module }) => {
+    const named = Object.keys(kinds).filter((option) => /^on[A-Z]/.test(option))
+    assert.includeMembers(
+      table.map(({ listener }) => listener),
+      named.map((listener) => `${module}.${listener}`)
+    )
+  }
+)
 
 // ----------------------------------------------------------------------------------------------------------- the kinds
 
