@@ -179,10 +179,7 @@ export type Instance =
  * @since 0.1.0
  * @category options
  */
-export type Keyed = Policy.Keyed<
-  CircuitBreaker.CircuitBreaker | Bulkhead.Bulkhead | RateLimiter.RateLimiter | RetryBudget.RetryBudget,
-  CircuitBreaker.Snapshot | Bulkhead.Snapshot | RateLimiter.Snapshot | RetryBudget.Snapshot
->
+export type Keyed = Policy.Keyed<Exclude<Instance, AnyCache>, Exclude<Entry, CacheEntry>["snapshot"]>
 
 /**
  * A policy, a keyed policy, or an effect that finds either, such as a tag. It runs once, when the routes are made.

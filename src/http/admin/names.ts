@@ -1,12 +1,19 @@
 /** The words that stand in the paths, queries and bodies of the admin routes. */
 import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
+import type * as HttpAdmin from "./HttpAdmin.js"
 
 /**
  * @since 0.1.0
  * @category schemas
  */
-export const Kind = Schema.Literal("circuit-breaker", "bulkhead", "rate-limiter", "retry-budget", "cache")
+export const Kind = Schema.Literal(
+  "circuit-breaker",
+  "bulkhead",
+  "rate-limiter",
+  "retry-budget",
+  "cache"
+) satisfies Schema.Schema<HttpAdmin.Entry["kind"]>
 
 /**
  * The kinds of policies that can be shown.
