@@ -204,9 +204,9 @@ const shown = (what: unknown): string =>
 const inPipe: Promised =
   (...policies) =>
   (run) => {
-    const body = Effect.tryPromise({
+    const body: Effect.Effect<unknown, unknown> = Effect.tryPromise({
       try: async (signal) => run({ signal }),
-      catch: (error) => error
+      catch: (error) => error as Error | string
     })
     const whole = policies.reduce((inner, policy) => policy(inner), body)
     const within = (signal?: AbortSignal) => async () => {

@@ -261,19 +261,20 @@ describe("HttpResilience.retry keeps its bounds:", () => {
   const asksForPatience = { "retry-after": "7" }
   const answered = (request: HttpClientRequest.HttpClientRequest) =>
     HttpClientResponse.fromWeb(request, new Response(null, { status: 503, headers: asksForPatience }))
+  const own = HttpResilience.make(
+    { kind: "own", name: "own", settings: {} },
+    <E, R>(
+      attempt: Effect.Effect<HttpClientResponse.HttpClientResponse, E, R>,
+      request: HttpClientRequest.HttpClientRequest
+    ) => Effect.map(attempt, (response) => (response.status === 500 ? answered(request) : response))
+  )
   it.effect.each<readonly [string, Step, (client: HttpClient.HttpClient) => Client]>([
     [
       "whose body has a limit",
       status(503, asksForPatience),
       HttpResilience.timeout({ limit: "5 seconds", body: true })
     ],
-    [
-      "of a part",
-      status(500),
-      HttpResilience.make({ kind: "own", name: "own", settings: {} }, (attempt, request) =>
-        Effect.map(attempt, (response) => (response.status === 500 ? answered(request) : response))
-      )
-    ],
+    ["of a part", status(500), (client) => client.pipe(own)],
     [
       "of a fallback",
       broken("ECONNRESET"),

@@ -106,9 +106,7 @@ describe("the standard order", () => {
     expect(HttpProtection.standard({ requestBody: { onTimeout: () => audit } })).type.toBe<
       HttpProtection.Part<Audit>
     >()
-    expect(
-      HttpProtection.standard({ bulkhead: false, timeout: undefined })
-    ).type.toBe<HttpProtection.Part>()
+    expect(HttpProtection.standard({ bulkhead: false, timeout: undefined })).type.toBe<HttpProtection.Part>()
     expect(HttpProtection.standard({ rateLimiter: Api, bulkhead: instance })).type.toBe<
       HttpProtection.Part<Api>
     >()
