@@ -125,8 +125,8 @@ const shown: ReadonlyArray<readonly [code: string, type: string]> = [
   ["HttpResilience.circuitBreaker(Prices)", "Part<CircuitOpen, Prices>"],
   ["HttpResilience.bulkhead({ permits: 1, onRejected: () => audit })", "Part<BulkheadFull, Audit>"],
   ["HttpResilience.retry({ budget: Budget })", "Part<never, Budget>"],
-  ["HttpProtection.bulkhead(Places)", "Gate<Places>"],
-  ["HttpProtection.standard({ bulkhead: Places, timeout: 1 })", "Protection<Places>"],
+  ["HttpProtection.bulkhead(Places)", "AdmissionPart<Places>"],
+  ["HttpProtection.standard({ bulkhead: Places, timeout: 1 })", "Part<Places>"],
   ["undefined as unknown as Parameters<typeof Quotes.layerConfig>[0]", "SettingsConfig | Config<Settings>"]
 ]
 
