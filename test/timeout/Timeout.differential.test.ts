@@ -247,17 +247,13 @@ const left: Timeout = (self, millis) =>
 
 // ----------------------------------------------------------------------------------------------------------- comparison
 
-const agrees = (
-  timeout: Timeout,
-  times: FastCheck.Arbitrary<Case>,
-  how: Partial<How> & { readonly other?: Timeout } = {}
-) => {
-  const { other = reference, show = shown, world = () => new World() } = how
+const agrees = (timeout: Timeout, times: FastCheck.Arbitrary<Case>, how: Partial<How> = {}) => {
+  const { show = shown, world = () => new World() } = how
   return FastCheck.assert(
     FastCheck.property(times, (one) =>
       assert.deepStrictEqual(
         told(one, timeout, { show, world }),
-        told(one, other, { show, world: () => new World() })
+        told(one, reference, { show, world: () => new World() })
       )
     ),
     { numRuns: runs(150, 5000) }
@@ -303,8 +299,20 @@ describe("Timeout.timeout agrees with Effect.timeout", () => {
   it("in the form that it chooses, for events at the same instant", () => agrees(chosen, atTheSameTimes))
   it("when called in a child fiber, for events at the same instant", () => agrees(childFiber, atTheSameTimes))
 
+  // The caller and what it leaves behind go on in the same moment, and how many turns each step takes decides who is first.
+  const inAnyOrder = <Story extends { readonly log: ReadonlyArray<string> }>(story: Story) => ({
+    ...story,
+    log: [...story.log].sort()
+  })
+
   it("when it disconnects, with and without access to private parts of the fiber", () =>
-    agrees(left, atDifferentTimes, { other: forkedWith(true) }))
+    FastCheck.assert(
+      FastCheck.property(atDifferentTimes, (one) => {
+        const how = { show: shown, world: () => new World() }
+        assert.deepStrictEqual(inAnyOrder(told(one, left, how)), inAnyOrder(told(one, forkedWith(true), how)))
+      }),
+      { numRuns: runs(150, 5000) }
+    ))
 
   // Interrupted from outside it stops its timer, and so never drops what else went wrong.
   const butForDefects = (exit: Exit.Exit<unknown, unknown>) =>
@@ -319,7 +327,10 @@ describe("Timeout.timeout agrees with Effect.timeout", () => {
         const expected = await toldLive(one, reference)
         assert.deepStrictEqual(await toldLive(one, chosen), expected)
         assert.deepStrictEqual(await toldLive(one, childFiber), expected)
-        assert.deepStrictEqual(await toldLive(one, left), await toldLive(one, forkedWith(true)))
+        assert.deepStrictEqual(
+          inAnyOrder(await toldLive(one, left)),
+          inAnyOrder(await toldLive(one, forkedWith(true)))
+        )
       }),
       { numRuns: runs(40, 500) }
     ))
