@@ -288,7 +288,7 @@ const agrees = (of: ReadonlyArray<Spec["kind"]>, form = inPipeline) => {
     FastCheck.property(cases(of), (generated) =>
       assert.deepStrictEqual(show(told(generated, form)), show(told(generated, piped)))
     ),
-    { numRuns: runs(60, 5000) }
+    { numRuns: runs(40, 5000) }
   )
 }
 

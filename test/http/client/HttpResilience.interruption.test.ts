@@ -124,7 +124,7 @@ interface Scenario {
   readonly steps: readonly [Step, ...Array<Step>]
   /** Has so many steps that it is run in one way only. */
   readonly long?: true
-  /** Is interrupted at one in so many of its steps, by default one in five, but in the long run of the tests at each. */
+  /** Is interrupted at one in so many of its steps, by default one in eight, but in the long run of the tests at each. */
   readonly every?: number
 }
 
@@ -228,7 +228,7 @@ const scenarios: ReadonlyArray<Scenario> = [
 describe("a call that is interrupted at every step", () => {
   it.each(scenarios)(
     "aborts the requests without an answer: $name",
-    ({ every = runs(5, 1), protect, steps }) => {
+    ({ every = runs(8, 1), protect, steps }) => {
       let sent: ReadonlyArray<Sent> = []
       let answered = 0
       const count = interruptedAtEveryStep(
@@ -263,7 +263,7 @@ describe("a call that is interrupted at every step", () => {
   describe.each(scopes)("with HttpClient.withScope %s the parts", (_, compose) => {
     it.each(scenarios.filter(({ long }) => long !== true))(
       "leaves nothing that outlives the scope: $name",
-      ({ every = runs(5, 1), protect, steps }) => {
+      ({ every = runs(8, 1), protect, steps }) => {
         let sent: ReadonlyArray<Sent> = []
         interruptedAtEveryStep(
           () => {

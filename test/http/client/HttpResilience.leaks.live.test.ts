@@ -12,7 +12,7 @@ import { runs } from "../../support/runs.js"
 
 /** Most over undici, which is the quickest of the clients; the others run through the same code here. */
 const callsOver = ({ name }: PooledClient, { common }: Scenario): number =>
-  name !== "a pool of undici" ? runs(20, 40) : common === true ? runs(40, 1000) : runs(20, 400)
+  name !== "a pool of undici" ? runs(20, 40) : common === true ? runs(30, 1000) : runs(20, 400)
 
 /** With two hedges each there is still a connection for everyone. */
 const atATime = 10
