@@ -10,26 +10,13 @@ import {
 } from "effect"
 import { Bulkhead, type Policy, Timeout } from "effect-resilience"
 import { describe, expect, test } from "tstyche"
+import { type BadRequest, type Client, fetchOffer, type Refused, type Response } from "../support/offer.js"
 
 class Database extends Bulkhead.Tag("Database")<Database>() {}
 class Desk extends Context.Tag("Desk")<Desk, { readonly note: (line: string) => Effect.Effect<void> }>() {}
 
-class Refused {
-  readonly _tag = "Refused"
-}
-class BadRequest {
-  readonly _tag = "BadRequest"
-}
-interface Response {
-  readonly status: number
-}
-interface Client {
-  readonly client: unique symbol
-}
-
 type BulkheadFull = Bulkhead.BulkheadFull
 
-declare const fetchOffer: Effect.Effect<Response, Refused | BadRequest, Client>
 declare const bulkhead: Bulkhead.Bulkhead
 declare const note: (event: { readonly name: string }) => Effect.Effect<void, "no", Desk>
 

@@ -11,27 +11,14 @@ import {
 } from "effect"
 import { CircuitBreaker, FailureCondition, Retry, Timeout, Trip } from "effect-resilience"
 import { describe, expect, test } from "tstyche"
+import { type BadRequest, type Client, fetchOffer, type Refused, type Response } from "../support/offer.js"
 
 class Partner extends CircuitBreaker.Tag("Partner")<Partner>() {}
 class Desk extends Context.Tag("Desk")<Desk, { readonly note: (line: string) => Effect.Effect<void> }>() {}
 class Clockwork extends Context.Tag("Clockwork")<Clockwork, number>() {}
 
-class Refused {
-  readonly _tag = "Refused"
-}
-class BadRequest {
-  readonly _tag = "BadRequest"
-}
-interface Response {
-  readonly status: number
-}
-interface Client {
-  readonly client: unique symbol
-}
-
 type CircuitOpen = CircuitBreaker.CircuitOpen
 
-declare const fetchOffer: Effect.Effect<Response, Refused | BadRequest, Client>
 declare const breaker: CircuitBreaker.CircuitBreaker
 declare const note: (event: { readonly name: string }) => Effect.Effect<void, "no", Desk>
 

@@ -11,6 +11,7 @@ import {
 } from "effect-resilience"
 import { HttpProtection, HttpResilience } from "effect-resilience/http"
 import { describe, expect, test } from "tstyche"
+import { type BadRequest, fetchOffer, type Offer, type Refused, type Response } from "../support/offer.js"
 
 class Desk extends Context.Tag("Desk")<Desk, "desk">() {}
 class Hosts extends CircuitBreaker.KeyedTag("Hosts")<Hosts>() {}
@@ -27,29 +28,10 @@ class Partner extends CircuitBreaker.Tag("Partner")<Partner>() {}
 class Database extends Bulkhead.Tag("Database")<Database>() {}
 class Pace extends RateLimiter.Tag("Pace")<Pace>() {}
 
-class Refused {
-  readonly _tag = "Refused"
-}
-class BadRequest {
-  readonly _tag = "BadRequest"
-}
-interface Response {
-  readonly status: number
-}
-interface Client {
-  readonly client: unique symbol
-}
-
-type Offer<Added = never, Needed = never> = Effect.Effect<
-  Response,
-  Refused | BadRequest | Added,
-  Client | Needed
->
 type CircuitOpen = CircuitBreaker.CircuitOpen
 type BulkheadFull = Bulkhead.BulkheadFull
 type RateLimitExceeded = RateLimiter.RateLimitExceeded
 
-declare const fetchOffer: Offer
 declare const breaker: CircuitBreaker.CircuitBreaker
 declare const bulkhead: Bulkhead.Bulkhead
 declare const limiter: RateLimiter.RateLimiter

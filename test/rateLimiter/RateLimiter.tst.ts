@@ -1,26 +1,13 @@
 import { Config, type ConfigError, Context, type Duration, Effect, type Layer, type Stream } from "effect"
 import { FailureCondition, RateLimiter } from "effect-resilience"
 import { describe, expect, test } from "tstyche"
+import { type BadRequest, type Client, fetchOffer, type Refused, type Response } from "../support/offer.js"
 
 class Partner extends RateLimiter.Tag("Partner")<Partner>() {}
 class Desk extends Context.Tag("Desk")<Desk, { readonly note: (line: string) => Effect.Effect<void> }>() {}
 
-class Refused {
-  readonly _tag = "Refused"
-}
-class BadRequest {
-  readonly _tag = "BadRequest"
-}
-interface Response {
-  readonly status: number
-}
-interface Client {
-  readonly client: unique symbol
-}
-
 type RateLimitExceeded = RateLimiter.RateLimitExceeded
 
-declare const fetchOffer: Effect.Effect<Response, Refused | BadRequest, Client>
 declare const limiter: RateLimiter.RateLimiter
 declare const note: (event: { readonly name: string }) => Effect.Effect<void, "no", Desk>
 
