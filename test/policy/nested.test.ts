@@ -1,7 +1,7 @@
 // The same instance twice around a call: no instance counts, queues or rejects its own work.
 import { HttpClient, HttpClientError, HttpClientResponse } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
-import { Data, Deferred, Effect, Exit, Fiber, Scope, TestClock } from "effect"
+import { Cause, Data, Deferred, Effect, Exit, Fiber, Scope, TestClock } from "effect"
 import {
   Bulkhead,
   Cache,
@@ -74,7 +74,6 @@ const breakers: Record<
   }>
 > = {
   "a circuit breaker": Effect.map(CircuitBreaker.make({ trip, openFor }), (breaker) => ({
-    ...breaker,
     state: breaker.state,
     snapshot: breaker.snapshot,
     twice: ways(breaker)
@@ -122,8 +121,7 @@ describe("the same circuit breaker twice around a call", () => {
           const { snapshot, state, twice } = yield* make
           let up = false
           const call = twice[name](Effect.suspend(() => (up ? Effect.succeed("up") : Effect.fail("down"))))
-          let failed = 0
-          for (; failed < 3; failed++) {
+          for (let failed = 0; failed < 3; failed++) {
             yield* Effect.exit(call)
             if (failed === 0 && !name.includes("at the same time"))
               assert.strictEqual((yield* snapshot).failures, 1)
@@ -247,8 +245,8 @@ describe("a circuit breaker inside of itself", () => {
       assert.strictEqual((yield* mine.snapshot).failures, 0)
       yield* Effect.exit(
         mine.protect(
-          Effect.all([Effect.fail(own), Effect.fail("down")], { concurrency: 2, mode: "default" }).pipe(
-            Effect.catchAllCause(() => Effect.fail(new Sealed({ cause: new Sealed({ cause: "down" }) })))
+          Effect.failCause(
+            Cause.parallel(Cause.fail(own), Cause.fail(new Sealed({ cause: new Sealed({ cause: "down" }) })))
           )
         )
       )
