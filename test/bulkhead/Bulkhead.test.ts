@@ -5,8 +5,6 @@ import { Bulkhead, Policy, Retry } from "effect-resilience"
 import { down, forked, settled, up } from "../support/calls.js"
 import { runs } from "../support/runs.js"
 
-/** Lets every fiber run as far as it can. */
-
 /** A scheduler that runs what there is to run when it is told to, and counts it. */
 class Turns implements Scheduler.Scheduler {
   taken = 0

@@ -2,9 +2,9 @@
 import { assert, it } from "@effect/vitest"
 import { Context, Effect, Schedule, TestClock } from "effect"
 import { Bulkhead, Fallback, Hedge, type Policy, Retry, RetryBudget, Timeout } from "effect-resilience"
+import { down } from "../support/calls.js"
 import { rows } from "./services.js"
 
-const down = Effect.fail("down")
 const twice = Schedule.recurs(1)
 
 /** Each brings a policy to an event, without a listener. */

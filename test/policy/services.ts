@@ -30,24 +30,21 @@ import { type Kind, kindsOf, listeners } from "../support/optionKinds.js"
 
 type Settings = Record<string, unknown>
 /** A tag, whatever it is a tag of. */
-export interface AnyTag extends Context.Tag<
-  never,
-  Policy.Described & { readonly snapshot: Effect.Effect<object> }
-> {
+interface AnyTag extends Context.Tag<never, Policy.Described & { readonly snapshot: Effect.Effect<object> }> {
   readonly snapshot: Effect.Effect<{ readonly name: string }>
   readonly layer: (options?: Settings) => Layer.Layer<never>
   readonly layerConfig: (settings: Settings, given?: Settings) => Layer.Layer<never, unknown>
 }
 
 /** What the tag of a policy that protects calls has besides. */
-export interface Protecting {
+interface Protecting {
   readonly protect: Policy.Policy
   readonly protectWhen: (
     condition: object
   ) => Policy.Described & ((self: Effect.Effect<unknown>) => Effect.Effect<unknown, unknown>)
 }
 
-export interface Row {
+interface Row {
   readonly module: string
   readonly kind: string
   /** The tag `Partner`, and another one. */
@@ -626,7 +623,7 @@ interface AnyOperations<Needed> {
   readonly snapshot: Effect.Effect<{ readonly name: string }, never, Needed>
 }
 
-export type AnyKeyed<Needed = never> = Policy.Keyed<
+type AnyKeyed<Needed = never> = Policy.Keyed<
   Policy.Described & AnyOperations<never>,
   { readonly name: string },
   AnyOperations<Needed>,
