@@ -2,7 +2,8 @@
 import { Effect } from "effect"
 import { Bulkhead, CircuitBreaker, Trip } from "effect-resilience"
 import { repeated } from "./loop.js"
-import { compare, type Contender, cpuNanos, median } from "./measure.js"
+import { compare, type Contender, cpuNanos } from "./measure.js"
+import { median } from "./median.js"
 import { type Call, striding } from "./paths.js"
 import { figure, type Study } from "./studies.js"
 

@@ -22,7 +22,9 @@ import { NodeHttpClient, NodeHttpServer } from "@effect/platform-node"
 import { Context, Effect, Layer, ManagedRuntime, Scope } from "effect"
 import { RateLimiter } from "effect-resilience"
 import { HttpProtection, HttpResilience } from "effect-resilience/http"
-import { cpuNanos, median } from "./measure.js"
+import { repeated } from "./loop.js"
+import { cpuNanos, shuffled } from "./measure.js"
+import { median } from "./median.js"
 
 interface Contender {
   readonly name: string
@@ -86,12 +88,6 @@ const received = <A extends Message>(
 
 // ----------------------------------------------------------------------------------------------------------- contenders
 
-const loop = (call: Effect.Effect<unknown, unknown>, times: number): Effect.Effect<void, unknown> =>
-  Effect.suspend(() => {
-    let left = times
-    return Effect.whileLoop({ while: () => left > 0, body: () => call, step: () => void (left -= 1) })
-  })
-
 const clients = (
   client: HttpClient.HttpClient,
   url: string,
@@ -103,7 +99,11 @@ const clients = (
     most?: Contender["target"]
   ): Contender => {
     const call = Effect.flatMap(use.get(url), (response) => response.text)
-    return { name, run: (times) => Effect.runPromise(loop(call, times)), ...(most && { target: most }) }
+    return {
+      name,
+      run: (times) => Effect.runPromise(repeated(call, times, true)),
+      ...(most && { target: most })
+    }
   }
   return [
     of("plain", client),
@@ -158,12 +158,6 @@ const servers = async (other: ChildProcess, scope: Scope.Scope): Promise<Readonl
 }
 
 // ---------------------------------------------------------------------------------------------------------- measurement
-
-const shuffled = <A>(values: ReadonlyArray<A>): ReadonlyArray<A> =>
-  values
-    .map((value) => ({ value, key: Math.random() }))
-    .sort((left, right) => left.key - right.key)
-    .map(({ value }) => value)
 
 const sample = async ({ run }: Contender, times: number): Promise<number> => {
   const before = cpuNanos()

@@ -6,6 +6,7 @@
 import { type Clock, Effect } from "effect"
 import { measure } from "mitata"
 import { doesSucceed, repeated } from "./loop.js"
+import { median } from "./median.js"
 import type { Call } from "./paths.js"
 import type { PromiseCall } from "./peers.js"
 
@@ -43,12 +44,6 @@ export const cpuNanos = (): number => {
   return (user + system) * 1000
 }
 
-export const median = (values: ReadonlyArray<number>): number => {
-  const sorted = [...values].sort((left, right) => left - right)
-  const middle = Math.floor(sorted.length / 2)
-  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
-}
-
 /** What one sample takes, in nanoseconds: long enough for the clock, short enough for many. */
 const sampleNanos = 2_000_000
 const samples = 3
@@ -80,7 +75,7 @@ const sample = async ({ run }: Contender, times: number): Promise<number> => {
   return p50 / times
 }
 
-const shuffled = <A>(values: ReadonlyArray<A>): ReadonlyArray<A> =>
+export const shuffled = <A>(values: ReadonlyArray<A>): ReadonlyArray<A> =>
   values
     .map((value) => ({ value, key: Math.random() }))
     .sort((left, right) => left.key - right.key)

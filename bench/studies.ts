@@ -7,8 +7,9 @@ import { monitorEventLoopDelay, PerformanceObserver } from "node:perf_hooks"
 import * as cockatiel from "cockatiel"
 import { Effect, Ref } from "effect"
 import { CircuitBreaker, Fallback, Policy, Retry, Timeout, Trip } from "effect-resilience"
-import { compare, type Contender, cpuNanos, median } from "./measure.js"
 import { fourGuarding } from "./guarded.js"
+import { compare, type Contender, cpuNanos } from "./measure.js"
+import { median } from "./median.js"
 import type { Call } from "./paths.js"
 
 /** Figures that are compared with each other, and what the target is about. */

@@ -5,6 +5,7 @@
 import { Effect, Exit, Runtime, Scope } from "effect"
 import { type Guarded, guardedName } from "../guarded.js"
 import { doesSucceed, repeated } from "../loop.js"
+import { median } from "../median.js"
 import { type Body, bodies, nameOf, type Path } from "../paths.js"
 import type { PromiseCall } from "../peers.js"
 
@@ -16,9 +17,6 @@ const collect = (): void => {
   if (globalThis.gc === undefined) throw new Error("bytes are weighed under --expose-gc")
   globalThis.gc({ type: "minor" })
 }
-
-const median = (values: ReadonlyArray<number>): number =>
-  [...values].sort((left, right) => left - right)[Math.floor(values.length / 2)]
 
 /** Calls from promises, one after the other. */
 const awaited = async (call: PromiseCall): Promise<void> => {

@@ -4,6 +4,7 @@
  */
 import { Effect } from "effect"
 import { Bulkhead, CircuitBreaker, RateLimiter, RetryBudget } from "effect-resilience"
+import { median } from "../median.js"
 
 const count = 1000
 const rounds = 5
@@ -53,7 +54,7 @@ const grown = async (made: Effect.Effect<unknown>): Promise<number> => {
 const weigh = async (made: Effect.Effect<unknown>): Promise<number> => {
   const weights: Array<number> = []
   for (let round = 0; round < rounds; round++) weights.push(await grown(made))
-  return Math.round(weights.sort((left, right) => left - right)[Math.floor(rounds / 2)] / count)
+  return Math.round(median(weights) / count)
 }
 
 /** The most that an instance or a key may hold, in bytes. */

@@ -1,6 +1,7 @@
 /**
- * `npm run gates`: what every path costs in operations, fibers, timers and bytes, what instances hold, and how large the library is, against what
- * is recorded in record.json. Fails on any difference, better ones too: a gain that is not recorded can be lost unseen.
+ * `npm run gates`: what every path costs in operations, fibers, timers and bytes, what instances hold, and how large the library
+ * is, against what is recorded in record.json. Fails on any difference, better ones too: a gain that is not recorded can be lost
+ * unseen.
  * `-- --update` records what is there.
  */
 import * as fs from "node:fs"
