@@ -7,13 +7,11 @@ import { type Body, down } from "./paths.js"
 /** A call that succeeds or rejects, as a promise. */
 export type PromiseCall = () => Promise<unknown>
 
-export interface Peers {
+interface Peers {
   readonly cockatiel?: PromiseCall
   readonly opossum?: PromiseCall
   readonly "p-limit"?: PromiseCall
 }
-
-export type Peer = keyof Peers
 
 interface Functions {
   readonly succeeds: () => unknown
@@ -110,7 +108,7 @@ const fourPolicies = ({ succeeds }: Functions): Peers => {
 }
 
 /** By policy and path. Made anew for each use. */
-export const peers: { readonly [path: string]: (functions: Functions) => Peers } = {
+const peers: { readonly [path: string]: (functions: Functions) => Peers } = {
   "circuit breaker, closed, consecutive": ({ succeeds }) => ({
     cockatiel: executing(consecutive(5), succeeds),
     opossum: firing(opossum(succeeds))
