@@ -10,7 +10,7 @@ import {
   Timeout,
   Trip
 } from "effect-resilience"
-import type { Target } from "./paths.js"
+import { four, type Target } from "./paths.js"
 import type { PromiseCall } from "./peers.js"
 
 export interface Guarded {
@@ -32,13 +32,8 @@ const breaking = (made: Effect.Effect<CircuitBreaker.CircuitBreaker>) =>
         Policy.promise(protect).provide(runtime)(work)
   )
 
-export const fourGuarding = Effect.map(CircuitBreaker.make({ trip: Trip.consecutive(5) }), ({ protect }) =>
-  Policy.promise(
-    Timeout.timeout("1 minute"),
-    protect,
-    Retry.retry({ times: 2 }),
-    Fallback.succeed("fallback")
-  )
+export const fourGuarding = Effect.map(CircuitBreaker.make({ trip: Trip.consecutive(5) }), (breaker) =>
+  Policy.promise(...four(breaker))
 )
 
 export const guarded: ReadonlyArray<Guarded> = [

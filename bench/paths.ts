@@ -139,6 +139,10 @@ const waiting = (bulkhead: Bulkhead.Bulkhead, body: Call): Effect.Effect<Prepare
   })
 
 /** The four policies of the first example, in pipe order. */
+export const four = ({ protect }: CircuitBreaker.CircuitBreaker) =>
+  [Timeout.timeout("1 minute"), protect, Retry.retry({ times: 2 }), Fallback.succeed("fallback")] as const
+
+/** As they are written, because what builds them within a call pays for this too. */
 const piped = (breaker: CircuitBreaker.CircuitBreaker, body: Call): Call =>
   body.pipe(
     Timeout.timeout("1 minute"),
@@ -442,14 +446,7 @@ export const paths: ReadonlyArray<Path> = [
     },
     prepare: ({ succeeds }) =>
       Effect.map(CircuitBreaker.make({ trip: Trip.consecutive(5) }), (breaker) => ({
-        call: succeeds.pipe(
-          Policy.pipeline(
-            Timeout.timeout("1 minute"),
-            breaker.protect,
-            Retry.retry({ times: 2 }),
-            Fallback.succeed("fallback")
-          )
-        )
+        call: succeeds.pipe(Policy.pipeline(...four(breaker)))
       }))
   },
   builtPerCall("timeout", (body) => Timeout.timeout(body, "1 minute")),

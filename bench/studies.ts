@@ -10,7 +10,7 @@ import { CircuitBreaker, Fallback, Policy, Retry, Timeout, Trip } from "effect-r
 import { fourGuarding } from "./guarded.js"
 import { compare, type Contender, cpuNanos } from "./measure.js"
 import { median } from "./median.js"
-import type { Call } from "./paths.js"
+import { type Call, four } from "./paths.js"
 
 /** Figures that are compared with each other, and what the target is about. */
 export interface Study {
@@ -137,12 +137,8 @@ const pause = (): Promise<number> => new Promise((resolve) => setTimeout(() => r
 const pausing: Call = Effect.promise(pause)
 
 const crowd = (): { readonly [name: string]: () => Promise<unknown> } => {
-  const composed = Policy.pipeline(
-    Timeout.timeout("1 minute"),
-    Effect.runSync(CircuitBreaker.make({ trip: Trip.consecutive(5) })).protect,
-    Retry.retry({ times: 2 }),
-    Fallback.succeed(2)
-  )(pausing)
+  const breaker = Effect.runSync(CircuitBreaker.make({ trip: Trip.consecutive(5) }))
+  const composed = Policy.pipeline(...four(breaker))(pausing)
   const failures = Effect.runSync(Ref.make(0))
   const plain = pausing.pipe(
     Effect.timeout("1 minute"),
