@@ -1,4 +1,4 @@
-import { assert, describe, it } from "@effect/vitest"
+import { assert, describe, it, vi } from "@effect/vitest"
 import {
   Cause,
   Clock,
@@ -15,6 +15,7 @@ import {
 } from "effect"
 import { CircuitBreaker, Hedge, Policy, Retry, RetryBudget, Timeout, Trip } from "effect-resilience"
 import { refusalOf } from "../support/calls.js"
+import { runLive } from "../support/live.js"
 import { runs } from "../support/runs.js"
 import { finish, scripted, timeline } from "../support/virtual.js"
 
@@ -43,7 +44,11 @@ describe("a hedge", () => {
 
   it("is started on the live clock too, and leaves no timer behind", async () => {
     const { begun, call } = scripted(Effect.never, Effect.succeed("second"))
-    assert.strictEqual(await Effect.runPromise(Hedge.hedge(call, { delay: 1, maxHedges: 5 })), "second")
+    const ended = await runLive(async () => {
+      const value = await Effect.runPromise(Hedge.hedge(call, { delay: 1, maxHedges: 5 }))
+      return [value, vi.getTimerCount()]
+    })
+    assert.deepStrictEqual(ended, ["second", 0])
     assert.strictEqual(begun.length, 2)
   })
 
