@@ -296,10 +296,9 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
 
   /** A call for which the open times have to be worked out first, or that may be a probe. */
   run(judge: Judge, alone: Alone, fiber: AnyFiber, clock: Clock.Clock): Body {
-    const { openFor } = this.configured
-    if (!openFor.stale) return this.runMasked(judge, alone.self, clock, fiber)
-    const prepare = Effect.provide(openFor.prepare(this.name, clock), this.context)
-    return Effect.flatMap(prepare, () => alone.enter(fiber))
+    return this.configured.openFor.stale
+      ? Effect.flatMap(this.prepare(clock), () => alone.enter(fiber))
+      : this.runMasked(judge, alone.self, clock, fiber)
   }
 
   /**
@@ -496,11 +495,15 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
   ): Effect.Effect<A, E, R> {
     return Effect.withFiberRuntime((fiber) => {
       const clock = Time.clockOf(fiber)
-      const { openFor } = this.configured
-      if (!openFor.stale) return step(clock, fiber)
-      const prepare = Effect.provide(openFor.prepare(this.name, clock), this.context)
-      return Effect.flatMap(prepare, () => step(clock, fiber))
+      return this.configured.openFor.stale
+        ? Effect.flatMap(this.prepare(clock), () => step(clock, fiber))
+        : step(clock, fiber)
     })
+  }
+
+  /** Works out the open times, of which an opening used one. */
+  private prepare(clock: Clock.Clock): Effect.Effect<void> {
+    return Effect.provide(this.configured.openFor.prepare(this.name, clock), this.context)
   }
 
   // ------------------------------------------------------------------------------------------------------ without a call

@@ -109,7 +109,7 @@ const makers: { readonly [Tag in Trip["_tag"]]: (rule: Extract<Trip, { readonly 
 }
 
 /** The calls that a rate over time waits for when nothing else is said. */
-export const defaultMinimumCalls = 20
+const defaultMinimumCalls = 20
 
 const checkRate = (policy: string, { minimumCalls, threshold, window }: RateOptions) => {
   fraction(policy, "threshold", threshold)
@@ -192,13 +192,6 @@ const evidenceOf = (rule: Consecutive | Windowed): string =>
   rule._tag === "consecutive"
     ? rule._tag
     : `${rule._tag} ${rule._tag === "slowRate" ? rule.slowerThan : ""} ${describeExtent(rule.window)}`
-
-/** The rule after one more call. */
-export const record = (seen: Seen, call: Call, now: number): Seen => {
-  const next = copyOf(seen)
-  count(next, call.failed, call.duration, now)
-  return next
-}
 
 /** What was seen so far, for an owner that counts in place. */
 export const copyOf = (seen: Seen): Seen => {

@@ -45,10 +45,7 @@ export const countWindow = (size: number): CountWindow => ({
 
 const emptyBlock: ReadonlyArray<number> = new Array<number>(wordsPerBlock).fill(0)
 
-/** The window after one more call; the oldest one leaves when the window is full. */
-export const recordCall = (window: CountWindow, hit: boolean): CountWindow => countCall({ ...window }, hit)
-
-/** The same in place, for the owner of a window that is not shared. */
+/** Counts one more call in place, in a window that is not shared; the oldest one leaves when the window is full. */
 export const countCall = (window: Mutable<CountWindow>, hit: boolean): CountWindow => {
   const { position, size, word } = window
   const mask = 1 << (position % bitsPerWord)
@@ -119,14 +116,10 @@ export const expire = (window: TimeWindow, now: number): TimeWindow => {
   return buckets === window ? window : counted(buckets)
 }
 
-/** The window after one more call at an instant. */
-export const recordCallAt = (window: TimeWindow, hit: boolean, now: number): TimeWindow =>
-  countCallAt(copyOf(window), hit, now)
-
 /** A window that is not shared, to count in place. */
 export const copyOf = (window: TimeWindow): TimeWindow => ({ ...window, current: { ...window.current } })
 
-/** The same in place, for the owner of a window that is not shared. With a new bucket there is a new window. */
+/** Counts one more call at an instant in place, in a window that is not shared. A new bucket makes a new window. */
 export const countCallAt = (window: TimeWindow, hit: boolean, now: number): TimeWindow => {
   const own: Mutable<TimeWindow> = expire(window, now)
   if (own.current === emptyTally) own.current = { calls: 0, hits: 0 }

@@ -16,6 +16,7 @@ import * as Time from "../internal/time.js"
 import {
   type Around as Inward,
   type Begun,
+  type Caller,
   isBegun,
   type Part,
   partOf,
@@ -260,16 +261,16 @@ const interruptionOf = (fiber: AnyFiber): Cause.Cause<never> | undefined => {
   return Cause.isEmptyType(cause) ? undefined : cause
 }
 
-/** A part that throws here throws again in a pipe, where those further out see it. */
-const begin = (
+/** A part that throws here throws again as an effect, where those further out see it. */
+export const begin = (
   part: Part,
-  fiber: AnyFiber,
+  caller: Caller,
   clock: Clock.Clock,
   inner: Inward,
   restore: Restore = identity
 ): Begun | Body | undefined => {
   try {
-    return part.begin(fiber, clock, inner, restore)
+    return part.begin(caller, clock, inner, restore)
   } catch {
     return undefined
   }

@@ -11,7 +11,6 @@ import * as Exit from "effect/Exit"
 import * as FiberId from "effect/FiberId"
 import type * as FiberRef from "effect/FiberRef"
 import * as FiberRefs from "effect/FiberRefs"
-import { identity } from "effect/Function"
 import * as Option from "effect/Option"
 import type * as Runtime from "effect/Runtime"
 import type { AnyExit, AnyFiber, Body } from "../internal/erased.js"
@@ -19,7 +18,8 @@ import { startIn } from "../internal/fork.js"
 import * as Time from "../internal/time.js"
 import * as Wait from "../internal/wait.js"
 import { type Around, type Begun, type Edge, isBegun, type Part, partOf, passing } from "../policy/frame.js"
-import { type Apply, following, piped } from "./compose.js"
+import { observerIn } from "../policy/events.js"
+import { type Apply, begin, following, piped } from "./compose.js"
 
 /** What a run of the function is given. */
 interface Call {
@@ -36,8 +36,7 @@ export class Home {
 
   constructor(readonly runtime: Runtime.Runtime<unknown>) {
     this.currentDefaultServices = this.getFiberRef(DefaultServices.currentServices)
-    this.isDirect =
-      Time.clockOf(this) === Time.liveClock && !runtime.context.unsafeMap.has("effect-resilience/Observer")
+    this.isDirect = Time.clockOf(this) === Time.liveClock && observerIn(runtime.context) === undefined
   }
 
   getFiberRef<A>(ref: FiberRef.FiberRef<A>): A {
@@ -146,7 +145,8 @@ export class EdgeCall implements Edge {
     const { parts } = of
     if (!home.isDirect) return void this.fork(this.below(parts.length), parts.length)
     for (let position = parts.length - 1; position >= 0; position--) {
-      const begun = this.beginAt(position)
+      const part = parts[position]
+      const begun = part && begin(part, this, Time.liveClock, new Below(this, position))
       if (begun === undefined) return void this.fork(this.below(position + 1), position + 1)
       if (!isBegun(begun)) return void this.follow(begun, position + 1)
       this.begun[position] = begun
@@ -168,16 +168,6 @@ export class EdgeCall implements Edge {
       (value) => ended(Exit.succeed(value)),
       (error) => ended(Exit.fail(error))
     )
-  }
-
-  /** A part that throws here throws again in the fiber, where those further out see it. */
-  private beginAt(position: number): Begun | Body | undefined {
-    try {
-      const around = new Below(this, position)
-      return this.of.parts[position]?.begin(this, Time.liveClock, around, identity)
-    } catch {
-      return undefined
-    }
   }
 
   private follow(next: Body, from: number): void {

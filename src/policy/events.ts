@@ -36,8 +36,9 @@ interface Observer {
 }
 
 /** The observer of a program, under the key of its service. An instance looks for it when it is made, a call at an event. */
-const observerIn = (context: Pick<Context.Context<never>, "unsafeMap"> | undefined): Observer | undefined =>
-  context?.unsafeMap.get("effect-resilience/Observer") as Observer | undefined
+export const observerIn = (
+  context: Pick<Context.Context<never>, "unsafeMap"> | undefined
+): Observer | undefined => context?.unsafeMap.get("effect-resilience/Observer") as Observer | undefined
 
 type Source = Pick<Described, "kind" | "name">
 

@@ -159,7 +159,7 @@ interface Source {
 }
 
 /** Caches what was made from the last instance, such as a compiled condition. */
-export const perInstance = <Instance, A>(make: (instance: Instance) => A): ((instance: Instance) => A) => {
+const perInstance = <Instance, A>(make: (instance: Instance) => A): ((instance: Instance) => A) => {
   let last: { readonly instance: Instance; readonly made: A } | undefined
   return (instance) => {
     if (last?.instance !== instance) last = { instance, made: make(instance) }

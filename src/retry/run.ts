@@ -1,5 +1,4 @@
 /** The engine of a retry: runs attempts, and decides after each whether and when there is another. */
-import type * as Cause from "effect/Cause"
 import type * as Clock from "effect/Clock"
 import type * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
@@ -19,7 +18,7 @@ import type * as Condition from "../policy/condition.js"
 import { withoutStack } from "../policy/define.js"
 import type { Emit } from "../policy/events.js"
 import type * as FailureCondition from "../policy/FailureCondition.js"
-import type { Around, Begun, Guard } from "../policy/frame.js"
+import { type Around, type Begun, type Guard, seenBy } from "../policy/frame.js"
 import type { Call } from "../retryBudget/call.js"
 import { withBudget } from "../retryBudget/source.js"
 import { type Attempt, CurrentAttempt, firstAttempt } from "./currentAttempt.js"
@@ -66,7 +65,7 @@ export class Run implements Begun {
     return Time.monotonicMillis(this.clock) - this.startedAt
   }
 
-  /** An attempt has ended, the first if nothing is said: what is no failure comes back in the same step. */
+  /** An attempt has ended, by default the first. What needs no other attempt comes back in the same step. */
   ended(exit: AnyExit, number = 1): Body {
     const deciding = decide(this, number, exit)
     return deciding === undefined ? exit : proceed(this, number, deciding)
@@ -111,14 +110,9 @@ const attempt = (run: Run, number: number, current: Attempt | undefined): Body =
   if (options.disposeResult !== undefined) {
     return attemptDisposing(run, number, current, options.disposeResult)
   }
-  const onFailure = (cause: Cause.Cause<unknown>): Body => run.ended(Exit.failCause(cause), number)
   const body = knowing(current, run.around.self)
-  return condition.looksAtResults || run.call !== undefined
-    ? Effect.matchCauseEffect(body, {
-        onFailure,
-        onSuccess: (result) => run.ended(Exit.succeed(result), number)
-      })
-    : Effect.catchAllCause(body, onFailure)
+  const begun: Begun = { ended: (exit) => run.ended(exit, number) }
+  return seenBy(body, begun, condition.looksAtResults || run.call !== undefined)
 }
 
 /** What an attempt after the first can know, worked out when it asks. */

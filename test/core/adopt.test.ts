@@ -3,6 +3,7 @@ import { assert, it } from "@effect/vitest"
 import { FastCheck } from "effect"
 import * as Trip from "../../src/core/trip.js"
 import { runs } from "../support/runs.js"
+import { record } from "./model.js"
 
 const window = FastCheck.constantFrom<Trip.Extent>({ of: 5 }, { of: 8 }, { within: 100 }, { within: 1000 })
 const threshold = FastCheck.constantFrom(0.2, 0.5, 1)
@@ -61,9 +62,9 @@ it("a rule adopts the calls of one that counts the same, and reads as if it had 
       for (const [index, call] of all.entries()) {
         if (index === seenBefore.length) seen = Trip.adopt(after, seen, now)
         now += call.after
-        seen = Trip.record(seen, call, now)
+        seen = record(seen, call, now)
         for (const each of alone) {
-          if (index >= seenBefore.length || each.knows) each.seen = Trip.record(each.seen, call, now)
+          if (index >= seenBefore.length || each.knows) each.seen = record(each.seen, call, now)
         }
       }
       if (seenAfter.length === 0) seen = Trip.adopt(after, seen, now)

@@ -45,6 +45,13 @@ export interface Counted {
   readonly duration: number
 }
 
+/** What a rule has seen after one more call. What it had seen before stays as it was. */
+export const record = (seen: Trip.Seen, call: Trip.Call, now: number): Trip.Seen => {
+  const next = Trip.copyOf(seen)
+  Trip.count(next, call.failed, call.duration, now)
+  return next
+}
+
 /** The number of the bucket an instant lies in, ten to the window. */
 export const bucketOf = (at: number, within: number): number => Math.floor((at * 10) / within)
 

@@ -3,6 +3,7 @@ import { FastCheck } from "effect"
 import { InvalidOption } from "../../src/core/options.js"
 import * as Trip from "../../src/core/trip.js"
 import * as Window from "../../src/core/window.js"
+import { record } from "./model.js"
 
 // --------------------------------------------------------------------------------------------- calls in a few letters
 
@@ -14,7 +15,7 @@ const callOf = (letter: string): Trip.Call => ({
 
 /** What a rule has seen of calls that came one a millisecond from 0 on. */
 const seenAfter = (trip: Trip.Trip, calls: string): Trip.Seen =>
-  Array.from(calls).reduce((seen, letter, at) => Trip.record(seen, callOf(letter), at), Trip.nothing(trip, 0))
+  Array.from(calls).reduce((seen, letter, at) => record(seen, callOf(letter), at), Trip.nothing(trip, 0))
 
 /** Whether a rule is met after each of the calls: `x` where it is, `.` where it is not. */
 const metAfterEach = (trip: Trip.Trip, calls: string): string =>
@@ -451,7 +452,7 @@ describe("what a trip rule has seen survives a restart", () => {
     const trip = Trip.failures(3, { of: 5 })
     const memory = throughJson(Trip.remember(seenAfter(trip, "sfsff"), 5))
     const seen = Array.from("sss").reduce(
-      (seen, letter) => Trip.record(seen, callOf(letter), 0),
+      (seen, letter) => record(seen, callOf(letter), 0),
       Trip.recall(trip, memory, 0, 0)
     )
     assert.deepInclude(Trip.readings(seen, 0)[0], { calls: 5, hits: 2 })
@@ -470,10 +471,7 @@ describe("what a trip rule has seen survives a restart", () => {
           const seen = ages
             .slice()
             .sort((a, b) => b - a)
-            .reduce(
-              (seen, age) => Trip.record(seen, callOf("f"), oldNow - age),
-              Trip.nothing(trip, oldNow - 200)
-            )
+            .reduce((seen, age) => record(seen, callOf("f"), oldNow - age), Trip.nothing(trip, oldNow - 200))
           const memory = throughJson(Trip.remember(seen, oldNow))
           const now = clock + elapsed
           const [{ hits }] = Trip.readings(Trip.recall(trip, memory, now, elapsed), now) as [Trip.Reading]

@@ -11,6 +11,12 @@ const countHits = (calls: ReadonlyArray<boolean>): Window.Tally => ({
   hits: calls.filter((hit) => hit).length
 })
 
+/** The window after one more call. What it was before stays as it was. */
+const recordCall = (window: Window.CountWindow, hit: boolean) => Window.countCall({ ...window }, hit)
+
+const recordCallAt = (window: Window.TimeWindow, hit: boolean, now: number) =>
+  Window.countCallAt(Window.copyOf(window), hit, now)
+
 // Full words, full blocks and their neighbours, where an eviction could hit the wrong bit.
 const sizes = [1, 2, 3, 31, 32, 33, 63, 64, 65, 1000, 1023, 1024, 1025, 1056, 2047, 2048, 2049, 3333]
 
@@ -23,7 +29,7 @@ describe("a window over calls", () => {
     for (let n = 0; n < 3 * size + 70; n++) {
       const hit = n % 3 === 0 || n % 7 === 1
       all.push(hit)
-      window = Window.recordCall(window, hit)
+      window = recordCall(window, hit)
       hits += (hit ? 1 : 0) - (n >= size && all[n - size] ? 1 : 0)
       if (window.hits !== hits || window.calls !== Math.min(size, n + 1)) {
         assert.deepStrictEqual(totals(window), { calls: Math.min(size, n + 1), hits }, `after ${n + 1} calls`)
@@ -37,7 +43,7 @@ describe("a window over calls", () => {
     const all = Array.from({ length: 2.5 * size }, (_, n) => (n * n) % 11 < 4)
     let window = Window.countWindow(size)
     all.forEach((hit, n) => {
-      window = Window.recordCall(window, hit)
+      window = recordCall(window, hit)
       if (n % 9973 === 0) {
         const last = all.slice(Math.max(0, n + 1 - size), n + 1)
         assert.deepStrictEqual(totals(window), countHits(last), `after ${n + 1} calls`)
@@ -53,7 +59,7 @@ describe("a window over calls", () => {
         FastCheck.array(FastCheck.boolean(), { maxLength: 200, size: "max" }),
         (size, calls) => {
           const windows = [Window.countWindow(size)]
-          for (const hit of calls) windows.push(Window.recordCall(windows.at(-1)!, hit))
+          for (const hit of calls) windows.push(recordCall(windows.at(-1)!, hit))
           windows.forEach((window, n) => {
             const last = calls.slice(Math.max(0, n - size), n)
             const { hits } = countHits(last)
@@ -77,7 +83,7 @@ describe("a window over calls", () => {
     let window = Window.countWindow(size)
     for (let n = 0; n < 2 * size + 40; n++) {
       if (n % 17 === 0 || n % size < 2) kept.push([window, JSON.stringify(window)])
-      window = Window.recordCall(window, n % 5 !== 0)
+      window = recordCall(window, n % 5 !== 0)
     }
     for (const [old, copy] of kept) assert.strictEqual(JSON.stringify(old), copy)
   })
@@ -88,7 +94,7 @@ describe("a window over calls", () => {
       let window = Window.countWindow(size)
       for (let n = 0; n < size + 33; n++) {
         assert.deepStrictEqual(JSON.parse(JSON.stringify(window)), window, `after ${n} calls`)
-        window = Window.recordCall(window, n % 3 === 0)
+        window = recordCall(window, n % 3 === 0)
       }
       assert.strictEqual(window.blocks.length, Math.ceil(size / 1024))
       assert.isTrue(window.blocks.every((block) => block.length === 32))
@@ -98,7 +104,7 @@ describe("a window over calls", () => {
   it("copies its blocks once in 32 calls", () => {
     let window = Window.countWindow(100)
     for (let n = 1; n <= 100; n++) {
-      const next = Window.recordCall(window, true)
+      const next = recordCall(window, true)
       assert.strictEqual(next.blocks !== window.blocks, n % 32 === 0 || n === 100, `call ${n}`)
       window = next
     }
@@ -130,7 +136,7 @@ describe("a window over time", () => {
           kept.push([window, JSON.stringify(window)])
           if (record) {
             calls.push({ at: now, hit })
-            window = Window.recordCallAt(window, hit, now)
+            window = recordCallAt(window, hit, now)
           }
           const counted = (held: (at: number) => boolean) =>
             countHits(calls.filter(({ at }) => held(at)).map((call) => call.hit))
@@ -156,20 +162,20 @@ describe("a window over time", () => {
     { after: 100, held: 0 },
     { after: 1000, held: 0 }
   ])("holds $held of one call $after ms later", ({ after, held }) => {
-    const window = Window.recordCallAt(Window.timeWindow(100, 0), true, 0)
+    const window = recordCallAt(Window.timeWindow(100, 0), true, 0)
     assert.deepStrictEqual(totals(Window.expire(window, after)), { calls: held, hits: held })
   })
 
   it("forgets a call from the end of a bucket as early as nine tenths of its length later", () => {
-    const window = Window.recordCallAt(Window.timeWindow(100, 0), true, 9)
+    const window = recordCallAt(Window.timeWindow(100, 0), true, 9)
     assert.strictEqual(Window.expire(window, 99).calls, 1)
     assert.strictEqual(Window.expire(window, 100).calls, 0)
   })
 
   it("takes an instant that lies back for the present one", () => {
-    const window = Window.recordCallAt(Window.timeWindow(100, 500), true, 500)
+    const window = recordCallAt(Window.timeWindow(100, 500), true, 500)
     assert.strictEqual(Window.expire(window, 0), window)
-    const next = Window.recordCallAt(window, false, 0)
+    const next = recordCallAt(window, false, 0)
     assert.deepStrictEqual(totals(Window.expire(next, 599)), { calls: 2, hits: 1 })
   })
 
@@ -178,7 +184,7 @@ describe("a window over time", () => {
       FastCheck.property(within, start, steps, (within, start, steps) => {
         let now = start
         let window = Window.timeWindow(within, now)
-        for (const { hit, wait } of steps) window = Window.recordCallAt(window, hit, (now += wait))
+        for (const { hit, wait } of steps) window = recordCallAt(window, hit, (now += wait))
         assert.deepStrictEqual(Window.fromBuckets(within, toList(window), now), window)
       }),
       { numRuns: 50 }

@@ -1,8 +1,7 @@
 /** Hashed keys: an instance is shown by a hash of its key. */
 import * as Effect from "effect/Effect"
 
-// The secret comes from the host, because one drawn from `Random` could be replayed with a seed.
-// eslint-disable-next-line no-restricted-globals
+// eslint-disable-next-line no-restricted-globals -- a secret drawn from `Random` could be replayed with a seed
 const host = (): SubtleCrypto => crypto.subtle
 
 /** The name of a key that is shown in its place. */
