@@ -37,6 +37,9 @@ const providing = (services: unknown): Providing => {
   throw new InvalidOption("Policy.promise", "provide", services, "a runtime or a layer")
 }
 
+const isSignal = (signal: unknown): boolean =>
+  isObject(signal) && "aborted" in signal && "addEventListener" in signal
+
 /** What a promise resolves with, unless a signal is aborted first. */
 const beforeAbort = <A>(promise: Promise<A>, signal: AbortSignal | undefined): Promise<A> => {
   if (signal === undefined) return promise
@@ -64,7 +67,13 @@ export const guardOf = (
               if (Exit.isFailure(exit)) throw rejectionOf(exit.cause)
               return new EdgeCall((provided.home ??= new Home(exit.value)), of, args, signal).promise()
             })
-    return Object.assign(within(undefined), { withSignal: within })
+    const withSignal = (signal: AbortSignal | undefined) => {
+      if (signal !== undefined && !isSignal(signal)) {
+        throw new InvalidOption("Policy.promise", "signal", signal, "an AbortSignal")
+      }
+      return within(signal)
+    }
+    return Object.assign(within(undefined), { withSignal })
   }
   return Object.assign(guard, { provide: (services: unknown) => guardOf(policies, providing(services)) })
 }

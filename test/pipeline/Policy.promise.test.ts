@@ -680,5 +680,9 @@ describe("what is no guard", () => {
     assert.throws(() => promise("retry"), 'option "policies[0]"')
     assert.throws(() => promise(Timeout.timeout(1))("run" as never), 'option "run"')
     assert.throws(() => promise(Timeout.timeout(1)).provide({} as never), "a runtime or a layer")
+    const guarded = promise(Timeout.timeout(1))(() => "done")
+    for (const signal of [null, {}, "stop", new AbortController()]) {
+      assert.throws(() => guarded.withSignal(signal as never), 'option "signal" must be an AbortSignal')
+    }
   })
 })
