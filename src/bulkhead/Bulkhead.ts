@@ -196,8 +196,8 @@ export interface Operations<Needed = never> {
   readonly resize: (permits: number) => Effect.Effect<void, never, Needed>
   readonly snapshot: Effect.Effect<Snapshot, never, Needed>
   /**
-   * The changes of size from now on. A subscriber that falls more than 64 changes behind loses the oldest. That all permits
-   * are taken is no change but comes and goes with every call: listen to `onQueued` and `onRejected` for it.
+   * The changes of size from now on. A subscriber that falls more than 64 changes behind loses the oldest. A bulkhead
+   * fills and empties with every call, so that is not a change: listen to `onQueued` and `onRejected` for it.
    */
   readonly changes: Stream.Stream<Resized, never, Needed>
 }
@@ -227,7 +227,7 @@ export interface Settings {
   readonly permits: number
   /**
    * How many calls may wait in the queue for a place: a whole number. Default: 0, no call waits. A queue hides an overload until
-   * it is long, and then everybody in it is late; so it has an end, and has to be asked for.
+   * it is long and every call in it is late, so it is bounded and opt-in.
    */
   readonly maxQueued?: number | undefined
   /** How long a call may wait in the queue. Only with `maxQueued`. Default: as long as it takes. */

@@ -87,7 +87,7 @@ class Call implements Begun {
     readonly caller: Calling,
     /** Present when the call is measured. */
     public clock: Clock.Clock | undefined,
-    /** What listeners run with. Only there when somebody listens. */
+    /** What listeners run with. Absent without listeners. */
     readonly listening: RuntimeFlags.RuntimeFlags | undefined
   ) {}
 
@@ -201,7 +201,7 @@ export class Limit implements Bulkhead.Bulkhead, Member<Bulkhead.Snapshot> {
 
   // ---------------------------------------------------------------------------------------------------------- a call
 
-  /** Whether a call would get its permits at once, and tells nobody. */
+  /** Whether a call would get its permits at once and has no listeners to notify. */
   isFree(caller: Calling, permits: number): boolean {
     return !this.listening && this.queue.isFree(permits) && this.lender(caller) === undefined
   }
@@ -423,7 +423,7 @@ export class Limit implements Bulkhead.Bulkhead, Member<Bulkhead.Snapshot> {
       })
   }
 
-  /** Somebody holds a permit, or waits for one. */
+  /** Permits are held, or calls wait for them. */
   isProtecting(): boolean {
     return this.queue.inUse > 0 || this.queue.queued > 0
   }

@@ -65,7 +65,7 @@ export class PermitQueue {
     return this.asked
   }
 
-  /** Whether there are permits to take at once: enough are free, and nobody who is ready is waiting already. */
+  /** Whether there are permits to take at once: enough are free, and no call that is ready waits already. */
   isFree(permits: number): boolean {
     return this.line.first === undefined && this.taken + permits <= this.total
   }

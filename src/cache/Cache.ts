@@ -564,8 +564,8 @@ export interface MakeTag<Id extends string> {
  *
  * Calls for one key share one lookup (Nishtala et al., NSDI'13, call the right to it a lease). It belongs to the cache:
  * callers may leave, and when the last one has, it is interrupted. A refresh in the background goes on until it ends or the
- * scope of the cache does. What began before `invalidate` or `set` is not stored. With `negativeTimeToLive`, a failure keeps
- * everybody from another lookup for that long.
+ * scope of the cache does. What began before `invalidate` or `set` is not stored. With `negativeTimeToLive`, a failure is
+ * served for that long without another lookup.
  *
  * **Adds** nothing to the errors, and requires the service.
  *

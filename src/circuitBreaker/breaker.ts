@@ -224,7 +224,7 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
   /** How many had been rejected when the state began. */
   private rejectedBefore: number
   private lastRejection: Rejected | undefined
-  /** Whether anybody wants to know how a call ended. */
+  /** Whether a listener or an observer wants to know how a call ended. */
   private readonly telling: boolean
   /** Whether it matters how long a call took. */
   private timed = false
@@ -418,8 +418,8 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
   // --------------------------------------------------------------------------------------------------------- one step
 
   /**
-   * Admits a call, or rejects it. Whoever listens is told first of what has become due, so that the time this takes is
-   * not the probe's.
+   * Admits a call, or rejects it. Listeners first learn of the changes that are due, so their time does not count as the
+   * probe's.
    */
   private admit<A, E, R>(
     clock: Clock.Clock,

@@ -48,7 +48,7 @@ export const make = (
   return new Fixed(millis, max)
 }
 
-/** A hint makes an opening longer and never shorter: "come back at once" from a server that fails is no reason to stay closed. */
+/** A hint makes an opening longer, never shorter: a failing server that says "come back at once" does not keep the circuit closed. */
 const withHint = (millis: number, { retryAfter }: Opening, max = defaultMaxMillis): number =>
   retryAfter === undefined ? millis : Math.max(millis, Math.min(retryAfter, max))
 

@@ -341,7 +341,7 @@ class Race {
     this.timer = this.callOff = undefined
     if (timer === undefined || timer.unsafePoll() !== null) return
     timer.unsafeInterruptAsFork(this.parent.id())
-    // A computed delay may have finalizers; a sleep has nothing that anybody would wait for.
+    // A computed delay may have finalizers; a sleep has nothing to wait for.
     if (this.plan.delay.isComputed) this.helpers.push(timer)
   }
 

@@ -45,7 +45,7 @@ export class Broadcast<A> {
 
   constructor(private readonly capacity: number) {}
 
-  /** Somebody who gets the events from now on. */
+  /** A new follower, which gets the events from now on. */
   follow(): Follower<A> {
     return new Buffered(this.capacity, this.followers)
   }

@@ -62,8 +62,8 @@ class Leaving {
 }
 
 /**
- * Calls a function when a fiber leaves what it runs next, be it by an interruption. To be called in the step before. Where a
- * batched request may continue the fiber in another one, there is no telling which fiber leaves.
+ * Calls a function when a fiber leaves what it runs next, also by an interruption. To be called in the step before. Where a
+ * batched request may continue the fiber in another one, which of them leaves is unknown.
  */
 export const onLeaving = (fiber: Insides, leave: () => void): void => fiber.pushStack(new Leaving(leave))
 

@@ -30,7 +30,7 @@ export class Inside {
     innermost.set(fiber, this)
   }
 
-  /** The call is over, and whether nobody knows of it any more, so that the object may be used for another call. */
+  /** Ends the call. Returns whether nothing refers to it any more, so that the object may serve another call. */
   leave(): boolean {
     const { fiber } = this
     this.over = true
@@ -58,8 +58,8 @@ export class Inside {
 }
 
 /**
- * The innermost call that a fiber, or who calls instead of one, is inside of: not over, nor inside of one in the same fiber that is. In another fiber a call
- * may outlive the one around it.
+ * The innermost call that a caller is inside of. Calls that are over are skipped, and so are calls inside them in the same fiber; in
+ * another fiber a call may outlive the one around it.
  */
 export const insideOf = (caller: object): Inside | undefined => {
   let current: Inside | undefined = undefined

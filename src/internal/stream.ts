@@ -1,6 +1,6 @@
 /**
- * Streams without the module `effect/Stream`, which takes half as long to load as `effect/Effect` and which a program that follows
- * no events has no use for. A stream is a channel, and a channel is an effect or one of a few instructions, of which four are
+ * Streams without the module `effect/Stream`, which takes half as long to load as `effect/Effect` and is useless to a program that
+ * follows no events. A stream is a channel, and a channel is an effect or one of a few instructions, of which four are
  * made here. They are private to Effect and known in this file alone; test/internal/stream.test.ts compares these streams with those
  * that the module makes.
  */
@@ -54,13 +54,13 @@ class Made<out A, out E, out R> implements Stream.Stream<A, E, R> {
   constructor(readonly channel: AnyChannel) {}
 }
 
-/** Somebody who follows a stream: what comes next, and the end of it. */
+/** A follower of a stream: what comes next, and how to stop following. */
 export interface Follower<out A> {
   readonly take: Effect.Effect<Chunk.Chunk<A>>
   close(): void
 }
 
-/** What a follower takes, again and again, from the moment in which the stream is run. */
+/** Everything that a follower takes, from the moment the stream runs. */
 export const followed = <A>(open: () => Follower<A>): Stream.Stream<A> => {
   const loop = (take: Effect.Effect<Chunk.Chunk<A>>): AnyChannel =>
     flatMap(take, (events) => flatMap(emit(events), () => loop(take)))

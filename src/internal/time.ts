@@ -46,7 +46,7 @@ export const sleepUntil = (clock: Clock.Clock, instant: number): Effect.Effect<v
     return Effect.flatMap(sleep(Math.ceil(remaining)), () => sleepUntil(clock, instant))
   })
 
-/** The clock of the fiber that runs this, or of who calls instead of one. */
+/** The clock of a caller: a fiber, or a program of promises. */
 export const clockOf = (
   caller: Pick<Fiber.RuntimeFiber<unknown, unknown>, "currentDefaultServices">
 ): Clock.Clock => Context.get(caller.currentDefaultServices, Clock.Clock)

@@ -1,7 +1,7 @@
 /**
  * Policies around a function that returns a promise. They begin and end as in a frame, in the steps of the promise, and no fiber
- * is started as long as all of them can decide at once. What takes more than that runs in a fiber, and the policies further out
- * see its exit here.
+ * is started as long as all of them can decide at once. Anything else runs in a fiber, and the policies further out see its exit
+ * here.
  */
 import * as Cause from "effect/Cause"
 import type * as Context from "effect/Context"
@@ -44,7 +44,7 @@ export class Home {
   }
 }
 
-/** One run of the function. Its signal is made when it is looked at: most functions that answer in time never do. */
+/** One run of the function. Its signal is made when the function reads it. */
 class Attempt implements Call {
   private controller: AbortController | undefined
   private aborted: { readonly reason: unknown } | undefined
@@ -101,9 +101,9 @@ export class EdgeCall implements Edge {
   /** What runs now: the function, or an effect in a fiber. */
   private attempt: Attempt | undefined
   private fiber: AnyFiber | undefined
-  /** The policy that has ended what is further in. Until it sees the exit, those that hold nothing are passed over. */
+  /** The policy that has stopped the calls further in. Until it sees the exit, policies that hold nothing are skipped. */
   private stoppedBy = -1
-  /** How it has ended, or who is to be told. */
+  /** How it has ended, or where to report that. */
   private exit: AnyExit | undefined
   private settle: ((exit: AnyExit) => void) | undefined
 
@@ -270,7 +270,7 @@ export class EdgeCall implements Edge {
   }
 }
 
-/** What ends with a signal. It has one listener for all, since Node warns of more than ten. */
+/** The calls that end with a signal. They share one listener, since Node warns of more than ten. */
 class Ending {
   private readonly stops = new Set<() => void>()
 
@@ -293,7 +293,7 @@ class Ending {
 
 const endings = /*#__PURE__*/ new WeakMap<AbortSignal, Ending>()
 
-/** Calls a function when a signal is aborted. Returns what takes it away again. */
+/** Calls a function when a signal is aborted. Returns a function that removes it. */
 export const onAbort = (signal: AbortSignal, stop: () => void): (() => void) => {
   let ending = endings.get(signal)
   if (ending === undefined) endings.set(signal, (ending = new Ending(signal)))
@@ -301,7 +301,7 @@ export const onAbort = (signal: AbortSignal, stop: () => void): (() => void) => 
   return () => ending.remove(stop)
 }
 
-/** What the function throws is a rejection too. */
+/** Runs the function. An error that it throws is a rejection too. */
 const runOnce = (run: Run, attempt: Attempt, args: ReadonlyArray<unknown>): Promise<unknown> => {
   try {
     return Promise.resolve(run(attempt, ...args))
@@ -310,7 +310,7 @@ const runOnce = (run: Run, attempt: Attempt, args: ReadonlyArray<unknown>): Prom
   }
 }
 
-/** What a promise is rejected with: the error itself, a defect as it is, and for an interruption what an abort gives. */
+/** What a promise is rejected with: the error or the defect itself, and for an interruption an `AbortError`. */
 export const rejectionOf = (cause: Cause.Cause<unknown>): unknown => {
   const failure = Cause.failureOption(cause)
   if (Option.isSome(failure)) return failure.value

@@ -43,8 +43,8 @@ export const observerIn = (
 type Source = Pick<Described, "kind" | "name">
 
 /**
- * The emitters of a policy that is no instance: its listeners belong to the call, and fail it with their errors. An emitter costs an
- * object, since such a policy may be made for each call.
+ * The emitters of a stateless policy: its listeners belong to the call, and fail it with their errors. An emitter costs one object,
+ * since such a policy may be made for each call.
  */
 export const ofCall = <E extends Event>(tags: Tags<E>) => {
   class Emitter {

@@ -61,7 +61,7 @@ export interface Begun {
   ended(exit: AnyExit): Body
 }
 
-/** A call that the policy has nothing to do with: there is no frame for it. */
+/** A call that the policy leaves alone, without a frame. */
 export const passing: Begun = { ended: (exit) => exit }
 
 export const isBegun = (begun: Begun | Body): begun is Begun => "ended" in begun
@@ -76,7 +76,7 @@ export const seenBy = (body: Body, begun: Begun, looksAtResults: boolean): Body 
 
 /** A part by itself around an effect. */
 export class Alone implements Around {
-  /** The frame of the last call, for a part that lets one after the other in with the same object. */
+  /** The frame of the last call, for a part that admits one call after the other with the same object. */
   private frame: Body
   private begun: Begun = passing
 

@@ -222,8 +222,8 @@ export class Limiter implements RateLimiter.RateLimiter, Member<RateLimiter.Snap
   }
 
   /**
-   * Waits until a listener has been told, but not for longer than the call may wait. Meanwhile nobody waits at the place, so
-   * that the timer is for those behind; its turn comes all the same.
+   * Waits until a listener has been told, but not for longer than the call may wait. Meanwhile the place does not count as waiting,
+   * so the timer serves those behind it; its turn comes all the same.
    */
   private untilTold(place: Place, rest: Beside.Rest, clock: Clock.Clock): Effect.Effect<void> {
     return Effect.suspend(() => {
@@ -347,7 +347,7 @@ export class Limiter implements RateLimiter.RateLimiter, Member<RateLimiter.Snap
       })
   }
 
-  /** What has been admitted still counts, or somebody waits. */
+  /** Admitted calls still count, or calls are queued. */
   isProtecting(now: number): boolean {
     return this.line.inUse(Rate.micros(now - this.madeAt))
   }

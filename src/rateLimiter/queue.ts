@@ -26,7 +26,7 @@ export interface Options {
   readonly deadline: number
   /** Whether the turn has been promised: then it stays when it could be earlier. */
   readonly promised: boolean
-  /** Whether somebody waits at the place from the start, or from {@link Line.ready} on. Nobody waits at a promised one. */
+  /** Whether a call waits at the place from the start, or from {@link Line.ready} on. No call waits at a promised one. */
   readonly isReady: boolean
 }
 
@@ -127,7 +127,7 @@ export class Line {
   private changedAt: number
   /** The turn of the head, once it has been worked out. */
   private headAt: number | undefined
-  /** The first place that somebody waits at. Only that one needs a timer. */
+  /** The first place that a call waits at. Only that one needs a timer. */
   private first: Place | undefined
   /** Which place was told last that it is the first, and when it has to look. */
   private told: Place | undefined
@@ -165,7 +165,7 @@ export class Line {
     return this.length >= this.maxQueued
   }
 
-  /** When the first that somebody waits at has to look: at its turn, or before when others are admitted until then. */
+  /** When the first waiting call has to look: at its turn, or earlier when others are admitted before. */
   get firstAt(): number {
     return this.toldAt
   }
@@ -175,7 +175,7 @@ export class Line {
     return place === this.first
   }
 
-  /** Lets a request in at once, or not at all when it is not due or somebody is before it. */
+  /** Admits a request at once, or not at all when it is not due or others are queued before it. */
   tryTake(cost: number, now: number): boolean {
     if (this.places.first !== undefined) this.settle(now)
     if (this.places.first !== undefined || cost > this.rule.most) return false
@@ -230,7 +230,7 @@ export class Line {
     return place
   }
 
-  /** Somebody waits at a place from now on. */
+  /** A call waits at a place from now on. */
   ready(place: Place): void {
     place.isReady = true
     if (place.state !== "waiting" || (this.first !== undefined && this.first.number < place.number)) return
@@ -374,7 +374,7 @@ export class Line {
     return turn
   }
 
-  /** Tells the first place that somebody waits at that it is the first, or that its turn has changed. */
+  /** Tells the first waiting place that it is the first, or that its turn has changed. */
   private wakeFirst(): void {
     const place = this.first
     if (place?.run === undefined) {

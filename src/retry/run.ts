@@ -101,7 +101,7 @@ const apply = (plan: Plan, around: Around): Body => {
   return disposeResult === undefined ? begin() : holding(begin)
 }
 
-/** What there is to know in a first attempt. Without a retry around this one, the reference reads so by itself. */
+/** What `CurrentAttempt` has to say in a first attempt. Without a retry around this one, its default already says so. */
 const nestedIn = (context: Context.Context<never>): Attempt | undefined =>
   context.unsafeMap.has(CurrentAttempt.key) ? firstAttempt : undefined
 
@@ -227,7 +227,7 @@ const again = (run: Run, number: number, next: Again, disposed: boolean): Body =
   const { delay, failed } = next
   const at = run.startedAt + failed.failedAt + delay
   const begun = (woken: number, elapsed: number): Body => {
-    // Only the listener can have made it too late: the fraction by which a timer is late is no reason to give up.
+    // Only the listener can have made it too late: the fraction by which a timer is late does not count.
     const late = at - run.startedAt + (elapsed - woken) > maxDuration
     if (late && !disposed) {
       return Effect.flatMap(run.restore(giveUp(run, failed, "maxDuration")), ({ exit }) => exit)
@@ -296,7 +296,7 @@ const decide = (run: Run, number: number, exit: AnyExit): Deciding | undefined =
       const delay = Math.max(step.delay, hint ?? 0)
       if (failedAt + delay > maxDuration) return over("maxDuration")
       if (hint === undefined) return retryAfter(delay)
-      // A spread that goes beyond the bound is no reason to give up.
+      // The spread is cut at the bound, so it never ends the retry.
       const spread = Math.min(hint * hintJitter, maxDuration - failedAt - hint)
       return spread >= 1
         ? Effect.flatMap(Random.next, (draw) => retryAfter(Math.max(delay, hint + Math.floor(spread * draw))))

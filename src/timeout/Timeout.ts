@@ -147,7 +147,7 @@ export const timeout: {
 
 type AnyOptions = Options<unknown, unknown, unknown, unknown>
 
-/** What has been read from the options. Everything else is worked out when somebody asks for it: a timeout may be built for each call. */
+/** The options as read. Everything else is derived on demand, since a timeout may be built for each call. */
 interface Plan extends Pick<AnyOptions, "onTimeout"> {
   readonly limit: number | Effect.Effect<DurationInput, unknown, unknown>
   readonly disconnect: boolean

@@ -52,7 +52,7 @@ class Call<A, E, A2, E2, R2> extends Deadline {
         : currentRuntimeFlags
   }
 
-  /** Starts the effect in a fiber of its own, which belongs to the caller or to nobody. */
+  /** Starts the effect in a fiber of its own: a child of the caller, or a daemon. */
   begin<R>(self: Effect.Effect<A, E, R>, belongsTo: "caller" | "nobody"): Fiber.RuntimeFiber<A, E> {
     const { parent } = this
     const child = startFiber(parent, inherited(parent, self), this.flags, {

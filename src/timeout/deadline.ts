@@ -20,12 +20,12 @@ export interface Limit<A, E, R> {
 }
 
 /**
- * A timer is late when the process was busy with something else, and then has the answers of others not read either. From so
- * many milliseconds on they get a turn first: less is what a timer is late by on any day.
+ * A timer is late when the process was busy, and then answers that have arrived were not read either. From so many milliseconds
+ * on they get a turn first; smaller delays are ordinary.
  */
 const late = 10
 
-/** What may still be read by then takes several turns of the event loop to come from a socket to the effect. */
+/** An answer takes several turns of the event loop to come from a socket to the effect. */
 const turnsForAnswers = 8
 
 /** From so many milliseconds on, and from this share of the limit, the limit says nothing about the other side. */
@@ -83,8 +83,8 @@ export abstract class Deadline {
   }
 
   /**
-   * What ends at once, or waits for what is there already, such as a resolved promise, never needs a timer. Promises keep the
-   * asynchronous context of the call, and nobody replaces them.
+   * An effect that ends at once, or waits for a promise that is already resolved, never needs a timer. Promises keep the
+   * asynchronous context of the call, and no test library replaces them.
    */
   private readonly turn = (): void => {
     if (this.over) return
@@ -92,7 +92,7 @@ export abstract class Deadline {
     else this.arm()
   }
 
-  /** A timer of its own, in stretches that a timer can wait. What ends at once never needs one. */
+  /** Sets a timer, in stretches that a timer can wait. */
   private arm(): void {
     const left = this.millis - (Time.monotonicMillis(this.clock) - this.startedAt)
     const stretch = Math.min(Math.max(1, Math.ceil(left)), Time.maxTimerMillis)

@@ -45,8 +45,8 @@ const consequence = (
 ): Consequence => ({ blame, repeated, counted })
 
 /**
- * A breaker protects the other side, and everybody who shares its origin. So it counts only what that side is to blame for, and
- * not what lies in one link or one request. Trust is decided by the certificates, the clock and the configuration of both
+ * A breaker protects the other side and all callers of its origin. So it counts only what that side is to blame for, and not
+ * what lies in one link or one request. Trust is decided by the certificates, the clock and the configuration of both
  * sides; it fails the same way at once each time, and an open circuit would only hide why.
  */
 export const consequences: Readonly<Record<Fault, Consequence>> = {

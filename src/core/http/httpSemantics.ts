@@ -134,7 +134,7 @@ export interface Target {
 /**
  * Whether an error says that the request was certainly not sent, so that sending it cannot be sending it twice. Clients
  * hide the reason: `fetch` in the `cause`, connections to several addresses in `errors`, all of which have to say so. An error
- * that names another place than the target comes after a redirect, which somebody has sent.
+ * that names another place than the target comes after a redirect, so the target has had the request.
  */
 export const wasNeverSent = (error: unknown, target?: Target): boolean =>
   says(error, ({ code, hostname, message, port, syscall }) => {

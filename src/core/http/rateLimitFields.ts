@@ -92,7 +92,7 @@ export const quotaHint = (quotas: ReadonlyArray<Quota>): number | undefined => {
 
 /**
  * Whether the `Age` field of a response (RFC 9111, section 5.1) shows that it comes from a cache. What it says about
- * quotas was true for somebody else, some time ago, and is to be ignored.
+ * quotas was true for another client, some time ago, and is ignored.
  */
 export const isFromCache = (age: string | undefined): boolean =>
   age !== undefined && /^[ \t]*0*[1-9][0-9]*[ \t]*(?:,|$)/.test(age)
