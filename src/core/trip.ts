@@ -50,7 +50,7 @@ type Windowed = Failures | FailureRate | SlowRate
 
 export type Trip = Consecutive | Windowed | Any
 
-/** The largest window over calls: a million outcomes are 125 kB. */
+/** The largest window over calls: a million outcomes are about 300 kB. */
 export const maxWindowCalls = 1_000_000
 
 // -------------------------------------------------------------------------------------------- checked construction
