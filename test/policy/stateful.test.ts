@@ -140,10 +140,19 @@ describe("the policies of a tag by key", () => {
 
   it.effect("compile a condition once for the instances that are there", () =>
     Effect.gen(function* () {
-      const policy = Breakers.protectWhen("a")<number, never>({ result: (status) => status === 503 })
+      let reads = 0
+      const policy = Breakers.protectWhen("a")<number, never>({
+        get result() {
+          reads++
+          return (status: number) => status === 503
+        }
+      })
       assert.strictEqual(yield* policy(Effect.succeed(200)), 200)
+      const compiled = reads
       assert.strictEqual(yield* policy(Effect.succeed(503)), 503)
       assert.strictEqual((yield* Effect.flip(policy(Effect.succeed(200))))._tag, "CircuitOpen")
+      // One call was judged by it, and one was rejected.
+      assert.strictEqual(reads, compiled + 1)
     }).pipe(Effect.provide(layers))
   )
 
