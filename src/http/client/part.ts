@@ -24,7 +24,7 @@ type Request = HttpClientRequest.HttpClientRequest
 // ----------------------------------------------------------------------------------------------------------- exchanges
 
 /** What a policy does between a prepared request and its response. */
-export type Exchange = (request: Request, next: Next, call: Call) => Answer
+type Exchange = (request: Request, next: Next, call: Call) => Answer
 
 /** A client as policies see it: with a request that has been prepared, and for the outermost of them with its preparation. */
 interface Sending {
@@ -62,11 +62,6 @@ export const answering =
       return answer(prepare(noted, call), () => request, call)
     }
   })
-
-export const sequence =
-  (outerToInner: ReadonlyArray<Around>): Around =>
-  (inner) =>
-    outerToInner.reduceRight((inner, around) => around(inner), inner)
 
 const whenPrepared = (prepared: Prepared, call: Call, next: Next): Answer => {
   const send = (request: Request): Answer => {
@@ -127,16 +122,31 @@ interface Does {
 
 const does: unique symbol = Symbol()
 
-export const doesOf = (policy: Any): Does => (policy as unknown as { readonly [does]: Does })[does]
+const doesOf = (policy: Any): Does => (policy as unknown as { readonly [does]: Does })[does]
+
+/** What policies do together. */
+export const together = (outerToInner: ReadonlyArray<Any>): Does => {
+  const all = outerToInner.map(doesOf)
+  return {
+    around: (inner) => all.reduceRight((inner, { around }) => around(inner), inner),
+    prepare: all.reduceRight<Preparation | undefined>(
+      (before, { prepare }) => andThen(before, prepare),
+      undefined
+    )
+  }
+}
+
+const andThen = (
+  before: Preparation | undefined,
+  prepare: Preparation | undefined
+): Preparation | undefined =>
+  before && prepare ? (request) => Effect.flatMap(before(request), prepare) : (before ?? prepare)
 
 const making =
   (typeId: symbol, variance: object) =>
   <P extends Any>({ kind, name, settings }: Policy.Described, done: Around | Does): P => {
     const { around: wrap, prepare }: Does = typeof done === "function" ? { around: done } : done
-    const apply = (client: Client): Client => {
-      const before = preparationOf(client)
-      return around(client, wrap, prepare && ((request) => Effect.flatMap(before(request), prepare)))
-    }
+    const apply = (client: Client): Client => around(client, wrap, andThen(preparationOf(client), prepare))
     return Object.defineProperties(Policy.make({ kind, name, settings }, apply as never), {
       [typeId]: { value: variance },
       [does]: { value: { around: wrap, prepare } satisfies Does }

@@ -15,7 +15,6 @@ import * as Hedge from "./hedge.js"
 import * as Part from "./part.js"
 import * as Retry from "./retry.js"
 import { sealed } from "./sealed.js"
-import type { Preparation } from "./send.js"
 import * as Shared from "./shared.js"
 import * as Timeout from "./timeout.js"
 
@@ -87,17 +86,7 @@ export const standard = <P extends Part.Any>(
   const kind = "http-client"
   const settings = { parts: [...outerToInner].reverse() }
   const make = Part.isFallback(options.fallback) ? Part.makeFallback<P> : Part.make<P>
-  const does = outerToInner.map(Part.doesOf)
-  const prepare = does
-    .flatMap(({ prepare }) => prepare ?? [])
-    .reduceRight<Preparation | undefined>(
-      (before, prepare) => (before ? (request) => Effect.flatMap(before(request), prepare) : prepare),
-      undefined
-    )
-  return make(
-    { kind, name: kind, settings },
-    { around: Part.sequence(does.map(({ around }) => around)), prepare }
-  )
+  return make({ kind, name: kind, settings }, Part.together(outerToInner))
 }
 
 type Limit = NonNullable<HttpResilience.StandardOptions["totalTimeout"]>
