@@ -10,7 +10,7 @@ import { shown } from "../../internal/duration.js"
 import * as RetryBudget from "../../retryBudget/RetryBudget.js"
 import type * as HttpResilience from "./HttpResilience.js"
 import { onceEffect } from "../internal/once.js"
-import { places } from "../internal/shared.js"
+import { isWhereRead, places } from "../internal/shared.js"
 import * as Hedge from "./hedge.js"
 import * as Part from "./part.js"
 import * as Retry from "./retry.js"
@@ -57,14 +57,13 @@ export const standard = <P extends Part.Any>(
     ...own,
     budget: own.budget === undefined ? budget : own.budget
   })
-  const anything = () => true
 
   const outerToInner = [
     ...place(
       "totalTimeout",
       total,
       (own, caller) => Timeout.make(own, { name: "total-timeout", body: "buffered" }, caller),
-      anything
+      isWhereRead
     ),
     ...place("fallback", options.fallback),
     ...place("cache", options.cache),
@@ -79,7 +78,7 @@ export const standard = <P extends Part.Any>(
       "attemptTimeout",
       attempt,
       (own, caller) => Timeout.make(own, { name: "attempt-timeout" }, caller),
-      anything
+      isWhereRead
     )
   ]
 

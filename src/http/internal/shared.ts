@@ -207,10 +207,10 @@ const usingMade = <Request, Operations, Made>(
     })
 }
 
-/**
- * What stands in the places of a `standard`: a policy that has been made, what one is made of, or nothing. `accepts` is for a place
- * where something else than an object may stand, which is checked where it is read.
- */
+/** For a place where something else than an object may stand, which is checked where it is read. */
+export const isWhereRead = (): boolean => true
+
+/** What stands in the places of a `standard`: a policy that has been made, what one is made of, or nothing. */
 export const places =
   <P>(constructor: string, isPolicy: (value: unknown) => value is P) =>
   <V>(

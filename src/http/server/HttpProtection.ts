@@ -614,12 +614,17 @@ export const standard = <O>(options: Checked<O, StandardOptions>): Part<NeededBy
     ...place("rateLimiter", given.rateLimiter, admissionIn(limiterPart)),
     ...place("bulkhead", given.bulkhead, admissionIn(bulkheadPart)),
     ...place("circuitBreaker", given.circuitBreaker, admissionIn(breakerPart)),
-    ...place("timeout", given.timeout, (limit, caller) => makeTimeout(limit, caller, shared), isWhereRead),
+    ...place(
+      "timeout",
+      given.timeout,
+      (limit, caller) => makeTimeout(limit, caller, shared),
+      Shared.isWhereRead
+    ),
     ...place(
       "requestBody",
       given.requestBody === undefined ? {} : given.requestBody,
       (body, caller) => makeRequestBody(isObject(body) ? { respond: given.respond, ...body } : body, caller),
-      isWhereRead
+      Shared.isWhereRead
     )
   ]
   const settings = { parts: [...parts].reverse() }
@@ -664,9 +669,6 @@ const standardShape: Shape<StandardOptions> = {
   circuitBreaker: whereRead,
   timeout: whereRead
 }
-
-/** Anything, because it is checked where it is read. */
-const isWhereRead = (): boolean => true
 
 const isPart = (value: unknown): value is Part<unknown> => typeof value === "function" && TypeId in value
 
