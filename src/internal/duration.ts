@@ -5,7 +5,7 @@
 import * as Duration from "effect/Duration"
 import type { DurationInput } from "effect/Duration"
 import * as Option from "effect/Option"
-import { type Check, InvalidOption } from "../core/options.js"
+import { type Check, InvalidOption, isObject } from "../core/options.js"
 
 /** What Effect reads as a duration. Named here, because its name differs between versions of Effect. */
 export type { DurationInput }
@@ -47,6 +47,10 @@ export const optionMillis = (
 
 const positive: DurationRange = {}
 const unbounded = [0, Infinity, ""] as const
+
+/** Whether there are options where a duration can stand, too. */
+export const isOptions = <O>(input: DurationInput | O): input is O =>
+  isObject(input) && !Duration.isDuration(input)
 
 /** {@link optionMillis} as the check of an option. */
 export const duration =

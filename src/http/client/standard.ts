@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Predicate from "effect/Predicate"
 import { InvalidOption, object, type Shape, whereRead } from "../../core/options.js"
-import { shown } from "../../internal/duration.js"
+import { isOptions, shown } from "../../internal/duration.js"
 import * as RetryBudget from "../../retryBudget/RetryBudget.js"
 import type * as HttpResilience from "./HttpResilience.js"
 import { onceEffect } from "../internal/once.js"
@@ -111,7 +111,7 @@ const readLimits = (
 
 const limitOf = (policy: string, option: string, value: Limit) => {
   if (value === false || Part.isPart(value)) return undefined
-  const input = Timeout.isOptions(value) ? value.limit : value
+  const input = isOptions(value) ? value.limit : value
   return { input, millis: Timeout.check({ policy, path: option }, value) }
 }
 

@@ -6,7 +6,6 @@ import * as Effect from "effect/Effect"
 import {
   callable,
   type Caller,
-  isObject,
   join,
   object,
   oneOf,
@@ -14,7 +13,7 @@ import {
   text,
   whereRead
 } from "../../core/options.js"
-import { type DurationInput, optionMillis } from "../../internal/duration.js"
+import { type DurationInput, isOptions, optionMillis } from "../../internal/duration.js"
 import * as Listeners from "../../internal/listeners.js"
 import { withoutStack } from "../../policy/define.js"
 import * as Time from "../../internal/time.js"
@@ -40,9 +39,6 @@ interface Defaults {
   readonly body?: HttpResilience.TimeoutOptions["body"]
   readonly name?: string
 }
-
-export const isOptions = (input: Input): input is HttpResilience.TimeoutOptions =>
-  isObject(input) && !Duration.isDuration(input)
 
 /** Checks what stands where a limit can stand, and gives the limit in milliseconds. */
 export const check = ({ path, policy }: Caller, input: Input): number => {

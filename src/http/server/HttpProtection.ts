@@ -28,7 +28,7 @@ import {
   text,
   whereRead
 } from "../../core/options.js"
-import { type DurationInput, duration, optionMillis } from "../../internal/duration.js"
+import { type DurationInput, duration, isOptions, optionMillis } from "../../internal/duration.js"
 import { notifyShared } from "../../internal/listeners.js"
 import type { Flat, IsAny, NeededByGiven, Checked } from "../../policy/types.js"
 import * as Policy from "../../policy/Policy.js"
@@ -435,7 +435,7 @@ const makeTimeout = <R>(
   { path, policy }: Caller,
   shared: Answering = {}
 ): Part<R> => {
-  const isBare = !isTimeoutOptions(input)
+  const isBare = !isOptions(input)
   const given = { ...shared, ...(isBare ? { limit: input } : input) }
   object(policy, path ?? "", given, timeoutShape)
   const { disconnect, limit, name = "timeout", onTimeout, status = 503 } = given
@@ -472,9 +472,6 @@ const makeTimeout = <R>(
 
 // A limit of zero would answer every request with an error.
 const aLimit = { infinite: true }
-
-const isTimeoutOptions = <R>(options: DurationInput | TimeoutOptions<R>): options is TimeoutOptions<R> =>
-  isObject(options) && !Duration.isDuration(options)
 
 // ------------------------------------------------------------------------------------------------------- request body
 
