@@ -5,6 +5,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import { isIdempotent } from "../../core/http/httpSemantics.js"
 import { callable, type Shape } from "../../core/options.js"
+import type * as HttpResilience from "./HttpResilience.js"
 import type { Answer } from "./call.js"
 
 type Request = HttpClientRequest.HttpClientRequest
@@ -21,18 +22,15 @@ export class CurrentMarks extends Context.Reference<CurrentMarks>()("effect-resi
   defaultValue: (): Marks => unmarked
 }) {}
 
-/** What the options say of requests. */
-export interface Rules {
-  readonly idempotent?: ((request: Request) => boolean) | undefined
-  readonly replayable?: ((request: Request) => boolean) | undefined
+export const requestShape: Shape<HttpResilience.RequestOptions> = {
+  idempotent: callable,
+  replayable: callable
 }
-
-export const requestShape: Shape<Rules> = { idempotent: callable, replayable: callable }
 
 export const idempotencyKey = "idempotency-key"
 
 /** What policies that repeat may do with a request. */
-export interface Permissions {
+interface Permissions {
   /** It makes no difference if the request arrives twice. */
   readonly arriveTwice: boolean
   /** The body is there as often as it is asked for. */
@@ -44,7 +42,7 @@ const everything: Permissions = { arriveTwice: true, sendTwice: true }
 /** Goes on with what may be done with a request. Marks are only looked for where it matters. */
 export const withPermissions = (
   request: Request,
-  rules: Rules,
+  options: HttpResilience.RequestOptions,
   use: (may: Permissions) => Answer
 ): Answer => {
   const isSafe = isIdempotent(request.method) || (request.headers[idempotencyKey] ?? "") !== ""
@@ -52,8 +50,8 @@ export const withPermissions = (
   if (isSafe && isKnown) return use(everything)
   return Effect.flatMap(CurrentMarks, (marks) =>
     use({
-      arriveTwice: isSafe || marks.idempotent || rules.idempotent?.(request) === true,
-      sendTwice: isKnown || marks.replayable || rules.replayable?.(request) === true
+      arriveTwice: isSafe || marks.idempotent || options.idempotent?.(request) === true,
+      sendTwice: isKnown || marks.replayable || options.replayable?.(request) === true
     })
   )
 }

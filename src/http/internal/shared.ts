@@ -84,7 +84,7 @@ export interface Given<Request, Own, ByKeyOwn extends Keying<Request>> {
   readonly isByKey?: boolean
 }
 
-export interface Resolved<Request, Operations, Own> {
+interface Resolved<Request, Operations, Own> {
   readonly described: Policy.Described
   readonly own: Own
   /** Makes something of the operations for a request, and goes on with it; without it for a request that has no key. */
