@@ -9,6 +9,7 @@ import * as Predicate from "effect/Predicate"
 import { notifyShared } from "../../internal/listeners.js"
 import { clockOf, monotonicMillis } from "../../internal/time.js"
 import * as Wait from "../../internal/wait.js"
+import { withoutStack } from "../../policy/define.js"
 import type * as HttpDrain from "./HttpDrain.js"
 import type { Answer } from "./answer.js"
 import { ServerDraining } from "../problem/errors.js"
@@ -86,7 +87,7 @@ export class Drain {
 
   private readonly reject = Effect.suspend(() => {
     const { answer, name } = this.config
-    return answer(new ServerDraining({ name, retryAfter: undefined }))
+    return answer(withoutStack(() => new ServerDraining({ name, retryAfter: undefined })))
   })
 
   private isClosed(clock: Clock.Clock): boolean {

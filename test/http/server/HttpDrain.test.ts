@@ -102,6 +102,22 @@ describe("a drain", () => {
     })
   )
 
+  it.effect("makes its rejections without a stack trace", () =>
+    Effect.gen(function* () {
+      const stacks: Array<string> = []
+      const { drain, protect } = yield* HttpDrain.make({
+        respond: (error) => {
+          stacks.push(error.stack ?? "")
+          return HttpServerResponse.empty({ status: 503 })
+        }
+      })
+      yield* drain
+      assert.strictEqual(yield* statusOf(protect(ok)), 503)
+      assert.strictEqual(stacks.length, 1)
+      assert.notInclude(stacks[0], "\n    at ")
+    })
+  )
+
   it("rejects bad options where it is made", () => {
     for (const options of [
       { delay: -1 },
