@@ -184,9 +184,9 @@ export interface Matcher<A, E> {
  */
 export interface Options<A, E> extends Matcher<A, E> {
   /**
-   * Whether a defect is a failure, or which defects are. Default: `true` for a circuit breaker, `false` for a retry and a
-   * fallback. A defect that does not count as a failure is ignored. A cause with a defect in it is a defect, whatever else it holds,
-   * unless it begins with an interruption: then the defect is that of a finalizer.
+   * Whether a defect is a failure, or which defects are. Default: `true` for a circuit breaker, a bulkhead and a rate limiter,
+   * else `false`. A defect that does not count as a failure is ignored. A cause with a defect in it is a defect, whatever else it
+   * holds, unless it begins with an interruption: then the defect is that of a finalizer.
    */
   readonly defect?: boolean | ((defect: unknown) => boolean) | undefined
   /** What is neither success nor failure, such as a 429 to a breaker. */
