@@ -2,7 +2,7 @@
 // offending and an allowed snippet in test/tooling/architecture.test.ts.
 import * as path from "node:path"
 import { createNodeResolver, importX } from "eslint-plugin-import-x"
-import { internals, policies, rooms } from "./rooms.js"
+import { internals, isIntegration, policies, rooms } from "./rooms.js"
 
 /** Import paths are matched as written, so a rule encodes the location of the importing file in its regex. */
 const forbidImports = (...patterns) => ({ "no-restricted-imports": ["error", { patterns }] })
@@ -22,8 +22,6 @@ const hiddenTime = {
 const nodeBuiltin = { regex: "^node:", message: "Policies run wherever Effect runs, browsers included." }
 const platform = { regex: "^@effect/", message: "Policies need effect alone. Only integrations need more." }
 const packages = { regex: "^[^.]", message: "src/core is pure: it imports no package." }
-
-const isIntegration = (room) => room.includes("/") && !room.startsWith("core/")
 
 /** Matches imports from outside a room and the rooms that it may see. Integrations see the public modules of policies. */
 const elsewhere = (room) => {

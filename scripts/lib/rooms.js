@@ -6,7 +6,7 @@ import * as fs from "node:fs"
 /** The rooms that every policy may see. */
 const base = ["policy", "internal", "core"]
 
-const integrations = ["http"]
+const integrations = ["http", "fleet"]
 
 /** The other policies that a policy may see; a policy not named here sees none. */
 const besides = {
@@ -41,8 +41,13 @@ export const rooms = {
   "http/problem": http,
   "http/client": ["http/internal", ...http],
   "http/server": ["http/internal", "http/problem", ...http],
-  "http/admin": http
+  "http/admin": http,
+  "core/fleet": ["core"],
+  fleet: [...policies, ...base, "core/fleet"]
 }
+
+/** Whether a room is an integration, which sees public modules of policies alone. */
+export const isIntegration = (room) => integrations.includes(room.split("/")[0])
 
 /** The room of a file of src/, given its path in src/: its folder. */
 export const roomOf = (file) => file.split("/").slice(0, -1).join("/")

@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import * as Runtime from "effect/Runtime"
 import type * as RuntimeFlags from "effect/RuntimeFlags"
+import type * as Scope from "effect/Scope"
 import type { AnyFiber } from "./erased.js"
 
 /** Forks a daemon that can be interrupted from the start, even where its caller cannot. */
@@ -49,3 +50,8 @@ export const startFiber = <A, E, R>(
   const context = from.currentContext as Context.Context<R>
   return startIn(Runtime.make({ context, runtimeFlags, fiberRefs: from.getFiberRefs() }), effect, options)
 }
+
+/** Forks a fiber that lives as long as a scope. */
+export const forkScoped = <A, E, R>(
+  self: Effect.Effect<A, E, R>
+): Effect.Effect<Fiber.RuntimeFiber<A, E>, never, R | Scope.Scope> => Effect.forkScoped(self)

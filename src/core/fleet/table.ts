@@ -1,0 +1,338 @@
+/**
+ * What a shared store knows of a fleet, and the one step in which a process tells its news and reads everybody's. The rule that every
+ * store obeys: the store in memory is this table, and the script of Redis is compared with it.
+ *
+ * Times are milliseconds on the clock of the store. Everything that leaves it is relative to now, because the clocks of processes differ.
+ */
+import type { StateName } from "../circuit.js"
+
+/** Calls of a breaker, counted since something. */
+export interface Evidence {
+  readonly successes: number
+  readonly failures: number
+  readonly slow: number
+}
+
+/** A state of the fleet's circuit, as it is asked for and as it is announced. */
+export interface Verdict {
+  readonly state: StateName
+  /** How long it lasts from now on, for an open circuit; else 0. */
+  readonly remaining: number
+}
+
+/** The state of a fleet's circuit. */
+export interface Register extends Verdict {
+  /** Goes up with every change. 0: the fleet has never decided anything. */
+  readonly generation: number
+}
+
+/** What a process has to say of one breaker, and what it asks. */
+export interface Report extends Evidence {
+  /** The breaker's name in the fleet. */
+  readonly id: string
+  /** For how long a process that reported a failure counts as failing. */
+  readonly window: number
+  /**
+   * A change of state. It is made if the store's generation is still `expected`, or in any case when that is `undefined` (by hand).
+   * A store that has forgotten, and whose generation is lower than the expected one, takes it too.
+   */
+  readonly change?: (Verdict & { readonly expected: number | undefined }) | undefined
+  /** Settings for all, as the text that they are sent as. */
+  readonly settings?: string | undefined
+  /** Asks for a probe of a half-open circuit of this generation, if fewer than `permits` are out; it comes back by itself after `timeToLive`. */
+  readonly probe?:
+    { readonly generation: number; readonly permits: number; readonly timeToLive: number } | undefined
+  /** Probes that are over. */
+  readonly settled?: ReadonlyArray<Settled> | undefined
+}
+
+export interface Settled {
+  readonly lease: number
+  readonly generation: number
+  /** `returned` when it counts for nothing. */
+  readonly outcome: "success" | "failure" | "returned"
+}
+
+/** Everything a process has to say. The same `sequence` may come twice, when its answer was lost, and counts once. */
+export interface News {
+  readonly instance: string
+  readonly sequence: number
+  /** How long the process counts as living without further news. */
+  readonly timeToLive: number
+  readonly reports: ReadonlyArray<Report>
+}
+
+/** What the fleet knows of one breaker. Evidence is the sum over all processes since the store knows the breaker. */
+export interface View extends Evidence, Register {
+  readonly id: string
+  /** Another number: the store has forgotten the breaker since, so the sums start anew. */
+  readonly epoch: number
+  /** How many processes have reported failures of late. */
+  readonly failing: number
+  readonly settings: string | undefined
+  /** How often the settings were changed. */
+  readonly settingsVersion: number
+  /** The probe that was asked for, if it was granted. */
+  readonly lease: number | undefined
+  /** How the probes of this generation have ended. */
+  readonly probes: { readonly successes: number; readonly failures: number }
+}
+
+export interface Answer {
+  /** The living processes. */
+  readonly instances: number
+  readonly views: ReadonlyArray<View>
+}
+
+/** A change that all processes are to hear of at once. A lost one is repaired by the next answer. */
+export interface Announcement extends Register {
+  readonly id: string
+  readonly settings: string | undefined
+  readonly settingsVersion: number
+}
+
+/** How long the store remembers a breaker without news. */
+export const memoryMillis = 3_600_000
+
+// ------------------------------------------------------------------------------------------------------------- breakers
+
+interface Breaker extends Evidence {
+  epoch: number
+  until: number
+  successes: number
+  failures: number
+  slow: number
+  generation: number
+  state: StateName
+  /** When an open state ends. */
+  openUntil: number
+  settings: string | undefined
+  settingsVersion: number
+  probes: { successes: number; failures: number }
+  /** Probes that are out, and when each comes back by itself. */
+  readonly leases: Map<number, number>
+  lastLease: number
+  /** The processes that reported failures, and until when each counts. */
+  readonly failing: Map<string, number>
+}
+
+const created = (now: number, epoch: number): Breaker => ({
+  epoch,
+  until: now + memoryMillis,
+  successes: 0,
+  failures: 0,
+  slow: 0,
+  generation: 0,
+  state: "closed",
+  openUntil: 0,
+  settings: undefined,
+  settingsVersion: 0,
+  probes: { successes: 0, failures: 0 },
+  leases: new Map(),
+  lastLease: 0,
+  failing: new Map()
+})
+
+const expire = (times: Map<unknown, number>, now: number): void => {
+  for (const [key, until] of times) if (until <= now) times.delete(key)
+}
+
+/** What a store knows. Its owner steps it in place; nothing of it leaves but plain data. */
+export class Table {
+  private readonly instances = new Map<string, { sequence: number; until: number }>()
+  private readonly breakers = new Map<string, Breaker>()
+  private readonly rates = new Map<string, { at: number }>()
+  private readonly values = new Map<string, Value>()
+  private epochs = 0
+
+  /** Takes a process's news and says what the fleet knows. Announcements are for everybody. */
+  exchange(
+    news: News,
+    now: number
+  ): { readonly answer: Answer; readonly announcements: ReadonlyArray<Announcement> } {
+    const known = this.instances.get(news.instance)
+    const isNew = known === undefined || known.until <= now || news.sequence > known.sequence
+    this.instances.set(news.instance, { sequence: news.sequence, until: now + news.timeToLive })
+    const announcements: Array<Announcement> = []
+    const views = news.reports.map((report) => {
+      const breaker = this.breaker(report.id, now)
+      const before = breaker.generation
+      const versionBefore = breaker.settingsVersion
+      const lease = isNew ? this.report(breaker, report, news.instance, now) : undefined
+      const view = viewOf(report.id, breaker, lease, now)
+      if (breaker.generation !== before || breaker.settingsVersion !== versionBefore) {
+        const { generation, id, remaining, settings, settingsVersion, state } = view
+        announcements.push({ generation, id, remaining, settings, settingsVersion, state })
+      }
+      return view
+    })
+    for (const [name, { until }] of this.instances) if (until <= now) this.instances.delete(name)
+    return { answer: { instances: this.instances.size, views }, announcements }
+  }
+
+  private breaker(id: string, now: number): Breaker {
+    const known = this.breakers.get(id)
+    const breaker = known === undefined || known.until <= now ? created(now, ++this.epochs) : known
+    breaker.until = now + memoryMillis
+    this.breakers.set(id, breaker)
+    expire(breaker.leases, now)
+    expire(breaker.failing, now)
+    return breaker
+  }
+
+  private report(breaker: Breaker, report: Report, instance: string, now: number): number | undefined {
+    breaker.successes += report.successes
+    breaker.failures += report.failures
+    breaker.slow += report.slow
+    if (report.failures + report.slow > 0) breaker.failing.set(instance, now + report.window)
+    for (const { generation, lease, outcome } of report.settled ?? []) {
+      if (generation !== breaker.generation || !breaker.leases.delete(lease)) continue
+      if (outcome === "success") breaker.probes.successes += 1
+      if (outcome === "failure") breaker.probes.failures += 1
+    }
+    const { change, probe, settings } = report
+    if (settings !== undefined) {
+      breaker.settings = settings
+      breaker.settingsVersion += 1
+    }
+    if (change !== undefined) {
+      const { expected, remaining, state } = change
+      if (expected === undefined || breaker.generation <= expected) {
+        breaker.generation = Math.max(breaker.generation, expected ?? 0) + 1
+        breaker.state = state
+        breaker.openUntil = now + remaining
+        breaker.probes = { successes: 0, failures: 0 }
+        breaker.leases.clear()
+      }
+    }
+    if (probe === undefined || probe.generation !== breaker.generation) return undefined
+    if (breaker.leases.size >= probe.permits) return undefined
+    const lease = ++breaker.lastLease
+    breaker.leases.set(lease, now + probe.timeToLive)
+    return lease
+  }
+
+  // ------------------------------------------------------------------------------------------------------------- rates
+
+  /** The generic cell rate algorithm (ATM Forum TM 4.0, as in redis-cell), for several permits at once. */
+  take({ atLeast, burst, id, limit, per, permits, spent }: Take, now: number): Taken {
+    const interval = per / limit
+    const from = Math.max(now, this.rates.get(id)?.at ?? now) + spent * interval
+    const free = Math.floor((now + burst * interval - from) / interval + rounding)
+    const granted = permits < 0 ? permits : free >= atLeast ? Math.min(permits, free) : 0
+    const at = Math.max(now, from + granted * interval)
+    this.rates.set(id, { at })
+    for (const [other, rate] of this.rates) if (rate.at <= now) this.rates.delete(other)
+    return {
+      granted,
+      remaining: Math.max(0, Math.floor((now + burst * interval - at) / interval + rounding)),
+      retryAfter: granted === 0 ? Math.max(0, from + (atLeast - burst) * interval - now) : 0,
+      resetAfter: at - now
+    }
+  }
+
+  // ------------------------------------------------------------------------------------------------------------ values
+
+  /** Reads a value; where it is missing or too old, the reader may get the lease of its key, and looks it up for all. */
+  read({ key, staleAfter, timeToLive }: Read, now: number): Found {
+    const value = this.values.get(key) ?? { token: 0, leasedUntil: 0, stored: undefined }
+    this.values.set(key, value)
+    if (value.stored !== undefined && value.stored.until <= now) value.stored = undefined
+    const age = value.stored === undefined ? undefined : now - value.stored.at
+    const found = value.stored && { value: value.stored.value, age: now - value.stored.at }
+    if (age !== undefined && age < staleAfter) return { found, lease: undefined, busyFor: 0 }
+    if (value.leasedUntil > now) return { found, lease: undefined, busyFor: value.leasedUntil - now }
+    value.token += 1
+    value.leasedUntil = now + timeToLive
+    return { found, lease: value.token, busyFor: 0 }
+  }
+
+  /** Stores what was looked up under a lease and ends the lease. Refused when the lease has passed on. */
+  write({ key, lease, timeToLive, value }: Write, now: number): boolean {
+    const known = this.values.get(key)
+    if (known === undefined || known.token !== lease) return false
+    known.stored = { value, at: now, until: now + timeToLive }
+    known.leasedUntil = 0
+    return true
+  }
+
+  /** Ends a lease without a value: the next reader gets it. */
+  release(key: string, lease: number): void {
+    const known = this.values.get(key)
+    if (known?.token === lease) known.leasedUntil = 0
+  }
+}
+
+/** What a sum of fractions may be off by, in permits. */
+const rounding = 1e-6
+
+const viewOf = (id: string, breaker: Breaker, lease: number | undefined, now: number): View => ({
+  id,
+  epoch: breaker.epoch,
+  successes: breaker.successes,
+  failures: breaker.failures,
+  slow: breaker.slow,
+  failing: breaker.failing.size,
+  generation: breaker.generation,
+  state: breaker.state,
+  remaining: breaker.state === "open" ? Math.max(0, breaker.openUntil - now) : 0,
+  settings: breaker.settings,
+  settingsVersion: breaker.settingsVersion,
+  lease,
+  probes: { ...breaker.probes }
+})
+
+// --------------------------------------------------------------------------------------------------- what is asked
+
+/** Asks for permits of a rate: `limit` per `per` milliseconds, at most `burst` at once. */
+export interface Take {
+  readonly id: string
+  readonly limit: number
+  readonly per: number
+  readonly burst: number
+  /** How many are wanted; a negative number gives that many back. */
+  readonly permits: number
+  /** Fewer than these are of no use: then none is granted. */
+  readonly atLeast: number
+  /** Permits that were used without asking, while the store could not be reached. They are charged first. */
+  readonly spent: number
+}
+
+export interface Taken {
+  readonly granted: number
+  /** How many more could be taken now. */
+  readonly remaining: number
+  /** When `atLeast` can be taken, if none was granted. */
+  readonly retryAfter: number
+  /** When everything taken is paid for. */
+  readonly resetAfter: number
+}
+
+export interface Read {
+  readonly key: string
+  /** From which age on a value is looked up again. */
+  readonly staleAfter: number
+  /** How long a lease is good for. */
+  readonly timeToLive: number
+}
+
+export interface Found {
+  readonly found: { readonly value: string; readonly age: number } | undefined
+  /** The fencing token of the lease, for the reader who is to look the value up. */
+  readonly lease: number | undefined
+  /** How long another process may still take for it; 0 when none is at it. */
+  readonly busyFor: number
+}
+
+export interface Write {
+  readonly key: string
+  readonly lease: number
+  readonly value: string
+  readonly timeToLive: number
+}
+
+interface Value {
+  token: number
+  leasedUntil: number
+  stored: { readonly value: string; readonly at: number; readonly until: number } | undefined
+}

@@ -1,0 +1,304 @@
+/**
+ * What the processes of a fleet share: evidence, the state of circuits, rates, values. Policies with a `share` option need one; the
+ * program provides it at its edge, from Redis or from memory.
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Random from "effect/Random"
+import type * as Scope from "effect/Scope"
+import type * as Stream from "effect/Stream"
+import * as core from "../core/fleet/table.js"
+import { object, type Shape, text } from "../core/options.js"
+import { Broadcast } from "../internal/broadcast.js"
+import { duration, type DurationInput, optionMillis } from "../internal/duration.js"
+import { forkScoped, startIn } from "../internal/fork.js"
+import { followed } from "../internal/stream.js"
+import * as Time from "../internal/time.js"
+import { Hub } from "./hub.js"
+import { StoreUnavailable } from "./storeUnavailable.js"
+
+/**
+ * @since 0.1.0
+ * @category errors
+ */
+export { StoreUnavailable } from "./storeUnavailable.js"
+
+// ------------------------------------------------------------------------------------------------------------- models
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type {
+  Announcement,
+  Answer,
+  Found,
+  News,
+  Read,
+  Register,
+  Report,
+  Settled,
+  Take,
+  Taken,
+  Verdict,
+  View,
+  Write
+} from "../core/fleet/table.js"
+
+/**
+ * What a store does, each in one step that no other process can come between. An adapter for another store implements these; it
+ * needs no deadlines, which `make` adds.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Operations<E = StoreUnavailable> {
+  /** Takes the news of a process and answers with what the fleet knows. The same sequence number counts once. */
+  readonly exchange: (news: core.News) => Effect.Effect<core.Answer, E>
+  /** Takes permits of a rate, or gives them back. */
+  readonly take: (request: core.Take) => Effect.Effect<core.Taken, E>
+  /** Reads a value, or gets the lease to look it up. */
+  readonly read: (request: core.Read) => Effect.Effect<core.Found, E>
+  /** Stores a value under a lease; `false` when the lease has passed to another process. */
+  readonly write: (request: core.Write) => Effect.Effect<boolean, E>
+  /** Ends a lease without a value. */
+  readonly release: (key: string, lease: number) => Effect.Effect<void, E>
+}
+
+/**
+ * A store, before deadlines and health are added.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Adapter extends Operations<unknown> {
+  /** Calls a listener for each announcement while the scope is open. It reconnects by itself; a lost announcement is no fault. */
+  readonly follow: (
+    listener: (announcement: core.Announcement) => void
+  ) => Effect.Effect<void, unknown, Scope.Scope>
+}
+
+/**
+ * Whether the store answers. `since` is milliseconds since the epoch.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Health =
+  | { readonly _tag: "Connected"; readonly since: number }
+  | { readonly _tag: "Degraded"; readonly since: number; readonly reason: string }
+
+/**
+ * A change of {@link Health}: `Degraded` when the store stops answering, with the reason; `Recovered` when it answers again.
+ *
+ * @since 0.1.0
+ * @category events
+ */
+export type Event =
+  | { readonly _tag: "Degraded"; readonly at: number; readonly reason: string }
+  | { readonly _tag: "Recovered"; readonly at: number; readonly degradedFor: Duration.Duration }
+
+/**
+ * A store as policies use it: every operation has a deadline, and while the store does not answer, operations fail at once.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Service extends Operations {
+  readonly health: Effect.Effect<Health>
+  /** A subscriber that falls more than 64 events behind loses the oldest. */
+  readonly changes: Stream.Stream<Event>
+  /** The living processes of the fleet, this one included, as of the last exchange. */
+  readonly instances: Effect.Effect<number>
+  /** @internal */
+  readonly hub: Hub
+  /** @internal Whether the store answered the last time it was asked. */
+  readonly isConnected: () => boolean
+}
+
+/**
+ * The options of every store.
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export interface Options {
+  /** How often a process exchanges news with the store. What cannot wait is sent at once. Default: 1 second. */
+  readonly interval?: DurationInput | undefined
+  /** How long an operation may take. Default: 500 milliseconds. */
+  readonly deadline?: DurationInput | undefined
+  /** What this process is called; no two of a fleet may share a name. Default: a random one. */
+  readonly instance?: string | undefined
+}
+
+/** @internal */
+export const optionsShape: Shape<Options> = {
+  interval: duration(),
+  deadline: duration(),
+  instance: text
+}
+
+// ------------------------------------------------------------------------------------------------------------ service
+
+/**
+ * The store of a program.
+ *
+ * @since 0.1.0
+ * @category services
+ */
+export class SharedStore extends Context.Tag("effect-resilience/SharedStore")<SharedStore, Service>() {}
+
+/**
+ * Makes a store of an adapter: adds deadlines and health, and exchanges news while the scope is open.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (adapter: Adapter, options: Options = {}): Effect.Effect<Service, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const caller = "SharedStore.make"
+    object(caller, "", options, optionsShape)
+    const interval = optionMillis(caller, "interval", options.interval ?? "1 second")
+    const deadline = optionMillis(caller, "deadline", options.deadline ?? "500 millis")
+    const instance = options.instance ?? (yield* randomName)
+    const clock = yield* Effect.clock
+    const runtime = yield* Effect.runtime<never>()
+    const events = new Broadcast<Event>(64)
+    let health: Health = { _tag: "Connected", since: Time.wallMillis(clock) }
+
+    const succeeded = Effect.suspend(() => {
+      if (health._tag === "Connected") return Effect.void
+      const at = Time.wallMillis(clock)
+      const degradedFor = Duration.millis(Math.max(0, at - health.since))
+      health = { _tag: "Connected", since: at }
+      events.publish({ _tag: "Recovered", at, degradedFor })
+      return Effect.logInfo(`the shared store answers again after ${Duration.format(degradedFor)}`)
+    })
+    const failed = ({ reason }: StoreUnavailable) =>
+      Effect.suspend(() => {
+        if (health._tag === "Degraded") return Effect.void
+        const at = Time.wallMillis(clock)
+        health = { _tag: "Degraded", since: at, reason }
+        events.publish({ _tag: "Degraded", at, reason })
+        return Effect.logWarning(`the shared store does not answer, going on locally: ${reason}`)
+      })
+    const unavailable = (operation: string, cause: unknown) =>
+      new StoreUnavailable({ operation, reason: reasonOf(cause), cause })
+    const late = (operation: string) =>
+      new StoreUnavailable({ operation, reason: `no answer within ${deadline} ms`, cause: undefined })
+
+    /** An operation with its deadline, whose outcome is the store's health. */
+    const ask = <A>(operation: string, self: Effect.Effect<A, unknown>): Effect.Effect<A, StoreUnavailable> =>
+      Effect.mapError(self, (cause) => unavailable(operation, cause)).pipe(
+        Effect.catchAllDefect((cause) => Effect.fail(unavailable(operation, cause))),
+        Effect.timeoutFail({ duration: deadline, onTimeout: () => late(operation) }),
+        Effect.tapBoth({ onFailure: failed, onSuccess: () => succeeded })
+      )
+    /** The same for an operation that a call waits for: while the store is away only the exchange asks it. */
+    const unlessAway = <A>(operation: string, self: Effect.Effect<A, unknown>) =>
+      Effect.suspend(() =>
+        health._tag === "Degraded"
+          ? Effect.fail(new StoreUnavailable({ operation, reason: health.reason, cause: undefined }))
+          : ask(operation, self)
+      )
+
+    const exchange = (news: core.News) => ask("exchange", adapter.exchange(news))
+    const hub = new Hub(exchange, instance, interval)
+    const follow = Effect.zipRight(
+      adapter.follow((announcement) => void startIn(runtime, hub.announce(announcement))),
+      Effect.never
+    )
+    const again = Effect.zipRight(Effect.sleep(Duration.millis(interval)), Effect.void)
+    yield* forkScoped(Effect.forever(Effect.catchAllCause(Effect.scoped(follow), () => again)))
+    yield* hub.run
+
+    return {
+      exchange,
+      take: (request) => unlessAway("take", adapter.take(request)),
+      read: (request) => unlessAway("read", adapter.read(request)),
+      write: (request) => unlessAway("write", adapter.write(request)),
+      release: (key, lease) => unlessAway("release", adapter.release(key, lease)),
+      health: Effect.sync(() => health),
+      changes: followed(() => events.follow()),
+      instances: Effect.sync(() => hub.instances),
+      hub,
+      isConnected: () => health._tag === "Connected"
+    }
+  })
+
+const reasonOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause))
+
+const randomName = Effect.map(
+  Effect.all([Random.nextIntBetween(0, 2 ** 32), Random.nextIntBetween(0, 2 ** 32)]),
+  (parts) => parts.map((part) => part.toString(36)).join("")
+)
+
+// ------------------------------------------------------------------------------------------------------------- memory
+
+/**
+ * A store in memory, which several "processes" of a test share: each takes an adapter of it.
+ *
+ * @since 0.1.0
+ * @category memory
+ */
+export class Memory {
+  private readonly table = new core.Table()
+  private readonly listeners = new Set<(announcement: core.Announcement) => void>()
+
+  /** The store as one process sees it. */
+  readonly adapter: Adapter = {
+    exchange: (news) =>
+      this.step((now) => {
+        const { announcements, answer } = this.table.exchange(news, now)
+        for (const announcement of announcements) {
+          for (const listener of this.listeners) listener(announcement)
+        }
+        return answer
+      }),
+    take: (request) => this.step((now) => this.table.take(request, now)),
+    read: (request) => this.step((now) => this.table.read(request, now)),
+    write: (request) => this.step((now) => this.table.write(request, now)),
+    release: (key, lease) => this.step(() => this.table.release(key, lease)),
+    follow: (listener) =>
+      Effect.asVoid(
+        Effect.acquireRelease(
+          Effect.sync(() => this.listeners.add(listener)),
+          () => Effect.sync(() => this.listeners.delete(listener))
+        )
+      )
+  }
+
+  private step<A>(step: (now: number) => A): Effect.Effect<A> {
+    return Effect.map(Effect.clock, (clock) => step(Time.monotonicMillis(clock)))
+  }
+}
+
+/**
+ * A store in memory for a program of one process: for development and tests, and as the default where there is no fleet.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const memory: Layer.Layer<SharedStore> = Layer.scoped(
+  SharedStore,
+  Effect.suspend(() => make(new Memory().adapter))
+)
+
+/**
+ * The layer of a store from its adapter.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer = <E, R>(
+  adapter: Effect.Effect<Adapter, E, R>,
+  options?: Options
+): Layer.Layer<SharedStore, E, Exclude<R, Scope.Scope>> =>
+  Layer.scoped(
+    SharedStore,
+    Effect.flatMap(adapter, (adapter) => make(adapter, options))
+  )

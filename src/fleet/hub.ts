@@ -1,0 +1,170 @@
+/**
+ * A process in its fleet: one exchange with the store per interval for all shared instances, another at once when something cannot
+ * wait, and whether the store answers.
+ */
+import type * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Random from "effect/Random"
+import type * as Scope from "effect/Scope"
+import type { Announcement, Answer, News, Report, View } from "../core/fleet/table.js"
+import { forkScoped } from "../internal/fork.js"
+import * as Time from "../internal/time.js"
+import * as Wait from "../internal/wait.js"
+import type { StoreUnavailable } from "./storeUnavailable.js"
+
+/** A shared instance, as the process's exchange sees it. */
+export interface Member {
+  readonly id: string
+  /** What it has to say; nothing when it is idle and knows how the fleet stands. */
+  readonly report: (now: number) => Report | undefined
+  /**
+   * What the fleet knows, as the answer to its last report. `continues` is false after a silence that is too long for sums to be
+   * compared with those before it.
+   */
+  readonly heard: (view: View, now: number, continues: boolean) => Effect.Effect<void>
+  /** What another process announces. */
+  readonly announced: (announcement: Announcement, now: number) => Effect.Effect<void>
+}
+
+/** The most reports of one exchange, which bounds how long the store works at one script. */
+const maxReports = 1000
+
+/** For how many intervals unheard news is kept. Older evidence would count as if it were new. */
+const keptIntervals = 5
+
+/** The longest pause between exchanges while the store does not answer, in intervals. */
+const maxBackoff = 8
+
+interface Pending {
+  readonly news: News
+  readonly members: ReadonlyArray<Member>
+  readonly since: number
+}
+
+export class Hub {
+  private readonly members = new Set<WeakRef<Member>>()
+  private pending: Pending | undefined
+  private sequence = 0
+  private failures = 0
+  private lastAnswer = -Infinity
+  private urgent = false
+  private wakeUp: (() => void) | undefined
+  private living = 1
+
+  constructor(
+    private readonly exchange: (news: News) => Effect.Effect<Answer, StoreUnavailable>,
+    private readonly instance: string,
+    private readonly interval: number
+  ) {}
+
+  /** How many processes live, this one included; as of the last exchange. */
+  get instances(): number {
+    return this.living
+  }
+
+  /** Takes part from now on, for as long as something else holds the member. */
+  join(member: Member): void {
+    this.members.add(new WeakRef(member))
+  }
+
+  /** Exchanges news without waiting for the interval to end. May be called from a step. */
+  wake(): void {
+    this.urgent = true
+    // While the store does not answer, nothing is urgent.
+    if (this.failures === 0) this.wakeUp?.()
+  }
+
+  /** Exchanges news for as long as the scope is open. */
+  get run(): Effect.Effect<void, never, Scope.Scope> {
+    return Effect.asVoid(forkScoped(Effect.forever(Effect.zipRight(this.round, this.pause))))
+  }
+
+  /** Exchanges until nothing urgent is left. */
+  get round(): Effect.Effect<void> {
+    return Effect.flatMap(Effect.clock, (clock) => this.roundAt(clock))
+  }
+
+  private roundAt(clock: Clock.Clock): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      this.urgent = false
+      const now = Time.monotonicMillis(clock)
+      const pending = this.unheard(now) ?? this.collect(now)
+      return Effect.matchEffect(this.exchange(pending.news), {
+        onFailure: () => Effect.sync(() => void (this.failures += 1)),
+        onSuccess: (answer) => {
+          const later = Time.monotonicMillis(clock)
+          const continues = later - this.lastAnswer <= keptIntervals * this.interval
+          this.pending = undefined
+          this.failures = 0
+          this.lastAnswer = later
+          this.living = Math.max(1, answer.instances)
+          const hear = (member: Member, at: number) => member.heard(answer.views[at], later, continues)
+          const heard = Effect.forEach(pending.members, hear, { discard: true })
+          return Effect.flatMap(heard, () => (this.urgent ? this.roundAt(clock) : Effect.void))
+        }
+      })
+    })
+  }
+
+  /** News whose answer was lost is sent again as it was, so that it counts once. */
+  private unheard(now: number): Pending | undefined {
+    if (this.pending === undefined) return undefined
+    if (now - this.pending.since <= keptIntervals * this.interval) return this.pending
+    return (this.pending = undefined)
+  }
+
+  private collect(now: number): Pending {
+    const members: Array<Member> = []
+    const reports: Array<Report> = []
+    for (const reference of this.members) {
+      const member = reference.deref()
+      if (member === undefined) {
+        this.members.delete(reference)
+        continue
+      }
+      if (reports.length === maxReports) {
+        this.urgent = true
+        break
+      }
+      const report = member.report(now)
+      if (report === undefined) continue
+      // The next exchange begins with those that this one has no room for.
+      this.members.delete(reference)
+      this.members.add(reference)
+      members.push(member)
+      reports.push(report)
+    }
+    const timeToLive = 3 * maxBackoff * this.interval
+    const news = { instance: this.instance, sequence: ++this.sequence, timeToLive, reports }
+    return (this.pending = { news, members, since: now })
+  }
+
+  /** Waits for the interval, a tenth more or less so that processes do not stay in step, or until something is urgent. */
+  private get pause(): Effect.Effect<void> {
+    return Effect.flatMap(Random.nextRange(0.9, 1.1), (jitter) => {
+      const backoff = Math.min(maxBackoff, 2 ** this.failures)
+      const wait = Wait.forOthers<void>((resume) => {
+        this.wakeUp = () => {
+          this.wakeUp = undefined
+          resume(Effect.void)
+        }
+        if (this.urgent && this.failures === 0) this.wakeUp()
+      })
+      return Effect.uninterruptibleMask((restore) =>
+        Wait.withAlarm(restore(wait), this.interval * jitter * backoff, () => this.wakeUp?.())
+      )
+    })
+  }
+
+  /** Tells the members of a breaker what another process announces. */
+  announce(announcement: Announcement): Effect.Effect<void> {
+    return Effect.flatMap(Effect.clock, (clock) => {
+      const now = Time.monotonicMillis(clock)
+      const concerned = [...this.members].flatMap((reference) => {
+        const member = reference.deref()
+        return member?.id === announcement.id ? [member] : []
+      })
+      return Effect.forEach(concerned, (member) => member.announced(announcement, now), { discard: true })
+    })
+  }
+}
