@@ -70,7 +70,7 @@ const start = (readme: string, command: string, env: Readonly<Record<string, str
       Stream.runForEach((text) =>
         Effect.gen(function* () {
           const written = yield* Ref.updateAndGet(output, (before) => before + text)
-          const [, url] = /Listening on (http:\/\/[\d.:]+\d)"/.exec(written) ?? []
+          const [, url] = /Listening on (http:\/\/[\d.:]+\d)["\n]/.exec(written) ?? []
           if (url !== undefined) yield* Deferred.succeed(listening, url)
         })
       ),
@@ -215,6 +215,33 @@ const gateway = Effect.gen(function* () {
   yield* check("gateway: serves it again", again.status === 200, again)
 })
 
+const promises = Effect.gen(function* () {
+  const readme = "examples/promises/README.md"
+  const partner = yield* start(readme, "npx tsx examples/promises/upstream.ts")
+  const service = yield* start(readme, "npx tsx examples/promises/start.ts", { PARTNER_URL: partner.url })
+  const offer = get(`${service.url}/offers/42`)
+  const circuit = Effect.map(get(`${service.url}/circuit`), ({ body }) => body)
+
+  yield* checkAnswer("promises: passes the offer of the partner on", yield* offer, {
+    status: 200,
+    body: { id: "42", price: 1 }
+  })
+  yield* put(`${partner.url}/behaviour`, "hanging")
+  const late = yield* offer
+  yield* check("promises: a timeout is a 504", late.status === 504, late)
+  yield* put(`${partner.url}/behaviour`, "failing")
+  yield* checkAnswer("promises: a failure of the partner is a 502", yield* offer, {
+    status: 502,
+    body: { error: "the partner answered 500" }
+  })
+  const rejected = yield* offer
+  const { "retry-after": retryAfter = "" } = rejected.headers
+  yield* check("promises: an open circuit is a 503", rejected.status === 503, rejected)
+  yield* check("promises: the 503 says when to come back", /^[1-9]\d*$/.test(retryAfter), rejected)
+  const state = yield* circuit
+  yield* check("promises: shows the circuit", isSame(state, { circuit: "open" }), state)
+})
+
 const demo = Effect.gen(function* () {
   const running = yield* Effect.flatMap(
     documented("examples/microservices/README.md", "npm run demo"),
@@ -243,6 +270,7 @@ const all: Effect.Effect<
     suite("microservices", microservices),
     suite("offers", offers),
     suite("gateway", gateway),
+    suite("promises", promises),
     suite("demo", demo)
   ],
   {

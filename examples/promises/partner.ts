@@ -1,5 +1,5 @@
 // The partner as a function to promises: plain `fetch`, guarded by policies. Those who call it see promises and errors, no effects.
-import { Effect } from "effect"
+import { type Duration, Effect } from "effect"
 import { CircuitBreaker, Policy, Retry, Timeout, Trip } from "effect-resilience"
 
 export interface Offer {
@@ -7,30 +7,34 @@ export interface Offer {
   readonly price: number
 }
 
-/** The partner answered with another status than 200. */
+/** The partner could not be reached, or did not answer with an offer. */
 export class PartnerError extends Error {
-  constructor(readonly status: number) {
-    super(`the partner answered ${status}`)
-  }
+  readonly _tag = "PartnerError"
 }
 
-const readOffer = async (url: string, signal: AbortSignal): Promise<Offer> => {
-  const response = await fetch(url, { signal })
-  if (!response.ok) {
+const readOffer = async (url: string, signal: AbortSignal): Promise<Offer | undefined> => {
+  try {
+    const response = await fetch(url, { signal })
+    if (response.ok) return (await response.json()) as Offer
     await response.body?.cancel()
-    throw new PartnerError(response.status)
+    // That there is no such offer is an answer, and not for the retry or the breaker.
+    if (response.status === 404) return undefined
+    throw new PartnerError(`the partner answered ${response.status}`)
+  } catch (cause) {
+    throw cause instanceof PartnerError
+      ? cause
+      : new PartnerError("the partner could not be reached", { cause })
   }
-  return (await response.json()) as Offer
 }
 
 /** A client of the partner. Its breaker is made once, and all calls share it. */
-export const partnerAt = (url: string) => {
+export const partnerAt = (url: string, limit: Duration.DurationInput = "2 seconds") => {
   const breaker = Effect.runSync(
     CircuitBreaker.make({ name: "partner", trip: Trip.consecutive(4), openFor: "15 seconds" })
   )
-  const guard = Policy.promise(Timeout.timeout("2 seconds"), breaker.protect, Retry.retry({ times: 1 }))
+  const guard = Policy.promise(Timeout.timeout(limit), breaker.protect, Retry.retry({ times: 1 }))
   return {
-    /** (id: string) => Promise<Offer>, with `withSignal` for callers that may leave. */
+    /** (id: string) => Promise<Offer | undefined>, with `withSignal` for callers that may leave. */
     fetchOffer: guard(({ signal }, id: string) =>
       readOffer(`${url}/offers/${encodeURIComponent(id)}`, signal)
     ),

@@ -2,21 +2,27 @@
 import { assert, describe, it } from "@effect/vitest"
 import { createServer, type RequestListener, type Server } from "node:http"
 import type { AddressInfo } from "node:net"
-import { serviceOf } from "./service.js"
+import { appOf } from "./app.js"
+import { partnerAt } from "./partner.js"
 
 const listening = (server: Server): Promise<string> =>
   new Promise((resolve) => {
     server.listen(0, "127.0.0.1", () => resolve(`http://127.0.0.1:${(server.address() as AddressInfo).port}`))
   })
 
+interface Settings {
+  readonly atOnce?: number
+  readonly limit?: Parameters<typeof partnerAt>[1]
+}
+
 /** A service whose partner answers like this, for as long as a test runs. */
 const withService = async (
   partner: RequestListener,
   test: (url: string) => Promise<void>,
-  atOnce?: number
+  { atOnce, limit }: Settings = {}
 ): Promise<void> => {
   const upstream = createServer(partner)
-  const service = serviceOf(await listening(upstream), atOnce)
+  const service = createServer(appOf(partnerAt(await listening(upstream), limit), atOnce))
   try {
     await test(await listening(service))
   } finally {
@@ -29,7 +35,9 @@ const withService = async (
 
 const get = async (url: string) => {
   const response = await fetch(url)
-  return { status: response.status, body: await response.json() }
+  const retryAfter = response.headers.get("retry-after")
+  const body = await response.json()
+  return { status: response.status, body, ...(retryAfter !== null && { retryAfter }) }
 }
 
 describe("the service", () => {
@@ -39,11 +47,28 @@ describe("the service", () => {
       async (url) => {
         assert.deepStrictEqual(await get(`${url}/offers/a%2Fb`), {
           status: 200,
-          body: { id: "/offers/a%252Fb", price: 3 }
+          body: { id: "/offers/a%2Fb", price: 3 }
         })
         assert.deepStrictEqual(await get(`${url}/circuit`), { status: 200, body: { circuit: "closed" } })
       }
     ))
+
+  it("answers 404 for an offer that the partner does not have, and asks once", () => {
+    let asked = 0
+    return withService(
+      (_, response) => {
+        asked++
+        response.writeHead(404).end()
+      },
+      async (url) => {
+        assert.deepStrictEqual(await get(`${url}/offers/1`), {
+          status: 404,
+          body: { error: "no such offer" }
+        })
+        assert.strictEqual(asked, 1)
+      }
+    )
+  })
 
   it("tries again once, and opens the circuit of a partner that fails", () => {
     let asked = 0
@@ -57,12 +82,37 @@ describe("the service", () => {
         assert.deepStrictEqual(await get(`${url}/offers/1`), failed)
         assert.strictEqual(asked, 2)
         assert.deepStrictEqual(await get(`${url}/offers/2`), failed)
-        assert.strictEqual((await get(`${url}/offers/3`)).status, 503)
+        const rejected = await get(`${url}/offers/3`)
+        assert.strictEqual(rejected.status, 503)
+        assert.match(rejected.retryAfter ?? "", /^1[0-5]$/)
         assert.strictEqual(asked, 4)
         assert.deepStrictEqual((await get(`${url}/circuit`)).body, { circuit: "open" })
       }
     )
   })
+
+  it("answers 502 when the partner hangs up", () =>
+    withService(
+      (request) => request.destroy(),
+      async (url) =>
+        assert.deepStrictEqual(await get(`${url}/offers/1`), {
+          status: 502,
+          body: { error: "the partner could not be reached" }
+        })
+    ))
+
+  it("answers 504 when the partner does not answer in time", () =>
+    withService(
+      () => {},
+      async (url) => assert.strictEqual((await get(`${url}/offers/1`)).status, 504),
+      { limit: "20 millis" }
+    ))
+
+  it("leaves other errors to Express", () =>
+    withService(
+      () => {},
+      async (url) => assert.strictEqual((await fetch(`${url}/offers/%zz`)).status, 400)
+    ))
 
   it("ends its call of the partner when the client leaves", async () => {
     let arrived = () => {}
@@ -100,11 +150,13 @@ describe("the service", () => {
       async (url) => {
         const first = get(`${url}/offers/1`)
         await hasArrived
-        assert.strictEqual((await get(`${url}/offers/2`)).status, 503)
+        const rejected = await get(`${url}/offers/2`)
+        assert.strictEqual(rejected.status, 503)
+        assert.isUndefined(rejected.retryAfter)
         release()
         assert.strictEqual((await first).status, 200)
       },
-      1
+      { atOnce: 1 }
     )
   })
 })
