@@ -33,9 +33,8 @@ export type TypeId = typeof TypeId
 // ------------------------------------------------------------------------------------------------------------- models
 
 /**
- * What a call meets: `closed` runs it and counts it, `open` rejects it, `half-open` runs it as a probe or rejects it.
- * `isolated` turns everything away, `disabled` runs everything uncounted and `metrics-only` runs and counts everything
- * without ever opening; these three begin and end only by hand.
+ * What a call meets: `closed` runs and counts it, `open` rejects it, `half-open` runs it as a probe or rejects it. Three begin and
+ * end only by hand: `isolated` rejects all calls, `disabled` runs them uncounted, `metrics-only` counts them and never opens.
  *
  * @since 0.1.0
  * @category models
@@ -141,23 +140,17 @@ export type Event = StateChange | Success | Failure | Rejected | Configured
  * @category models
  */
 export interface Opening {
-  /**
-   * What failed; `undefined` when it was no failing call: opened by hand, a probe that never answered, an outcome recorded
-   * by hand, or a success that was slow or that completed the calls a rate was waiting for.
-   */
+  /** What failed; `undefined` when no failing call opened it: a step by hand, a probe that never answered, a success. */
   readonly failure: FailureCondition.Failed<unknown, unknown> | undefined
   /** When to come back, where the failure says so: by the condition's `retryAfter`, or as the rejection of a policy. */
   readonly retryAfter: Duration.Duration | undefined
-  /**
-   * How often the circuit had opened before since it last recovered. It has recovered when it has stayed closed for as long as
-   * it had been open.
-   */
+  /** Earlier openings since the circuit last recovered, that is, stayed closed for as long as it had been open. */
   readonly reopenings: number
 }
 
 /**
- * A breaker's state as plain data. Times are milliseconds, instants milliseconds since the epoch. Its schema is
- * `effect-resilience/CircuitBreaker/Snapshot`, an entry of its own.
+ * A breaker's state as plain data. Times are milliseconds, instants milliseconds since the epoch. Its schema is a separate entry,
+ * `effect-resilience/CircuitBreaker/Snapshot`.
  *
  * @since 0.1.0
  * @category models
@@ -236,10 +229,7 @@ export interface ProtectWhen<Needed = never> {
  * @category models
  */
 export interface Operations<Needed = never> {
-  /**
-   * Runs an effect through the breaker. A typed failure or a defect is a failure, a success is a success, an interruption
-   * is neither.
-   */
+  /** Runs an effect through the breaker. A typed failure or a defect counts as a failure, an interruption as nothing. */
   readonly protect: Policy.Policy<CircuitOpen, Needed>
   /** Runs effects of one type through the breaker, with a condition that says what their exits mean. */
   readonly protectWhen: ProtectWhen<Needed>
@@ -249,17 +239,13 @@ export interface Operations<Needed = never> {
   readonly remainingDelay: Effect.Effect<Duration.Duration, never, Needed>
   readonly snapshot: Effect.Effect<Snapshot, never, Needed>
   /**
-   * The changes of state from now on. A subscriber that falls more than 64 changes behind loses the oldest. A change
-   * happens when a call or a person makes it happen: an open circuit whose time has passed turns half-open with the next
-   * call.
+   * The changes of state from now on. A subscriber that falls more than 64 changes behind loses the oldest. No timer makes a
+   * change: an open circuit whose time has passed turns half-open with the next call.
    */
   readonly changes: Stream.Stream<StateChange, never, Needed>
-  /**
-   * Takes a permit for one call, to be given back by {@link record}, and given back without being counted when the scope
-   * closes before that.
-   */
+  /** Takes a permit for one call. {@link record} gives it back, or, uncounted, the end of the scope. */
   readonly acquire: Effect.Effect<Permit, CircuitOpen, Needed | Scope.Scope>
-  /** Records what became of the call of a permit. Only the first record of a permit counts. */
+  /** Records the outcome of a permit's call. Only the first record of a permit counts. */
   readonly record: (permit: Permit, outcome: FailureCondition.Outcome) => Effect.Effect<void, never, Needed>
   /** Opens the circuit for as long as `openFor` says. */
   readonly open: Effect.Effect<void, never, Needed>
@@ -267,25 +253,22 @@ export interface Operations<Needed = never> {
   readonly close: Effect.Effect<void, never, Needed>
   /** Lets probes through from now on. */
   readonly halfOpen: Effect.Effect<void, never, Needed>
-  /** Turns everything away until {@link release}. */
+  /** Rejects all calls until {@link release}. */
   readonly isolate: Effect.Effect<void, never, Needed>
   /** Ends an isolation: closed, with nothing counted. Does nothing in any other state. */
   readonly release: Effect.Effect<void, never, Needed>
-  /** Lets everything through, uncounted, until {@link enable}. */
+  /** Runs all calls, uncounted, until {@link enable}. */
   readonly disable: Effect.Effect<void, never, Needed>
-  /** Lets everything through and counts it, without ever opening, until {@link enable}. */
+  /** Runs and counts all calls, without ever opening, until {@link enable}. */
   readonly metricsOnly: Effect.Effect<void, never, Needed>
   /** Ends `disabled` and `metrics-only`: closed, with nothing counted. Does nothing in any other state. */
   readonly enable: Effect.Effect<void, never, Needed>
   /** As if the breaker had just been made. */
   readonly reset: Effect.Effect<void, never, Needed>
   /**
-   * Changes settings of the running breaker; those that are not given stay as they are. Bad ones are a defect of type
-   * `InvalidOption` and change nothing.
-   *
-   * The circuit stays in its state: an open one for as long as it was to be, probes go on, permits stay good. A rule of the same
-   * kind that looks at the same window keeps what it has seen, whatever its threshold; any other starts with nothing. A rule
-   * that is met by what it has kept opens the circuit with the next call that is counted.
+   * Changes the given settings. Bad ones are a defect of type `InvalidOption` and change nothing. The circuit stays in its state:
+   * an open one for as long as it was to be, probes and permits go on. A rule of the same kind and window keeps what it has
+   * seen, others start empty. A rule that is met already opens the circuit with the next call that is counted.
    */
   readonly configure: (settings: Reconfiguration) => Effect.Effect<void, never, Needed>
 }
@@ -311,20 +294,11 @@ export interface CircuitBreaker extends Operations, Policy.Described {
 export interface HalfOpenOptions {
   /** How many probes may run at a time; other calls are rejected. Default: 1, the least load on what recovers. */
   readonly permits?: number | undefined
-  /**
-   * How many probes must succeed for the circuit to close: `2` means two of two, `{ count: 3, of: 5 }` three of five. It
-   * opens again as soon as that many cannot succeed any more. Default: 1.
-   */
+  /** How many probes must succeed to close the circuit: `2` means two of two. It opens when they no longer can. Default: 1. */
   readonly successes?: number | { readonly count: number; readonly of: number } | undefined
-  /**
-   * After how long a probe that has not answered counts as failed, so that a probe that hangs cannot keep the circuit
-   * half-open. An infinite duration waits for ever. Default: 30 seconds.
-   */
+  /** After how long a probe that has not answered counts as failed. An infinite duration waits for ever. Default: 30 seconds. */
   readonly maxWait?: DurationInput | undefined
-  /**
-   * Whether a probe, once begun, cannot be interrupted, so that callers with short timeouts cannot keep the circuit from
-   * ever finding out. Such a caller then waits for the probe. Default: `false`.
-   */
+  /** Whether a begun probe cannot be interrupted, so that short timeouts do not keep the circuit half-open. Default: `false`. */
   readonly uninterruptible?: boolean | undefined
 }
 
@@ -337,17 +311,11 @@ export interface HalfOpenOptions {
 export interface Settings {
   /** The name in errors, events and snapshots. Default: the tag's identifier, or `"circuit-breaker"`. */
   readonly name?: string | undefined
-  /**
-   * When the circuit opens. Default: 10 failures in a row, or half of at least 20 calls within 30 seconds. The rate serves
-   * a busy service, the row a quiet one, and neither opens on one failure or on a few that come by chance.
-   */
+  /** When the circuit opens. Default: 10 failures in a row, or half of at least 20 calls within 30 seconds. */
   readonly trip?: Trip.Trip | undefined
   /** How long the circuit stays open. Default: 10 seconds. */
   readonly openFor?: DurationInput | undefined
-  /**
-   * The longest that the circuit stays open. Default: none for a duration or a schedule, 5 minutes for what a hint or a
-   * function asks for.
-   */
+  /** The longest open time. Default: none for a duration or a schedule, 5 minutes for what a hint or a function asks for. */
   readonly maxOpenFor?: DurationInput | undefined
   readonly halfOpen?: HalfOpenOptions | undefined
 }
@@ -373,8 +341,7 @@ export interface Reconfiguration extends Pick<Settings, "trip" | "maxOpenFor" | 
 export interface SettingsConfig extends ConfiguredBy<Settings> {}
 
 /**
- * Called in the fiber of the call that made it happen, in the order of the fields. A listener that fails or dies is
- * reported in the log and changes nothing.
+ * Called in the call's fiber, in the order of the fields. A listener that fails or dies is logged and changes nothing.
  *
  * @since 0.1.0
  * @category options
@@ -397,15 +364,12 @@ export interface Listeners {
  */
 export interface Options extends Omit<Settings, "openFor">, Listeners {
   /**
-   * How long the circuit stays open: a duration; a schedule, whose delays are taken one after the other with every
-   * reopening and from the start once the circuit has recovered (see {@link Opening}); or a function of what opened it.
-   * Default: 10 seconds.
+   * How long the circuit stays open: a duration; a schedule, which steps with every reopening and begins anew after a recovery
+   * (see {@link Opening}); or a function of what opened it. Default: 10 seconds.
    *
-   * When what failed says when to come back (a condition's `retryAfter`, the rejection of a policy inside), a duration or a schedule
-   * is the least: the circuit stays open until then, but no longer than `maxOpenFor`. A function decides alone.
-   *
-   * A function is asked whenever an opening is due, also when a breaker is only looked at, so it should answer the same
-   * each time. One that throws or returns no duration leaves the default, and a warning in the log.
+   * A failure that says when to come back (`retryAfter`) makes a duration or a schedule longer, up to `maxOpenFor`. A function
+   * decides alone. It is also asked when a breaker is only looked at, so it should answer the same each time. One that throws or
+   * returns no duration leaves the default, and a warning in the log.
    */
   readonly openFor?:
     | DurationInput
@@ -421,12 +385,8 @@ export interface Options extends Omit<Settings, "openFor">, Listeners {
 /**
  * Makes a breaker. Bad options are a defect of type `InvalidOption`.
  *
- * **When to use**
- *
- * For a breaker that belongs to a value rather than to the program, such as one of many that are made at run time. For
- * anything that the program has one of, {@link Tag} makes a service of it.
- *
- * Make it once and share it: a breaker made for each call remembers nothing.
+ * **When to use**: for breakers that are made at run time; {@link Tag} makes a service of one that the program has. Make it once
+ * and share it: a breaker made for each call remembers nothing.
  *
  * @example
  * ```ts
@@ -489,25 +449,20 @@ export interface KeyedCircuitBreaker extends KeyedOperations {}
 /**
  * Makes a breaker for each key: a host, a tenant, a route. When one of them is down, the others are still called.
  *
- * There are at most `capacity` of them (1000), and one that is not called for `idleTimeToLive` (10 minutes) is forgotten,
- * but never one that is open, half-open, steered or in use. One with failures that count does not make room for others while it is
- * called. A new key for which there is no room shares one breaker with all other such keys, or has none with `whenFull: "bypass"`;
- * when callers make up keys, that is every new key.
+ * At most `capacity` breakers (1000) are kept. One without a call for `idleTimeToLive` (10 minutes) is forgotten, but never one
+ * that is open, half-open, steered or in use, and one with failures that count makes no room while it is called. A new key without
+ * room shares one breaker with all other such keys, or has none with `whenFull: "bypass"`.
  *
- * What the listeners of the options require is taken from its maker's context; a function of the key gives options whose
- * listeners require nothing.
+ * Listeners take what they require from the maker's context; those from a function of the key require nothing.
  *
  * @example
  * ```ts
  * import { Effect } from "effect"
  * import { CircuitBreaker, Trip } from "effect-resilience"
  *
- * declare const fetchFrom: (host: string) => Effect.Effect<string, "down">
- *
  * const program = Effect.gen(function* () {
  *   const hosts = yield* CircuitBreaker.keyed({ options: { name: "hosts", trip: Trip.consecutive(3) }, capacity: 100 })
- *   const fetch = (host: string) => fetchFrom(host).pipe(hosts.protect(host))
- *   return yield* Effect.all([fetch("a.example"), fetch("b.example")])
+ *   return yield* Effect.succeed("hot offer").pipe(hosts.protect("a.example"))
  * })
  * ```
  *
@@ -522,7 +477,7 @@ export const keyed: {
 // ----------------------------------------------------------------------------------------------------------- services
 
 /**
- * What a breaker's tag offers besides being a tag: its layers, and the operations of the breaker behind it.
+ * What a breaker's tag offers besides being a tag.
  *
  * @since 0.1.0
  * @category services
@@ -542,21 +497,17 @@ export interface TagClass<Self, Id extends string>
 /**
  * A circuit breaker as a service of its own. Extend it once for each thing that can fail by itself.
  *
- * **When to use**
- *
- * For every dependency of a program: the breaker is then made once, by its layer, wherever the program is put together,
- * and the compiler sees to it that it is.
+ * **When to use**: for every dependency of a program. The layer makes the breaker once.
  *
  * **Time line**
  *
  * - *Closed*: calls run, and their outcomes are counted until a trip rule is met. Then the circuit opens.
- * - *Open*: calls are rejected with {@link CircuitOpen}, which says for how much longer. When `openFor` has passed, the
- *   next call finds the circuit half-open; no timer is involved.
- * - *Half-open*: up to `permits` calls at a time run as probes, others are rejected. Enough successes close the
- *   circuit; when those are out of reach, it opens again. A probe that takes longer than `maxWait` counts as failed.
+ * - *Open*: calls are rejected with {@link CircuitOpen}. The first call after `openFor` finds the circuit half-open.
+ * - *Half-open*: up to `permits` calls at a time run as probes, others are rejected. Enough successes close the circuit; when
+ *   those are out of reach, it opens again. A probe that takes longer than `maxWait` counts as failed.
  *
- * An outcome counts in the state in which its call began, and for nothing when that is over: a late success does not close
- * a circuit, and a late failure does not open one. An interrupted call gives its place back and counts for nothing.
+ * An outcome counts only in the state in which its call began: a late success does not close a circuit. An interrupted call gives
+ * its place back and counts for nothing.
  *
  * **Adds** `CircuitOpen`, and requires the service.
  *
@@ -572,10 +523,8 @@ export interface TagClass<Self, Id extends string>
  *
  * const PartnerLive = Partner.layer({
  *   trip: Trip.consecutive(3),
- *   openFor: "15 seconds",
  *   onStateChange: ({ from, name, to }) => Effect.logInfo(`${name} changed from ${from} to ${to}`)
  * })
- *
  * const program = offer.pipe(Effect.provide(PartnerLive))
  * ```
  *
@@ -585,7 +534,7 @@ export interface TagClass<Self, Id extends string>
 export const Tag: <const Id extends string>(id: Id) => <Self>() => TagClass<Self, Id> = breakers.Tag
 
 /**
- * What the tag of keyed breakers has besides being a tag: its layers, and everything that can be done with the breakers.
+ * What the tag of keyed breakers offers besides being a tag.
  *
  * @since 0.1.0
  * @category services
@@ -612,14 +561,10 @@ export interface KeyedTagClass<Self, Id extends string>
  *
  * class Hosts extends CircuitBreaker.KeyedTag("Hosts")<Hosts>() {}
  *
- * declare const fetchFrom: (host: string) => Effect.Effect<string, "down">
+ * // Effect<string, CircuitOpen, Hosts>
+ * const offer = Effect.succeed("hot offer").pipe(Hosts.protect("a.example"))
  *
- * // Effect<string, "down" | CircuitOpen, Hosts>
- * const fetch = (host: string) => fetchFrom(host).pipe(Hosts.protect(host))
- *
- * const HostsLive = Hosts.layer({ options: { trip: Trip.consecutive(3) }, capacity: 100 })
- *
- * const program = fetch("a.example").pipe(Effect.provide(HostsLive))
+ * const program = offer.pipe(Effect.provide(Hosts.layer({ options: { trip: Trip.consecutive(3) }, capacity: 100 })))
  * ```
  *
  * @since 0.1.0
@@ -633,13 +578,11 @@ export const KeyedTag: <const Id extends string>(id: Id) => <Self>() => KeyedTag
  *
  * @example
  * ```ts
- * import { Effect } from "effect"
- * import { CircuitBreaker } from "effect-resilience"
+ * import { Config, Effect } from "effect"
+ * import { CircuitBreaker, Trip } from "effect-resilience"
  *
- * const program = Effect.succeed("hot offer").pipe(
- *   CircuitBreaker.protect,
- *   Effect.provide(CircuitBreaker.layer({ openFor: "15 seconds" }))
- * )
+ * const live = CircuitBreaker.layerConfig({ trip: Config.map(Config.integer("MAX_FAILURES"), Trip.consecutive) })
+ * const program = Effect.succeed("hot offer").pipe(CircuitBreaker.protect, Effect.provide(live))
  * ```
  *
  * @since 0.1.0
@@ -658,17 +601,6 @@ export const layer = CircuitBreaker.layer
 
 /**
  * The layer of {@link CircuitBreaker} whose settings come from the configuration.
- *
- * @example
- * ```ts
- * import { Config } from "effect"
- * import { CircuitBreaker, Trip } from "effect-resilience"
- *
- * export const live = CircuitBreaker.layerConfig({
- *   trip: Config.map(Config.integer("PARTNER_MAX_FAILURES"), Trip.consecutive),
- *   openFor: Config.duration("PARTNER_OPEN_FOR").pipe(Config.withDefault("15 seconds"))
- * })
- * ```
  *
  * @since 0.1.0
  * @category services

@@ -23,10 +23,6 @@ export type Snapshot = CircuitBreaker.Snapshot
  * import { CircuitBreaker } from "effect-resilience"
  *
  * const Json = Schema.parseJson(CircuitBreaker.Snapshot)
- *
- * const save = (breaker: CircuitBreaker.CircuitBreaker) =>
- *   breaker.snapshot.pipe(Effect.flatMap(Schema.encode(Json)))
- *
  * const restore = (json: string) =>
  *   Schema.decode(Json)(json).pipe(Effect.flatMap((initial) => CircuitBreaker.make({ name: "partner", initial })))
  * ```

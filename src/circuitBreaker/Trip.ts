@@ -1,8 +1,6 @@
 /**
- * When a circuit breaker opens: rules as values.
- *
- * The three that count calls look back over a number of calls (`of`) or over a time (`within`). A window over time has
- * ten buckets, so it forgets a tenth of itself at a time. Calls that a condition ignores are not counted by any of them.
+ * When a circuit breaker opens: rules as values. Three look back over a number of calls (`of`) or a time (`within`), of which they
+ * forget a tenth at a time. No rule counts calls that a condition ignores.
  *
  * @since 0.1.0
  */
@@ -30,8 +28,7 @@ export type Trip = core.Trip
 export type Reading = core.Reading
 
 /**
- * How far back a rule looks: the last `of` calls (at most 1 000 000), or the calls of the time `within` (10 milliseconds or
- * more).
+ * How far back a rule looks: the last `of` calls (1 to 1 000 000), or the calls of the time `within` (10 milliseconds or more).
  *
  * @since 0.1.0
  * @category models
@@ -43,10 +40,8 @@ export type Window =
 /**
  * Opens after `count` failures in a row.
  *
- * **When to use**
- *
- * For a dependency that is either up or down, and wherever there are too few calls for a rate. Under a heavy load that
- * fails in part, a row of failures comes by chance: then prefer a rate, or a long row.
+ * **When to use**: for a dependency that is either up or down, and wherever there are too few calls for a rate. Under a heavy
+ * load that fails in part, a row of failures comes by chance: then prefer a rate, or a long row.
  *
  * @example
  * ```ts
@@ -68,7 +63,6 @@ export const consecutive = (count: number): Trip => core.consecutive(count)
  * ```ts
  * import { Trip } from "effect-resilience"
  *
- * export const twoOfThree = Trip.failures({ count: 2, of: 3 })
  * export const tenInAMinute = Trip.failures({ count: 10, within: "1 minute" })
  * ```
  *
@@ -76,26 +70,20 @@ export const consecutive = (count: number): Trip => core.consecutive(count)
  * @category rules
  */
 export const failures = (options: { readonly count: number } & Window): Trip => {
-  const window = extent("Trip.failures", options, "count")
-  return core.failures(options.count, window)
+  return core.failures(options.count, extent("Trip.failures", options, "count"))
 }
 
 /**
- * Opens when at least the share `threshold` of the calls looked at failed, once there are `minimumCalls` of them. The share
- * is compared exactly: 99 failures of 200 calls do not reach 0.5.
+ * Opens when at least the share `threshold` of the calls looked at failed, once there are `minimumCalls` of them (default: the
+ * whole window for `of`, 20 for `within`). The share is compared exactly: 99 failures of 200 calls do not reach 0.5.
  *
- * `minimumCalls` defaults to the whole window for `of`, and to 20 for `within`.
- *
- * **When to use**
- *
- * For a dependency with a steady load, where some failures are normal.
+ * **When to use**: for a dependency with a steady load, where some failures are normal.
  *
  * @example
  * ```ts
  * import { Trip } from "effect-resilience"
  *
  * export const half = Trip.failureRate({ threshold: 0.5, within: "30 seconds", minimumCalls: 20 })
- * export const tenth = Trip.failureRate({ threshold: 0.1, of: 100 })
  * ```
  *
  * @since 0.1.0
@@ -112,10 +100,8 @@ export const failureRate = (
  * Opens when at least the share `threshold` of the calls looked at took longer than `slowerThan`, whether they failed or
  * not, once there are `minimumCalls` of them (defaults as for {@link failureRate}). The rule of resilience4j.
  *
- * **When to use**
- *
- * For a dependency that gets slow before it gets wrong. Put a timeout inside the breaker, or a call that never ends is
- * never counted.
+ * **When to use**: for a dependency that gets slow before it gets wrong. Put a timeout inside the breaker, or a call that never
+ * ends is never counted.
  *
  * @example
  * ```ts
@@ -136,12 +122,8 @@ export const slowRate = (
 ): Trip => {
   const window = extent("Trip.slowRate", options, "slowerThan", "threshold", "minimumCalls")
   const slowerThan = optionMillis("Trip.slowRate", "slowerThan", options.slowerThan, { zero: true })
-  return core.slowRate({
-    slowerThan,
-    threshold: options.threshold,
-    minimumCalls: options.minimumCalls,
-    window
-  })
+  const { minimumCalls, threshold } = options
+  return core.slowRate({ slowerThan, threshold, minimumCalls, window })
 }
 
 /**
@@ -151,11 +133,7 @@ export const slowRate = (
  * ```ts
  * import { Trip } from "effect-resilience"
  *
- * export const trip = Trip.any(
- *   Trip.consecutive(10),
- *   Trip.failureRate({ threshold: 0.5, within: "30 seconds" }),
- *   Trip.slowRate({ slowerThan: "1 second", threshold: 0.9, within: "30 seconds" })
- * )
+ * export const trip = Trip.any(Trip.consecutive(10), Trip.failureRate({ threshold: 0.5, within: "30 seconds" }))
  * ```
  *
  * @since 0.1.0
@@ -183,13 +161,10 @@ const extent = (policy: string, options: Window, ...names: ReadonlyArray<string>
   const known = [...names, "of", "within"].map((name) => [name, whereRead] as const)
   object(policy, "", options, Object.fromEntries(known))
   const { of, within } = options
-  if (within === undefined) return { of: of }
+  if (within === undefined) return { of }
   if (of !== undefined) throw new InvalidOption(policy, "within", within, 'left out when "of" is given')
-  return { within: optionMillis(policy, "within", within, { bounds: withinBounds }) }
+  const expected = `a duration of at least ${bucketsPerWindow} millis`
+  return {
+    within: optionMillis(policy, "within", within, { bounds: [bucketsPerWindow, Infinity, expected] })
+  }
 }
-
-const withinBounds = [
-  bucketsPerWindow,
-  Infinity,
-  `a duration of at least ${bucketsPerWindow} millis`
-] as const

@@ -49,9 +49,8 @@ export const TypeId: CircuitBreaker.TypeId = Symbol.for(
 
 export const kind = "circuit-breaker"
 
-/** A permit as the breaker knows it. */
+/** A permit as the breaker knows it. It is returned once; a second outcome is not counted. */
 class HeldPermit implements CircuitBreaker.Permit {
-  /** A permit is returned once; a second outcome is not counted. */
   constructor(
     readonly owner: Breaker,
     readonly permit: Circuit.Permit,
@@ -121,10 +120,7 @@ interface Probing {
   over: boolean
 }
 
-/**
- * The probes that a fiber is inside of. The fibers that a probe forks are inside of it too, or a probe that makes its calls at
- * the same time would reject them all, and the circuit would never close.
- */
+/** The probes that a fiber is inside of. Forked fibers inherit them, or a probe would reject the calls that it makes in parallel. */
 const probing: FiberRef.FiberRef<Probing | undefined> = /*#__PURE__*/ FiberRef.unsafeMake<
   Probing | undefined
 >(undefined, { join: (parent) => parent })
@@ -151,10 +147,7 @@ const observed = (verdict: FailureCondition.Success | Condition.FailureVerdict):
 
 type Judge = Condition.Judge<unknown, unknown>
 
-/**
- * Makes a breaker. What its schedule and its listeners require is taken from the context, and stands in the types of the
- * public constructors.
- */
+/** Makes a breaker. What its schedule and its listeners require is in the types of the public constructors. */
 export const make = (
   options: CircuitBreaker.Options,
   defaultName: string,
@@ -301,10 +294,7 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
       : this.runMasked(judge, alone.self, clock, fiber)
   }
 
-  /**
-   * Whether a fiber makes a call of this breaker that will be counted: what it calls meanwhile is part of that call. When the
-   * state has changed since, the call counts for nothing, and a call inside of it is one of its own.
-   */
+  /** Whether a fiber is inside a call that will be counted, of which the calls that it makes are a part. */
   private isCounting(caller: Calling): boolean {
     const call = insideOf(caller)?.find(this)
     return call instanceof Counted && call.generation === this.circuit.generation && !call.isLost
@@ -395,10 +385,7 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
     return after(this.events.emit.Rejected?.({ state, retryAfter, error }), failure)
   }
 
-  /**
-   * The error is most of the cost of a rejection, and all errors within a millisecond are equal. So an open circuit makes at most
-   * one per millisecond.
-   */
+  /** The error is most of the cost of a rejection, so an open circuit makes at most one per millisecond. */
   private rejection(circuit: Circuit.Circuit, now: number): Rejected {
     const state = circuit.state === "half-open" || circuit.state === "isolated" ? circuit.state : "open"
     const remaining = Circuit.retryAfter(circuit, now)
@@ -417,10 +404,7 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
 
   // --------------------------------------------------------------------------------------------------------- one step
 
-  /**
-   * Admits a call, or rejects it. Listeners first learn of the changes that are due, so their time does not count as the
-   * probe's.
-   */
+  /** Admits a call, or rejects it. Listeners first learn of the changes that are due, so their time is not the probe's. */
   private admit<A, E, R>(
     clock: Clock.Clock,
     restore: Restore,
@@ -545,15 +529,9 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
         if (held.returned) return Effect.void
         held.returned = true
         if (outcome._tag === "Ignored") return this.giveBack(held.permit, clock) ?? Effect.void
-        const observed =
-          outcome._tag === "Success"
-            ? succeeded
-            : {
-                failed: true,
-                failure: undefined,
-                retryAfter: outcome.retryAfter && runtimeMillis(outcome.retryAfter)
-              }
-        return this.count(held.permit, observed, clock) ?? Effect.void
+        if (outcome._tag === "Success") return this.count(held.permit, succeeded, clock) ?? Effect.void
+        const retryAfter = outcome.retryAfter && runtimeMillis(outcome.retryAfter)
+        return this.count(held.permit, { failed: true, failure: undefined, retryAfter }, clock) ?? Effect.void
       })
   }
 
@@ -698,10 +676,7 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
 /** The defaults for outcomes that a condition does not mention. */
 const silence: Condition.Defaults = { defect: true, ignore: Condition.isOwnStall }
 
-const byDefault: Condition.Judge<unknown, unknown> = Condition.compile<unknown, unknown>(
-  undefined,
-  silence
-).judge
+const byDefault: Judge = Condition.compile<unknown, unknown>(undefined, silence).judge
 
 // --------------------------------------------------------------------------------------------------------- definition
 

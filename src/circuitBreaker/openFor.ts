@@ -38,17 +38,13 @@ export const make = (
   if (typeof openFor === "function") return new Computed(openFor, max ?? defaultMaxMillis)
   const millis = optionMillis(policy, "openFor", openFor)
   if (max !== undefined && millis > max) {
-    throw new InvalidOption(
-      policy,
-      "openFor",
-      shown(openFor),
-      `at most "maxOpenFor" (${Duration.format(Duration.millis(max))})`
-    )
+    const expected = `at most "maxOpenFor" (${Duration.format(Duration.millis(max))})`
+    throw new InvalidOption(policy, "openFor", shown(openFor), expected)
   }
   return new Fixed(millis, max)
 }
 
-/** A hint makes an opening longer, never shorter: a failing server that says "come back at once" does not keep the circuit closed. */
+/** A hint makes an opening longer, never shorter: "come back at once" of a failing server does not keep the circuit closed. */
 const withHint = (millis: number, { retryAfter }: Opening, max = defaultMaxMillis): number =>
   retryAfter === undefined ? millis : Math.max(millis, Math.min(retryAfter, max))
 
@@ -121,10 +117,7 @@ interface Ready {
 /** How many reopenings are replayed on a schedule when a breaker starts from a snapshot. */
 const maxReplayed = 100
 
-/**
- * The delays of a schedule. Two are kept ready, so that the circuit can open in one synchronous step; the first call after
- * an opening works out the next ones. If that call is interrupted, the next one does it.
- */
+/** The delays of a schedule. Two are kept ready for synchronous openings; the first call after an opening works out the next. */
 class Scheduled implements OpenFor {
   readonly setting: unknown
   private ready: Ready

@@ -43,12 +43,8 @@ export class Configured {
 
   /** The same options with an `openFor` that is already in use. */
   withOpenFor(openFor: OpenFor.OpenFor): Configured {
-    return new Configured(
-      this.name,
-      { ...this.config, openFor: openFor.millis },
-      openFor,
-      this.uninterruptible
-    )
+    const config = { ...this.config, openFor: openFor.millis }
+    return new Configured(this.name, config, openFor, this.uninterruptible)
   }
 }
 
@@ -137,23 +133,18 @@ const read = (options: CircuitBreaker.Options, defaultName: string): Configured 
   integer(constructorName, inParts ? "halfOpen.successes.count" : "halfOpen.successes", count, 1)
   integer(constructorName, "halfOpen.successes.of", of, 1)
   if (count > of) {
-    throw new InvalidOption(
-      constructorName,
-      "halfOpen.successes.count",
-      count,
-      `at most "halfOpen.successes.of" (${of})`
-    )
+    const expected = `at most "halfOpen.successes.of" (${of})`
+    throw new InvalidOption(constructorName, "halfOpen.successes.count", count, expected)
   }
+  const { maxWait = defaultMaxWait, permits = 1 } = halfOpen
   const config: Circuit.Config = {
     trip: options.trip ?? defaultTrip,
     openFor: openFor.millis,
     halfOpen: {
-      permits: integer(constructorName, "halfOpen.permits", halfOpen.permits ?? 1, 1),
+      permits: integer(constructorName, "halfOpen.permits", permits, 1),
       successes: count,
       of,
-      maxWait: optionMillis(constructorName, "halfOpen.maxWait", halfOpen.maxWait ?? defaultMaxWait, {
-        infinite: true
-      })
+      maxWait: optionMillis(constructorName, "halfOpen.maxWait", maxWait, { infinite: true })
     }
   }
   return new Configured(name, config, openFor, halfOpen.uninterruptible ?? false)
