@@ -8,34 +8,31 @@
 import { integer, InvalidOption, isObject } from "./options.js"
 import * as Log from "./rateLog.js"
 
-/** Evenly paced: a call of cost n keeps the next one away for n times `per / limit`. */
-export interface Smooth {
-  readonly _tag: "smooth"
+interface Limited {
   readonly limit: number
-  /** In milliseconds, as in all rates. */
+  /** In milliseconds. */
   readonly per: number
+}
+
+/** Evenly paced: a call of cost n keeps the next one away for n times `per / limit`. */
+export interface Smooth extends Limited {
+  readonly _tag: "smooth"
 }
 
 /** `limit` in each of the fixed windows that follow one another from when the limiter was made. */
-export interface Bursty {
+export interface Bursty extends Limited {
   readonly _tag: "bursty"
-  readonly limit: number
-  readonly per: number
 }
 
 /** A bucket of `burst` permits that is full at first and refilled at the rate. */
-export interface TokenBucket {
+export interface TokenBucket extends Limited {
   readonly _tag: "tokenBucket"
-  readonly limit: number
-  readonly per: number
   readonly burst: number
 }
 
 /** At most `limit` in any window of length `per`, wherever it begins. */
-export interface SlidingWindow {
+export interface SlidingWindow extends Limited {
   readonly _tag: "slidingWindow"
-  readonly limit: number
-  readonly per: number
 }
 
 export type Rate = Smooth | Bursty | TokenBucket | SlidingWindow
@@ -108,10 +105,7 @@ export const millis = (micros: number): number => micros / 1000
 
 // ----------------------------------------------------------------------------------------------- what has been used
 
-/**
- * For `smooth` and `tokenBucket`, the generic cell rate algorithm of ATM Forum TM 4.0. Its theoretical arrival time, at
- * which everything admitted so far is paid for, is `anchor` and the time of `issued` permits.
- */
+/** The generic cell rate algorithm of ATM Forum TM 4.0. Its theoretical arrival time is `anchor` plus the time of `issued` permits. */
 export interface Meter {
   readonly _tag: "meter"
   readonly anchor: number
@@ -243,10 +237,7 @@ export const turn = (rule: Rule, used: Used, cost: number, from: number): Turn =
   return { at, after: admit(rule, used, cost, at) }
 }
 
-/**
- * The turn of the last of several calls, of which the first has had the turn `begun`. It takes one step however many there
- * are; `undefined` for a log, which only letting in one after the other brings about.
- */
+/** The turn of the last of several calls, of which the first has had the turn `begun`, in one step; `undefined` for a log. */
 export const lastTurn = (rule: Rule, begun: Turn, { first, last, size, sum }: Batch): Turn | undefined => {
   const { after, at } = begun
   if (size === 1) return begun
@@ -276,15 +267,11 @@ export interface Admitted {
   readonly cost: number
 }
 
-/**
- * Takes a call back as far as that cannot break the contract for those that remain. `later` is what has been admitted after
- * it.
- */
+/** Takes a call back as far as that cannot break the contract for those that remain. `later` was admitted after it. */
 export const giveBack = (rule: Rule, used: Used, { at, cost }: Admitted, later: number): Used => {
   switch (used._tag) {
     case "meter": {
-      // Without the call, time that it kept the meter busy may have been idle, and idle time is not saved up. How much is
-      // not known any more, but not more than if everything after it had come just now.
+      // Without the call the meter may have been idle, and idle time is not saved up: at most as if all later ones came just now.
       const { anchor, issued, last } = used
       if (later === 0 || anchor - last >= timeOf(rule, later + cost - issued)) {
         return { _tag: "meter", anchor, issued: issued - cost, last }
@@ -320,10 +307,7 @@ export const available = (rule: Rule, used: Used, now: number): number => {
   return Math.max(0, rule.most - counting(rule, used, now))
 }
 
-/**
- * What has been used, as another rate sees it. What counted before the change counts after it: calls of a sliding window
- * keep their instants, fixed windows of the same length go on, and in every other case it is as if all had come just now.
- */
+/** What has been used, for another rate. Sliding windows and fixed ones of the same length go on; else all counts as of now. */
 export const adopt = (before: Rule, used: Used, after: Rule, now: number): Used => {
   const begun = nothing(after, now)
   if (begun._tag === "log" && used._tag === "log") return used

@@ -32,8 +32,7 @@ export type TypeId = typeof TypeId
 // -------------------------------------------------------------------------------------------------------------- rates
 
 /**
- * How many calls in how much time, made by {@link smooth}, {@link bursty}, {@link tokenBucket} or {@link slidingWindow}.
- * Plain data, with `per` in milliseconds: it can be compared, printed and kept.
+ * How many calls in how much time. Plain data, with `per` in milliseconds.
  *
  * @since 0.1.0
  * @category models
@@ -54,19 +53,13 @@ export interface Limit {
 }
 
 /**
- * Evenly paced: at least `per / limit` between one call and the next. A call of cost n keeps the next one away for n times
- * as long. Time that was not used is not saved up.
+ * Evenly paced: at least `per / limit` between one call and the next, n times as long after a call of cost n. Unused time is not
+ * saved up.
  *
- * **When to use**
+ * **When to use**: towards something that suffers from short bursts. With `maxWait`, calls that come at once are spread out.
  *
- * Towards something that suffers from bursts, however short, such as a small machine or a partner that counts by the
- * second. Together with `maxWait`, calls that come at once are spread out.
- *
- * **Contract**
- *
- * At most `limit` calls in any time of length `per`, and exactly as many when there are always calls waiting. The pace is
- * kept to the microsecond; above one call in a millisecond, waiting calls whose turns fall into the same millisecond start
- * together, because timers count in milliseconds.
+ * **Contract**: at most `limit` calls in any time of length `per`, and exactly as many when calls always wait. The pace is kept to
+ * the microsecond, but waiting calls whose turns fall into the same millisecond start together.
  *
  * The leaky bucket as a queue, with the cost paid after the call as in Guava's `RateLimiter`.
  *
@@ -80,24 +73,16 @@ export interface Limit {
  * @since 0.1.0
  * @category rates
  */
-export const smooth = (options: Limit): Rate => {
-  const name = "RateLimiter.smooth"
-  object(name, "", options, limit)
-  return core.checked(name, { _tag: "smooth", limit: options.limit, per: perMillis(name, options) })
-}
+export const smooth = (options: Limit): Rate => limited("smooth", options)
 
 /**
- * Fixed windows: `limit` calls in each window of length `per`. The windows follow one another from the moment at which the
- * limiter was made. What was not used in one is not carried into the next.
+ * Fixed windows: `limit` calls in each window of length `per`. The first begins when the limiter is made; the unused rest of one
+ * is not carried into the next.
  *
- * **When to use**
+ * **When to use**: where the other side counts in the same way, such as a quota per day, and for the least memory.
  *
- * Where the other side counts in the same way, such as a quota per minute or per day, and for the least memory.
- *
- * **Contract**
- *
- * At most `limit` calls in each window. At the edge between two windows up to twice the `limit` can come at once; where that
- * is too many, take {@link slidingWindow}.
+ * **Contract**: at most `limit` calls in each window. At the edge between two windows up to twice the `limit` can come at once;
+ * where that is too many, take {@link slidingWindow}.
  *
  * @example
  * ```ts
@@ -109,25 +94,16 @@ export const smooth = (options: Limit): Rate => {
  * @since 0.1.0
  * @category rates
  */
-export const bursty = (options: Limit): Rate => {
-  const name = "RateLimiter.bursty"
-  object(name, "", options, limit)
-  return core.checked(name, { _tag: "bursty", limit: options.limit, per: perMillis(name, options) })
-}
+export const bursty = (options: Limit): Rate => limited("bursty", options)
 
 /**
- * A bucket of `burst` permits (by default as many as `limit`), full at first, into which permits drip evenly at the rate of
- * `limit` in `per`. A call takes its cost out of the bucket.
+ * A bucket of `burst` permits (by default as many as `limit`), full at first and refilled evenly at the rate of `limit` in `per`.
+ * A call takes its cost out of the bucket.
  *
- * **When to use**
+ * **When to use**: for most limits: bursts up to a bound, and a steady rate in the long run.
  *
- * For most limits: bursts up to a bound, and a steady rate in the long run.
- *
- * **Contract**
- *
- * In any time t at most `burst + limit * t / per`.
- *
- * The generic cell rate algorithm (GCRA) of ATM Forum Traffic Management 4.0: two numbers, whatever the limit.
+ * **Contract**: in any time t at most `burst + limit * t / per`. The generic cell rate algorithm (GCRA) of ATM Forum Traffic
+ * Management 4.0.
  *
  * @example
  * ```ts
@@ -148,18 +124,12 @@ export const tokenBucket = (options: Limit & { readonly burst?: number | undefin
 }
 
 /**
- * At most `limit` calls in any window of length `per`, wherever it begins: a call is admitted when fewer than `limit` have
- * been in the time before it. It is kept in memory when each of them was, 16 bytes for each microsecond that had any, so at
- * most `limit` times that.
+ * At most `limit` calls in any window of length `per`, wherever it begins. The instants of calls are kept, at most 16 bytes each.
  *
- * **When to use**
+ * **When to use**: where the other side never forgives: the whole limit is there at once, and no window can hold more. For
+ * limits beyond some 100 000 prefer {@link tokenBucket}, which needs no memory.
  *
- * Where the other side never forgives: the whole limit is there at once, and no window can hold more. For limits beyond
- * some 100 000 prefer {@link tokenBucket}, which needs no memory.
- *
- * **Contract**
- *
- * Never more than `limit` in any time of length `per` (with its beginning and without its end). Exact, not an
+ * **Contract**: never more than `limit` in any time of length `per` (with its beginning and without its end). Exact, not an
  * interpolation between two counters.
  *
  * @example
@@ -172,13 +142,15 @@ export const tokenBucket = (options: Limit & { readonly burst?: number | undefin
  * @since 0.1.0
  * @category rates
  */
-export const slidingWindow = (options: Limit): Rate => {
-  const name = "RateLimiter.slidingWindow"
-  object(name, "", options, limit)
-  return core.checked(name, { _tag: "slidingWindow", limit: options.limit, per: perMillis(name, options) })
-}
+export const slidingWindow = (options: Limit): Rate => limited("slidingWindow", options)
 
 const limit: Shape<Limit> = { limit: whereRead, per: whereRead }
+
+const limited = (tag: Exclude<Rate["_tag"], "tokenBucket">, options: Limit): Rate => {
+  const name = `RateLimiter.${tag}`
+  object(name, "", options, limit)
+  return core.checked(name, { _tag: tag, limit: options.limit, per: perMillis(name, options) })
+}
 
 const perMillis = (name: string, { per }: Limit): number =>
   core.millis(core.micros(optionMillis(name, "per", per, { bounds: core.perBounds })))
@@ -190,8 +162,7 @@ const perMillis = (name: string, { per }: Limit): number =>
  * ```ts
  * import { RateLimiter } from "effect-resilience"
  *
- * const rate = RateLimiter.tokenBucket({ limit: 100, per: "1 second", burst: 20 })
- * console.log(RateLimiter.describe(rate)) // tokenBucket(limit: 100, per: 1s, burst: 20)
+ * console.log(RateLimiter.describe(RateLimiter.bursty({ limit: 100, per: 1000 }))) // bursty(limit: 100, per: 1s)
  * ```
  *
  * @since 0.1.0
@@ -290,7 +261,7 @@ export interface Snapshot {
 }
 
 /**
- * A turn that was reserved: the caller waits for so long by itself, and then does what it reserved it for.
+ * A reserved turn. The caller waits for it by itself.
  *
  * @since 0.1.0
  * @category models
@@ -298,10 +269,7 @@ export interface Snapshot {
 export interface Reservation {
   /** How long until the turn, from the moment of the reservation. */
   readonly wait: Duration.Duration
-  /**
-   * Gives the turn back. Those behind it move up; after the turn has come, as much is given back as still counts. Only the
-   * first time does anything.
-   */
+  /** Gives the turn back, once. Those behind it move up; after the turn has come, as much is given back as still counts. */
   readonly cancel: Effect.Effect<void>
 }
 
@@ -326,52 +294,40 @@ export interface ProtectWhen<Needed = never> {
 }
 
 /**
- * What can be done with a limiter, given that `Needed` is there: an instance needs nothing, a tag needs the service.
- *
- * A `cost` is a whole number of at least 1, anything else is a defect of type `InvalidOption` (and thrown by `withCost`). It
- * defaults to the limiter's own.
+ * What can be done with a limiter, given that `Needed` is there: an instance needs nothing, a tag needs the service. A `cost` is a
+ * whole number of at least 1 (default: the limiter's own); another is a defect of type `InvalidOption`, thrown by `withCost`.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Operations<Needed = never> {
-  /**
-   * Runs an effect when its turn has come. A call that has begun has used its permit, whatever becomes of it: the other
-   * side may have counted it.
-   */
+  /** Runs an effect when its turn has come. A call that has begun has used its permit: the other side may have counted it. */
   readonly protect: Policy.Policy<RateLimitExceeded, Needed>
   /**
-   * `protect` for effects of one type, some of which turn out not to count: a call whose exit the condition ignores gives its
-   * permit back, as far as it still counts and as that breaks the contract for no other call. An interrupted call keeps it.
+   * `protect` for effects of one type. A call whose exit the condition ignores gives its permit back, as far as it still counts and
+   * as that breaks the contract for no other call. An interrupted call keeps it.
    */
   readonly protectWhen: ProtectWhen<Needed>
   /** `protect` for calls that weigh more or less than the limiter's own cost. */
   readonly withCost: (cost: number) => Policy.Policy<RateLimitExceeded, Needed>
-  /**
-   * Takes a turn, if it is there at once, and says whether it was. Never waits and never overtakes those who do. Always
-   * `false` for a cost that can never be admitted.
-   */
+  /** Takes a turn if it is there at once, and says whether it was. Never waits and never overtakes those who do. */
   readonly tryAcquire: (cost?: number) => Effect.Effect<boolean, never, Needed>
   /** Takes a turn as a call would: waits for it up to `maxWait`, or fails. */
   readonly acquire: (cost?: number) => Effect.Effect<void, RateLimitExceeded, Needed>
   /**
-   * Takes a turn, however far away, and says how long until then. It fails for a cost that can never be admitted and when the
-   * line is full, and knows no `maxWait`. The turn stays when those before it leave.
+   * Takes a turn, however far away: `maxWait` does not apply. It fails for a cost that can never be admitted and when the queue is
+   * full. The turn stays when those before it leave.
    */
   readonly reserve: (cost?: number) => Effect.Effect<Reservation, RateLimitExceeded, Needed>
   /** How many calls of cost 1 would be admitted at once: none while a call waits. */
   readonly available: Effect.Effect<number, never, Needed>
   /**
-   * Changes the rate. What has been admitted counts on under the new one, and so does what was reserved, at its time. Those who
-   * wait keep their places and get their turns anew; who would have to wait for longer than `maxWait` or for ever is turned
-   * away at once.
+   * Changes the rate. Calls admitted and turns reserved before count under the new one too. Waiting calls keep their places and get
+   * new turns; one that would wait for longer than `maxWait` is rejected at once.
    */
   readonly setRate: (rate: Rate) => Effect.Effect<void, never, Needed>
   readonly snapshot: Effect.Effect<Snapshot, never, Needed>
-  /**
-   * The changes of the rate from now on. A subscriber that falls more than 64 changes behind loses the oldest. For what
-   * happens to calls there are the listeners.
-   */
+  /** The changes of the rate from now on. A subscriber that falls more than 64 changes behind loses the oldest. */
   readonly changes: Stream.Stream<RateChanged, never, Needed>
 }
 
@@ -398,15 +354,9 @@ export interface Settings {
   readonly name?: string | undefined
   /** How many calls in how much time. There is no default, it depends on what is called. */
   readonly rate: Rate
-  /**
-   * How long a call may wait for its turn. One whose turn is later is rejected at once, and does not wait in vain.
-   * Default: 0, no call waits.
-   */
+  /** How long a call may wait for its turn. One whose turn is later is rejected at once. Default: 0, no call waits. */
   readonly maxWait?: DurationInput | undefined
-  /**
-   * How many may be in the queue, calls that wait and reservations for later: a whole number. Default: 1000, so that neither
-   * a long `maxWait` nor a loop of reservations takes all memory.
-   */
+  /** How many may be in the queue, calls that wait and reservations for later: a whole number. Default: 1000. */
   readonly maxQueued?: number | undefined
   /** What a call costs: a whole number of at least 1, at most `limit` (for a token bucket, `burst`). Default: 1. */
   readonly cost?: number | undefined
@@ -421,17 +371,13 @@ export interface Settings {
 export interface SettingsConfig extends Configured<Settings> {}
 
 /**
- * The call (or the `setRate`) waits for its listeners, and no other call does. A listener that fails or dies is reported in
- * the log and changes nothing.
+ * Only the call (or the `setRate`) waits for its listeners. One that fails or dies is logged and changes nothing.
  *
  * @since 0.1.0
  * @category options
  */
 export interface Listeners {
-  /**
-   * Called when a call has entered the queue. Its time is part of the call's wait, and interrupted when `maxWait` is over; the
-   * turns of those behind come meanwhile.
-   */
+  /** Called when a call has entered the queue. It runs during the call's wait, and is interrupted when `maxWait` is over. */
   readonly onQueued?: ((event: Queued) => Effect.Effect<unknown, unknown, unknown>) | undefined
   /** Called before a call runs, when its turn has come. */
   readonly onAdmitted?: ((event: Admitted) => Effect.Effect<unknown, unknown, unknown>) | undefined
@@ -451,12 +397,8 @@ export interface Options extends Settings, Listeners {}
 /**
  * Makes a limiter. Bad options are a defect of type `InvalidOption`.
  *
- * **When to use**
- *
- * For a limiter that belongs to a value rather than to the program, such as one of many that are made at run time. For
- * anything that the program has one of, {@link Tag} makes a service of it.
- *
- * Make it once and share it: a limiter made for each call limits nothing.
+ * **When to use**: for limiters that are made at run time; {@link Tag} makes a service of one that the program has. Make it once
+ * and share it: a limiter made for each call limits nothing.
  *
  * @example
  * ```ts
@@ -464,10 +406,7 @@ export interface Options extends Settings, Listeners {}
  * import { RateLimiter } from "effect-resilience"
  *
  * const program = Effect.gen(function* () {
- *   const limiter = yield* RateLimiter.make({
- *     name: "mails",
- *     rate: RateLimiter.smooth({ limit: 1, per: "1 second" })
- *   })
+ *   const limiter = yield* RateLimiter.make({ rate: RateLimiter.smooth({ limit: 1, per: "1 second" }) })
  *   const mail = Effect.log("sent").pipe(limiter.protect, Effect.either)
  *   return yield* Effect.all([mail, mail]) // the second is a Left with RateLimitExceeded
  * })
@@ -522,24 +461,19 @@ export interface KeyedRateLimiter extends KeyedOperations {}
 /**
  * Makes a limiter for each key: a tenant, an address, an API key. Each has the rate for itself.
  *
- * There are at most `capacity` of them (1000), and one that is not called for `idleTimeToLive` (10 minutes) is forgotten,
- * but never one of which something still counts, or in which a call waits: forgetting it would let its key through once
- * more. A new key for which there is no room shares one limiter with all other such keys, or has none with
- * `whenFull: "bypass"`.
+ * At most `capacity` limiters (1000) are kept. One without a call for `idleTimeToLive` (10 minutes) is forgotten, but never one
+ * whose admissions still count or in which a call waits. A new key without room shares one limiter with all other such keys, or
+ * has none with `whenFull: "bypass"`.
  *
  * @example
  * ```ts
  * import { Effect } from "effect"
  * import { RateLimiter } from "effect-resilience"
  *
- * declare const handle: (tenant: string) => Effect.Effect<string>
- *
  * const program = Effect.gen(function* () {
- *   const tenants = yield* RateLimiter.keyed({
- *     options: { rate: RateLimiter.tokenBucket({ limit: 100, per: "1 second", burst: 20 }) },
- *     capacity: 10_000
- *   })
- *   return yield* handle("acme").pipe(tenants.protect("acme"))
+ *   const rate = RateLimiter.tokenBucket({ limit: 100, per: "1 second" })
+ *   const tenants = yield* RateLimiter.keyed({ options: { rate }, capacity: 10_000 })
+ *   return yield* Effect.succeed("hello").pipe(tenants.protect("acme"))
  * })
  * ```
  *
@@ -553,7 +487,7 @@ export const keyed = <O>(
 // ----------------------------------------------------------------------------------------------------------- services
 
 /**
- * What a limiter's tag offers besides being a tag: its layers, and the operations of the limiter behind it.
+ * What a limiter's tag offers besides being a tag.
  *
  * @since 0.1.0
  * @category services
@@ -573,20 +507,16 @@ export interface TagClass<Self, Id extends string>
 /**
  * A rate limiter as a service of its own. Extend it once for each limit.
  *
- * **When to use**
- *
- * Around calls to something that allows only so many in a time, such as a partner with a quota, and in front of something
- * of one's own that must not get more than it can do. For a limit on how many calls run *at a time*, see the bulkhead.
+ * **When to use**: around calls to something with a quota, and in front of something that must not get more than it can do. To
+ * limit how many calls run *at a time*, use `Bulkhead`.
  *
  * **Time line**
  *
  * - *Its turn, and no call waits*: the call runs at once.
- * - *Its turn is later, but within `maxWait`*: the call enters the queue, if that has fewer than `maxQueued` in it. First come,
- *   first served; no call overtakes, not even one that costs less. When a call leaves, those behind move up. The wait
- *   can be interrupted even where the caller cannot, and leaves no trace.
+ * - *Its turn is later, but within `maxWait`*: the call enters the queue. First come, first served; no call overtakes, not even a
+ *   cheaper one. When a call leaves, those behind move up. The wait can be interrupted even where the caller cannot.
  * - *Its turn is later than that*, or the queue is full: the call is rejected at once with {@link RateLimitExceeded}, which
- *   says when it would be admitted.
- * - *It costs more than can ever be admitted at once*: the same, without a time.
+ *   says when it would be admitted, unless it costs more than can ever be admitted at once.
  *
  * **Adds** `RateLimitExceeded`, and requires the service.
  *
@@ -602,10 +532,8 @@ export interface TagClass<Self, Id extends string>
  *
  * const PartnerLive = Partner.layer({
  *   rate: RateLimiter.tokenBucket({ limit: 100, per: "1 second", burst: 20 }),
- *   maxWait: "500 millis",
- *   onRejected: ({ name, retryAfter }) => Effect.logWarning(`${name} is used up for ${retryAfter}`)
+ *   maxWait: "500 millis"
  * })
- *
  * const program = offer.pipe(Effect.provide(PartnerLive))
  * ```
  *
@@ -615,7 +543,7 @@ export interface TagClass<Self, Id extends string>
 export const Tag: <const Id extends string>(id: Id) => <Self>() => TagClass<Self, Id> = limiters.Tag
 
 /**
- * What the tag of keyed limiters has besides being a tag: its layers, and everything that can be done with the limiters.
+ * What the tag of keyed limiters offers besides being a tag.
  *
  * @since 0.1.0
  * @category services
@@ -642,17 +570,11 @@ export interface KeyedTagClass<Self, Id extends string>
  *
  * class Users extends RateLimiter.KeyedTag("Users")<Users>() {}
  *
- * declare const search: (user: string) => Effect.Effect<string, "down">
+ * // Effect<string, RateLimitExceeded, Users>
+ * const search = Effect.succeed("found").pipe(Users.protect("ada"))
  *
- * // Effect<string, "down" | RateLimitExceeded, Users>
- * const searchFor = (user: string) => search(user).pipe(Users.protect(user))
- *
- * const UsersLive = Users.layer({
- *   options: { rate: RateLimiter.tokenBucket({ limit: 100, per: "1 minute" }) },
- *   capacity: 10_000
- * })
- *
- * const program = searchFor("ada").pipe(Effect.provide(UsersLive))
+ * const UsersLive = Users.layer({ options: { rate: RateLimiter.tokenBucket({ limit: 100, per: "1 minute" }) } })
+ * const program = search.pipe(Effect.provide(UsersLive))
  * ```
  *
  * @since 0.1.0
@@ -666,12 +588,13 @@ export const KeyedTag: <const Id extends string>(id: Id) => <Self>() => KeyedTag
  *
  * @example
  * ```ts
- * import { Effect } from "effect"
+ * import { Config, Effect } from "effect"
  * import { RateLimiter } from "effect-resilience"
  *
+ * const rate = Config.map(Config.integer("LIMIT"), (limit) => RateLimiter.smooth({ limit, per: "1 second" }))
  * const program = Effect.succeed("hot offer").pipe(
  *   RateLimiter.protect,
- *   Effect.provide(RateLimiter.layer({ rate: RateLimiter.smooth({ limit: 10, per: "1 second" }) }))
+ *   Effect.provide(RateLimiter.layerConfig({ rate }))
  * )
  * ```
  *
@@ -690,19 +613,6 @@ export const layer = RateLimiter.layer
 
 /**
  * The layer of {@link RateLimiter} whose settings come from the configuration.
- *
- * @example
- * ```ts
- * import { Config } from "effect"
- * import { RateLimiter } from "effect-resilience"
- *
- * export const live = RateLimiter.layerConfig({
- *   rate: Config.map(Config.integer("PARTNER_CALLS_PER_SECOND"), (limit) =>
- *     RateLimiter.smooth({ limit, per: "1 second" })
- *   ),
- *   maxWait: Config.duration("PARTNER_MAX_WAIT").pipe(Config.withDefault("500 millis"))
- * })
- * ```
  *
  * @since 0.1.0
  * @category services

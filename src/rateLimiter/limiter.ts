@@ -60,10 +60,7 @@ class Observed implements Begun {
   }
 }
 
-/**
- * Makes a limiter. What its listeners require is taken from the context, and stands in the types of the public
- * constructors.
- */
+/** Makes a limiter. What its listeners require is in the types of the public constructors. */
 export const make = (
   options: RateLimiter.Options,
   defaultName: string,
@@ -200,10 +197,7 @@ export class Limiter implements RateLimiter.RateLimiter, Member<RateLimiter.Snap
     )
   }
 
-  /**
-   * Waits at a place until its turn has come, or until a change of rate has ended the wait. To be run where interruption is
-   * masked; the wait itself can be interrupted even where the caller cannot, and then leaves no trace.
-   */
+  /** Waits, in a mask, until the turn of a place or a change of rate. The wait can be interrupted even where the caller cannot. */
   private wait(
     place: Place,
     clock: Clock.Clock,
@@ -221,10 +215,7 @@ export class Limiter implements RateLimiter.RateLimiter, Member<RateLimiter.Snap
     return rest === undefined ? wait : Effect.ensuring(wait, Fiber.interrupt(rest))
   }
 
-  /**
-   * Waits until a listener has been told, but not for longer than the call may wait. Meanwhile the place does not count as waiting,
-   * so the timer serves those behind it; its turn comes all the same.
-   */
+  /** Waits for a listener within the call's wait. Meanwhile the place has no timer, so those behind it get one; its turn stays. */
   private untilTold(place: Place, rest: Beside.Rest, clock: Clock.Clock): Effect.Effect<void> {
     return Effect.suspend(() => {
       const left = place.deadline - this.now(clock)
@@ -262,24 +253,16 @@ export class Limiter implements RateLimiter.RateLimiter, Member<RateLimiter.Snap
   private reject(
     cost: number,
     now: number,
-    reason: RateLimitExceeded["reason"] = "rate"
+    late: RateLimitExceeded["reason"] = "rate"
   ): Effect.Effect<never, RateLimitExceeded> {
     this.rejected += 1
     const { line, name } = this
+    const { limit } = line.rate
     const turn = line.turn(cost, now)
-    const never = turn === Infinity
-    const error = withoutStack(
-      () =>
-        new RateLimitExceeded({
-          name,
-          limit: line.rate.limit,
-          cost,
-          reason: never ? "cost" : reason,
-          retryAfter: never ? undefined : toDuration(turn - now)
-        })
-    )
-    const { limit, retryAfter } = error
-    const told = this.events.emit.Rejected?.({ limit, cost, reason: error.reason, retryAfter, error })
+    const reason = turn === Infinity ? "cost" : late
+    const retryAfter = turn === Infinity ? undefined : toDuration(turn - now)
+    const error = withoutStack(() => new RateLimitExceeded({ name, limit, cost, reason, retryAfter }))
+    const told = this.events.emit.Rejected?.({ limit, cost, reason, retryAfter, error })
     return after(told, Exit.fail(error))
   }
 

@@ -32,6 +32,7 @@ export interface Configured {
 }
 
 const defaultMaxQueued = 1000
+const anyWait = { zero: true, infinite: true }
 
 export const listeners: Shape<RateLimiter.Listeners> = {
   onQueued: callable,
@@ -43,7 +44,7 @@ export const listeners: Shape<RateLimiter.Listeners> = {
 export const shape: Shape<RateLimiter.Options> = {
   name: text,
   rate: whereRead,
-  maxWait: duration({ zero: true, infinite: true }),
+  maxWait: duration(anyWait),
   maxQueued: whole(0),
   cost: whole(1),
   ...listeners
@@ -57,10 +58,7 @@ const read = (options: RateLimiter.Options, defaultName: string): Configured => 
   object(constructorName, "", options, shape)
   const name = nameOf(constructorName, defaultName, options.name)
   const rate = Rate.checked(constructorName, options.rate, "rate.")
-  const maxWait = optionMillis(constructorName, "maxWait", options.maxWait ?? 0, {
-    zero: true,
-    infinite: true
-  })
+  const maxWait = optionMillis(constructorName, "maxWait", options.maxWait ?? 0, anyWait)
   const maxQueued = integer(constructorName, "maxQueued", options.maxQueued ?? defaultMaxQueued, 0)
   const cost = checkCost(constructorName, options.cost ?? 1)
   const { most } = Rate.rule(rate)

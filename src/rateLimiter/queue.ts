@@ -1,13 +1,10 @@
 /**
  * The FIFO queue of a rate limiter. The turn of a request is known when it enters, so that a request that would wait too long is
- * rejected at once. When a request leaves, those behind it move up.
- *
- * A turn is taken at the instant it was due, by the next step that looks: late timers do not change the rate. A turn that is
- * computed anew never lies in the past.
+ * rejected at once. A turn is taken at the instant it was due, so late timers do not change the rate; one that is computed anew
+ * never lies in the past.
  *
  * Every step is synchronous; times are whole microseconds. Requests of the same cost form a run, which keeps only its last turn, so
- * entering, leaving and admission cost the same for any run. A change in front of other runs costs one step for each of them, when
- * the next request enters.
+ * every step costs the same for any run. A change in front of other runs costs one step for each of them at the next entry.
  */
 import * as Rate from "../core/rateLimit.js"
 import { Linked, type Links } from "../internal/linked.js"
@@ -73,10 +70,7 @@ export class Place implements Options, Links<Place> {
   }
 }
 
-/**
- * Places that follow one another and are alike: when one of them leaves, the others have the turns that there were, without
- * the last. A promised place is a run by itself.
- */
+/** Adjacent places that are alike: when one leaves, the others have the same turns without the last. A promised place is alone. */
 class Run {
   size = 1
   /** What all its places cost. */
@@ -208,9 +202,7 @@ export class Line {
   /** How many calls of cost 1 would be admitted at once now. */
   available(now: number): number {
     this.settle(now)
-    return this.places.first === undefined
-      ? Rate.available(this.rule, this.used, Math.max(now, this.last))
-      : 0
+    return this.places.first ? 0 : Rate.available(this.rule, this.used, Math.max(now, this.last))
   }
 
   /** Takes the last place, for the {@link Line.turn} that was asked for in the same step. */
@@ -272,10 +264,7 @@ export class Line {
     this.settle(now)
   }
 
-  /**
-   * Changes the rate. What counted before counts on, promised turns stay. Who can never be admitted any more, or not before
-   * its deadline, is rejected.
-   */
+  /** Changes the rate. Promised turns stay; a request that cannot be admitted before its deadline is rejected. */
   setRate(rate: Rate.Rate, now: number): void {
     this.settle(now)
     const before = this.rule

@@ -18,15 +18,9 @@ export class RateLimitExceeded extends Data.TaggedError("RateLimitExceeded")<{
   readonly limit: number
   /** What the call would have cost. */
   readonly cost: number
-  /**
-   * `rate` when its turn is later than `maxWait` allows, `queue` when it could have waited but the queue is as long as it may
-   * be, `cost` when a call of this cost can never be admitted.
-   */
+  /** `rate`: its turn is later than `maxWait` allows; `queue`: the queue is full; `cost`: it can never be admitted. */
   readonly reason: "rate" | "queue" | "cost"
-  /**
-   * How long until a call of this cost is admitted without waiting, if no other call comes before. `undefined` when it never
-   * is.
-   */
+  /** How long until a call of this cost would be admitted at once, if no other comes before; `undefined` if never. */
   readonly retryAfter: Duration.Duration | undefined
 }> {
   /** @since 0.1.0 */
