@@ -1,17 +1,11 @@
 /**
- * What retries and hedges may cost: a pure step over an immutable state. Three rules, each as it is known in the field:
- * tokens put in by successes, tokens put in by requests for a while, and tokens taken out by failures.
- *
- * Tokens are counted in floating point. What is short of a token by a millionth or less is a token, so that ten
- * successes at a ratio of 0.1 are one retry.
+ * What retries and hedges may cost: a pure step over an immutable state. Tokens are counted in floating point. What is short of a
+ * token by a millionth or less is a token, so that ten successes at a ratio of 0.1 are one retry.
  */
 import * as Buckets from "./buckets.js"
 import { finite, integer, InvalidOption, isObject, onBehalfOf } from "./options.js"
 
-/**
- * A bucket of tokens, full at the beginning. A success puts `ratio` tokens in, a retry takes its cost out. With `refund`, a
- * success after retries puts in what the last of them took instead.
- */
+/** A bucket, full at first. A success puts `ratio` tokens in, or with `refund` what the last retry took; a retry takes its cost. */
 export interface Successes {
   readonly _tag: "successes"
   readonly ratio: number
@@ -21,10 +15,7 @@ export interface Successes {
   readonly refund: boolean
 }
 
-/**
- * A request puts `ratio` tokens in, a retry takes its cost out; both are forgotten after `window` milliseconds. A reserve of
- * `perSecond` tokens for each second of the window is always there.
- */
+/** A request puts `ratio` tokens in, a retry takes its cost out; both count for `window` milliseconds. `perSecond` is a reserve. */
 export interface Requests {
   readonly _tag: "requests"
   readonly ratio: number
@@ -114,9 +105,7 @@ export const initial = (rule: Rule, now: number): Budget =>
 /** The most tokens that there can be. */
 export const capacity = (rule: Rule): number => (rule._tag === "requests" ? Infinity : rule.capacity)
 
-/**
- * How many tokens there are to spend, to a millionth. With throttling these are the ones above the half that is left alone.
- */
+/** How many tokens there are to spend, to a millionth. With throttling these are the ones above the half that is left alone. */
 export const balance = (rule: Rule, budget: Budget, now: number): number =>
   Math.round(available(rule, budget, now) / rounding) / (1 / rounding)
 
@@ -156,10 +145,7 @@ export const withdraw = (rule: Rule, budget: Budget, cost: number, now: number):
 /** The bucket of the window that a withdrawal has just been counted in. */
 export const bucketOf = (budget: Budget): number => (budget._tag === "window" ? budget.bucket : 0)
 
-/**
- * The budget after a retry that was paid for was not made. In a window, what is given back goes where it was taken, and is
- * gone when that has left the window.
- */
+/** The budget after a paid retry was not made. In a window, what is given back goes where it was taken, if that is still in it. */
 export const giveBack = (rule: Rule, budget: Budget, cost: number, bucket: number, now: number): Budget => {
   if (rule._tag === "throttling") return budget
   if (rule._tag === "successes") return add(rule, budget, cost, now)

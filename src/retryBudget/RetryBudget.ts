@@ -119,9 +119,8 @@ export interface Snapshot {
 }
 
 /**
- * What can be done with a budget, given that `Needed` is there: an instance needs nothing, a tag needs the service.
- *
- * Retries and hedges do everything by themselves. What begins with `record`, and `tryWithdraw`, is for loops of one's own.
+ * What can be done with a budget, given that `Needed` is there: an instance needs nothing, a tag needs the service. Retries and
+ * hedges do everything by themselves; the `record…` operations and `tryWithdraw` are for loops of one's own.
  *
  * @since 0.1.0
  * @category models
@@ -167,8 +166,7 @@ export type Source<R = unknown> = RetryBudget | Effect.Effect<RetryBudget, never
 // -------------------------------------------------------------------------------------------------------------- rules
 
 /**
- * What a retry or hedge costs: always the same, or computed from what failed. For a hedge that starts because its delay has
- * passed nothing has failed.
+ * What a retry or hedge costs: always the same, or computed from what failed (nothing for a hedge whose delay has passed).
  *
  * @since 0.1.0
  * @category rules
@@ -192,10 +190,7 @@ export interface SuccessesOptions {
   readonly ratio?: number | undefined
   /** The most tokens, and how many there are at the beginning. `0` refuses every retry. Default: `100`. */
   readonly capacity?: number | undefined
-  /**
-   * How many tokens time puts in, whatever happens. **Each process has its own**: with ten processes, ten times as many
-   * retries go to a service that is down. Default: `0`.
-   */
+  /** How many tokens time puts in, whatever happens. **Each process has its own.** Default: `0`. */
   readonly minPerSecond?: number | undefined
   /** What a retry or hedge takes out. Greater than 0, at most `capacity`. Default: `1`. */
   readonly cost?: Cost | undefined
@@ -204,12 +199,8 @@ export interface SuccessesOptions {
 }
 
 /**
- * Tokens put in by successes. A service that answers most calls funds retries for the rest. One that is down funds none,
- * and after the tokens that are left it gets no more load than without retries.
- *
- * **When to use**
- *
- * By default.
+ * Tokens put in by successes, the default. A service that answers most calls funds retries for the rest. One that is down funds
+ * none, and after the tokens that are left it gets no more load than without retries.
  *
  * Source: the retry quota of the AWS SDKs, and Marc Brooker, "Fixing retries with token buckets and circuit breakers".
  *
@@ -250,11 +241,8 @@ export interface RequestsOptions {
 /**
  * Tokens put in by requests, whatever becomes of them.
  *
- * **When to use**
- *
- * Where it is what is known: it is the rule of Finagle and Linkerd (`minPerSecond: 10` there). It bounds a retry storm, but
- * does not stop it: a service that is down still gets 20 % more load for as long as it is down, and one that is down because
- * of its load stays down. Prefer {@link successes}.
+ * **When to use**: for the same behaviour as Finagle and Linkerd (`minPerSecond: 10` there). It bounds a retry storm without
+ * stopping it: a service that is down still gets 20 % more load. Prefer {@link successes}.
  *
  * @example
  * ```ts
@@ -269,14 +257,8 @@ export interface RequestsOptions {
 export const requests = (options: RequestsOptions = {}): Rule => {
   object("RetryBudget.requests", "", options, shapes.requests)
   const { minPerSecond = 0, ratio = 0.2, window = Duration.seconds(10) } = options
-  return {
-    ...core.requests({
-      ratio,
-      window: optionMillis("RetryBudget.requests", "window", window),
-      perSecond: minPerSecond
-    }),
-    cost: 1
-  }
+  const millis = optionMillis("RetryBudget.requests", "window", window)
+  return { ...core.requests({ ratio, window: millis, perSecond: minPerSecond }), cost: 1 }
 }
 
 /**
@@ -291,15 +273,11 @@ export interface ThrottlingOptions {
 }
 
 /**
- * Tokens taken out by failures rather than by retries: every failure that could be tried again takes one, every success puts
- * `tokenRatio` in, and with half of the tokens or less there are no retries and no hedges. In the long run that is when more
- * than the share `tokenRatio / (1 + tokenRatio)` of the attempts fail, 9.1 % with the default.
+ * Tokens taken out by failures: each that could be tried again takes one, each success puts `tokenRatio` in, and with half of the
+ * tokens or less there are no retries and no hedges. In the long run that is when more than the share
+ * `tokenRatio / (1 + tokenRatio)` of the attempts fail, 9.1 % with the default.
  *
- * **When to use**
- *
- * For the same behaviour as a gRPC client with `retryThrottling`.
- *
- * Source: gRPC proposal A6, "Throttling Retry Attempts and Hedged RPCs".
+ * **When to use**: for the same behaviour as a gRPC client with `retryThrottling` (gRPC proposal A6).
  *
  * @example
  * ```ts
@@ -320,8 +298,6 @@ export const throttling = (options: ThrottlingOptions = {}): Rule => {
 /**
  * The retry quota of the AWS SDKs in standard mode: 500 tokens, of which a retry takes 5, and 10 after a timeout. A success
  * after retries puts in what the last one took, any other success one.
- *
- * Source: the retry modes of the AWS SDKs.
  *
  * @example
  * ```ts
@@ -394,7 +370,7 @@ export interface Settings {
 export interface SettingsConfig extends Configured<Settings> {}
 
 /**
- * Called in a fiber of the call that made it happen. A listener that fails or dies is reported in the log and changes nothing.
+ * Called in a fiber of the call. A listener that fails or dies is logged and changes nothing.
  *
  * @since 0.1.0
  * @category options
@@ -419,12 +395,8 @@ export interface Options extends Settings, Listeners {}
 /**
  * Makes a budget. Bad options are a defect of type `InvalidOption`.
  *
- * **When to use**
- *
- * For a budget that belongs to a value rather than to the program, such as one of many that are made at run time. For
- * anything that the program has one of, {@link Tag} makes a service of it.
- *
- * Make it once and share it: a budget made for each call is always full.
+ * **When to use**: for budgets that are made at run time; {@link Tag} makes a service of one that the program has. Make it once
+ * and share it: a budget made for each call is always full.
  *
  * @example
  * ```ts
@@ -433,8 +405,7 @@ export interface Options extends Settings, Listeners {}
  *
  * const program = Effect.gen(function* () {
  *   const budget = yield* RetryBudget.make({ name: "partner", rule: RetryBudget.successes({ capacity: 1 }) })
- *   const call = Effect.fail("down").pipe(Retry.retry({ times: 3, budget }), Effect.ignore)
- *   yield* call
+ *   yield* Effect.fail("down").pipe(Retry.retry({ times: 3, budget }), Effect.ignore)
  *   return yield* budget.snapshot // one retry paid for, one refused
  * })
  * ```
@@ -485,21 +456,18 @@ export interface KeyedRetryBudget extends KeyedOperations {}
 /**
  * Makes a budget for each key: a host, a tenant, a route. Retries to one that is down take nothing from the others.
  *
- * There are at most `capacity` of them (1000), and one that is not used for `idleTimeToLive` (10 minutes) is forgotten, but
- * never one that has less in it than a new one. One with more does not make room for others. A new key for which there is no
- * room shares one budget with all other such keys, or has none with `whenFull: "bypass"`.
+ * At most `capacity` budgets (1000) are kept. One that is not used for `idleTimeToLive` (10 minutes) is forgotten, but never one
+ * with less than a new one; one with more makes no room. A new key without room shares one budget with all other such keys, or
+ * has none with `whenFull: "bypass"`.
  *
  * @example
  * ```ts
  * import { Effect } from "effect"
  * import { Retry, RetryBudget } from "effect-resilience"
  *
- * declare const fetchFrom: (host: string) => Effect.Effect<string, "down">
- *
  * const program = Effect.gen(function* () {
  *   const hosts = yield* RetryBudget.keyed({ options: { name: "hosts" }, capacity: 100 })
- *   const fetch = (host: string) => fetchFrom(host).pipe(Retry.retry({ times: 2, budget: hosts.get(host) }))
- *   return yield* Effect.all([fetch("a.example"), fetch("b.example")])
+ *   yield* Effect.fail("down").pipe(Retry.retry({ times: 2, budget: hosts.get("a.example") }))
  * })
  * ```
  *
@@ -514,7 +482,7 @@ export const keyed: {
 // ----------------------------------------------------------------------------------------------------------- services
 
 /**
- * What a budget's tag offers besides being a tag: its layers, and the operations of the budget behind it.
+ * What a budget's tag offers besides being a tag.
  *
  * @since 0.1.0
  * @category services
@@ -535,18 +503,13 @@ export interface TagClass<Self, Id extends string>
  * A retry budget as a service of its own. Extend it once for each destination, and give the tag to all retries and hedges
  * that go there.
  *
- * **When to use**
+ * **When to use**: wherever calls are retried or hedged and the other side serves more than one caller. `times` bounds one call;
+ * only a budget bounds what all of them do together.
  *
- * Wherever calls are retried or hedged, and the other side serves more than one caller. `times` bounds what one call can do
- * to a service that fails; only a budget bounds what all of them do together.
- *
- * **Time line**
- *
- * Each call that succeeds puts `ratio` tokens in, once, however many attempts it took and whatever retries and hedges with the
- * same budget are nested in it. Each retry and each hedge takes a token out before it is made. When there is none, the retry
- * gives up (its reason is `"budget"`) before any wait and the last failure comes back as it was; a hedge is not started, and
- * the attempts that run go on. A retry that was paid for and is not made, because the call was interrupted while it waited,
- * gives its token back.
+ * **Time line**: each call that succeeds puts `ratio` tokens in, once, whatever retries and hedges with the same budget are nested
+ * in it. Each retry and each hedge takes a token out before it is made. When there is none, the retry gives up before any wait
+ * (its reason is `"budget"`) and the last failure comes back as it was; a hedge is not started. A retry that was paid for but not
+ * made gives its token back.
  *
  * **Adds** no error. A policy to which the tag is given requires the service.
  *
@@ -557,19 +520,13 @@ export interface TagClass<Self, Id extends string>
  *
  * class PartnerBudget extends RetryBudget.Tag("PartnerBudget")<PartnerBudget>() {}
  *
- * declare const fetchOffer: Effect.Effect<string, "down">
- *
- * // Effect<string, "down", PartnerBudget>
- * const offer = fetchOffer.pipe(
+ * // Effect<never, "down", PartnerBudget>
+ * const offer = Effect.fail("down" as const).pipe(
  *   Hedge.hedge({ delay: "50 millis", budget: PartnerBudget }),
  *   Retry.retry({ times: 2, budget: PartnerBudget })
  * )
  *
- * const PartnerBudgetLive = PartnerBudget.layer({
- *   rule: RetryBudget.successes({ ratio: 0.1, capacity: 100 }),
- *   onExhausted: ({ name }) => Effect.logWarning(`no more retries to ${name}`)
- * })
- *
+ * const PartnerBudgetLive = PartnerBudget.layer({ rule: RetryBudget.successes({ ratio: 0.1, capacity: 100 }) })
  * const program = offer.pipe(Effect.provide(PartnerBudgetLive))
  * ```
  *
@@ -579,7 +536,7 @@ export interface TagClass<Self, Id extends string>
 export const Tag: <const Id extends string>(id: Id) => <Self>() => TagClass<Self, Id> = internal.budgets.Tag
 
 /**
- * What the tag of keyed budgets has besides being a tag: its layers, and everything that can be done with the budgets.
+ * What the tag of keyed budgets offers besides being a tag.
  *
  * @since 0.1.0
  * @category services
@@ -606,12 +563,10 @@ export interface KeyedTagClass<Self, Id extends string>
  *
  * class Hosts extends RetryBudget.KeyedTag("Hosts")<Hosts>() {}
  *
- * declare const fetchFrom: (host: string) => Effect.Effect<string, "down">
+ * // Effect<never, "down", Hosts>
+ * const fetch = Effect.fail("down" as const).pipe(Retry.retry({ times: 2, budget: Hosts.get("a.example") }))
  *
- * // Effect<string, "down", Hosts>
- * const fetch = (host: string) => fetchFrom(host).pipe(Retry.retry({ times: 2, budget: Hosts.get(host) }))
- *
- * const program = fetch("a.example").pipe(Effect.provide(Hosts.layer({ capacity: 100 })))
+ * const program = fetch.pipe(Effect.provide(Hosts.layer({ capacity: 100 })))
  * ```
  *
  * @since 0.1.0
@@ -625,12 +580,13 @@ export const KeyedTag: <const Id extends string>(id: Id) => <Self>() => KeyedTag
  *
  * @example
  * ```ts
- * import { Effect } from "effect"
+ * import { Config, Effect } from "effect"
  * import { Retry, RetryBudget } from "effect-resilience"
  *
+ * const rule = Config.map(Config.number("RETRY_RATIO"), (ratio) => RetryBudget.successes({ ratio }))
  * const program = Effect.fail("down").pipe(
  *   Retry.retry({ times: 2, budget: RetryBudget.RetryBudget }),
- *   Effect.provide(RetryBudget.layer())
+ *   Effect.provide(RetryBudget.layerConfig({ rule }))
  * )
  * ```
  *
@@ -650,19 +606,6 @@ export const layer = RetryBudget.layer
 
 /**
  * The layer of {@link RetryBudget} whose settings come from the configuration.
- *
- * @example
- * ```ts
- * import { Config } from "effect"
- * import { RetryBudget } from "effect-resilience"
- *
- * export const live = RetryBudget.layerConfig({
- *   rule: Config.all({
- *     ratio: Config.number("RETRY_RATIO").pipe(Config.withDefault(0.1)),
- *     capacity: Config.integer("RETRY_CAPACITY").pipe(Config.withDefault(100))
- *   }).pipe(Config.map(RetryBudget.successes))
- * })
- * ```
  *
  * @since 0.1.0
  * @category services

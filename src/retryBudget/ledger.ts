@@ -23,13 +23,11 @@ import * as Stateful from "../policy/stateful.js"
 import * as Time from "../internal/time.js"
 import { type Call, withCall } from "./call.js"
 import { TypeId } from "./source.js"
-import type { AnyFiber } from "../internal/erased.js"
+import type { AnyFiber, Body } from "../internal/erased.js"
 
 export const kind = "retry-budget"
 
 const constructorName = "RetryBudget.make"
-
-/** The fiber of the call, whose clock says what time it is. */
 
 type Failure = FailureCondition.Failed<unknown, unknown>
 
@@ -62,16 +60,7 @@ export const listeners: Shape<RetryBudget.Listeners> = {
 }
 
 /** Options of a rule, which are easily taken for those of the budget. */
-const ofRule = new Set([
-  "ratio",
-  "capacity",
-  "minPerSecond",
-  "cost",
-  "refund",
-  "window",
-  "maxTokens",
-  "tokenRatio"
-])
+const ofRule = /^(ratio|capacity|minPerSecond|cost|refund|window|maxTokens|tokenRatio)$/
 
 const shape: Shape<RetryBudget.Options> = {
   name: text,
@@ -86,7 +75,7 @@ const shape: Shape<RetryBudget.Options> = {
 /** Checks the options, and says what the budget is called. Throws an `InvalidOption` for the first bad one. */
 export const configure = (options: RetryBudget.Options, defaultName: string, caller?: Caller): string =>
   onBehalfOf(caller, constructorName, () => {
-    const misplaced = Object.entries<unknown>({ ...options }).find(([name]) => ofRule.has(name))
+    const misplaced = Object.entries<unknown>({ ...options }).find(([name]) => ofRule.test(name))
     if (misplaced !== undefined) {
       const [name, value] = misplaced
       const expected = `given to the rule, such as { rule: RetryBudget.successes({ capacity: 100 }) }`
@@ -155,9 +144,7 @@ export class Budget implements RetryBudget.RetryBudget, Member<RetryBudget.Snaps
   // ------------------------------------------------------------------------------------------------------- for policies
 
   /** Runs a call of a policy that this budget pays for. */
-  during(
-    body: (call: Call) => Effect.Effect<unknown, unknown, unknown>
-  ): Effect.Effect<unknown, unknown, unknown> {
+  during(body: (call: Call) => Body): Body {
     return withCall(this, body)
   }
 
@@ -201,12 +188,8 @@ export class Budget implements RetryBudget.RetryBudget, Member<RetryBudget.Snaps
     if (typeof cost === "number") return cost
     const computed = cost(failure)
     if (Number.isFinite(computed) && computed >= 0) return computed
-    throw new InvalidOption(
-      "RetryBudget.successes",
-      "cost",
-      computed,
-      "a function to finite numbers of 0 or more"
-    )
+    const expected = "a function to finite numbers of 0 or more"
+    throw new InvalidOption("RetryBudget.successes", "cost", computed, expected)
   }
 
   private count(activity: RetryBudget.Activity, by: number): void {
