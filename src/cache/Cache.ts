@@ -1,6 +1,5 @@
 /**
- * Caches values of a slow or unreliable resource: concurrent callers share one lookup, stale values are served during a refresh
- * or a failure, and failures are remembered for a while.
+ * Caches values of a slow or unreliable resource: callers share lookups, and stale values bridge refreshes and failures.
  *
  * @since 0.1.0
  */
@@ -197,23 +196,17 @@ export interface CachedFor<A, in out E, B = A, Needed = never> {
  */
 export interface StoreOperations<in K, in out A, in out E, out Needed = never> {
   /**
-   * The value of a key, for which the piped effect is run when there is none. It runs in a fiber of the cache, with the
-   * services and the `FiberRef`s of the call that started it, and for all who ask meanwhile.
+   * The value of a key. When there is none, the piped effect is run for all who ask meanwhile, in a fiber of the cache with the
+   * services and the `FiberRef`s of the call that started it.
    */
   readonly cached: (key: K) => CachedFor<A, E, A, Needed>
   /** Like {@link cached}, and says how the value was served. */
   readonly served: (key: K) => CachedFor<A, E, Served<A>, Needed>
-  /**
-   * The value of a key, if one is kept, without a lookup: within its time to live, or past it for as long as a stale window
-   * lasts. Counts nowhere, and keeps nothing from being evicted.
-   */
+  /** The value of a key without a lookup, if one is kept, fresh or stale. Counts nowhere, and does not delay eviction. */
   readonly getOption: (key: K) => Effect.Effect<Option.Option<A>, never, Needed>
   /** Stores a value as if it had just been looked up. A lookup that is under way does not replace it. */
   readonly set: (key: K, value: A) => Effect.Effect<void, never, Needed>
-  /**
-   * Forgets what is known about a key. The next call looks it up; a lookup that is under way is for those who already wait
-   * for it, and is not stored.
-   */
+  /** Forgets what is known about a key. A lookup that is under way is for those who already wait for it, and is not stored. */
   readonly invalidate: (key: K) => Effect.Effect<void, never, Needed>
   /** {@link invalidate} for all keys. */
   readonly invalidateAll: Effect.Effect<void, never, Needed>
@@ -237,8 +230,8 @@ export interface Operations<in K, in out A, in out E, out Needed = never> extend
   /** The value of a key, and how it was served. */
   readonly serve: (key: K) => Effect.Effect<Served<A>, E, Needed>
   /**
-   * Looks a key up, whatever is stored, and waits for the outcome; meanwhile others are served what is stored. A failure
-   * comes back as it is, and what was stored stays. Joins a lookup that is under way.
+   * Looks a key up, or joins the lookup that is under way, and waits for the outcome; meanwhile others are served what is stored.
+   * A failure comes back as it is, and what was stored stays.
    */
   readonly refresh: (key: K) => Effect.Effect<A, E, Needed>
 }
@@ -276,38 +269,27 @@ export interface Settings {
   readonly name?: string | undefined
   /** How many keys are kept. The one that was not used for the longest time makes room. Default: 1000. */
   readonly capacity?: number | undefined
-  /**
-   * How long a value is fresh, from the end of its lookup. Zero keeps nothing, so that only calls at the same time share a
-   * lookup; an infinite duration keeps it until it is evicted.
-   */
+  /** As in {@link StoreOptions}. */
   readonly timeToLive: DurationInput
   /**
    * How long after that a value is still served at once, while it is looked up again in the background
    * (`stale-while-revalidate` of RFC 5861). A refresh that fails leaves it. Default: none.
    */
   readonly staleWhileRevalidate?: DurationInput | undefined
-  /**
-   * How long after its time to live a value stands in for a lookup that failed (`stale-if-error` of RFC 5861). A fixed
-   * duration holds for typed failures, not for defects. Default: none.
-   */
+  /** As in {@link StoreOptions}. */
   readonly staleIfError?: DurationInput | undefined
-  /**
-   * How long a failure is remembered: until then calls get it, or a stale value, without another lookup. A fixed duration
-   * holds for typed failures, not for defects. Default: failures are not remembered.
-   */
+  /** As in {@link StoreOptions}. */
   readonly negativeTimeToLive?: DurationInput | undefined
   /**
-   * How long a caller waits for a lookup while a value is there that `staleIfError` keeps, counted from the beginning of the
-   * lookup. Then it gets that value, and the lookup goes on in the background and is stored. Zero or more; not without
-   * `staleIfError`. Default: callers wait for the end of the lookup.
+   * How long a caller waits for a lookup, from its beginning, while `staleIfError` keeps a value. Then it gets that value, and the
+   * lookup goes on in the background. Zero or more; needs `staleIfError`. Default: callers wait for the end of the lookup.
    */
   readonly softTimeout?: DurationInput | undefined
   /** The age that nothing that is served ever reaches, whatever the other options say. Default: no limit. */
   readonly maxAge?: DurationInput | undefined
   /**
-   * Refreshes fresh values before their time, by chance, the likelier the nearer their end and the longer the lookup takes
-   * (XFetch, VLDB'15): a key that is asked for often never expires. The value is the paper's `beta`: `1` is its optimum,
-   * more refreshes earlier. Default: never.
+   * Refreshes fresh values early by chance, the likelier the nearer their end and the longer the lookup takes (XFetch, VLDB'15).
+   * The value is the paper's `beta`: `1` is its optimum, more refreshes earlier. Default: never.
    */
   readonly earlyRefresh?: number | undefined
 }
@@ -321,9 +303,8 @@ export interface Settings {
 export interface SettingsConfig extends Configured<Settings> {}
 
 /**
- * `onHit`, `onMiss` and `onStale` are called in the fiber of the call that made it happen; `onRefresh` in that of the
- * lookup; `onEvict` in the one that stored something new. A listener that fails or dies is reported in the log and changes
- * nothing.
+ * `onHit`, `onMiss` and `onStale` are called in the fiber of the call, `onRefresh` in that of the lookup, `onEvict` in the one
+ * that stored something new. A listener that fails or dies is logged and changes nothing.
  *
  * @since 0.1.0
  * @category options
@@ -337,10 +318,8 @@ export interface Listeners<K, A, E> {
 }
 
 /**
- * The options of a store.
- *
- * A function among them is asked in the middle of a step, so it should be quick and pure. One that throws or returns no
- * duration counts as zero, with a warning in the log.
+ * The options of a store. A function among them is asked in the middle of a step, so it should be quick and pure. One that throws
+ * or returns no duration counts as zero, with a warning in the log.
  *
  * @since 0.1.0
  * @category options
@@ -348,9 +327,8 @@ export interface Listeners<K, A, E> {
 export interface StoreOptions<K, A, E>
   extends Omit<Settings, "timeToLive" | "staleIfError" | "negativeTimeToLive">, Listeners<K, A, E> {
   /**
-   * How long what a lookup brought is kept as fresh, from the end of the lookup. A duration holds for values. A function
-   * decides for each outcome, failures and defects included. Zero keeps nothing, so that only calls at the same time share
-   * a lookup; an infinite duration keeps it until it is evicted.
+   * How long a value is fresh, from the end of its lookup; a function decides for each outcome, failures and defects included.
+   * With zero only calls at the same time share a lookup; an infinite duration lasts until the value is evicted.
    */
   readonly timeToLive: DurationInput | ((exit: Exit.Exit<A, E>, key: K) => DurationInput)
   /**
@@ -359,9 +337,8 @@ export interface StoreOptions<K, A, E>
    */
   readonly staleIfError?: DurationInput | ((failed: Failed<E>, key: K) => DurationInput) | undefined
   /**
-   * How long a failure is remembered: until then calls get it, or a stale value, without another lookup. A duration holds
-   * for typed failures, a function decides for each failure and defect. Not beside a function as `timeToLive`, which is
-   * asked about failures too. Default: failures are not remembered.
+   * How long calls get a failure, or a stale value, without another lookup. A duration holds for typed failures, a function decides
+   * for each failure and defect. Not with a function as `timeToLive`, which is asked about failures too. Default: none.
    */
   readonly negativeTimeToLive?: DurationInput | ((failed: Failed<E>, key: K) => DurationInput) | undefined
 }
@@ -380,34 +357,24 @@ export interface Options<K, A, E> extends StoreOptions<K, A, E> {
 // ------------------------------------------------------------------------------------------------------- constructors
 
 /**
- * Makes a cache that lives as long as the scope. Bad options are a defect of type `InvalidOption`.
+ * Makes a cache that lives as long as the scope. Bad options are a defect of type `InvalidOption`. When the scope closes, lookups
+ * are interrupted, and callers that still wait, or call later, die with {@link CacheClosed}.
  *
- * **When to use**
- *
- * For a cache that belongs to a value rather than to the program. For anything that the program has one of, {@link Tag}
- * makes a service of it. Make it once and share it: a cache made for each call holds nothing.
- *
- * When the scope closes, lookups are interrupted, and callers that still wait, or call later, die with {@link CacheClosed}.
+ * **When to use**: for caches that are made at run time; {@link Tag} makes a service of one that the program has. Make it once and
+ * share it: a cache made for each call holds nothing.
  *
  * @example
  * ```ts
  * import { Effect } from "effect"
  * import { Cache } from "effect-resilience"
  *
- * declare const fetchOffer: (id: string) => Effect.Effect<{ readonly price: number }, "unavailable">
+ * declare const fetchPrice: (id: string) => Effect.Effect<number, "unavailable">
  *
  * const program = Effect.gen(function* () {
- *   const offers = yield* Cache.make({
- *     lookup: fetchOffer,
- *     timeToLive: "1 minute",
- *     staleWhileRevalidate: "5 minutes",
- *     staleIfError: "1 hour"
- *   })
- *   const { state, value } = yield* offers.serve("4711")
- *   yield* Effect.logInfo(`${state}: ${value.price}`)
- * })
- *
- * Effect.scoped(program)
+ *   const prices = yield* Cache.make({ lookup: fetchPrice, timeToLive: "1 minute", staleIfError: "1 hour" })
+ *   const { state, value } = yield* prices.serve("4711")
+ *   yield* Effect.logInfo(`${state}: ${value}`)
+ * }).pipe(Effect.scoped)
  * ```
  *
  * @since 0.1.0
@@ -422,10 +389,8 @@ export const make = <K, A, E, O>(
  * Makes a store for values of one type, that lives as long as the scope: a cache that is filled by the effects that are piped
  * through it. Bad options are a defect of type `InvalidOption`.
  *
- * **When to use**
- *
- * Where the effect of a call depends on more than its key, or as one policy among others in a pipe. {@link StoreTag} makes a
- * service of it.
+ * **When to use**: where the effect of a call depends on more than its key, or as one policy among others in a pipe.
+ * {@link StoreTag} makes a service of it.
  *
  * @example
  * ```ts
@@ -437,9 +402,7 @@ export const make = <K, A, E, O>(
  * const program = Effect.gen(function* () {
  *   const rates = yield* Cache.makeStore<string, number, "unavailable">()({ timeToLive: "10 seconds" })
  *   return yield* fetchRate("EUR").pipe(rates.cached("EUR"))
- * })
- *
- * Effect.scoped(program)
+ * }).pipe(Effect.scoped)
  * ```
  *
  * @since 0.1.0
@@ -455,7 +418,7 @@ export const makeStore =
 // ----------------------------------------------------------------------------------------------------------- services
 
 /**
- * What a store's tag offers besides being a tag: its layers, and the operations of the store behind it.
+ * What a store's tag offers besides being a tag.
  *
  * @since 0.1.0
  * @category services
@@ -465,10 +428,7 @@ export interface StoreService<Self, K, A, E> extends StoreOperations<K, A, E, Se
   readonly layer: <O>(
     options: Checked<O, StoreOptions<K, A, E>>
   ) => Layer.Layer<Self, never, Exclude<Policy.ContextOf<O>, Scope.Scope>>
-  /**
-   * A layer whose settings come from the configuration; listeners are given separately. Bad settings are a `ConfigError`
-   * that says which and why.
-   */
+  /** A layer whose settings come from the configuration; listeners are given separately. Bad ones are a `ConfigError`. */
   readonly layerConfig: {
     (settings: SettingsConfig | Config.Config<Settings>): Layer.Layer<Self, ConfigError.ConfigError>
     <L>(
@@ -488,7 +448,7 @@ export interface StoreTagClass<Self, Id extends string, K, A, E>
   extends Context.TagClass<Self, `CacheStore/${Id}`, Store<K, A, E>>, StoreService<Self, K, A, E> {}
 
 /**
- * What a lookup and listeners come to when the settings are from the configuration.
+ * The options that do not come from the configuration.
  *
  * @since 0.1.0
  * @category options
@@ -499,7 +459,7 @@ export interface LookupOptions<K, A, E> extends Listeners<K, A, E> {
 }
 
 /**
- * What a cache's tag offers besides being a tag: its layers, and the operations of the cache behind it.
+ * What a cache's tag offers besides being a tag.
  *
  * @since 0.1.0
  * @category services
@@ -509,10 +469,7 @@ export interface Service<Self, K, A, E> extends Operations<K, A, E, Self> {
   readonly layer: <O>(
     options: Checked<O, Options<K, A, E>>
   ) => Layer.Layer<Self, never, Exclude<Policy.ContextOf<O>, Scope.Scope>>
-  /**
-   * A layer whose settings come from the configuration; the lookup and the listeners are given separately. Bad settings are
-   * a `ConfigError` that says which and why.
-   */
+  /** A layer whose settings come from the configuration, except lookup and listeners. Bad ones are a `ConfigError`. */
   readonly layerConfig: <L>(
     settings: SettingsConfig | Config.Config<Settings>,
     options: Checked<L, LookupOptions<K, A, E>>
@@ -548,24 +505,20 @@ export interface MakeTag<Id extends string> {
 /**
  * A cache as a service of its own. Extend it once for each kind of value.
  *
- * **When to use**
- *
- * In front of a lookup that is slow, costly or sometimes down, whose values may be a little old. Policies that protect the
- * resource (timeout, breaker, retry) belong into the lookup, so that they count lookups and not calls.
+ * **When to use**: in front of a lookup that is slow, costly or sometimes down, whose values may be a little old. Policies that
+ * protect the resource (timeout, breaker, retry) belong into the lookup, so that they count lookups and not calls.
  *
  * **Time line**
  *
- * - *Fresh*, for `timeToLive`: the value is served. With `earlyRefresh`, near the end of it, a call may start a lookup in
- *   the background.
+ * - *Fresh*, for `timeToLive`: the value is served. With `earlyRefresh`, a call may start a lookup in the background.
  * - *Stale*, for `staleWhileRevalidate` after that: the value is served, and looked up again in the background.
  * - *Expired*, for `staleIfError` after its freshness: calls wait for a lookup, and get the value if that fails, or takes longer
  *   than `softTimeout`.
  * - *Gone*: calls wait for a lookup and get what it brings. From `maxAge` on everything is gone.
  *
- * Calls for one key share one lookup (Nishtala et al., NSDI'13, call the right to it a lease). It belongs to the cache:
- * callers may leave, and when the last one has, it is interrupted. A refresh in the background goes on until it ends or the
- * scope of the cache does. What began before `invalidate` or `set` is not stored. With `negativeTimeToLive`, a failure is
- * served for that long without another lookup.
+ * Calls for one key share one lookup (Nishtala et al., NSDI'13, call the right to it a lease). It is interrupted when its last
+ * caller has left; a refresh in the background goes on until it ends or the scope of the cache does. A lookup that began before
+ * `invalidate` or `set` is not stored. With `negativeTimeToLive`, a failure is served for that long without another lookup.
  *
  * **Adds** nothing to the errors, and requires the service.
  *
@@ -574,27 +527,17 @@ export interface MakeTag<Id extends string> {
  * import { Effect } from "effect"
  * import { Cache, Timeout } from "effect-resilience"
  *
- * interface Offer {
- *   readonly price: number
- * }
- * declare const fetchOffer: (id: string) => Effect.Effect<Offer, "unavailable">
+ * declare const fetchPrice: (id: string) => Effect.Effect<number, "unavailable">
  *
- * const lookup = (id: string) => fetchOffer(id).pipe(Timeout.timeout("2 seconds"))
+ * const lookup = (id: string) => fetchPrice(id).pipe(Timeout.timeout("2 seconds"))
  *
- * class Offers extends Cache.Tag("Offers")<Offers, typeof lookup>() {}
+ * class Prices extends Cache.Tag("Prices")<Prices, typeof lookup>() {}
  *
- * // Effect<Offer, "unavailable" | TimeoutExceeded, Offers>
- * const offer = Offers.get("4711")
+ * // Effect<number, "unavailable" | TimeoutExceeded, Prices>
+ * const price = Prices.get("4711")
  *
- * const OffersLive = Offers.layer({
- *   lookup,
- *   timeToLive: "1 minute",
- *   staleWhileRevalidate: "5 minutes",
- *   staleIfError: "1 hour",
- *   negativeTimeToLive: "5 seconds"
- * })
- *
- * const program = offer.pipe(Effect.provide(OffersLive))
+ * const PricesLive = Prices.layer({ lookup, timeToLive: "1 minute", staleWhileRevalidate: "5 minutes" })
+ * const program = price.pipe(Effect.provide(PricesLive))
  * ```
  *
  * @since 0.1.0
@@ -603,8 +546,7 @@ export interface MakeTag<Id extends string> {
 export const Tag: <const Id extends string>(id: Id) => MakeTag<Id> = caches.Tag
 
 /**
- * A store as a service of its own: a cache that is filled by the effects that are piped through it. See {@link Tag} for when
- * and how values are served.
+ * The store of {@link makeStore} as a service of its own. Values are served as by {@link Tag}.
  *
  * **Adds** nothing to the errors, and requires the service.
  *
@@ -613,14 +555,12 @@ export const Tag: <const Id extends string>(id: Id) => MakeTag<Id> = caches.Tag
  * import { Effect } from "effect"
  * import { Cache } from "effect-resilience"
  *
- * declare const fetchRate: (currency: string) => Effect.Effect<number, "unavailable">
+ * class Rates extends Cache.StoreTag("Rates")<Rates, string, number>() {}
  *
- * class Rates extends Cache.StoreTag("Rates")<Rates, string, number, "unavailable">() {}
+ * // Effect<number, never, Rates>
+ * const rate = Effect.succeed(1.08).pipe(Rates.cached("EUR"))
  *
- * // Effect<number, "unavailable", Rates>
- * const rate = (currency: string) => fetchRate(currency).pipe(Rates.cached(currency))
- *
- * const program = rate("EUR").pipe(Effect.provide(Rates.layer({ timeToLive: "10 seconds" })))
+ * const program = rate.pipe(Effect.provide(Rates.layer({ timeToLive: "10 seconds" })))
  * ```
  *
  * @since 0.1.0

@@ -124,21 +124,22 @@ const read = (options: Options, defaultName: string): Configured => {
 
   if (typeof timeToLive === "function" && negativeTimeToLive !== undefined) {
     const expected = 'left out when "timeToLive" is a function, which is asked about failures too'
-    throw new InvalidOption(constructorName, "negativeTimeToLive", show(negativeTimeToLive), expected)
+    throw new InvalidOption(constructorName, "negativeTimeToLive", shown(negativeTimeToLive), expected)
   }
   if (softTimeout !== Infinity && standIn === 0) {
     const expected = 'left out without "staleIfError", which keeps the value that is served instead'
-    throw new InvalidOption(constructorName, "softTimeout", show(options.softTimeout), expected)
+    throw new InvalidOption(constructorName, "softTimeout", shown(options.softTimeout), expected)
   }
-  if (fresh !== undefined && fresh > maxAge) {
-    throw new InvalidOption(constructorName, "timeToLive", show(timeToLive), atMostMaxAge(maxAge))
-  }
-  if (negative !== undefined && negative > maxAge) {
+  for (const [option, millis] of [
+    ["timeToLive", fresh],
+    ["negativeTimeToLive", negative]
+  ] as const) {
+    if (millis === undefined || millis <= maxAge) continue
     throw new InvalidOption(
       constructorName,
-      "negativeTimeToLive",
-      show(negativeTimeToLive),
-      atMostMaxAge(maxAge)
+      option,
+      shown(options[option]),
+      `at most "maxAge" (${format(maxAge)})`
     )
   }
   for (const [option, given] of [
@@ -147,7 +148,7 @@ const read = (options: Options, defaultName: string): Configured => {
   ] as const) {
     if (fresh === undefined || fresh < maxAge || given === 0) continue
     const expected = `left out when nothing is ever stale ("timeToLive" is ${format(fresh)}, "maxAge" ${format(maxAge)})`
-    throw new InvalidOption(constructorName, option, show(options[option]), expected)
+    throw new InvalidOption(constructorName, option, shown(options[option]), expected)
   }
 
   return {
@@ -181,7 +182,3 @@ const setting = (millis: number | undefined): unknown =>
   millis === undefined ? "computed" : Duration.millis(millis)
 
 const format = (millis: number): string => Duration.format(Duration.millis(millis))
-
-const atMostMaxAge = (maxAge: number): string => `at most "maxAge" (${format(maxAge)})`
-
-const show = (input: unknown): unknown => (Duration.isDuration(input) ? shown(input) : input)
