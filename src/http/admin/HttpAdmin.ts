@@ -30,8 +30,6 @@ import * as internal from "./admin.js"
 import * as description from "./group.js"
 import type * as names from "./names.js"
 
-// ------------------------------------------------------------------------------------------------------------- models
-
 /**
  * @since 0.1.0
  * @category models
@@ -42,87 +40,67 @@ export { Action, Kind } from "./names.js"
  * @since 0.1.0
  * @category errors
  */
-export {
-  ActionNotSupported,
-  PolicyAmbiguous,
-  PolicyNotFound,
-  ReadingDenied,
-  SteeringDenied
-} from "./errors.js"
+export * from "./errors.js"
+
+interface EntryOf<Kind, State, Snapshot> {
+  readonly kind: Kind
+  readonly name: string
+  /** What a call would meet. */
+  readonly state: State
+  readonly snapshot: Snapshot
+}
 
 /**
- * A circuit breaker as it is shown.
+ * @since 0.1.0
+ * @category models
+ */
+export interface CircuitBreakerEntry extends EntryOf<
+  "circuit-breaker",
+  CircuitBreaker.State,
+  CircuitBreaker.Snapshot
+> {}
+
+/**
+ * `available` when a call of one permit would run at once, otherwise `full`.
  *
  * @since 0.1.0
  * @category models
  */
-export interface CircuitBreakerEntry {
-  readonly kind: "circuit-breaker"
-  readonly name: string
-  /** What a call would have met. */
-  readonly state: CircuitBreaker.State
-  readonly snapshot: CircuitBreaker.Snapshot
-}
+export interface BulkheadEntry extends EntryOf<"bulkhead", "available" | "full", Bulkhead.Snapshot> {}
 
 /**
- * A bulkhead as it is shown.
+ * `available` when a call of cost 1 would be admitted at once, otherwise `exhausted`.
  *
  * @since 0.1.0
  * @category models
  */
-export interface BulkheadEntry {
-  readonly kind: "bulkhead"
-  readonly name: string
-  /** `available` when a call of one permit would run at once, otherwise `full`. */
-  readonly state: "available" | "full"
-  readonly snapshot: Bulkhead.Snapshot
-}
+export interface RateLimiterEntry extends EntryOf<
+  "rate-limiter",
+  "available" | "exhausted",
+  RateLimiter.Snapshot
+> {}
 
 /**
- * A rate limiter as it is shown.
+ * `exhausted` when the last retry or hedge that asked was refused, otherwise `available`. In JSON, a `capacity` without a limit is
+ * `null`.
  *
  * @since 0.1.0
  * @category models
  */
-export interface RateLimiterEntry {
-  readonly kind: "rate-limiter"
-  readonly name: string
-  /** `available` when a call of cost 1 would be let in at once, otherwise `exhausted`. */
-  readonly state: "available" | "exhausted"
-  readonly snapshot: RateLimiter.Snapshot
-}
+export interface RetryBudgetEntry extends EntryOf<
+  "retry-budget",
+  "available" | "exhausted",
+  RetryBudget.Snapshot
+> {}
 
 /**
- * A retry budget as it is shown.
- *
  * @since 0.1.0
  * @category models
  */
-export interface RetryBudgetEntry {
-  readonly kind: "retry-budget"
-  readonly name: string
-  /** `exhausted` when the last retry or hedge that asked was refused, otherwise `available`. */
-  readonly state: "available" | "exhausted"
-  /** In JSON, a `capacity` without a limit is `null`. */
-  readonly snapshot: RetryBudget.Snapshot
-}
+export interface CacheEntry extends EntryOf<"cache", "empty" | "filled", Cache.Snapshot> {}
 
 /**
- * A cache as it is shown.
- *
- * @since 0.1.0
- * @category models
- */
-export interface CacheEntry {
-  readonly kind: "cache"
-  readonly name: string
-  /** Whether it holds anything. */
-  readonly state: "empty" | "filled"
-  readonly snapshot: Cache.Snapshot
-}
-
-/**
- * A policy as it is shown: what it is, what a call would meet, and its snapshot.
+ * A policy as it is shown.
  *
  * @since 0.1.0
  * @category models
@@ -138,7 +116,6 @@ export type Entry = CircuitBreakerEntry | BulkheadEntry | RateLimiterEntry | Ret
  * import { HttpAdmin } from "effect-resilience/http"
  *
  * const decode = Schema.decode(Schema.parseJson(HttpAdmin.Entry))
- *
  * const isOpen = (json: string) => Effect.map(decode(json), ({ state }) => state === "open")
  * ```
  *
@@ -146,8 +123,6 @@ export type Entry = CircuitBreakerEntry | BulkheadEntry | RateLimiterEntry | Ret
  * @category models
  */
 export const Entry: Schema.Schema<Entry, Schema.Schema.Encoded<typeof description.Entry>> = description.Entry
-
-// ------------------------------------------------------------------------------------------------------------ options
 
 /**
  * What there is to show of a cache, whatever it holds.
@@ -190,7 +165,7 @@ export type Keyed = Policy.Keyed<Exclude<Instance, AnyCache>, Exclude<Entry, Cac
 export type Source<R = unknown> = Instance | Keyed | Effect.Effect<Instance | Keyed, never, R>
 
 /**
- * What somebody wants to do.
+ * A request to steer a policy.
  *
  * @since 0.1.0
  * @category options
@@ -205,7 +180,7 @@ export interface Asked {
 }
 
 /**
- * What somebody wants to read.
+ * A request to read policies.
  *
  * @since 0.1.0
  * @category options
@@ -225,7 +200,7 @@ export interface AskedToRead {
  * @category options
  */
 export interface Reading {
-  /** Whether it may be read, asked before the answer says anything. A hook that fails or dies is a no, and logged. */
+  /** Whether it may be read, asked before the answer says anything. A hook that fails or dies denies it, and is logged. */
   readonly authorize: (asked: AskedToRead) => Effect.Effect<boolean, unknown, unknown>
 }
 
@@ -236,7 +211,7 @@ export interface Reading {
  * @category options
  */
 export interface Steering {
-  /** Whether it may be done, asked before the answer says anything. A hook that fails or dies is a no. Default: no. */
+  /** Whether it may be done, asked before the answer says anything. A hook that fails or dies denies it. Default: no. */
   readonly authorize?: ((asked: Asked) => Effect.Effect<boolean, unknown, unknown>) | undefined
 }
 
@@ -247,7 +222,7 @@ export interface Steering {
 export interface Options {
   /** What is shown, in this order. Two of one kind and name are a defect of type `InvalidOption`. */
   readonly policies: ReadonlyArray<Source>
-  /** Who may read. Default: everybody who reaches the routes. */
+  /** Who may read. Default: every caller. */
   readonly reading?: Reading | undefined
   /** Whether keyed instances are named by their keys or by hashes, which last as long as the routes. Default: `"plain"`. */
   readonly keys?: "plain" | "hashed" | undefined
@@ -282,9 +257,9 @@ type SourceContext<S> = S extends Effect.Effect<unknown, unknown, infer R> ? R :
  * @since 0.1.0
  * @category options
  */
-export type SteeringContext<O> = O extends { readonly steering: infer S }
-  ? Exclude<Policy.ContextOf<S>, HttpRouter.HttpRouter.Provided>
-  : never
+export type SteeringContext<O> = O extends { readonly steering: infer S } ? HookContext<S> : never
+
+type HookContext<S> = Exclude<Policy.ContextOf<S>, HttpRouter.HttpRouter.Provided>
 
 /**
  * What the hook for reading requires besides what a request brings.
@@ -292,11 +267,7 @@ export type SteeringContext<O> = O extends { readonly steering: infer S }
  * @since 0.1.0
  * @category options
  */
-export type ReadingContext<O> = O extends { readonly reading: infer S }
-  ? Exclude<Policy.ContextOf<S>, HttpRouter.HttpRouter.Provided>
-  : never
-
-// ---------------------------------------------------------------------------------------------------------------- api
+export type ReadingContext<O> = O extends { readonly reading: infer S } ? HookContext<S> : never
 
 /**
  * The routes, as a group named `resilience` for an `HttpApi` of one's own. {@link layer} implements it.
@@ -307,11 +278,10 @@ export type ReadingContext<O> = O extends { readonly reading: infer S }
  * | `get`    | `GET /resilience/:name?kind=`                                    | an entry                    |
  * | `steer`  | `POST /resilience/:name/{isolate,release,open,close,reset}?kind=` | the entry after the action |
  *
- * A name is percent-encoded in the path. The router has a longest name: 100 characters, unless `maxParamLength` in its
- * configuration says otherwise.
+ * A name is percent-encoded in the path. The router takes at most 100 characters, unless its `maxParamLength` says otherwise.
  *
- * **Adds** {@link ReadingDenied} (403), {@link PolicyNotFound} (404), {@link PolicyAmbiguous} (409), {@link SteeringDenied} (403) and
- * {@link ActionNotSupported} (409).
+ * **Adds** {@link ReadingDenied} (403), {@link PolicyNotFound} (404), {@link PolicyAmbiguous} (409), {@link SteeringDenied} (403)
+ * and {@link ActionNotSupported} (409).
  *
  * @example
  * ```ts
@@ -321,7 +291,6 @@ export type ReadingContext<O> = O extends { readonly reading: infer S }
  * import { HttpAdmin } from "effect-resilience/http"
  *
  * class Partner extends CircuitBreaker.Tag("Partner")<Partner>() {}
- *
  * class Api extends HttpApi.make("offers").add(HttpAdmin.group.prefix("/ops")) {}
  *
  * const ApiLive = HttpApiBuilder.api(Api).pipe(Layer.provide(HttpAdmin.layer(Api, { policies: [Partner] })))
@@ -354,32 +323,26 @@ export const group = description.group
 export const api = HttpApi.make("effect-resilience").add(group)
 
 /** An api in which there is the group with its endpoints. */
-type WithGroup<Groups extends HttpApiGroup.HttpApiGroup.Any> = [EndpointName] extends [
-  HttpApiEndpoint.HttpApiEndpoint.Name<
-    HttpApiGroup.HttpApiGroup.EndpointsWithName<Groups, typeof group.identifier>
-  >
+type WithGroup<Groups extends HttpApiGroup.HttpApiGroup.Any> = [NameOf<GroupEndpoints>] extends [
+  NameOf<HttpApiGroup.HttpApiGroup.EndpointsWithName<Groups, typeof group.identifier>>
 ]
   ? unknown
   : "the api has no HttpAdmin.group"
 
-type EndpointName = HttpApiEndpoint.HttpApiEndpoint.Name<HttpApiGroup.HttpApiGroup.Endpoints<typeof group>>
-
-// ------------------------------------------------------------------------------------------------------- constructors
+type GroupEndpoints = HttpApiGroup.HttpApiGroup.Endpoints<typeof group>
+type NameOf<E extends HttpApiEndpoint.HttpApiEndpoint.Any> = HttpApiEndpoint.HttpApiEndpoint.Name<E>
 
 /**
- * Implements {@link group} in an api that has it. Bad options are a defect of type `InvalidOption`.
+ * Implements {@link group} in an `HttpApi` that has it. Otherwise {@link router} or {@link layerRouter} need no api. Bad options are
+ * a defect of type `InvalidOption`.
  *
- * It requires what the policies and the hook require, and the middlewares of the group. What those provide (a user, say) is
- * there for the hook.
- *
- * **When to use**
- *
- * In a service that is an `HttpApi` already. Otherwise {@link router} or {@link layerRouter} need no api.
+ * It requires what the policies and the hooks require, and the middlewares of the group. Hooks find what those provide, such as a
+ * user.
  *
  * @example
  * ```ts
  * import { HttpApi } from "@effect/platform"
- * import { Config, Effect, Redacted } from "effect"
+ * import { Config, Effect } from "effect"
  * import { CircuitBreaker } from "effect-resilience"
  * import { HttpAdmin } from "effect-resilience/http"
  *
@@ -391,10 +354,7 @@ type EndpointName = HttpApiEndpoint.HttpApiEndpoint.Name<HttpApiGroup.HttpApiGro
  *   policies: [Partner],
  *   steering: {
  *     authorize: ({ request }) =>
- *       Effect.map(
- *         Config.redacted("OPS_TOKEN"),
- *         (token) => request.headers.authorization === `Bearer ${Redacted.value(token)}`
- *       )
+ *       Effect.map(Config.string("OPS_TOKEN"), (token) => request.headers.authorization === `Bearer ${token}`)
  *   }
  * })
  * ```
@@ -425,11 +385,11 @@ type ProvidedIn<Groups extends HttpApiGroup.HttpApiGroup.Any, ApiR> =
   | HttpApiGroup.HttpApiGroup.Provides<HttpApiGroup.HttpApiGroup.WithName<Groups, "resilience">>
 
 /**
- * The routes as an `HttpRouter`, to be mounted or concatenated. Bad options are a defect of type `InvalidOption`.
+ * The routes as an `HttpRouter`. Bad options are a defect of type `InvalidOption`.
  *
  * @example
  * ```ts
- * import { HttpRouter, HttpServerResponse } from "@effect/platform"
+ * import { HttpRouter } from "@effect/platform"
  * import { Effect } from "effect"
  * import { CircuitBreaker } from "effect-resilience"
  * import { HttpAdmin } from "effect-resilience/http"
@@ -438,10 +398,7 @@ type ProvidedIn<Groups extends HttpApiGroup.HttpApiGroup.Any, ApiR> =
  *
  * // Effect<HttpRouter, never, Partner>
  * const routes = Effect.map(HttpAdmin.router({ policies: [Partner] }), (admin) =>
- *   HttpRouter.empty.pipe(
- *     HttpRouter.get("/offer", HttpServerResponse.text("Cold offer")),
- *     HttpRouter.mount("/ops", admin) // GET /ops/resilience
- *   )
+ *   HttpRouter.mount(HttpRouter.empty, "/ops", admin) // GET /ops/resilience
  * )
  * ```
  *
@@ -458,16 +415,12 @@ export const router = <O>(
  *
  * @example
  * ```ts
- * import { HttpLayerRouter } from "@effect/platform"
- * import { Layer } from "effect"
  * import { CircuitBreaker } from "effect-resilience"
  * import { HttpAdmin } from "effect-resilience/http"
  *
  * class Partner extends CircuitBreaker.Tag("Partner")<Partner>() {}
  *
  * const Routes = HttpAdmin.layerRouter({ policies: [Partner], prefix: "/ops" }) // GET /ops/resilience
- *
- * const Server = HttpLayerRouter.serve(Routes).pipe(Layer.provide(Partner.layer()))
  * ```
  *
  * @since 0.1.0

@@ -23,8 +23,7 @@ export class PolicyNotFound extends Schema.TaggedError<PolicyNotFound>(
 }
 
 /**
- * Several policies have this name. A `kind` beside the name says which is meant, where they are of different kinds. Status
- * 409.
+ * Several policies have this name. A `kind` beside the name says which is meant, where they are of different kinds. Status 409.
  *
  * @since 0.1.0
  * @category errors

@@ -1,6 +1,5 @@
 /**
- * Resilience for an `HttpClient`: timeouts, retries, circuit breakers, limits, hedges and fallbacks that know HTTP, one by one
- * or all in one line.
+ * Resilience for an `HttpClient`: policies that know HTTP, one by one or all in one line.
  *
  * @since 0.1.0
  */
@@ -27,6 +26,7 @@ import type * as Timeout from "../../timeout/Timeout.js"
 import * as internalFallback from "./fallback.js"
 import * as internalHedge from "./hedge.js"
 import * as internalPart from "./part.js"
+import type { FallbackPartTypeId, PartTypeId } from "./part.js"
 import * as internalKey from "./idempotencyKey.js"
 import * as Request from "./request.js"
 import * as internalRetry from "./retry.js"
@@ -39,24 +39,16 @@ import type { DurationInput } from "../../internal/duration.js"
 
 type Response = HttpClientResponse.HttpClientResponse
 type ClientRequest = HttpClientRequest.HttpClientRequest
-
-// ------------------------------------------------------------------------------------------------------------- models
-
-/**
- * @since 0.1.0
- * @category symbols
- */
-export const PartTypeId: unique symbol = Symbol.for("effect-resilience/http/Part")
+type Listener<Event> = (event: Event) => Effect.Effect<unknown, unknown, unknown>
 
 /**
  * @since 0.1.0
  * @category symbols
  */
-export type PartTypeId = typeof PartTypeId
+export { FallbackPartTypeId, PartTypeId } from "./part.js"
 
 /**
- * A policy for HTTP clients: it adds the error `Added` and requires the service `Needed`. In a pipe the innermost part comes
- * first.
+ * A policy for HTTP clients: it adds the error `Added` and requires the service `Needed`. In a pipe the innermost part comes first.
  *
  * A part owns its state (circuits, budgets, permits), which is made with the first request and shared by all clients with the
  * part. So make a part once, not for each request. Listeners of shared policies find the services of the program that made the
@@ -88,18 +80,6 @@ export interface Part<out Added = never, out Needed = never> extends Policy.Desc
 }
 
 /**
- * @since 0.1.0
- * @category symbols
- */
-export const FallbackPartTypeId: unique symbol = Symbol.for("effect-resilience/http/FallbackPart")
-
-/**
- * @since 0.1.0
- * @category symbols
- */
-export type FallbackPartTypeId = typeof FallbackPartTypeId
-
-/**
  * A part that replaces every error with `E2`.
  *
  * @since 0.1.0
@@ -111,30 +91,23 @@ export interface FallbackPart<out E2 = never, out R2 = never> extends Policy.Des
 }
 
 /**
- * What the exit of a request means to a part. The result is the response, whatever its status; the error is that of the client
- * or of a part further inside.
- *
+ * What the exit of a request means to a part. The result is the response, whatever its status; the error is that of the client or
+ * of a part further inside.
  * @since 0.1.0
  * @category models
  */
 export type Condition = FailureCondition.FailureCondition<Response, unknown>
 
 /**
- * Which requests may be repeated, where a part cannot see it.
+ * Which requests may be repeated, besides those of which a part can see it and those that are marked.
  *
  * @since 0.1.0
  * @category options
  */
 export interface RequestOptions {
-  /**
-   * Which requests may arrive twice, besides those with an idempotent method or an `Idempotency-Key` and those marked with
-   * {@link idempotent}. Default: no others.
-   */
+  /** Which requests may arrive twice, besides those that {@link retry} names. Default: none. */
   readonly idempotent?: ((request: ClientRequest) => boolean) | undefined
-  /**
-   * Which streamed bodies can be read more than once, besides those marked with {@link replayable}. A body that is empty, text,
-   * bytes or a form always can. Default: none.
-   */
+  /** Which streamed bodies can be read more than once, besides those marked with {@link replayable}. Default: none. */
   readonly replayable?: ((request: ClientRequest) => boolean) | undefined
 }
 
@@ -173,8 +146,6 @@ export const make = <Added = never, Needed = never>(
   )
 }
 
-// -------------------------------------------------------------------------------------------------------------- marks
-
 /**
  * Marks the requests of an effect as idempotent: they may be retried and hedged, whatever their method.
  *
@@ -193,8 +164,8 @@ export const idempotent = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect
   marked(self, { idempotent: true })
 
 /**
- * Marks the streamed bodies of the requests of an effect as replayable: each run of the stream begins from the start. A second
- * attempt would send any other stream empty or broken.
+ * Marks the streamed bodies of the requests of an effect as replayable: each run of the stream begins from the start. Other streams
+ * are sent once. A body that is empty, text, bytes or a form can always be sent again.
  *
  * @example
  * ```ts
@@ -220,8 +191,6 @@ const marked = <A, E, R>(
     Effect.provideService(self, Request.CurrentMarks, { ...before, ...marks })
   )
 
-// -------------------------------------------------------------------------------------------------------------- retry
-
 /**
  * The options of {@link retry}. Listeners and schedules see responses and errors as failures.
  *
@@ -241,22 +210,16 @@ export interface RetryOptions extends RequestOptions {
   readonly hintJitter?: number | undefined
   /** Pays for the retries. Default: no limit. */
   readonly budget?: RetryBudget.Source | undefined
-  /**
-   * Which responses and errors to retry. For what it does not mention the default holds. It does not decide which requests may
-   * be sent twice. Default: see {@link retry}.
-   */
+  /** Which responses and errors to retry, if the request may be repeated. For others the default holds, see {@link retry}. */
   readonly condition?: Condition | undefined
   /** The name in events. Default: `"retry"`. */
   readonly name?: string | undefined
   /** Called before the delay. The failed response can still be read. */
-  readonly onRetryScheduled?:
-    ((event: Retry.RetryScheduled<Response, unknown>) => Effect.Effect<unknown, unknown, unknown>) | undefined
+  readonly onRetryScheduled?: Listener<Retry.RetryScheduled<Response, unknown>> | undefined
   /** Called after the delay, before the next attempt. */
-  readonly onRetry?:
-    ((event: Retry.Retried<Response, unknown>) => Effect.Effect<unknown, unknown, unknown>) | undefined
+  readonly onRetry?: Listener<Retry.Retried<Response, unknown>> | undefined
   /** Called when the retry gives up. */
-  readonly onExceeded?:
-    ((event: Retry.Exceeded<Response, unknown>) => Effect.Effect<unknown, unknown, unknown>) | undefined
+  readonly onExceeded?: Listener<Retry.Exceeded<Response, unknown>> | undefined
 }
 
 /**
@@ -270,10 +233,9 @@ export interface RetryOptions extends RequestOptions {
  *
  * **Which requests**
  *
- * GET, HEAD, OPTIONS, TRACE, PUT, DELETE and QUERY (RFC 9110, section 9.2.2; RFC 10008), and any other with an
- * `Idempotency-Key` or marked with {@link idempotent}. Others are sent again only if they certainly were not sent: the
- * connection was refused, the name not resolved, TLS not established. A streamed body is sent once, unless it is
- * {@link replayable}.
+ * GET, HEAD, OPTIONS, TRACE, PUT, DELETE and QUERY (RFC 9110, section 9.2.2; RFC 10008), and any other with an `Idempotency-Key`
+ * or marked with {@link idempotent}. Others are sent again only if they certainly were not sent: the connection was refused, the
+ * name not resolved, TLS not established. A streamed body is sent once, unless it is {@link replayable}.
  *
  * **Time line**
  *
@@ -288,18 +250,12 @@ export interface RetryOptions extends RequestOptions {
  *
  * @example
  * ```ts
- * import { HttpClient } from "@effect/platform"
  * import { Effect } from "effect"
  * import { HttpResilience } from "effect-resilience/http"
  *
  * const retry = HttpResilience.retry({
  *   times: 2,
  *   onRetry: ({ attempt, delay }) => Effect.logInfo(`attempt ${attempt} failed, again after ${delay}`)
- * })
- *
- * const program = Effect.gen(function* () {
- *   const client = (yield* HttpClient.HttpClient).pipe(retry)
- *   return yield* client.get("http://localhost:3000/offer")
  * })
  * ```
  *
@@ -310,8 +266,6 @@ export const retry: {
   (): Part
   <O>(options: Checked<O, RetryOptions>): Part<Policy.ErrorOf<O>, Policy.ContextOf<O>>
 } = <P extends Part<unknown, unknown>>(options: RetryOptions = {}): P => internalRetry.make(options)
-
-// ---------------------------------------------------------------------------------------------------- circuit breaker
 
 /**
  * Which instance a request belongs to.
@@ -355,29 +309,18 @@ export interface CircuitBreakerUse extends KeyOptions {
  * Stops sending requests to an origin (scheme, host and port) where too many have failed, and probes when it recovers. Each
  * origin has its own breaker.
  *
- * Takes the options of the breakers, or breakers that are made elsewhere and can be read and steered: a `CircuitBreaker.keyed`,
- * a single instance, or the tag of either. Those read a `Retry-After` as their own `openFor` says.
- *
- * **Time line**
- *
- * That of `CircuitBreaker`. The `Retry-After` of a 503 can keep the circuit open for longer than `openFor`, up to `maxOpenFor`
- * (5 minutes). An interrupted request is ignored.
+ * Takes the options of the breakers, or breakers that are made elsewhere and can be read and steered: a `CircuitBreaker.keyed`, an
+ * instance, or the tag of either. Those read a `Retry-After` as their own `openFor` says. The `Retry-After` of a 503 can keep the
+ * circuit open for longer than `openFor`, up to `maxOpenFor` (5 minutes). An interrupted request is ignored.
  *
  * **Adds** `CircuitOpen`, and the requirement of a tag and of the listeners.
  *
  * @example
  * ```ts
- * import { HttpClient } from "@effect/platform"
- * import { Effect } from "effect"
  * import { Trip } from "effect-resilience"
  * import { HttpResilience } from "effect-resilience/http"
  *
  * const circuitBreaker = HttpResilience.circuitBreaker({ trip: Trip.consecutive(5), openFor: "5 seconds" })
- *
- * const program = Effect.gen(function* () {
- *   const client = (yield* HttpClient.HttpClient).pipe(circuitBreaker)
- *   return yield* client.get("http://localhost:3000/offer")
- * })
  * ```
  *
  * @since 0.1.0
@@ -398,8 +341,6 @@ export const circuitBreaker: {
 /** Breakers that are made elsewhere. */
 type Breakers<Needed> = CircuitBreaker.KeyedOperations<Needed> | CircuitBreaker.Operations<Needed>
 
-// ------------------------------------------------------------------------------------------------------------ timeout
-
 /**
  * @since 0.1.0
  * @category options
@@ -416,33 +357,22 @@ export interface TimeoutOptions {
   /** The name in the error and in events. Default: `"timeout"`. */
   readonly name?: string | undefined
   /** Called at the limit, when the request is aborted. */
-  readonly onTimeout?: ((event: Timeout.TimedOut) => Effect.Effect<unknown, unknown, unknown>) | undefined
+  readonly onTimeout?: Listener<Timeout.TimedOut> | undefined
 }
 
 /**
- * Limits how long a request may take: each attempt inside a retry, all attempts together outside.
+ * Limits how long a request may take: each attempt inside a retry, all attempts together outside. At the limit the request is
+ * aborted on the wire, also under `HttpClient.withScope`.
  *
- * **Time line**
- *
- * At the limit the request is aborted on the wire, also under `HttpClient.withScope`. With `body`, the time runs on while the
- * body is read.
- *
- * **Adds** `TimeoutExceeded`, and the errors and requirements of the listener. While a body is read, the failure of a listener
- * is logged.
+ * **Adds** `TimeoutExceeded`, and the errors and requirements of the listener. While a body is read, the failure of a listener is
+ * logged.
  *
  * @example
  * ```ts
- * import { HttpClient } from "@effect/platform"
- * import { Effect } from "effect"
  * import { HttpResilience } from "effect-resilience/http"
  *
+ * // headers and body together
  * const timeout = HttpResilience.timeout({ limit: "2 seconds", body: true })
- *
- * const program = Effect.gen(function* () {
- *   const client = (yield* HttpClient.HttpClient).pipe(timeout)
- *   const response = yield* client.get("http://localhost:3000/offer")
- *   return yield* response.json // fails when headers and body together take longer than 2 seconds
- * })
  * ```
  *
  * @since 0.1.0
@@ -457,8 +387,6 @@ export const timeout: {
 
 /** The options where a duration may stand too. */
 type OptionsIn<O> = Extract<O, { readonly limit: unknown }>
-
-// ------------------------------------------------------------------------------------------------------ load limiting
 
 /**
  * The options of {@link bulkhead}; with a `key` those of each, and their bounds.
@@ -478,16 +406,9 @@ export interface BulkheadOptions extends Bulkhead.Options, Policy.Bounds, KeyOpt
  *
  * @example
  * ```ts
- * import { HttpClient } from "@effect/platform"
- * import { Effect } from "effect"
  * import { HttpResilience } from "effect-resilience/http"
  *
  * const bulkhead = HttpResilience.bulkhead({ permits: 20, maxQueued: 100, maxWait: "1 second" })
- *
- * const program = Effect.gen(function* () {
- *   const client = (yield* HttpClient.HttpClient).pipe(bulkhead)
- *   return yield* client.get("http://localhost:3000/report")
- * })
  * ```
  *
  * @since 0.1.0
@@ -514,27 +435,17 @@ export interface RateLimiterOptions extends RateLimiter.Options, Policy.Bounds, 
 /**
  * Limits how many requests are sent per time, to stay within the quota of the other side.
  *
- * Takes options, with a `key` for a limiter per key, or a limiter that is made elsewhere: an instance, a `RateLimiter.keyed` (by
- * origin unless there is a `key`), or the tag of either.
+ * Takes the same as {@link bulkhead}: options, or a limiter that is made elsewhere.
  *
  * **Adds** `RateLimitExceeded`, and the requirement of a tag and of the listeners.
  *
  * @example
  * ```ts
- * import { HttpClient } from "@effect/platform"
- * import { Effect } from "effect"
  * import { RateLimiter } from "effect-resilience"
  * import { HttpResilience } from "effect-resilience/http"
  *
- * const rateLimiter = HttpResilience.rateLimiter({
- *   rate: RateLimiter.smooth({ limit: 5, per: "1 second" }),
- *   maxWait: "1 second"
- * })
- *
- * const program = Effect.gen(function* () {
- *   const client = (yield* HttpClient.HttpClient).pipe(rateLimiter)
- *   return yield* client.get("http://localhost:3000/offer")
- * })
+ * const rate = RateLimiter.smooth({ limit: 5, per: "1 second" })
+ * const rateLimiter = HttpResilience.rateLimiter({ rate, maxWait: "1 second" })
  * ```
  *
  * @since 0.1.0
@@ -553,8 +464,6 @@ export const rateLimiter: {
 /** Limiters that are made elsewhere. */
 type Limiters<Needed> = RateLimiter.KeyedOperations<Needed> | RateLimiter.Operations<Needed>
 
-// -------------------------------------------------------------------------------------------------------------- hedge
-
 /**
  * @since 0.1.0
  * @category options
@@ -567,41 +476,28 @@ export interface HedgeOptions extends RequestOptions {
   /** Pays for the hedges. Default: no limit. */
   readonly budget?: RetryBudget.Source | undefined
   /**
-   * Which responses and errors do not win. Default: 408, 425, 429, 500, 502, 503 and 504, transport errors, timeouts and
-   * rejections from further inside. They start the next attempt at once, except a 429, a 503 or a rejection: after those no
-   * more attempts start, and they come back when none runs.
+   * Which responses and errors do not win. Default: 408, 425, 429, 500, 502, 503 and 504, transport errors, timeouts and rejections
+   * from further inside. After a 429, a 503 or a rejection no more attempts start; after others the next starts at once.
    */
   readonly condition?: Condition | undefined
   /** The name in events. Default: `"hedge"`. */
   readonly name?: string | undefined
   /** Called before a hedge, in its fiber. */
-  readonly onHedge?:
-    ((event: Hedge.Hedged<Response, unknown>) => Effect.Effect<unknown, unknown, unknown>) | undefined
+  readonly onHedge?: Listener<Hedge.Hedged<Response, unknown>> | undefined
 }
 
 /**
- * Sends a request again while the first one runs, and takes the first response. Only requests that may be repeated are hedged,
- * by the rules of {@link retry}.
- *
- * **Time line**
- *
- * That of `Hedge`. The first response aborts the other requests on the wire.
+ * Sends a request again while the first one runs, and takes the first response; the other requests are aborted on the wire. Only
+ * requests that may be repeated are hedged, by the rules of {@link retry}.
  *
  * **Adds** the errors of a computed delay and of the listener, and what these and the budget require.
  *
  * @example
  * ```ts
- * import { HttpClient } from "@effect/platform"
- * import { Effect } from "effect"
  * import { Hedge } from "effect-resilience"
  * import { HttpResilience } from "effect-resilience/http"
  *
  * const hedge = HttpResilience.hedge({ delay: Hedge.percentile(0.95, { min: "5 millis", max: "1 second" }) })
- *
- * const program = Effect.gen(function* () {
- *   const client = (yield* HttpClient.HttpClient).pipe(hedge)
- *   return yield* client.get("http://localhost:3000/offer")
- * })
  * ```
  *
  * @since 0.1.0
@@ -609,8 +505,6 @@ export interface HedgeOptions extends RequestOptions {
  */
 export const hedge = <O>(options: Checked<O, HedgeOptions>): Part<Hedge.ErrorOf<O>, Policy.ContextOf<O>> =>
   internalHedge.make(options)
-
-// ----------------------------------------------------------------------------------------------------------- fallback
 
 /**
  * The options of {@link fallback}.
@@ -624,93 +518,70 @@ export interface FallbackOptions {
   /** The name in events. Default: `"fallback"`. */
   readonly name?: string | undefined
   /** Called before the fallback runs. */
-  readonly onFallback?:
-    | ((event: Fallback.FallbackUsed<Response, unknown>) => Effect.Effect<unknown, unknown, unknown>)
-    | undefined
+  readonly onFallback?: Listener<Fallback.FallbackUsed<Response, unknown>> | undefined
 }
 
 /**
  * Replaces a failure with another response: from another place, from a cache, or made with `HttpClientResponse.fromWeb`. The
  * replaced response can be read until the fallback ends; then it is released.
  *
- * Without a `condition` only the fallback's own errors are left. A request that cannot be prepared
- * (`HttpClient.mapRequestEffect`) fails before any part sees it.
+ * Without a `condition` only the fallback's own errors are left. A request that cannot be prepared (`HttpClient.mapRequestEffect`)
+ * fails before any part sees it.
  *
  * @example
  * ```ts
- * import { HttpClient, HttpClientResponse } from "@effect/platform"
+ * import { HttpClientResponse } from "@effect/platform"
  * import { Effect } from "effect"
  * import { HttpResilience } from "effect-resilience/http"
  *
  * const fallback = HttpResilience.fallback((_, request) =>
  *   Effect.succeed(HttpClientResponse.fromWeb(request, Response.json({ offers: [] })))
  * )
- *
- * const program = Effect.gen(function* () {
- *   const client = (yield* HttpClient.HttpClient).pipe(HttpResilience.standard(), fallback)
- *   return yield* client.get("http://localhost:3000/offers") // no error is left
- * })
  * ```
  *
  * @since 0.1.0
  * @category parts
  */
 export const fallback: {
-  <E2, R2>(
-    use: (
-      failure: FailureCondition.Failed<Response, unknown>,
-      request: ClientRequest
-    ) => Effect.Effect<Response, E2, R2>
-  ): FallbackPart<E2, R2>
+  <E2, R2>(use: Replacing<E2, R2>): FallbackPart<E2, R2>
   <E2, R2, const O>(
-    use: (
-      failure: FailureCondition.Failed<Response, unknown>,
-      request: ClientRequest
-    ) => Effect.Effect<Response, E2, R2>,
+    use: Replacing<E2, R2>,
     options: Checked<O, FallbackOptions>
   ): [ConditionIn<O>] extends [undefined]
     ? FallbackPart<E2 | Policy.ErrorOf<O>, R2 | Policy.ContextOf<O>>
     : Part<E2 | Policy.ErrorOf<O>, R2 | Policy.ContextOf<O>>
 } = <P extends Part<unknown, unknown> | FallbackPart<unknown, unknown>>(
-  use: (
-    failure: FailureCondition.Failed<Response, unknown>,
-    request: ClientRequest
-  ) => Effect.Effect<Response, unknown, unknown>,
+  use: Replacing<unknown, unknown>,
   options: FallbackOptions = {}
 ): P => internalFallback.make(use, options)
 
-type ConditionIn<O> = "condition" extends keyof O ? O["condition"] : undefined
+/** Makes the response that takes the place of a failure. */
+type Replacing<E2, R2> = (
+  failure: FailureCondition.Failed<Response, unknown>,
+  request: ClientRequest
+) => Effect.Effect<Response, E2, R2>
 
-// ---------------------------------------------------------------------------------------------------- idempotency key
+type ConditionIn<O> = "condition" extends keyof O ? O["condition"] : undefined
 
 /**
  * Gives every request with a method that is not idempotent an `Idempotency-Key`, so that the server carries it out once and the
- * parts may send it again. The key is a random UUID, the same in all attempts of a call. A request that has a key keeps it.
- *
- * **When to use**
- *
- * Only with a server that honours the field; any other carries out each repetition. The position of the part does not matter.
+ * parts may send it again. Only for servers that honour the field; any other carries out each repetition. The key is a random UUID,
+ * the same in all attempts of a call. A request that has a key keeps it. The position of the part does not matter.
  *
  * Source: draft-ietf-httpapi-idempotency-key-header, which has the key in quotes.
  *
  * @example
  * ```ts
- * import { HttpClient } from "@effect/platform"
- * import { Effect } from "effect"
+ * import { flow } from "effect"
  * import { HttpResilience } from "effect-resilience/http"
  *
- * const program = Effect.gen(function* () {
- *   const client = (yield* HttpClient.HttpClient).pipe(HttpResilience.standard(), HttpResilience.idempotencyKey())
- *   return yield* client.post("http://localhost:3000/payments")
- * })
+ * const resilient = flow(HttpResilience.standard(), HttpResilience.idempotencyKey())
  * ```
  *
  * @since 0.1.0
  * @category parts
  */
 export const idempotencyKey = (): Part => internalKey.make()
-
-// ----------------------------------------------------------------------------------------------------------- standard
 
 /**
  * The parts of {@link standard}: options, a part, or `false` for none. Limiter, bulkhead and breaker can also be an instance, one
@@ -720,10 +591,7 @@ export const idempotencyKey = (): Part => internalKey.make()
  * @category options
  */
 export interface StandardOptions {
-  /**
-   * The limit for preparing the request, all attempts and delays, and reading the body unless it is streamed (`body` is
-   * `"buffered"` by default). Default: 30 seconds.
-   */
+  /** The limit for all attempts and delays, and for reading a body that is not streamed. Default: 30 seconds. */
   readonly totalTimeout?: DurationInput | TimeoutOptions | Part<unknown, unknown> | false | undefined
   /** Made by {@link fallback}. Default: none. */
   readonly fallback?: FallbackPart<unknown, unknown> | Part<unknown, unknown> | false | undefined
@@ -742,10 +610,7 @@ export interface StandardOptions {
   /** Default: {@link circuitBreaker} with its defaults, one for each origin. */
   readonly circuitBreaker?:
     CircuitBreakerOptions | Breakers<unknown> | Part<unknown, unknown> | false | undefined
-  /**
-   * The limit for each attempt, at most the total. An attempt that the total ends is ignored, so leave room. Default: 10
-   * seconds, or nine tenths of the total if that is shorter.
-   */
+  /** The limit for each attempt, less than the total. Default: 10 seconds, at most nine tenths of the total. */
   readonly attemptTimeout?: DurationInput | TimeoutOptions | Part<unknown, unknown> | false | undefined
 }
 
@@ -822,22 +687,17 @@ export type Standard<O> = O extends { readonly fallback: FallbackPart<infer E2, 
  * exponential backoff, full jitter and a shared budget; optionally a hedge; a circuit breaker for each origin; a timeout of 10
  * seconds for each attempt.
  *
- * **Time line**
+ * A slow attempt is aborted and counts as a failure of its origin; one that the total timeout ends is ignored, so leave room for it.
  *
- * A slow attempt is aborted and counts as a failure of its origin. The retry tries again while the circuit is closed and the
- * budget pays. After 30 seconds the caller has an answer in any case.
- *
- * **Adds** the errors of its parts: by default `TimeoutExceeded` and `CircuitOpen`.
- *
- * An `attemptTimeout` that is longer than the total throws an `InvalidOption`.
+ * **Adds** the errors of its parts: by default `TimeoutExceeded` and `CircuitOpen`. An `attemptTimeout` that is longer than the
+ * total throws an `InvalidOption`.
  *
  * @example
  * ```ts
- * import { HttpClient } from "@effect/platform"
- * import { Effect } from "effect"
  * import { Trip } from "effect-resilience"
  * import { HttpResilience } from "effect-resilience/http"
  *
+ * // adds TimeoutExceeded | CircuitOpen | BulkheadFull
  * const resilient = HttpResilience.standard({
  *   totalTimeout: "5 seconds",
  *   attemptTimeout: "1 second",
@@ -845,11 +705,6 @@ export type Standard<O> = O extends { readonly fallback: FallbackPart<infer E2, 
  *   bulkhead: { permits: 50, maxQueued: 200 }
  * })
  *
- * // fails with HttpClientError | TimeoutExceeded | CircuitOpen | BulkheadFull
- * const program = Effect.gen(function* () {
- *   const client = (yield* HttpClient.HttpClient).pipe(resilient)
- *   return yield* client.get("http://localhost:3000/offer")
- * })
  * ```
  *
  * @since 0.1.0
@@ -860,8 +715,6 @@ export const standard: {
   <const O>(options: Checked<O, StandardOptions>): Standard<O>
 } = <O>(options: StandardOptions = {}) =>
   internalStandard.standard(options) as unknown as Standard<O> & Part<never>
-
-// ------------------------------------------------------------------------------------------------------------- sealed
 
 /**
  * Makes a client fail only with `HttpClientError`, as an `HttpClient` does: every other error becomes the `cause` of a
@@ -889,11 +742,9 @@ export const sealed: <E, R>(
 ) => HttpClient.HttpClient.With<HttpClientError.HttpClientError, R> = internalSealed.sealed
 
 /**
- * Makes a part the `transformClient` of `RpcClient.layerProtocolHttp` of `@effect/rpc`. That client parses every answer as its
- * own: the 503 of a busy server or the page of a proxy makes a call hang or die. Here an answer that is not 2xx, or has another
- * media type than the request, makes the call fail.
- *
- * The `cause` of the `RpcClientError` is an `HttpClientError`: a `ResponseError` with status and headers, without its body, or a
+ * Makes a part the `transformClient` of `RpcClient.layerProtocolHttp` of `@effect/rpc`. That client parses every answer as its own:
+ * the 503 of a busy server makes a call hang or die. Here an answer that is not 2xx, or has another media type than the request,
+ * makes the call fail with an `RpcClientError`. Its `cause` is an `HttpClientError`: a `ResponseError` without the body, or a
  * `RequestError` caused by the rejection or timeout of a policy.
  *
  * RPCs are POST requests, so they are repeated only if they certainly were not sent. If all calls may arrive twice, use

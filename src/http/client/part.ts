@@ -103,13 +103,11 @@ export const around = (
 
 // ------------------------------------------------------------------------------------------------------------- policies
 
-export const PartTypeId: HttpResilience.PartTypeId = Symbol.for(
-  "effect-resilience/http/Part"
-) as HttpResilience.PartTypeId
+export const PartTypeId: unique symbol = Symbol.for("effect-resilience/http/Part")
+export type PartTypeId = typeof PartTypeId
 
-export const FallbackPartTypeId: HttpResilience.FallbackPartTypeId = Symbol.for(
-  "effect-resilience/http/FallbackPart"
-) as HttpResilience.FallbackPartTypeId
+export const FallbackPartTypeId: unique symbol = Symbol.for("effect-resilience/http/FallbackPart")
+export type FallbackPartTypeId = typeof FallbackPartTypeId
 
 /** A policy of whatever kind. */
 export type Any = HttpResilience.Part<unknown, unknown> | HttpResilience.FallbackPart<unknown, unknown>

@@ -21,9 +21,8 @@ export type Using<A> = <B, E, R>(use: (made: A) => Effect.Effect<B, E, R>) => Ef
 /**
  * Makes something once. Of two requests that find nothing, the first to have made it wins.
  *
- * What is made keeps the services of the program for its listeners. Those of the first request stay out of it: a listener
- * finds those of the request that it is called for, and the first one can be forgotten. What it requires stands in the public
- * types.
+ * What is made keeps the services of the program for its listeners. Those of the first request stay out of it: a listener finds
+ * those of the request that it is called for, and the first one can be forgotten. What it requires stands in the public types.
  */
 export const once = <A>(make: Effect.Effect<A, never, unknown>): Using<A> => {
   let made: { readonly value: A } | undefined

@@ -2,8 +2,8 @@
  * Reads and writes `Retry-After` (RFC 9110, section 10.2.3), `RateLimit` and `RateLimit-Policy`
  * (draft-ietf-httpapi-ratelimit-headers-11).
  *
- * A malformed field is read as missing; no reader throws. `X-RateLimit-Remaining` and `X-RateLimit-Reset` are not read: their reset
- * is a number of seconds in one API and a time in another.
+ * A malformed field is read as missing; no reader throws. `X-RateLimit-*` is not read: its reset is a number of seconds in one API
+ * and a time in another.
  *
  * @since 0.1.0
  */
@@ -47,10 +47,7 @@ export interface QuotaPolicy {
   readonly name: string
   /** How much can be used within a window (`q`). A whole number. */
   readonly quota: number
-  /**
-   * What is counted (`qu`): `"requests"`, `"content-bytes"`, `"concurrent-requests"` or what else is registered.
-   * Requests, when the server does not say.
-   */
+  /** What is counted (`qu`), such as `"content-bytes"` or `"concurrent-requests"`. Default: requests. */
   readonly unit?: string | undefined
   /** The length of a window (`w`). In whole seconds, at least one: more precise ones are rounded up. */
   readonly window?: Duration.Duration | undefined
@@ -61,25 +58,16 @@ export interface QuotaPolicy {
 /**
  * How long `Retry-After` asks to wait. `now` is the time in milliseconds of the Unix epoch. {@link hint} also reads `RateLimit`.
  *
- * - Seconds are a whole number without a sign, at most `Number.MAX_SAFE_INTEGER` milliseconds.
- * - A date has one of the three formats of RFC 9110, section 5.6.7. It is compared with the `Date` of the response, which cancels
- *   the difference between the clocks, else with `now`. A past date is zero.
- *
- * Anything else, several values included, is nothing.
+ * The field has a whole number of seconds (at most `Number.MAX_SAFE_INTEGER` milliseconds) or a date in a format of RFC 9110,
+ * section 5.6.7. A date is compared with the `Date` of the response, which cancels the difference between the clocks, else with
+ * `now`; a past one is zero.
  *
  * @example
  * ```ts
  * import { Headers } from "@effect/platform"
- * import { Clock, Effect } from "effect"
  * import { HttpFields } from "effect-resilience/http"
  *
- * const headers = Headers.fromInput({
- *   date: "Sun, 06 Nov 1994 08:49:37 GMT",
- *   "retry-after": "Sun, 06 Nov 1994 08:49:57 GMT"
- * })
- *
- * // Some(20 seconds), whatever the clock of this machine says
- * const wait = Effect.map(Clock.currentTimeMillis, (now) => HttpFields.retryAfter(headers, now))
+ * const wait = HttpFields.retryAfter(Headers.fromInput({ "retry-after": "20" }), 0) // Some(20 seconds)
  * ```
  *
  * @since 0.1.0
@@ -89,18 +77,16 @@ export const retryAfter = (headers: Headers.Headers, now: number): Option.Option
   toOption(retryAfterMillis({ retryAfter: value(headers, "retry-after"), date: value(headers, "date") }, now))
 
 /**
- * The quotas in `RateLimit`. One malformed item makes it empty; unknown parameters are ignored. A response from a cache (with an
- * `Age` above zero) has none, because the field is about an earlier request.
+ * The quotas in `RateLimit`. One malformed item makes it empty. A response from a cache (with an `Age` above zero) has none,
+ * because the field is about an earlier request.
  *
  * @example
  * ```ts
  * import { Headers } from "@effect/platform"
  * import { HttpFields } from "effect-resilience/http"
  *
- * const headers = Headers.fromInput({ ratelimit: `"default";r=50;t=30` })
- *
  * // [{ name: "default", available: 50, window: 30 seconds }]
- * const quotas = HttpFields.rateLimit(headers)
+ * const quotas = HttpFields.rateLimit(Headers.fromInput({ ratelimit: `"default";r=50;t=30` }))
  * ```
  *
  * @since 0.1.0
@@ -110,17 +96,15 @@ export const rateLimit = (headers: Headers.Headers): ReadonlyArray<Quota> =>
   quotasOf(headers).map(withDuration)
 
 /**
- * The policies that a response names in `RateLimit-Policy`, read as {@link rateLimit} reads its field.
+ * The policies in `RateLimit-Policy`, read as {@link rateLimit} reads its field.
  *
  * @example
  * ```ts
  * import { Headers } from "@effect/platform"
  * import { HttpFields } from "effect-resilience/http"
  *
- * const headers = Headers.fromInput({ "ratelimit-policy": `"burst";q=100;w=60, "daily";q=1000;w=86400` })
- *
- * // [{ name: "burst", quota: 100, window: 1 minute }, { name: "daily", quota: 1000, window: 1 day }]
- * const policies = HttpFields.rateLimitPolicy(headers)
+ * // [{ name: "burst", quota: 100, window: 1 minute }]
+ * const policies = HttpFields.rateLimitPolicy(Headers.fromInput({ "ratelimit-policy": `"burst";q=100;w=60` }))
  * ```
  *
  * @since 0.1.0
@@ -137,10 +121,8 @@ export const rateLimitPolicy = (headers: Headers.Headers): ReadonlyArray<QuotaPo
  * import { Headers } from "@effect/platform"
  * import { HttpFields } from "effect-resilience/http"
  *
- * const headers = Headers.fromInput({ ratelimit: `"burst";r=0;t=10, "daily";r=700;t=3600` })
- *
  * // Some(10 seconds)
- * const wait = HttpFields.quotaHint(headers)
+ * const wait = HttpFields.quotaHint(Headers.fromInput({ ratelimit: `"burst";r=0;t=10, "daily";r=700;t=3600` }))
  * ```
  *
  * @since 0.1.0
@@ -150,18 +132,15 @@ export const quotaHint = (headers: Headers.Headers): Option.Option<Duration.Dura
   toOption(Fields.quotaHint(quotasOf(headers)))
 
 /**
- * How long to leave the server alone: {@link retryAfter}, else {@link quotaHint}, as the draft has it. `now` is the time in
- * milliseconds of the Unix epoch. A server can ask for a year, so bound it.
+ * How long to leave the server alone: {@link retryAfter}, else {@link quotaHint}. A server can ask for a year, so bound it.
  *
  * @example
  * ```ts
  * import { Headers } from "@effect/platform"
  * import { HttpFields } from "effect-resilience/http"
  *
- * const headers = Headers.fromInput({ "retry-after": "120", ratelimit: `"default";r=0;t=60` })
- *
  * // Some(2 minutes)
- * const wait = HttpFields.hint(headers, 0)
+ * const wait = HttpFields.hint(Headers.fromInput({ "retry-after": "120", ratelimit: `"default";r=0;t=60` }), 0)
  * ```
  *
  * @since 0.1.0
@@ -177,8 +156,7 @@ export const hint = (headers: Headers.Headers, now: number): Option.Option<Durat
  * ```ts
  * import { HttpFields } from "effect-resilience/http"
  *
- * // { "retry-after": "2" }
- * const headers = { "retry-after": HttpFields.formatRetryAfter("1500 millis") }
+ * const headers = { "retry-after": HttpFields.formatRetryAfter("1500 millis") } // "2"
  * ```
  *
  * @since 0.1.0
@@ -197,9 +175,7 @@ export const formatRetryAfter = (duration: DurationInput): string =>
  * import { HttpFields } from "effect-resilience/http"
  *
  * // `"default";r=50;t=30`
- * const ratelimit = HttpFields.formatRateLimit([
- *   { name: "default", available: 50, window: Duration.seconds(30) }
- * ])
+ * const ratelimit = HttpFields.formatRateLimit([{ name: "default", available: 50, window: Duration.seconds(30) }])
  * ```
  *
  * @since 0.1.0
@@ -213,13 +189,10 @@ export const formatRateLimit = (quotas: ReadonlyArray<Quota>): string =>
  *
  * @example
  * ```ts
- * import { Duration } from "effect"
  * import { HttpFields } from "effect-resilience/http"
  *
- * // `"upload";q=1000000;qu="content-bytes";w=60`
- * const policy = HttpFields.formatRateLimitPolicy([
- *   { name: "upload", quota: 1_000_000, unit: "content-bytes", window: Duration.minutes(1) }
- * ])
+ * // `"upload";q=1000000;qu="content-bytes"`
+ * const policy = HttpFields.formatRateLimitPolicy([{ name: "upload", quota: 1_000_000, unit: "content-bytes" }])
  * ```
  *
  * @since 0.1.0

@@ -22,7 +22,7 @@ import * as HttpFields from "./HttpFields.js"
 import { spread } from "./spread.js"
 import type { RequestBodyTimeout, ServerDraining } from "./errors.js"
 
-// ------------------------------------------------------------------------------------------------------------- models
+type Response = HttpServerResponse.HttpServerResponse
 
 /**
  * The errors by which a policy ends a request.
@@ -80,10 +80,8 @@ export interface Options {
  * @category models
  */
 export interface Mapping {
-  (error: PolicyError, options: Options): Effect.Effect<HttpServerResponse.HttpServerResponse>
+  (error: PolicyError, options: Options): Effect.Effect<Response>
 }
-
-// ------------------------------------------------------------------------------------------------------------- guards
 
 const tags: ReadonlySet<unknown> = new Set<PolicyError["_tag"]>([
   "RateLimitExceeded",
@@ -99,13 +97,10 @@ const tags: ReadonlySet<unknown> = new Set<PolicyError["_tag"]>([
  *
  * @example
  * ```ts
- * import { HttpServerResponse } from "@effect/platform"
  * import { Effect } from "effect"
  * import { HttpProblem } from "effect-resilience/http"
  *
- * declare const page: Effect.Effect<HttpServerResponse.HttpServerResponse, "gone" | HttpProblem.PolicyError>
- *
- * const answered = page.pipe(Effect.catchIf(HttpProblem.isPolicyError, (error) => HttpProblem.respond(error)))
+ * const answered = Effect.catchIf(HttpProblem.isPolicyError, (error) => HttpProblem.respond(error))
  * ```
  *
  * @since 0.1.0
@@ -113,8 +108,6 @@ const tags: ReadonlySet<unknown> = new Set<PolicyError["_tag"]>([
  */
 export const isPolicyError = <E>(u: E): u is E & PolicyError =>
   Predicate.hasProperty(u, respondable) && Predicate.hasProperty(u, "_tag") && tags.has(u._tag)
-
-// ------------------------------------------------------------------------------------------------------------ answers
 
 const quotaExceeded = "https://iana.org/assignments/http-problem-types#quota-exceeded"
 const reducedCapacity = "https://iana.org/assignments/http-problem-types#temporary-reduced-capacity"
@@ -174,36 +167,25 @@ export const details = (error: PolicyError, options: Options = {}): Details => {
 }
 
 /**
- * The answer to an error, as the default mapping gives it: the status and the body of {@link details},
- * `Cache-Control: no-store`, `Retry-After` in whole seconds, rounded up, at least 1, and for `RateLimitExceeded` the fields
- * `RateLimit` and `RateLimit-Policy`. A call that costs more than can ever be let in gets no `Retry-After`, nor does a 408: its
- * client may come back at once.
- *
- * **When to use**
- *
- * In a mapping of your own that changes only a part. To answer as the program has it configured, use {@link respond}.
+ * The answer to an error, as the default mapping gives it: the status and the body of {@link details}, `Cache-Control: no-store`,
+ * `Retry-After` in whole seconds, rounded up, at least 1, and for `RateLimitExceeded` the fields `RateLimit` and
+ * `RateLimit-Policy`. A call that costs more than can ever be admitted gets no `Retry-After`, nor does a 408: its client may come
+ * back at once. To answer as the program has it configured, use {@link respond}.
  *
  * @example
  * ```ts
  * import { HttpServerResponse } from "@effect/platform"
  * import { HttpProblem } from "effect-resilience/http"
  *
- * // As usual, and with a page to read about it.
+ * const help = `<https://status.example.com>; rel="help"`
  * const withHelp: HttpProblem.Mapping = (error, options) =>
- *   HttpServerResponse.setHeader(
- *     HttpProblem.toResponse(error, options),
- *     "link",
- *     `<https://status.example.com>; rel="help"`
- *   )
+ *   HttpServerResponse.setHeader(HttpProblem.toResponse(error, options), "link", help)
  * ```
  *
  * @since 0.1.0
  * @category answers
  */
-export const toResponse = (
-  error: PolicyError,
-  options: Options = {}
-): HttpServerResponse.HttpServerResponse => {
+export const toResponse = (error: PolicyError, options: Options = {}): Response => {
   const body = details(error, options)
   const headers: Record<string, string> = { "cache-control": "no-store" }
   const retryAfter = retryAfterMillis(error, options)
@@ -237,8 +219,6 @@ const quotaOf = (error: RateLimitExceeded, name: string): HttpFields.Quota | und
   error.cost === 1 && error.retryAfter !== undefined
     ? { name, available: 0, window: error.retryAfter }
     : undefined
-
-// ------------------------------------------------------------------------------------------------------------ mapping
 
 /**
  * How the program answers errors of policies, the platform's error handling included. {@link toResponse} by default.
@@ -296,32 +276,20 @@ const defined = (options: Options): Options =>
  *
  * @example
  * ```ts
- * import { Effect } from "effect"
+ * import type { Timeout } from "effect-resilience"
  * import { HttpProblem } from "effect-resilience/http"
- * import { Timeout } from "effect-resilience"
- * import { HttpServerResponse } from "@effect/platform"
  *
- * declare const report: Effect.Effect<HttpServerResponse.HttpServerResponse>
- *
- * const limited = report.pipe(
- *   Timeout.timeout("5 seconds"),
- *   Effect.catchTag("TimeoutExceeded", (error) => HttpProblem.respond(error, { timeoutStatus: 504 }))
- * )
+ * const answer = (error: Timeout.TimeoutExceeded) => HttpProblem.respond(error, { timeoutStatus: 504 })
  * ```
  *
  * @since 0.1.0
  * @category answers
  */
-export const respond = (
-  error: PolicyError,
-  options: Options = {}
-): Effect.Effect<HttpServerResponse.HttpServerResponse> =>
+export const respond = (error: PolicyError, options: Options = {}): Effect.Effect<Response> =>
   Effect.flatMap(CurrentMapping, (mapping) => spread(error, options, (spread) => mapping(error, spread)))
 
 /** What the errors of policies answer by themselves. */
 slot.answer = (error) => (isPolicyError(error) ? respond(error) : Effect.die(error))
-
-// ------------------------------------------------------------------------------------------------------------ schemas
 
 /** A problem as a typed client sees it. The tag is not part of the body. */
 interface Problem<Tag extends string, Type extends string, Status extends number> {
@@ -330,6 +298,8 @@ interface Problem<Tag extends string, Type extends string, Status extends number
   readonly title: string
   readonly status: Status
 }
+
+type ProblemSchema<P> = Schema.Schema<P, Omit<P, "_tag">>
 
 /**
  * A problem body as an error of an `HttpApi`: the status for the server and the client, the content type, and a tag. Where
@@ -357,8 +327,6 @@ const plain = <Tag extends string, Type extends string, Status extends number>(
   )
 
 /**
- * A client has used up what it may use.
- *
  * @since 0.1.0
  * @category schemas
  */
@@ -367,8 +335,7 @@ export interface QuotaExceeded extends Problem<"QuotaExceeded", typeof quotaExce
 }
 
 /**
- * The problem of a 429, for a group or an endpoint of an `HttpApi` to declare with `addError`, so that a client made from
- * the API knows it.
+ * A client has used up its quota (429). Declare it with `addError`, so that a client made from the API knows it.
  *
  * @example
  * ```ts
@@ -384,7 +351,7 @@ export interface QuotaExceeded extends Problem<"QuotaExceeded", typeof quotaExce
  * @since 0.1.0
  * @category schemas
  */
-export const QuotaExceeded: Schema.Schema<QuotaExceeded, Omit<QuotaExceeded, "_tag">> = /*#__PURE__*/ (() =>
+export const QuotaExceeded: ProblemSchema<QuotaExceeded> = /*#__PURE__*/ (() =>
   declared(
     "QuotaExceeded",
     429,
@@ -397,8 +364,6 @@ export const QuotaExceeded: Schema.Schema<QuotaExceeded, Omit<QuotaExceeded, "_t
   ))()
 
 /**
- * The server can do less than usual: a bulkhead is full or a circuit is open.
- *
  * @since 0.1.0
  * @category schemas
  */
@@ -409,69 +374,67 @@ export interface TemporaryReducedCapacity extends Problem<
 > {}
 
 /**
- * The problem of a 503 from a bulkhead or a breaker, to be declared as {@link QuotaExceeded} is.
+ * The server can do less than usual (503): a bulkhead is full or a circuit is open. Declare it as {@link QuotaExceeded}.
  *
  * @since 0.1.0
  * @category schemas
  */
-export const TemporaryReducedCapacity: Schema.Schema<
-  TemporaryReducedCapacity,
-  Omit<TemporaryReducedCapacity, "_tag">
-> = /*#__PURE__*/ plain("TemporaryReducedCapacity", reducedCapacity, 503)
+export const TemporaryReducedCapacity: ProblemSchema<TemporaryReducedCapacity> = /*#__PURE__*/ plain(
+  "TemporaryReducedCapacity",
+  reducedCapacity,
+  503
+)
 
 /**
- * The server did not answer in time, and says so with a 503.
- *
  * @since 0.1.0
  * @category schemas
  */
 export interface ServiceUnavailable extends Problem<"ServiceUnavailable", "about:blank", 503> {}
 
 /**
- * The problem of a timeout that is answered with 503, to be declared as {@link QuotaExceeded} is.
+ * The server did not answer in time, and says so with a 503. Declare it as {@link QuotaExceeded}.
  *
  * @since 0.1.0
  * @category schemas
  */
-export const ServiceUnavailable: Schema.Schema<
-  ServiceUnavailable,
-  Omit<ServiceUnavailable, "_tag">
-> = /*#__PURE__*/ plain("ServiceUnavailable", "about:blank", 503)
+export const ServiceUnavailable: ProblemSchema<ServiceUnavailable> = /*#__PURE__*/ plain(
+  "ServiceUnavailable",
+  "about:blank",
+  503
+)
 
 /**
- * The server did not answer in time, and says so with a 504.
- *
  * @since 0.1.0
  * @category schemas
  */
 export interface GatewayTimeout extends Problem<"GatewayTimeout", "about:blank", 504> {}
 
 /**
- * The problem of a timeout that is answered with 504, to be declared as {@link QuotaExceeded} is.
+ * The server did not answer in time, and says so with a 504. Declare it as {@link QuotaExceeded}.
  *
  * @since 0.1.0
  * @category schemas
  */
-export const GatewayTimeout: Schema.Schema<
-  GatewayTimeout,
-  Omit<GatewayTimeout, "_tag">
-> = /*#__PURE__*/ plain("GatewayTimeout", "about:blank", 504)
+export const GatewayTimeout: ProblemSchema<GatewayTimeout> = /*#__PURE__*/ plain(
+  "GatewayTimeout",
+  "about:blank",
+  504
+)
 
 /**
- * The body of the request did not arrive in time.
- *
  * @since 0.1.0
  * @category schemas
  */
 export interface RequestTimeout extends Problem<"RequestTimeout", "about:blank", 408> {}
 
 /**
- * The problem of a request whose body did not arrive in time, to be declared as {@link QuotaExceeded} is.
+ * The body of the request did not arrive in time (408). Declare it as {@link QuotaExceeded}.
  *
  * @since 0.1.0
  * @category schemas
  */
-export const RequestTimeout: Schema.Schema<
-  RequestTimeout,
-  Omit<RequestTimeout, "_tag">
-> = /*#__PURE__*/ plain("RequestTimeout", "about:blank", 408)
+export const RequestTimeout: ProblemSchema<RequestTimeout> = /*#__PURE__*/ plain(
+  "RequestTimeout",
+  "about:blank",
+  408
+)

@@ -34,8 +34,6 @@ export const TypeId: unique symbol = Symbol.for("effect-resilience/http/HttpDrai
  */
 export type TypeId = typeof TypeId
 
-// ------------------------------------------------------------------------------------------------------------- models
-
 /**
  * @since 0.1.0
  * @category errors
@@ -54,22 +52,23 @@ export type State = "serving" | "draining" | "drained"
  * @since 0.1.0
  * @category models
  */
-export interface Snapshot {
-  readonly name: string
+export interface Snapshot extends Counts {
   readonly state: State
   /** Running requests: around a server, until the last byte of the response. */
   readonly running: number
+}
+
+interface Counts {
+  readonly name: string
   /** Requests that ended by themselves after draining began. */
   readonly ended: number
-  /** Requests that were interrupted because they took too long to end. */
+  /** Requests that had to be interrupted, and have ended. */
   readonly interrupted: number
   /** Requests that were answered with 503. */
   readonly rejected: number
 }
 
 /**
- * Draining begins.
- *
  * @since 0.1.0
  * @category events
  */
@@ -80,21 +79,12 @@ export interface DrainStarted {
 }
 
 /**
- * What became of the requests.
- *
  * @since 0.1.0
  * @category events
  */
-export interface Drained {
-  readonly name: string
-  /** Requests that ended by themselves after draining began. */
-  readonly ended: number
-  /** Requests that were interrupted, and had ended when draining did. */
-  readonly interrupted: number
+export interface Drained extends Counts {
   /** Requests that did not end even when interrupted. Their connections were closed. */
   readonly abandoned: number
-  /** Requests that were answered with 503 until now. */
-  readonly rejected: number
 }
 
 /**
@@ -117,14 +107,12 @@ export interface Drain {
 }
 
 /**
- * The drain of the program's server.
+ * The drain of the program's server. {@link drain}, {@link readiness} and {@link snapshot} are its members.
  *
  * @since 0.1.0
  * @category tags
  */
 export class HttpDrain extends Context.Tag("effect-resilience/http/HttpDrain")<HttpDrain, Drain>() {}
-
-// ------------------------------------------------------------------------------------------------------------ options
 
 /**
  * The part of a server of Node.js that closes its connections.
@@ -160,33 +148,24 @@ export interface Options extends Answering {
   readonly onDrained?: ((event: Drained) => Effect.Effect<unknown, unknown>) | undefined
 }
 
-// ------------------------------------------------------------------------------------------------------- constructors
-
 /**
  * Drains a server when its scope closes: on `SIGTERM` and `SIGINT` under `runMain`, or before by {@link drain}. Provide it to
  * `HttpServer.serve`, `HttpLayerRouter.serve` or `HttpApiBuilder.serve`, and the layer of the server to it.
  *
- * **Time line**
- *
  * When draining begins, readiness is 503. After `delay`, new requests are answered with 503, `Retry-After` and
  * `Connection: close`, and idle connections are closed. Running requests go on to the last byte of their response, and then their
  * connections are closed. After `within` they are interrupted and answered with the same 503, or cut off if their response has
- * begun. Then the rest of the program is released.
- *
- * Bad options are a defect of type `InvalidOption`.
+ * begun. Then the rest of the program is released. Bad options are a defect of type `InvalidOption`.
  *
  * @example
  * ```ts
- * import { HttpRouter, HttpServer, HttpServerResponse } from "@effect/platform"
+ * import { HttpRouter, HttpServer } from "@effect/platform"
  * import { NodeHttpServer, NodeRuntime } from "@effect/platform-node"
  * import { Layer } from "effect"
  * import { HttpDrain } from "effect-resilience/http"
  * import { createServer } from "node:http"
  *
- * const routes = HttpRouter.empty.pipe(
- *   HttpRouter.get("/offer", HttpServerResponse.text("an offer")),
- *   HttpRouter.get("/ready", HttpDrain.readiness)
- * )
+ * const routes = HttpRouter.get(HttpRouter.empty, "/ready", HttpDrain.readiness)
  *
  * const ServerLive = HttpServer.serve(routes).pipe(
  *   Layer.provide(HttpDrain.layer({ within: "15 seconds" })),
@@ -206,15 +185,13 @@ export const layer = <O extends Types.NoExcessProperties<Options, O>>(
     Effect.gen(function* () {
       const server = yield* HttpServer.HttpServer
       const scope = yield* Effect.scope
-      const { closeConnections, value } = yield* Effect.sync(() =>
-        construct("HttpDrain.layer", options === undefined ? {} : options)
-      )
+      const { closeConnections, value } = yield* Effect.sync(() => construct("HttpDrain.layer", options))
       yield* Effect.addFinalizer(() => closeConnections)
       const draining = HttpServer.make({
         address: server.address,
         serve: (app, middleware) =>
           Effect.zipRight(
-            // In the scope of this layer, so that nobody finds the server without a handler while the program ends.
+            // In the scope of this layer, so that no request finds the server without a handler while the program ends.
             Scope.extend(
               server.serve(app, (app) => value.protect(middleware === undefined ? app : middleware(app))),
               scope
@@ -243,8 +220,7 @@ export const layer = <O extends Types.NoExcessProperties<Options, O>>(
  *   const { drain, protect } = yield* HttpDrain.make({ within: "15 seconds" })
  *   yield* HttpServer.serveEffect(app, protect)
  *   yield* stopped
- *   const { interrupted } = yield* drain
- *   yield* Effect.log(`drained, ${interrupted} requests were interrupted`)
+ *   yield* drain
  * })
  * ```
  *
@@ -252,7 +228,7 @@ export const layer = <O extends Types.NoExcessProperties<Options, O>>(
  * @category constructors
  */
 export const make = <O extends Types.NoExcessProperties<Options, O>>(options?: O): Effect.Effect<Drain> =>
-  Effect.sync(() => construct("HttpDrain.make", options === undefined ? {} : options).value)
+  Effect.sync(() => construct("HttpDrain.make", options).value)
 
 const aTime = duration({ zero: true })
 
@@ -272,7 +248,7 @@ const shape: Shape<Options> = {
   onDrained: callable
 }
 
-const construct = (constructorName: string, options: Options) => {
+const construct = (constructorName: string, options: Options = {}) => {
   object(constructorName, "", options, shape)
   const { delay = 0, interruptWithin = "2 seconds", name = "drain", within = "20 seconds" } = options
   const times = {
@@ -300,19 +276,13 @@ const construct = (constructorName: string, options: Options) => {
 
 const uncached = { "cache-control": "no-store" }
 
-// ---------------------------------------------------------------------------------------------------------- accessors
-
 /**
- * Drains the program's server, and returns when no request is left.
- *
  * @since 0.1.0
  * @category accessors
  */
 export const drain: Effect.Effect<Drained, never, HttpDrain> = Effect.flatMap(HttpDrain, ({ drain }) => drain)
 
 /**
- * A route for readiness probes: 200 while serving, then 503.
- *
  * @since 0.1.0
  * @category accessors
  */
@@ -320,8 +290,6 @@ export const readiness: Effect.Effect<HttpServerResponse.HttpServerResponse, nev
   Effect.flatMap(HttpDrain, ({ readiness }) => readiness)
 
 /**
- * The snapshot of the program's drain.
- *
  * @since 0.1.0
  * @category accessors
  */

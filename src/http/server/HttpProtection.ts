@@ -4,8 +4,7 @@
  *
  * @since 0.1.0
  */
-import type * as HttpServerRequest from "@effect/platform/HttpServerRequest"
-import { HttpServerRequest as ServerRequest } from "@effect/platform/HttpServerRequest"
+import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import type * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -43,6 +42,9 @@ import { holdConnection } from "./incoming.js"
 import { received } from "./requestBody.js"
 import { cutOff, isSending } from "./sending.js"
 
+type Request = HttpServerRequest.HttpServerRequest
+type Response = HttpServerResponse.HttpServerResponse
+
 /**
  * @since 0.1.0
  * @category symbols
@@ -55,22 +57,29 @@ export const TypeId: unique symbol = Symbol.for("effect-resilience/http/HttpProt
  */
 export type TypeId = typeof TypeId
 
-// ------------------------------------------------------------------------------------------------------------- models
-
 /**
  * A middleware that may require a service and adds no error. Apply it with `pipe`, or give it to `HttpServer.serve`,
  * `HttpRouter.use`, `HttpLayerRouter.middleware` or `HttpApiBuilder.middleware`.
  *
  * A part owns its state: all apps with the same part share its permits and its quota.
  *
+ * @example
+ * ```ts
+ * import { HttpRouter, HttpServerResponse } from "@effect/platform"
+ * import { HttpProtection } from "effect-resilience/http"
+ *
+ * const app = HttpRouter.empty.pipe(
+ *   HttpRouter.get("/report", HttpServerResponse.text("a report")),
+ *   HttpRouter.use(HttpProtection.bulkhead({ permits: 10 }))
+ * )
+ * ```
+ *
  * @since 0.1.0
  * @category models
  */
 export interface Part<out Needed = never> extends Policy.Described {
   readonly [TypeId]: Types.Covariant<Needed>
-  <E, R>(
-    app: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>
-  ): Effect.Effect<HttpServerResponse.HttpServerResponse, E, R | Needed | HttpServerRequest.HttpServerRequest>
+  <E, R>(app: Effect.Effect<Response, E, R>): Effect.Effect<Response, E, R | Needed | Request>
 }
 
 /**
@@ -81,7 +90,7 @@ export interface Part<out Needed = never> extends Policy.Described {
  */
 export interface AdmissionPart<out Needed = never> extends Part<Needed> {
   /** Admits the request, or ends it with its answer. Permits are released when the response is sent or the client is gone. */
-  readonly enter: Effect.Effect<void, never, HttpServerRequest.HttpServerRequest | Scope.Scope | Needed>
+  readonly enter: Effect.Effect<void, never, Request | Scope.Scope | Needed>
 }
 
 /**
@@ -93,7 +102,7 @@ export interface AdmissionPart<out Needed = never> extends Part<Needed> {
 export interface Answered {
   /** The status that the client gets. */
   readonly status: number
-  readonly exit: Exit.Exit<HttpServerResponse.HttpServerResponse, unknown>
+  readonly exit: Exit.Exit<Response, unknown>
 }
 
 /**
@@ -102,24 +111,19 @@ export interface Answered {
  */
 export { RequestBodyTimeout } from "../problem/errors.js"
 
-// ------------------------------------------------------------------------------------------------------------ options
-
 /**
- * How one middleware answers.
- *
  * @since 0.1.0
  * @category options
  */
 export type { Answering } from "./answer.js"
 
 /**
- * The key of a request: its tenant, its address, its API key. A request without a key goes through unprotected. The key is not
- * sent to anybody.
+ * The key of a request: its tenant, its address, its API key. A request without a key goes through unprotected. No client sees it.
  *
  * @since 0.1.0
  * @category options
  */
-export type KeyOf = (request: HttpServerRequest.HttpServerRequest) => string | undefined
+export type KeyOf = (request: Request) => string | undefined
 
 /**
  * @since 0.1.0
@@ -153,9 +157,6 @@ export interface BulkheadOptions extends Bulkhead.Options, Policy.Bounds, KeyOpt
 export interface CircuitBreakerOptions extends CircuitBreaker.Options, Policy.Bounds, KeyOptions, Answering {}
 
 /**
- * How a rate limiter answers.
- *
- * @since 0.1.0
  * @category options
  */
 export interface RateLimiterAnswering extends Answering {
@@ -213,30 +214,20 @@ export interface RequestBodyOptions<R = never> extends Pick<Answering, "respond"
   readonly onTimeout?: ((event: RequestBodyTimeout) => Effect.Effect<unknown, unknown, R>) | undefined
 }
 
-// ----------------------------------------------------------------------------------------------------------- bulkhead
-
 /**
  * Limits how many requests run at a time and how many queue. A request without a permit is answered with 503.
  *
- * **When to use**
- *
- * Around an app or a route with limited capacity. Options make a bulkhead for the middleware, with a `key` one per key; an
- * instance, a keyed one with a `key`, or the tag of either is shared.
- *
- * **Time line**
+ * Options make a bulkhead for the middleware, with a `key` one per key; an instance, a keyed one with a `key`, or the tag of either
+ * is shared.
  *
  * A request holds its permit until the app has its response, and around a server (`HttpServer.serve(app, bulkhead)`) until the
  * response is sent. A client that leaves frees its permit or its place in the queue at once.
  *
  * @example
  * ```ts
- * import { HttpRouter, HttpServerResponse } from "@effect/platform"
  * import { HttpProtection } from "effect-resilience/http"
  *
- * const app = HttpRouter.empty.pipe(
- *   HttpRouter.get("/report", HttpServerResponse.text("a report")),
- *   HttpRouter.use(HttpProtection.bulkhead({ permits: 10, maxQueued: 20, maxWait: "500 millis" }))
- * )
+ * const bulkhead = HttpProtection.bulkhead({ permits: 10, maxQueued: 20, maxWait: "500 millis" })
  * ```
  *
  * @since 0.1.0
@@ -246,26 +237,18 @@ export const bulkhead: {
   <O = BulkheadOptions | Bulkhead.Operations<unknown>>(
     options: Checked<O, BulkheadOptions, Bulkhead.Operations<unknown>>
   ): AdmissionPart<NeededByGiven<O>>
-  <Needed = never>(
-    bulkheads: Bulkhead.KeyedOperations<Needed>,
-    options: KeyedAnswering
-  ): AdmissionPart<Needed>
+  <Needed = never>(given: Bulkhead.KeyedOperations<Needed>, options: KeyedAnswering): AdmissionPart<Needed>
   <Needed = never>(given: Bulkhead.Operations<Needed>, options: Answering | undefined): AdmissionPart<Needed>
-} = (
-  given: object,
-  options: Answering = {}
-  // What it needs stands in the signatures above.
-): AdmissionPart => bulkheadPart(given, options, { policy: "HttpProtection.bulkhead" }) as AdmissionPart
-
-// ---------------------------------------------------------------------------------------------------- circuit breaker
+} = (given: object, options: Answering = {}) =>
+  bulkheadPart(given, options, { policy: "HttpProtection.bulkhead" }) as AdmissionPart
 
 /**
- * Rejects requests that would fail: after too many answers with a status from 500 on, it answers 503 until a probe succeeds.
+ * Rejects requests that would fail: after too many answers with a status from 500 on, it answers 503 until a probe succeeds. Takes
+ * the same as {@link bulkhead}.
  *
  * **When to use**
  *
- * Around routes that are useless without a failing dependency. If only one call of a handler fails, put a breaker around that
- * call: the handler can then choose.
+ * Around routes that are useless without a failing dependency. If only one call of a handler fails, put a breaker around that call.
  *
  * **What counts**
  *
@@ -274,13 +257,9 @@ export const bulkhead: {
  *
  * @example
  * ```ts
- * import { HttpRouter, HttpServerResponse } from "@effect/platform"
  * import { HttpProtection } from "effect-resilience/http"
  *
- * const app = HttpRouter.empty.pipe(
- *   HttpRouter.get("/report", HttpServerResponse.text("a report")),
- *   HttpRouter.use(HttpProtection.circuitBreaker({ openFor: "15 seconds" }))
- * )
+ * const circuitBreaker = HttpProtection.circuitBreaker({ openFor: "15 seconds" })
  * ```
  *
  * @since 0.1.0
@@ -299,32 +278,19 @@ export const circuitBreaker: {
     given: CircuitBreaker.Operations<Needed>,
     options: Answering | undefined
   ): AdmissionPart<Needed>
-} = (
-  given: object = {},
-  options: Answering = {}
-  // What it needs stands in the signatures above.
-): AdmissionPart => breakerPart(given, options, { policy: "HttpProtection.circuitBreaker" }) as AdmissionPart
-
-// ------------------------------------------------------------------------------------------------------- rate limiter
+} = (given: object = {}, options: Answering = {}) =>
+  breakerPart(given, options, { policy: "HttpProtection.circuitBreaker" }) as AdmissionPart
 
 /**
  * Limits how many requests are admitted per time, in all or for each key. Others are answered with 429, and all responses say
- * what is left.
+ * what is left. Takes the same as {@link bulkhead}.
  *
- * **When to use**
- *
- * To share the capacity of a server among its clients. To limit how many requests run at a time, use {@link bulkhead}.
- *
- * **Fields**
- *
- * Those of draft-ietf-httpapi-ratelimit-headers-11: `RateLimit-Policy` has the limiter's name, its limit (`q`) and its time in
- * whole seconds (`w`); `RateLimit` what is left (`r`), and if nothing is, for how many seconds (`t`). Each limiter adds its own.
- *
- * Takes options, an instance, a keyed limiter with a `key`, or the tag of either.
+ * The fields are those of draft-ietf-httpapi-ratelimit-headers-11: `RateLimit-Policy` has the limiter's name, its limit (`q`) and
+ * its time in whole seconds (`w`); `RateLimit` what is left (`r`), and if nothing is, for how many seconds (`t`). Each limiter adds
+ * its own.
  *
  * @example
  * ```ts
- * import { HttpRouter, HttpServerResponse } from "@effect/platform"
  * import { RateLimiter } from "effect-resilience"
  * import { HttpProtection } from "effect-resilience/http"
  *
@@ -333,11 +299,6 @@ export const circuitBreaker: {
  *   rate: RateLimiter.tokenBucket({ limit: 100, per: "1 minute" }),
  *   key: (request) => request.headers["x-tenant"]
  * })
- *
- * const app = HttpRouter.empty.pipe(
- *   HttpRouter.get("/offers", HttpServerResponse.text("an offer")),
- *   HttpRouter.use(perTenant)
- * )
  * ```
  *
  * @since 0.1.0
@@ -386,16 +347,10 @@ const guarding =
 const bulkheadPart = guarding(Shared.bulkhead, Admission.ofBulkhead)
 const breakerPart = guarding(Shared.circuitBreaker, Admission.ofBreaker)
 
-type ServerGiven<Own, ByKey extends KeyOptions> = Shared.Given<
-  HttpServerRequest.HttpServerRequest,
-  Own,
-  ByKey
->
+type ServerGiven<Own, ByKey extends KeyOptions> = Shared.Given<Request, Own, ByKey>
 
 /** Makes a part of what was given, by the options of its user or, where it is made elsewhere, by those beside it. */
 type MakeAdmission = (value: object, use: object, caller: Caller) => AdmissionPart<unknown>
-
-// ------------------------------------------------------------------------------------------------------------ timeout
 
 /**
  * Answers requests that take too long with 503 or 504.
@@ -408,20 +363,14 @@ type MakeAdmission = (value: object, use: object, caller: Caller) => AdmissionPa
  *
  * At the limit the app is interrupted, also where the server runs it uninterruptibly; `Effect.uninterruptible` protects what must
  * not be. The answer is sent when the app's finalizers are done, or at once with `disconnect`. A client that leaves interrupts
- * the app, too.
- *
- * The limit covers the response, and around a server (`HttpServer.serve(app, timeout)`) also sending it: then the connection of
- * a response that has begun is closed, so that no client takes a part for the whole.
+ * the app, too. Around a server (`HttpServer.serve(app, timeout)`) the limit also covers sending: the connection of a response that
+ * has begun is closed, so that no client takes a part for the whole.
  *
  * @example
  * ```ts
- * import { HttpRouter, HttpServerResponse } from "@effect/platform"
  * import { HttpProtection } from "effect-resilience/http"
  *
- * const app = HttpRouter.empty.pipe(
- *   HttpRouter.get("/report", HttpServerResponse.text("a report")),
- *   HttpRouter.use(HttpProtection.timeout("10 seconds"))
- * )
+ * const timeout = HttpProtection.timeout("10 seconds")
  * ```
  *
  * @since 0.1.0
@@ -451,7 +400,7 @@ const makeTimeout = <R>(
   })
   const described: Policy.Described = { ...pick(limited), settings: { ...limited.settings, status } }
   return making(described, (request, app) => {
-    let ended: Exit.Exit<HttpServerResponse.HttpServerResponse, unknown> | undefined
+    let ended: Exit.Exit<Response, unknown> | undefined
     // As an exit, so that a failure keeps what the app has set for its response, and only the timeout is an error.
     const body = Effect.map(Effect.exit(app), (exit) => (ended = exit))
     // The server runs its middleware uninterruptibly: then neither the limit nor a client that leaves would end the app.
@@ -473,37 +422,19 @@ const makeTimeout = <R>(
 // A limit of zero would answer every request with an error.
 const aLimit = { infinite: true }
 
-// ------------------------------------------------------------------------------------------------------- request body
-
 /**
- * Answers requests whose body does not arrive with 408, so that a client that stops sending keeps no permit.
- *
- * **When to use**
- *
- * Innermost, inside a bulkhead. {@link standard} has it by default.
- *
- * **Time line**
+ * Answers requests whose body does not arrive with 408, so that a client that stops sending keeps no permit. It belongs inside a
+ * bulkhead; {@link standard} has it by default.
  *
  * A client stalls if it sends nothing for `stallTimeout` while the app waits for its body. The app is interrupted, the answer
- * sent, and the connection closed. An app that reads slowly, or has begun to answer, goes on.
- *
- * It needs a server of Node.js, where a body can be watched, and does nothing elsewhere.
+ * sent, and the connection closed. An app that reads slowly, or has begun to answer, goes on. It needs a server of Node.js, where a
+ * body can be watched, and does nothing elsewhere.
  *
  * @example
  * ```ts
- * import { HttpRouter, HttpServerRequest, HttpServerResponse } from "@effect/platform"
- * import { Effect } from "effect"
  * import { HttpProtection } from "effect-resilience/http"
  *
- * const upload = Effect.map(
- *   Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => request.text),
- *   (text) => HttpServerResponse.text(`got ${text.length} characters`)
- * )
- *
- * const app = HttpRouter.empty.pipe(
- *   HttpRouter.post("/upload", upload),
- *   HttpRouter.use(HttpProtection.requestBody({ stallTimeout: "10 seconds", totalTimeout: "2 minutes" }))
- * )
+ * const requestBody = HttpProtection.requestBody({ stallTimeout: "10 seconds", totalTimeout: "2 minutes" })
  * ```
  *
  * @since 0.1.0
@@ -527,8 +458,6 @@ const makeRequestBody = <R>(options: RequestBodyOptions<R>, caller: Caller): Par
     received({ name, ...limits, notify: (error) => notifyShared(name, onTimeout, error), answer })
   )
 }
-
-// ----------------------------------------------------------------------------------------------------------- standard
 
 /**
  * The parts of {@link standard}: options, an instance, a tag, a part, or `false` for none. A keyed policy that is made elsewhere
@@ -555,9 +484,7 @@ export interface StandardOptions extends Answering {
  * @category models
  */
 export type NeededBy<O> = Flat<
-  {
-    [K in keyof O]-?: K extends keyof Answering ? never : NeededByPart<O[K]>
-  }[keyof O]
+  { [K in keyof O]-?: K extends keyof Answering ? never : NeededByPart<O[K]> }[keyof O]
 >
 
 type NeededByPart<V> =
@@ -571,27 +498,21 @@ type NeededByPart<V> =
 
 /**
  * All parts in order, outermost first: rate limiter, bulkhead, circuit breaker, timeout, request body. A part that is not given is
- * left out, except for `requestBody`, which is on unless it is `false`.
+ * left out, except for `requestBody`, which is on unless it is `false`. `respond` and `retryAfter` are defaults for all parts.
  *
  * The limiter is cheapest and comes first, so a client without quota takes no permit. The breaker is inside the bulkhead, so it
  * counts admitted requests. The timeout is innermost, so a slow request is a failure to the breaker and its permit is released.
  *
- * `respond` and `retryAfter` are the defaults of the options.
- *
  * @example
  * ```ts
- * import { HttpRouter, HttpServerResponse } from "@effect/platform"
  * import { RateLimiter } from "effect-resilience"
  * import { HttpProtection } from "effect-resilience/http"
  *
- * const app = HttpRouter.empty.pipe(
- *   HttpRouter.get("/offers", HttpServerResponse.text("an offer")),
- *   HttpProtection.standard({
- *     rateLimiter: { rate: RateLimiter.tokenBucket({ limit: 500, per: "1 second" }) },
- *     bulkhead: { permits: 100, maxQueued: 100, maxWait: "250 millis" },
- *     timeout: "10 seconds"
- *   })
- * )
+ * const standard = HttpProtection.standard({
+ *   rateLimiter: { rate: RateLimiter.tokenBucket({ limit: 500, per: "1 second" }) },
+ *   bulkhead: { permits: 100, maxQueued: 100, maxWait: "250 millis" },
+ *   timeout: "10 seconds"
+ * })
  * ```
  *
  * @since 0.1.0
@@ -631,8 +552,6 @@ export const standard = <O>(options: Checked<O, StandardOptions>): Part<NeededBy
   }, nothing)
   return making({ kind: "standard", name: "standard", settings }, all)
 }
-
-// ----------------------------------------------------------------------------------------------------- implementation
 
 const limiterAnswering: Shape<RateLimiterAnswering> = {
   ...answeringShape,
@@ -680,14 +599,14 @@ const aroundOf = (policy: Part<unknown>): Admission.Around =>
   (policy as { readonly [around]?: Admission.Around })[around] ?? ((_, app) => policy(app))
 
 /** Makes a middleware. What goes in comes out, and what it needs stands where it is called. */
-const making = <Needed>(described: Policy.Described, does: Admission.Around): Part<Needed> => {
-  const apply: Part<Needed> = Object.assign(
+const making = <Needed>(described: Policy.Described, does: Admission.Around): Part<Needed> =>
+  Object.assign(
     Policy.make(described, ((app: Parameters<Admission.Around>[1]) =>
-      does === nothing ? app : Effect.flatMap(ServerRequest, (request) => does(request, app))) as never),
+      does === nothing
+        ? app
+        : Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => does(request, app))) as never),
     { [TypeId]: identity<Needed>, [around]: does }
   )
-  return apply
-}
 
 const admitting = (
   described: Policy.Described,
