@@ -42,42 +42,34 @@ export interface Pipeline<A2 = Policy.Given.Success, E2 = Policy.Given.Failure, 
  * **When to use**
  *
  * For a composition that has a place of its own: built once where a program starts, printed, passed to callers, and used
- * for many calls. It does what the same policies do in a `pipe`, for less: neighbours that can are run in one frame.
+ * for many calls. It does what the same policies do in a `pipe`, for less.
  *
  * **Time line**
  *
- * The same outcomes, the same listeners in the same order, the same counts as in a pipe. Neighbours that can decide at once share
- * a frame: timeouts, circuit breakers, fallbacks, retries without a budget and without `disposeResult`, bulkheads and rate limiters.
- * Where one of them has more to do (a breaker that is half-open, a queue, another attempt), and for all other policies, the call
- * goes on as it would in a pipe. An interruption that ends a call may be in its cause once more or once less.
+ * The same outcomes, listeners and counts as in a pipe. Neighbours that can decide at once share a frame: timeouts, circuit
+ * breakers, fallbacks, retries without a budget and without `disposeResult`, bulkheads and rate limiters. Anything else (a half-open
+ * breaker, a queue, another attempt) goes on as in a pipe. An interruption that ends a call may be in its cause once more or less.
  *
  * **Types**
  *
  * Where every policy fits every effect, so does the pipeline, and its `parts` can be read. One that belongs to effects of one
- * type is taken as `flow` takes it, and the pipeline is a plain function to the compiler; {@link Policy.describe} prints both. A plain
- * function among the policies is taken too, but what it takes away from the errors or the requirements is not seen where it
- * depends on the effect (as in `Effect.provideService`): such a function belongs after the pipeline.
+ * type is taken as `flow` takes it, and the pipeline is a plain function to the compiler. A function that removes errors or
+ * requirements depending on the effect (as `Effect.provideService` does) belongs after the pipeline.
  *
  * **Adds** what the policies add.
  *
  * @example
  * ```ts
- * import { Console, Effect } from "effect"
  * import { CircuitBreaker, Fallback, Policy, Retry, Timeout } from "effect-resilience"
  *
- * declare const fetchOffer: Effect.Effect<string, "refused">
+ * class Partner extends CircuitBreaker.Tag("Partner")<Partner>() {}
  *
- * const program = Effect.gen(function* () {
- *   const breaker = yield* CircuitBreaker.make({ name: "partner" })
- *   const resilient = Policy.pipeline(
- *     Timeout.timeout("1 second"),
- *     breaker.protect,
- *     Retry.retry({ times: 2 }),
- *     Fallback.succeed("cold offer")
- *   )
- *   yield* Console.log(Policy.describe(resilient))
- *   return yield* fetchOffer.pipe(resilient)
- * })
+ * const resilient = Policy.pipeline(
+ *   Timeout.timeout("1 second"),
+ *   Partner.protect,
+ *   Retry.retry({ times: 2 }),
+ *   Fallback.succeed("cold offer")
+ * )
  * ```
  *
  * @since 0.1.0
@@ -101,8 +93,6 @@ const checked = <P>(composing: string, policies: ReadonlyArray<P>): ReadonlyArra
   return policies
 }
 
-// ------------------------------------------------------------------------------------------------------------ promises
-
 /**
  * What a function guarded by {@link promise} is given first, at each of its runs.
  *
@@ -110,15 +100,12 @@ const checked = <P>(composing: string, policies: ReadonlyArray<P>): ReadonlyArra
  * @category promises
  */
 export interface Call {
-  /**
-   * Aborted when the run is to end: at the limit of a timeout, when another run of a hedge was faster, or with the signal of the
-   * caller, whose reason it has then.
-   */
+  /** Aborted at the limit of a timeout, when another run of a hedge was faster, or with the caller's signal and its reason. */
   readonly signal: AbortSignal
 }
 
 /**
- * A function to promises with policies around it. It rejects with the errors of the policies and of the function themselves.
+ * A function to promises with policies around it.
  *
  * @since 0.1.0
  * @category promises
@@ -130,7 +117,7 @@ export interface Guarded<in Args extends ReadonlyArray<unknown>, out A> {
 }
 
 /**
- * Policies for functions that return promises, of any arguments and results.
+ * Policies for functions that return promises.
  *
  * @since 0.1.0
  * @category promises
@@ -193,20 +180,16 @@ type GuardForTo<Self, Result> = Self extends readonly [Effect.Effect<infer A, un
 
 /**
  * Policies around functions that return promises, in pipe order: innermost first. For handlers, for methods of an SDK, for
- * everything that is not in Effect.
- *
- * **When to use**
- *
- * Where the caller awaits promises. A program in Effect has no use for it: there policies are applied to effects.
+ * everything that is not in Effect. A program in Effect applies policies to effects.
  *
  * **Time line**
  *
- * What the same policies do in a pipe around `Effect.tryPromise`: the same outcomes, the same counts. As long as nothing has to
- * wait, no fiber is started: circuit breakers that are closed or reject, timeouts, fallbacks, first attempts of a retry, bulkheads
- * and limiters that have a permit. Another attempt, a queue, a probe, a listener and all other policies run in a fiber.
+ * The same outcomes and counts as in a pipe around `Effect.tryPromise`. As long as nothing has to wait, no fiber is started: circuit
+ * breakers that are closed or reject, timeouts, fallbacks, first attempts of a retry, bulkheads and limiters that have a permit.
+ * Another attempt, a queue, a probe, a listener and all other policies run in a fiber.
  *
- * **Rejects** with the error itself, be it of the function or of a policy (`CircuitOpen`); with a defect as it is; with the reason
- * of the caller's signal.
+ * **Rejects** with the error itself, of the function or of a policy (`CircuitOpen`), with a defect as it is, or with the reason of
+ * the caller's signal.
  *
  * @example
  * ```ts
@@ -218,8 +201,7 @@ type GuardForTo<Self, Result> = Self extends readonly [Effect.Effect<infer A, un
  *
  * const fetchOffer = guard(({ signal }, id: string) => fetch(`https://partner.example/offers/${id}`, { signal }))
  *
- * const offer: Promise<Response> = fetchOffer("42")
- * const cancelled = fetchOffer.withSignal(AbortSignal.timeout(500))("42")
+ * const offer = fetchOffer.withSignal(AbortSignal.timeout(500))("42")
  * ```
  *
  * @since 0.1.0

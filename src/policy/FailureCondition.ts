@@ -13,10 +13,8 @@ import * as internal from "./condition.js"
 import type * as Policy from "./Policy.js"
 import type { DurationInput } from "../internal/duration.js"
 
-// ---------------------------------------------------------------------------------------------------------- outcomes
-
 /**
- * The call worked: a breaker counts it as a success, a retry or fallback hands it on.
+ * The call worked: a breaker counts it as a success, a retry or fallback returns it.
  *
  * @since 0.1.0
  * @category outcomes
@@ -65,7 +63,7 @@ export const success: Outcome = internal.success
 export const failure: Outcome = internal.failure
 
 /**
- * A failure that carries the caller's instruction when to come back, such as a `Retry-After`.
+ * A failure that says when to come back, as a `Retry-After` does.
  *
  * @since 0.1.0
  * @category outcomes
@@ -81,11 +79,7 @@ export const failureAfter = (retryAfter: DurationInput): Outcome => ({
  */
 export const ignored: Outcome = internal.ignored
 
-// ------------------------------------------------------------------------------------------------- what was seen to fail
-
 /**
- * A call that failed with a typed error.
- *
  * @since 0.1.0
  * @category models
  */
@@ -96,7 +90,7 @@ export interface ErrorFailed<out E> {
 }
 
 /**
- * A call that succeeded with a result that counts as a failure.
+ * A success that counts as a failure.
  *
  * @since 0.1.0
  * @category models
@@ -126,8 +120,6 @@ export interface DefectFailed<out E> {
  */
 export type Failed<A, E> = ErrorFailed<E> | ResultFailed<A> | DefectFailed<E>
 
-// ---------------------------------------------------------------------------------------------------------- conditions
-
 /**
  * The `_tag`s of an error type. Any string inside a pipeline, which does not know the errors yet.
  *
@@ -141,42 +133,30 @@ export type Tags<E> = E extends { readonly _tag: infer Tag extends string }
     : never
 
 /**
- * Which errors and results.
- *
  * @since 0.1.0
  * @category models
  */
 export interface Matcher<A, E> {
-  /** Errors for which this holds. */
   readonly error?: ((error: E) => boolean) | undefined
-  /** Results for which this holds. */
   readonly result?: ((result: A) => boolean) | undefined
   /** Errors with one of these `_tag`s. */
   readonly tags?: ReadonlyArray<Tags<E>> | undefined
 }
 
 /**
- * A condition in parts. `error` and `tags` narrow which errors are failures and so replace the default for errors: any
- * other error counts as a success (the other side did answer). `result` adds results that are failures and leaves
- * the default for errors alone. All that match are ORed; what `ignore` matches is neither, whatever else matches.
+ * A condition in parts. `error` and `tags` narrow which errors are failures: any other error counts as a success (the other side
+ * did answer). `result` adds results that are failures and leaves the default for errors alone. All that match are ORed; what
+ * `ignore` matches is neither, whatever else matches.
  *
  * @example
  * ```ts
- * import { Effect } from "effect"
- * import { CircuitBreaker } from "effect-resilience"
+ * import type { FailureCondition } from "effect-resilience"
  *
- * interface Response { readonly status: number }
- * declare const fetchOffer: Effect.Effect<Response, { readonly _tag: "Refused" } | { readonly _tag: "BadRequest" }>
- *
- * class Partner extends CircuitBreaker.Tag("Partner")<Partner>() {}
- *
- * const offer = fetchOffer.pipe(
- *   Partner.protectWhen({
- *     tags: ["Refused"], // a BadRequest is our fault, not the partner's
- *     result: (response) => response.status >= 500,
- *     ignore: { result: (response) => response.status === 429 }
- *   })
- * )
+ * const broken: FailureCondition.Options<{ readonly status: number }, { readonly _tag: "Refused" | "BadRequest" }> = {
+ *   tags: ["Refused"], // a BadRequest is our fault, not the partner's
+ *   result: (response) => response.status >= 500,
+ *   ignore: { result: (response) => response.status === 429 }
+ * }
  * ```
  *
  * @since 0.1.0
@@ -185,22 +165,18 @@ export interface Matcher<A, E> {
 export interface Options<A, E> extends Matcher<A, E> {
   /**
    * Whether a defect is a failure, or which defects are. Default: `true` for a circuit breaker, a bulkhead and a rate limiter,
-   * else `false`. A defect that does not count as a failure is ignored. A cause with a defect in it is a defect, whatever else it
-   * holds, unless it begins with an interruption: then the defect is that of a finalizer.
+   * else `false`. A defect that does not count as a failure is ignored. A cause with a defect in it is a defect, unless it begins
+   * with an interruption.
    */
   readonly defect?: boolean | ((defect: unknown) => boolean) | undefined
   /** What is neither success nor failure, such as a 429 to a breaker. */
   readonly ignore?: Matcher<A, E> | undefined
-  /**
-   * When to come back, read from what failed. Without it, the `retryAfter` of a policy's rejection is read. An invalid
-   * duration is treated as no hint.
-   */
+  /** When to come back; an invalid duration is treated as no hint. Default: the `retryAfter` of a policy's rejection. */
   readonly retryAfter?: ((failed: Failed<A, E>) => DurationInput | undefined) | undefined
 }
 
 /**
- * The full form: a function from the exit of a call to what it means. It decides alone, without defaults. It
- * is not asked about an interruption, which is never a failure.
+ * Decides what the exit of a call means, without defaults. It is not asked about an interruption, which is never a failure.
  *
  * @since 0.1.0
  * @category models
@@ -220,8 +196,7 @@ export interface Any<A, E> {
 }
 
 /**
- * What an exit means to a policy: {@link Options} for most calls, a {@link Classifier} where those do not say enough, or
- * {@link any} of several.
+ * What an exit means to a policy: {@link Options} for most calls, else a {@link Classifier}, or {@link any} of several.
  *
  * @since 0.1.0
  * @category models
@@ -236,12 +211,10 @@ export type FailureCondition<A, E> = Options<A, E> | Classifier<A, E> | Any<A, E
  * ```ts
  * import { FailureCondition } from "effect-resilience"
  *
- * interface Response { readonly status: number }
+ * type Condition = FailureCondition.Options<{ readonly status: number }, unknown>
+ * const overloaded: Condition = { result: (response) => response.status === 503 }
  *
- * const overloaded: FailureCondition.Options<Response, unknown> = { result: (response) => response.status === 503 }
- * const broken: FailureCondition.Options<Response, unknown> = { result: (response) => response.status === 500 }
- *
- * export const failing = FailureCondition.any(overloaded, broken)
+ * const failing = FailureCondition.any(overloaded, { result: (response) => response.status === 500 })
  * ```
  *
  * @since 0.1.0
@@ -253,8 +226,7 @@ export const any = <A, E>(...conditions: ReadonlyArray<FailureCondition<A, E>>):
 }
 
 /**
- * What an exit means under a condition, as a circuit breaker sees it (a defect is a failure unless the condition says
- * otherwise). For testing a condition, and for recording outcomes by hand.
+ * What an exit means to a circuit breaker with this condition. For testing a condition, and for recording outcomes by hand.
  *
  * @example
  * ```ts

@@ -27,9 +27,8 @@ import type { Checked, Configured, ContextOfEffect, ErrorOfEffect, Flat, IsAny }
  * try {
  *   Trip.consecutive(0)
  * } catch (error) {
- *   if (error instanceof Policy.InvalidOption) {
- *     console.log(error.message) // Trip.consecutive: option "count" must be a whole number of at least 1, got 0
- *   }
+ *   if (error instanceof Policy.InvalidOption) console.log(error.option, error.expected)
+ *   // count, a whole number of at least 1
  * }
  * ```
  *
@@ -50,9 +49,6 @@ export interface Settings {
 }
 
 /**
- * What a policy says about itself.
- *
- * @since 0.1.0
  * @category models
  */
 export interface Described {
@@ -64,33 +60,28 @@ export interface Described {
 }
 
 /**
- * What happened in a policy. Each policy exports the union of its events, such as `Bulkhead.Event`. The listener of an event is
- * named after its tag: `Queued` is heard by `onQueued`.
+ * What happened in a policy, such as a `Bulkhead.Event`. The listener of an event is named after its tag: `onQueued` for `Queued`.
  *
  * @since 0.1.0
  * @category events
  */
 export interface Event<out Kind extends string = string, out Tag extends string = string> {
   readonly _tag: Tag
-  /** The kind of the policy, as in {@link Described}. */
   readonly kind: Kind
-  /** The name of the policy. */
   readonly name: string
 }
 
 /**
- * A policy that fits every effect: it may add the error `Added` and need the service `Needed`, and leaves everything
- * else as it is. Being a plain function, it goes through `pipe`, `flow` and `Effect.map` alike.
+ * A policy that fits every effect: it may add the error `Added` and need the service `Needed`, and leaves everything else as it is.
+ * Being a plain function, it goes through `pipe`, `flow` and `Effect.map` alike.
  *
  * @example
  * ```ts
- * import { Effect, flow } from "effect"
+ * import { flow } from "effect"
  * import { Policy, Retry, Timeout } from "effect-resilience"
  *
  * const attempt: Policy.Policy<Timeout.TimeoutExceeded> = Timeout.timeout("2 seconds")
  * const resilient = flow(attempt, Retry.retry({ times: 2 }))
- *
- * const program = resilient(Effect.succeed("hello"))
  * ```
  *
  * @since 0.1.0
@@ -101,8 +92,7 @@ export interface Policy<out Added = never, out Needed = never> extends Described
 }
 
 /**
- * A policy for effects that succeed with an `A` and fail with an `E`, or with less than these. It may add the errors `Added`
- * and need the services `Needed`, and keeps the types of the effect.
+ * A policy for effects that succeed with an `A` and fail with an `E`, or with less. It keeps the types of the effect.
  *
  * @since 0.1.0
  * @category models
@@ -112,8 +102,8 @@ export interface PolicyFor<in A, in E, out Added = never, out Needed = never> ex
 }
 
 /**
- * An effect that a {@link PolicyFor} takes, of an `A1` and an `E1`. From the second half of the union, which no effect of its own
- * matches, the compiler infers `A` and `E` where such a policy stands in a pipe.
+ * An effect that a {@link PolicyFor} takes. From the second half of the union, which no effect of its own matches, the compiler
+ * infers `A` and `E` where such a policy stands in a pipe.
  *
  * @since 0.1.0
  * @category models
@@ -127,8 +117,8 @@ interface Inferred {
 declare const inferred: unique symbol
 
 /**
- * The options of a constructor in a signature, from which `O`, the options as they are written, is inferred. For functions that
- * hand their options on to a constructor of this library.
+ * The options of a constructor in a signature, from which `O`, the options as written, is inferred. For functions that hand their
+ * options on to a constructor of this library.
  *
  * @example
  * ```ts
@@ -233,21 +223,18 @@ export const make: {
 const nameProperty = { value: "", enumerable: true }
 
 /**
- * Stand for the types of an effect that a pipeline does not know yet, in what is known about the effect that comes out of it.
+ * Stand for the types of an effect that a pipeline does not know yet.
  *
  * @since 0.1.0
  * @category pipelines
  */
 export declare namespace Given {
-  /** What the effect succeeds with. */
   interface Success {
     readonly [given]: "success"
   }
-  /** What the effect fails with. */
   interface Failure {
     readonly [given]: "failure"
   }
-  /** What the effect needs. */
   interface Context {
     readonly [given]: "context"
   }
@@ -255,8 +242,8 @@ export declare namespace Given {
 declare const given: unique symbol
 
 /**
- * Describes policies, one line each, in the order they are given (pipe order: innermost first). A policy that is made of policies,
- * such as a pipeline, is a line with those of its parts indented under it, the outermost first.
+ * Describes policies, one line each, in the order they are given. The parts of a pipeline are indented under it, the outermost
+ * first.
  *
  * @example
  * ```ts
@@ -287,8 +274,7 @@ export const RejectionTypeId: unique symbol = Symbol.for("effect-resilience/Reje
 export type RejectionTypeId = typeof RejectionTypeId
 
 /**
- * The common shape of errors by which a policy rejects a call without running it: `CircuitOpen`,
- * `BulkheadFull` and `RateLimitExceeded`.
+ * The common shape of errors by which a policy rejects a call without running it.
  *
  * @since 0.1.0
  * @category rejections
@@ -296,7 +282,6 @@ export type RejectionTypeId = typeof RejectionTypeId
 export interface Rejection {
   readonly [RejectionTypeId]: RejectionTypeId
   readonly _tag: string
-  /** The name of the policy that rejected the call. */
   readonly name: string
   /** How long until another call has a chance, where the policy knows. */
   readonly retryAfter: Duration.Duration | undefined
@@ -308,16 +293,9 @@ export interface Rejection {
  * @example
  * ```ts
  * import { Effect } from "effect"
- * import { CircuitBreaker, Policy } from "effect-resilience"
+ * import { Policy } from "effect-resilience"
  *
- * const program = Effect.gen(function* () {
- *   const breaker = yield* CircuitBreaker.make({ name: "partner" })
- *   yield* breaker.open
- *   return yield* Effect.succeed("hello").pipe(
- *     breaker.protect,
- *     Effect.catchIf(Policy.isRejection, (rejection) => Effect.succeed(`rejected by ${rejection.name}`))
- *   )
- * })
+ * const orEmpty = Effect.catchIf(Policy.isRejection, ({ name }) => Effect.succeed(`rejected by ${name}`))
  * ```
  *
  * @since 0.1.0
@@ -326,16 +304,14 @@ export interface Rejection {
 export const isRejection = <E>(u: E): u is E & Rejection => Predicate.hasProperty(u, RejectionTypeId)
 
 /**
- * The bounds of a policy with an instance for each key.
- *
  * @since 0.1.0
  * @category keyed
  */
 export type { Bounds } from "./keyed.js"
 
 /**
- * What all policies with an instance for each key have in common. An instance is made when its key is first used, and
- * forgotten after `idleTimeToLive` without a call, or earlier to make room; never while it holds anything back.
+ * What all keyed policies have in common. An instance is made when its key is first used, and evicted after `idleTimeToLive`
+ * without a call, or earlier to make room; never while it holds anything back.
  *
  * @since 0.1.0
  * @category keyed
@@ -343,10 +319,7 @@ export type { Bounds } from "./keyed.js"
 export interface Keyed<out Instance, out Snapshot, out Operations = unknown, out Needed = never> {
   /** The kind of the instances, and the name that they have in common. The name of each is this one, a slash and its key. */
   readonly described: Described
-  /**
-   * The operations of the instance of a key. Each looks the instance up, and makes it when there is none. With
-   * `whenFull: "bypass"`, a key without an instance gets a new one that is not kept.
-   */
+  /** The operations of the instance of a key, which is made when there is none; with `whenFull: "bypass"` it may not be kept. */
   readonly at: (key: string) => Operations
   /** The instance of a key, if it has one: to read it or to steer it. Looking for it does not count as a call. */
   readonly find: (key: string) => Effect.Effect<Option.Option<Instance>, never, Needed>
@@ -383,10 +356,6 @@ export interface KeyedSettingsConfig<Settings> extends Configured<Bounds> {
 export interface Layers<Self, Options, Settings, SettingsConfig, Listeners> {
   /** A layer with an instance of these options. Bad options are a defect of type `InvalidOption`. */
   readonly layer: <O>(options: Checked<O, Options>) => Layer.Layer<Self, never, ContextOf<O>>
-  /**
-   * A layer whose settings come from the configuration; listeners are given besides. Bad settings are a `ConfigError` that
-   * says which and why.
-   */
   readonly layerConfig: LayerConfig<Self, SettingsConfig | Config.Config<Settings>, Listeners>
 }
 
@@ -403,7 +372,6 @@ export interface LayersWithDefaults<Self, Options, Settings, SettingsConfig, Lis
   SettingsConfig,
   Listeners
 > {
-  /** A layer with an instance of these options. Bad options are a defect of type `InvalidOption`. */
   readonly layer: {
     (): Layer.Layer<Self>
     <O>(options: Checked<O, Options>): Layer.Layer<Self, never, ContextOf<O>>
@@ -419,10 +387,6 @@ export interface LayersWithDefaults<Self, Options, Settings, SettingsConfig, Lis
 export interface KeyedLayers<Self, Options, Settings, Listeners> {
   /** A layer with an instance for each key. Bad options are a defect of type `InvalidOption`. */
   readonly layer: <O>(options: Checked<O, Options>) => Layer.Layer<Self, never, KeyedContextOf<O>>
-  /**
-   * A layer whose settings come from the configuration; listeners are given besides. Bad settings are a `ConfigError` that
-   * says which and why.
-   */
   readonly layerConfig: LayerConfig<Self, KeyedSettingsConfig<Settings>, Listeners>
 }
 
@@ -433,20 +397,15 @@ export interface KeyedLayers<Self, Options, Settings, Listeners> {
  * @category services
  */
 export interface KeyedLayersWithDefaults<Self, Options, Settings, Listeners> {
-  /** A layer with an instance for each key. Bad options are a defect of type `InvalidOption`. */
   readonly layer: {
     (): Layer.Layer<Self>
     <O>(options: Checked<O, Options>): Layer.Layer<Self, never, KeyedContextOf<O>>
   }
-  /**
-   * A layer whose settings come from the configuration; listeners are given besides. Bad settings are a `ConfigError` that
-   * says which and why.
-   */
   readonly layerConfig: LayerConfig<Self, Partial<KeyedSettingsConfig<Settings>>, Listeners>
 }
 
 /**
- * Makes a layer of settings from the configuration, and of listeners.
+ * Makes a layer of settings from the configuration, and of listeners. Bad settings are a `ConfigError` that says which and why.
  *
  * @since 0.1.0
  * @category services

@@ -10,10 +10,7 @@ export const nameOf = (policy: string, kind: string, name: string | undefined): 
   return name ?? kind
 }
 
-/**
- * Builds an error without its stack trace, which is most of an error's cost and the same for every
- * rejection.
- */
+/** Builds an error without its stack trace, which is most of an error's cost and the same for every rejection. */
 export const withoutStack = <E>(build: () => E): E => {
   const limit = Error.stackTraceLimit
   try {

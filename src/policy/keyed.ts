@@ -25,9 +25,8 @@ export interface Bounds {
   /** How long an instance is kept after its last call. An infinite duration keeps it. Default: 10 minutes. */
   readonly idleTimeToLive?: DurationInput | undefined
   /**
-   * What a new key gets when there is no room and nothing to make room with: `"share"`, one instance together with all
-   * other such keys, or `"bypass"`, none at all. Default: `"share"`, because a flood of keys is no reason to stop
-   * protecting.
+   * What a new key gets when there is no room and nothing to make room with: `"share"`, one instance together with all other such
+   * keys, or `"bypass"`, none at all. Default: `"share"`, because a flood of keys is no reason to stop protecting.
    */
   readonly whenFull?: "share" | "bypass" | undefined
 }
