@@ -131,7 +131,10 @@ export interface Options {
   readonly interval?: DurationInput | undefined
   /** How long an operation may take. Default: 500 milliseconds. */
   readonly deadline?: DurationInput | undefined
-  /** What this process is called; no two of a fleet may share a name. Default: a random one. */
+  /**
+   * What this process is called; no two of a fleet may share a name. Under a name that outlasts a restart, such as that of a pod,
+   * a process that restarts again and again counts as one that fails, not as many. Default: a random one.
+   */
   readonly instance?: string | undefined
 }
 
@@ -207,7 +210,7 @@ export const make = (adapter: Adapter, options: Options = {}): Effect.Effect<Ser
       )
 
     const exchange = (news: core.News) => ask("exchange", adapter.exchange(news))
-    const hub = new Hub(exchange, instance, interval)
+    const hub = new Hub(exchange, { instance, incarnation: yield* randomName }, interval)
     const follow = Effect.zipRight(
       adapter.follow((announcement) => void startIn(runtime, hub.announce(announcement))),
       Effect.never
@@ -262,7 +265,7 @@ export class Memory {
     take: (request) => this.step((now) => this.table.take(request, now)),
     read: (request) => this.step((now) => this.table.read(request, now)),
     write: (request) => this.step((now) => this.table.write(request, now)),
-    release: (key, lease) => this.step(() => this.table.release(key, lease)),
+    release: (key, lease) => this.step((now) => this.table.release(key, lease, now)),
     follow: (listener) =>
       Effect.asVoid(
         Effect.acquireRelease(

@@ -53,7 +53,7 @@ export class Hub {
 
   constructor(
     private readonly exchange: (news: News) => Effect.Effect<Answer, StoreUnavailable>,
-    private readonly instance: string,
+    private readonly self: Pick<News, "instance" | "incarnation">,
     private readonly interval: number
   ) {}
 
@@ -135,7 +135,7 @@ export class Hub {
       reports.push(report)
     }
     const timeToLive = 3 * maxBackoff * this.interval
-    const news = { instance: this.instance, sequence: ++this.sequence, timeToLive, reports }
+    const news = { ...this.self, sequence: ++this.sequence, timeToLive, reports }
     return (this.pending = { news, members, since: now })
   }
 

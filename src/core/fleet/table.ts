@@ -56,6 +56,8 @@ export interface Settled {
 /** Everything a process has to say. The same `sequence` may come twice, when its answer was lost, and counts once. */
 export interface News {
   readonly instance: string
+  /** Another one after a restart under the same name, where sequences start anew. */
+  readonly incarnation: string
   readonly sequence: number
   /** How long the process counts as living without further news. */
   readonly timeToLive: number
@@ -93,6 +95,12 @@ export interface Announcement extends Register {
 
 /** How long the store remembers a breaker without news. */
 export const memoryMillis = 3_600_000
+
+/** How long a value may still be written under a lease that is over, if no other process took it. */
+export const graceMillis = 60_000
+
+/** The longest that a value is kept. */
+export const longestMillis = 30 * 86_400_000
 
 // ------------------------------------------------------------------------------------------------------------- breakers
 
@@ -137,22 +145,69 @@ const expire = (times: Map<unknown, number>, now: number): void => {
   for (const [key, until] of times) if (until <= now) times.delete(key)
 }
 
+/** Entries that are forgotten at a time. What is over goes with later entries, and beyond `most` the longest untouched goes too. */
+class Remembered<A extends { until: number }> {
+  private readonly entries = new Map<string, A>()
+  private sweepAt = 64
+
+  constructor(private readonly most: number) {}
+
+  get size(): number {
+    return this.entries.size
+  }
+
+  get(key: string, now: number): A | undefined {
+    const known = this.entries.get(key)
+    return known !== undefined && known.until > now ? known : undefined
+  }
+
+  set(key: string, entry: A, now: number): void {
+    this.entries.delete(key)
+    this.entries.set(key, entry)
+    if (this.entries.size < this.sweepAt) return
+    for (const [other, { until }] of this.entries) if (until <= now) this.entries.delete(other)
+    for (const other of this.entries.keys()) {
+      if (this.entries.size <= this.most) break
+      this.entries.delete(other)
+    }
+    // Twice what is left, so that a sweep costs each entry little.
+    this.sweepAt = Math.max(64, Math.min(2 * this.entries.size, this.most + 1))
+  }
+}
+
 /** What a store knows. Its owner steps it in place; nothing of it leaves but plain data. */
 export class Table {
-  private readonly instances = new Map<string, { sequence: number; until: number }>()
-  private readonly breakers = new Map<string, Breaker>()
-  private readonly rates = new Map<string, { at: number }>()
-  private readonly values = new Map<string, Value>()
+  private readonly instances = new Map<string, { incarnation: string; sequence: number; until: number }>()
+  private readonly breakers: Remembered<Breaker>
+  private readonly rates: Remembered<Rate>
+  private readonly values: Remembered<Value>
   private epochs = 0
+  private tokens = 0
+
+  /** Remembers at most so many breakers, so many rates and so many values. */
+  constructor(most = 100_000) {
+    this.breakers = new Remembered(most)
+    this.rates = new Remembered(most)
+    this.values = new Remembered(most)
+  }
+
+  /** How many breakers, rates and values it remembers. */
+  get sizes(): { readonly breakers: number; readonly rates: number; readonly values: number } {
+    return { breakers: this.breakers.size, rates: this.rates.size, values: this.values.size }
+  }
 
   /** Takes a process's news and says what the fleet knows. Announcements are for everybody. */
   exchange(
     news: News,
     now: number
   ): { readonly answer: Answer; readonly announcements: ReadonlyArray<Announcement> } {
-    const known = this.instances.get(news.instance)
-    const isNew = known === undefined || known.until <= now || news.sequence > known.sequence
-    this.instances.set(news.instance, { sequence: news.sequence, until: now + news.timeToLive })
+    const { incarnation } = news
+    const last = this.instances.get(news.instance)
+    const known = last && last.until > now && last.incarnation === incarnation ? last.sequence : -Infinity
+    const isNew = news.sequence > known
+    // News may overtake older news on another connection.
+    const sequence = Math.max(news.sequence, known)
+    this.instances.set(news.instance, { incarnation, sequence, until: now + news.timeToLive })
     const announcements: Array<Announcement> = []
     const views = news.reports.map((report) => {
       const breaker = this.breaker(report.id, now)
@@ -171,10 +226,9 @@ export class Table {
   }
 
   private breaker(id: string, now: number): Breaker {
-    const known = this.breakers.get(id)
-    const breaker = known === undefined || known.until <= now ? created(now, ++this.epochs) : known
+    const breaker = this.breakers.get(id, now) ?? created(now, ++this.epochs)
     breaker.until = now + memoryMillis
-    this.breakers.set(id, breaker)
+    this.breakers.set(id, breaker, now)
     expire(breaker.leases, now)
     expire(breaker.failing, now)
     return breaker
@@ -217,12 +271,11 @@ export class Table {
   /** The generic cell rate algorithm (ATM Forum TM 4.0, as in redis-cell), for several permits at once. */
   take({ atLeast, burst, id, limit, per, permits, spent }: Take, now: number): Taken {
     const interval = per / limit
-    const from = Math.max(now, this.rates.get(id)?.at ?? now) + spent * interval
+    const from = Math.max(now, this.rates.get(id, now)?.until ?? now) + spent * interval
     const free = Math.floor((now + burst * interval - from) / interval + rounding)
     const granted = permits < 0 ? permits : free >= atLeast ? Math.min(permits, free) : 0
     const at = Math.max(now, from + granted * interval)
-    this.rates.set(id, { at })
-    for (const [other, rate] of this.rates) if (rate.at <= now) this.rates.delete(other)
+    this.rates.set(id, { until: at }, now)
     return {
       granted,
       remaining: Math.max(0, Math.floor((now + burst * interval - at) / interval + rounding)),
@@ -235,30 +288,31 @@ export class Table {
 
   /** Reads a value; where it is missing or too old, the reader may get the lease of its key, and looks it up for all. */
   read({ key, staleAfter, timeToLive }: Read, now: number): Found {
-    const value = this.values.get(key) ?? { token: 0, leasedUntil: 0, stored: undefined }
-    this.values.set(key, value)
-    if (value.stored !== undefined && value.stored.until <= now) value.stored = undefined
-    const age = value.stored === undefined ? undefined : now - value.stored.at
-    const found = value.stored && { value: value.stored.value, age: now - value.stored.at }
-    if (age !== undefined && age < staleAfter) return { found, lease: undefined, busyFor: 0 }
-    if (value.leasedUntil > now) return { found, lease: undefined, busyFor: value.leasedUntil - now }
-    value.token += 1
-    value.leasedUntil = now + timeToLive
-    return { found, lease: value.token, busyFor: 0 }
+    const known = this.values.get(key, now)
+    const stored = known?.stored && known.stored.until > now ? known.stored : undefined
+    const found = stored && { value: stored.value, age: now - stored.at }
+    if (found !== undefined && found.age < staleAfter) return { found, lease: undefined, busyFor: 0 }
+    if (known !== undefined && known.leasedUntil > now) {
+      return { found, lease: undefined, busyFor: known.leasedUntil - now }
+    }
+    const token = ++this.tokens
+    const leasedUntil = now + Math.min(timeToLive, longestMillis)
+    const until = Math.max(stored?.until ?? 0, leasedUntil + graceMillis)
+    this.values.set(key, { token, leasedUntil, stored, until }, now)
+    return { found, lease: token, busyFor: 0 }
   }
 
   /** Stores what was looked up under a lease and ends the lease. Refused when the lease has passed on. */
   write({ key, lease, timeToLive, value }: Write, now: number): boolean {
-    const known = this.values.get(key)
-    if (known === undefined || known.token !== lease) return false
-    known.stored = { value, at: now, until: now + timeToLive }
-    known.leasedUntil = 0
+    if (this.values.get(key, now)?.token !== lease) return false
+    const until = now + Math.min(timeToLive, longestMillis)
+    this.values.set(key, { token: lease, leasedUntil: 0, stored: { value, at: now, until }, until }, now)
     return true
   }
 
   /** Ends a lease without a value: the next reader gets it. */
-  release(key: string, lease: number): void {
-    const known = this.values.get(key)
+  release(key: string, lease: number, now: number): void {
+    const known = this.values.get(key, now)
     if (known?.token === lease) known.leasedUntil = 0
   }
 }
@@ -331,8 +385,14 @@ export interface Write {
   readonly timeToLive: number
 }
 
+/** The theoretical arrival time of a rate. Once it is past, nothing is left to remember. */
+interface Rate {
+  until: number
+}
+
 interface Value {
-  token: number
+  readonly token: number
   leasedUntil: number
-  stored: { readonly value: string; readonly at: number; readonly until: number } | undefined
+  readonly stored: { readonly value: string; readonly at: number; readonly until: number } | undefined
+  until: number
 }
