@@ -48,8 +48,13 @@ export const cpuNanos = (): number => {
 const sampleNanos = 2_000_000
 const samples = 3
 
-/** How many calls fill a sample. Running them warms the code up too. */
+/** So many calls, or so many milliseconds of them, before anything is timed: the engine compiles what has run often, in the background. */
+const warmUp = { calls: 20_000, millis: 300 }
+
+/** How many calls fill a sample. */
 const calibrate = async ({ run }: Contender): Promise<number> => {
+  const end = performance.now() + warmUp.millis
+  for (let calls = 0; calls < warmUp.calls && performance.now() < end; calls += 500) await run(500)
   for (let times = 64; ; times *= 4) {
     await run(times)
     const startedAt = cpuNanos()

@@ -3,8 +3,9 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FiberRef from "effect/FiberRef"
+import * as FiberRefs from "effect/FiberRefs"
 import * as Tracer from "effect/Tracer"
-import { leavableOf, onLeaving } from "./fiber.js"
+import { type Insides, leavableOf, onLeaving } from "./fiber.js"
 
 /** Services without the span they were found in: a listener runs in the span of the call that made it happen. */
 export const withoutSpan = (context: Context.Context<never>): Context.Context<unknown> => {
@@ -29,8 +30,8 @@ export const withService = <I, S, A, E, R>(
     if (fiber === undefined) return withServiceMasked(tag, make, self, after)
     const { _fiberRefs: refs, currentContext: before } = fiber
     const service = make(before)
-    fiber.setFiberRef(FiberRef.currentContext, Context.add(before, tag, service))
-    const during = fiber._fiberRefs
+    const during = inContext(fiber, Context.add(before, tag, service))
+    fiber.setFiberRefs(during)
     onLeaving(fiber, () => {
       if (fiber._fiberRefs === during) fiber.setFiberRefs(refs)
       else fiber.setFiberRef(FiberRef.currentContext, before)
@@ -38,6 +39,16 @@ export const withService = <I, S, A, E, R>(
     })
     return self(service)
   })
+
+/** The references of a fiber with another context. `setFiberRef` would compare it with the one before, and hash both for that. */
+const inContext = (fiber: Insides, context: Context.Context<never>): FiberRefs.FiberRefs => {
+  const { locals } = fiber._fiberRefs
+  const before = locals.get(FiberRef.currentContext) ?? []
+  const others = before[0]?.[0] === fiber.id() ? before.slice(1) : before
+  return FiberRefs.unsafeMake(
+    new Map(locals).set(FiberRef.currentContext, [[fiber.id(), context], ...others])
+  )
+}
 
 /** The same inside a mask, where the inside of a fiber is not known. */
 export const withServiceMasked = <I, S, A, E, R>(

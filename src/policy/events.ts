@@ -53,9 +53,9 @@ export const ofCall = <E extends Event>(tags: Tags<E>) => {
       private readonly listeners: object
     ) {}
 
-    toTell(_tag: string) {
+    toTell(_tag: string, on: string) {
       const { listeners, source } = this
-      const listener = listenerOf(listeners, _tag)
+      const listener = listenerAt(listeners, on)
       const observer = observerIn(runningFiber()?.currentContext)
       if (listener === undefined && observer === undefined) return undefined
       return (payload: object) => {
@@ -66,9 +66,10 @@ export const ofCall = <E extends Event>(tags: Tags<E>) => {
     }
   }
   for (const tag of Object.keys(tags)) {
+    const on = listenerName(tag)
     Object.defineProperty(Emitter.prototype, tag, {
       get(this: Emitter) {
-        return this.toTell(tag)
+        return this.toTell(tag, on)
       }
     })
   }
@@ -76,8 +77,10 @@ export const ofCall = <E extends Event>(tags: Tags<E>) => {
     new Emitter(source, listeners) as unknown as Emit<E, Effect.Effect<void, unknown, unknown>>
 }
 
-const listenerOf = (listeners: object, tag: string): AnyListener | undefined =>
-  (listeners as Record<string, AnyListener | undefined>)[`on${tag}`]
+const listenerName = (tag: string): string => `on${tag}`
+
+const listenerAt = (listeners: object, on: string): AnyListener | undefined =>
+  (listeners as Record<string, AnyListener | undefined>)[on]
 
 /** How many events a follower may fall behind before it loses its own oldest. */
 const buffer = 64
@@ -101,7 +104,7 @@ export class Events<E extends Event, Followed extends E = never> {
     const observer = observerIn(context)
     const emit: Record<string, (payload: object) => Told> = {}
     for (const [_tag, reach] of Object.entries(this.tags)) {
-      const listener = listenerOf(this.listeners, _tag)
+      const listener = listenerAt(this.listeners, listenerName(_tag))
       const broadcast = reach === "followed" ? this.broadcast : undefined
       if ((listener ?? observer ?? broadcast) === undefined) continue
       emit[_tag] = (payload) => {
