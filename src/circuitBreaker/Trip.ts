@@ -70,7 +70,8 @@ export const consecutive = (count: number): Trip => core.consecutive(count)
  * @category rules
  */
 export const failures = (options: { readonly count: number } & Window): Trip => {
-  return core.failures(options.count, extent("Trip.failures", options, "count"))
+  const window = extent("Trip.failures", options, "count")
+  return core.failures(options.count, window)
 }
 
 /**
