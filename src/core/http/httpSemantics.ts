@@ -4,17 +4,9 @@
  */
 
 /** Methods that mean the same however often a request arrives: RFC 9110, section 9.2.2, and QUERY of RFC 10008. */
-const idempotentMethods: ReadonlySet<string> = new Set([
-  "GET",
-  "HEAD",
-  "OPTIONS",
-  "TRACE",
-  "PUT",
-  "DELETE",
-  "QUERY"
-])
+const idempotent = /^(GET|HEAD|OPTIONS|TRACE|PUT|DELETE|QUERY)$/
 
-export const isIdempotent = (method: string): boolean => idempotentMethods.has(method.toUpperCase())
+export const isIdempotent = (method: string): boolean => idempotent.test(method.toUpperCase())
 
 /**
  * Statuses that pass by themselves. Not 501 and 505, which say what the server is, and not 4xx that say what the request
@@ -40,87 +32,47 @@ export const healthOf = (status: number): Health => {
   return status >= 500 && status !== 501 && status !== 505 ? "ill" : "well"
 }
 
-/** Codes of errors before a request is sent: connection refused, unreachable, unknown name. */
-const beforeSending: ReadonlySet<string> = new Set([
-  // no connection
-  "ECONNREFUSED",
-  "ERR_SOCKET_CONNECTION_TIMEOUT",
-  "UND_ERR_CONNECT_TIMEOUT",
-  "ConnectionRefused",
-  // no address
-  "ENOTFOUND",
-  "EAI_AGAIN",
-  "EAI_FAIL",
-  "EAI_NODATA",
-  "EAI_NONAME",
-  "EDNS",
-  // no secure connection: the handshake
-  "ERR_TLS_HANDSHAKE_TIMEOUT",
-  "ERR_SSL_WRONG_VERSION_NUMBER",
-  "ERR_SSL_UNSUPPORTED_PROTOCOL",
-  "ERR_SSL_NO_PROTOCOLS_AVAILABLE",
-  "ERR_SSL_PACKET_LENGTH_TOO_LONG",
-  "ERR_SSL_HTTP_REQUEST",
-  "ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE",
-  "ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION",
-  "ERR_SSL_TLSV1_UNRECOGNIZED_NAME"
-])
+/** Codes, separated by spaces. */
+const codes = (...lines: ReadonlyArray<string>): ReadonlySet<string> =>
+  new Set(lines.flatMap((line) => line.split(" ")))
+
+/** Codes of errors before a request is sent: no connection, no address, no secure connection (the handshake). */
+const beforeSending = /*#__PURE__*/ codes(
+  "ECONNREFUSED ERR_SOCKET_CONNECTION_TIMEOUT UND_ERR_CONNECT_TIMEOUT ConnectionRefused",
+  "ENOTFOUND EAI_AGAIN EAI_FAIL EAI_NODATA EAI_NONAME EDNS",
+  "ERR_TLS_HANDSHAKE_TIMEOUT ERR_SSL_WRONG_VERSION_NUMBER ERR_SSL_UNSUPPORTED_PROTOCOL",
+  "ERR_SSL_NO_PROTOCOLS_AVAILABLE ERR_SSL_PACKET_LENGTH_TOO_LONG ERR_SSL_HTTP_REQUEST",
+  "ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION ERR_SSL_TLSV1_UNRECOGNIZED_NAME"
+)
 
 /** Codes of certificates that are not accepted. */
-const untrusted: ReadonlySet<string> = new Set([
-  "UNABLE_TO_GET_ISSUER_CERT",
-  "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
-  "UNABLE_TO_GET_CRL",
-  "UNABLE_TO_DECRYPT_CERT_SIGNATURE",
-  "UNABLE_TO_DECODE_ISSUER_PUBLIC_KEY",
-  "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
-  "CERT_SIGNATURE_FAILURE",
-  "CERT_NOT_YET_VALID",
-  "CERT_HAS_EXPIRED",
-  "CERT_CHAIN_TOO_LONG",
-  "CERT_REVOKED",
-  "CERT_UNTRUSTED",
-  "CERT_REJECTED",
-  "DEPTH_ZERO_SELF_SIGNED_CERT",
-  "SELF_SIGNED_CERT_IN_CHAIN",
-  "INVALID_CA",
-  "INVALID_PURPOSE",
-  "PATH_LENGTH_EXCEEDED",
-  "HOSTNAME_MISMATCH",
-  "ERR_TLS_CERT_ALTNAME_INVALID"
-])
+const untrusted = /*#__PURE__*/ codes(
+  "UNABLE_TO_GET_ISSUER_CERT UNABLE_TO_GET_ISSUER_CERT_LOCALLY UNABLE_TO_GET_CRL",
+  "UNABLE_TO_DECRYPT_CERT_SIGNATURE UNABLE_TO_DECODE_ISSUER_PUBLIC_KEY UNABLE_TO_VERIFY_LEAF_SIGNATURE",
+  "CERT_SIGNATURE_FAILURE CERT_NOT_YET_VALID CERT_HAS_EXPIRED CERT_CHAIN_TOO_LONG CERT_REVOKED",
+  "CERT_UNTRUSTED CERT_REJECTED DEPTH_ZERO_SELF_SIGNED_CERT SELF_SIGNED_CERT_IN_CHAIN",
+  "INVALID_CA INVALID_PURPOSE PATH_LENGTH_EXCEEDED HOSTNAME_MISMATCH ERR_TLS_CERT_ALTNAME_INVALID"
+)
 
 /** Alerts by which the other side does not accept the client's certificate. With TLS 1.3 they can come after the request. */
 const rejectedByPeer =
   /^ERR_SSL_(SSLV3|TLSV1|TLSV13)_ALERT_(.*CERTIFICATE.*|UNKNOWN_CA|ACCESS_DENIED|DECRYPT_ERROR)$/
 
 /** Codes of what this process has too little of. */
-const scarce: ReadonlySet<string> = new Set(["EMFILE", "ENFILE", "ENOBUFS", "ENOMEM", "EADDRNOTAVAIL"])
+const scarce = /*#__PURE__*/ codes("EMFILE ENFILE ENOBUFS ENOMEM EADDRNOTAVAIL")
 
 /** Codes that say so only of an attempt to connect: a connection that stands can be lost with them, too. */
-const inConnecting: ReadonlySet<string> = new Set([
-  "EHOSTUNREACH",
-  "EHOSTDOWN",
-  "ENETUNREACH",
-  "ENETDOWN",
-  "ETIMEDOUT"
-])
+const inConnecting = /*#__PURE__*/ codes("EHOSTUNREACH EHOSTDOWN ENETUNREACH ENETDOWN ETIMEDOUT")
 
 /** Handshakes that failed under a code that says less than the message. */
 const handshake =
   /before secure TLS connection was established|wrong version number|handshake failure|unsupported protocol|packet length too long/i
 
 /** Codes of connections that ended before a response was whole. */
-const cutShort: ReadonlySet<string> = new Set([
-  "ECONNRESET",
-  "ECONNABORTED",
-  "EPIPE",
-  "ETIMEDOUT",
-  "ERR_STREAM_PREMATURE_CLOSE",
-  "UND_ERR_SOCKET",
-  "UND_ERR_BODY_TIMEOUT",
-  "UND_ERR_RES_CONTENT_LENGTH_MISMATCH"
-])
+const cutShort = /*#__PURE__*/ codes(
+  "ECONNRESET ECONNABORTED EPIPE ETIMEDOUT ERR_STREAM_PREMATURE_CLOSE",
+  "UND_ERR_SOCKET UND_ERR_BODY_TIMEOUT UND_ERR_RES_CONTENT_LENGTH_MISMATCH"
+)
 
 /** How deep errors are looked into. Deeper ones are not made by any client. */
 const maxDepth = 8
