@@ -1,6 +1,5 @@
 /**
- * Limits how many calls run concurrently and how many may queue, so that one slow dependency cannot use up all memory and
- * connections.
+ * Limits how many calls run concurrently and how many may queue, so that a slow dependency cannot use up the whole program.
  *
  * @since 0.1.0
  */
@@ -167,38 +166,22 @@ export interface ProtectWhen<Needed = never> {
  * @category models
  */
 export interface Operations<Needed = never> {
-  /**
-   * Runs an effect with one permit. A typed failure or a defect is counted as a failure, a success as a success, an
-   * interruption as neither.
-   */
+  /** Runs an effect with one permit. A typed failure or a defect counts as a failure, an interruption as nothing. */
   readonly protect: Policy.Policy<BulkheadFull, Needed>
-  /**
-   * Runs effects of one type with one permit each. The condition says how their exits are counted; who is admitted does not
-   * depend on it.
-   */
+  /** `protect` for effects of one type. The condition says how their exits are counted, and admits or rejects nothing. */
   readonly protectWhen: ProtectWhen<Needed>
-  /**
-   * `protect` for calls that weigh more: each takes so many permits, all or none. The number is a whole number of at least
-   * 1. A call that takes more permits than there are is rejected at once.
-   */
+  /** `protect` for calls that take so many permits, a whole number of at least 1. More than there are is rejected at once. */
   readonly withPermits: (permits: number) => Policy.Policy<BulkheadFull, Needed>
-  /**
-   * Takes one permit, waiting as a call would, and gives it back when the scope closes. The exit with which it closes is
-   * counted.
-   */
+  /** Takes one permit, waiting as a call would, and gives it back when the scope closes, whose exit is counted. */
   readonly acquire: Effect.Effect<void, BulkheadFull, Needed | Scope.Scope>
   /**
-   * Changes how many permits there are: a whole number of at least 0, anything else is a defect of type `InvalidOption`.
-   * More permits go to those who wait, at once. With fewer, running calls finish and no call is admitted until enough of them
-   * have; calls that wait for more permits than there now are, are rejected. `0` closes the bulkhead: running calls finish, waiting
-   * calls wait on, new ones queue while there is room and are rejected after that, until it is resized again.
+   * Changes how many permits there are: a whole number of at least 0, another is a defect of type `InvalidOption`. More permits
+   * go to waiting calls at once. With fewer, running calls finish, and calls that wait for more than there are, are rejected. With
+   * `0`, running calls finish, and others queue until it is resized again.
    */
   readonly resize: (permits: number) => Effect.Effect<void, never, Needed>
   readonly snapshot: Effect.Effect<Snapshot, never, Needed>
-  /**
-   * The changes of size from now on. A subscriber that falls more than 64 changes behind loses the oldest. A bulkhead
-   * fills and empties with every call, so that is not a change: listen to `onQueued` and `onRejected` for it.
-   */
+  /** The changes of size from now on. A subscriber that falls more than 64 changes behind loses the oldest. */
   readonly changes: Stream.Stream<Resized, never, Needed>
 }
 
@@ -225,17 +208,11 @@ export interface Settings {
   readonly name?: string | undefined
   /** How many calls may run at a time: a whole number of at least 1. There is no default, it depends on what is called. */
   readonly permits: number
-  /**
-   * How many calls may wait in the queue for a place: a whole number. Default: 0, no call waits. A queue hides an overload until
-   * it is long and every call in it is late, so it is bounded and opt-in.
-   */
+  /** How many calls may queue: a whole number. Default: 0, no call waits, because a queue hides an overload until it is long. */
   readonly maxQueued?: number | undefined
   /** How long a call may wait in the queue. Only with `maxQueued`. Default: as long as it takes. */
   readonly maxWait?: DurationInput | undefined
-  /**
-   * By which share `retryAfter` of a rejection is longer at the most than what is estimated, at random, so that not all come
-   * back at the same time: from 0 to 10. Default: 0.5. With 0 it is the estimate.
-   */
+  /** By which share `retryAfter` of a rejection is at most longer than estimated, at random: from 0 to 10. Default: 0.5. */
   readonly retryAfterJitter?: number | undefined
 }
 
@@ -248,17 +225,13 @@ export interface Settings {
 export interface SettingsConfig extends Configured<Settings> {}
 
 /**
- * The call (or the `resize`) waits for its listeners, and no other call does. A listener that fails or dies is reported in the
- * log and changes nothing.
+ * Only the call (or the `resize`) waits for its listeners. One that fails or dies is logged and changes nothing.
  *
  * @since 0.1.0
  * @category options
  */
 export interface Listeners {
-  /**
-   * Called when a call has entered the queue. Its time is part of the wait, and covered by `maxWait`; until it has ended,
-   * permits go to those behind.
-   */
+  /** Called when a call has entered the queue. It runs during the wait, within `maxWait`; meanwhile permits go to those behind. */
   readonly onQueued?: ((event: Queued) => Effect.Effect<unknown, unknown, unknown>) | undefined
   /** Called before a call runs, with its permits taken. What it does not do at once, it does while the call runs. */
   readonly onAdmitted?: ((event: Admitted) => Effect.Effect<unknown, unknown, unknown>) | undefined
@@ -282,12 +255,8 @@ export interface Options extends Settings, Listeners {}
 /**
  * Makes a bulkhead. Bad options are a defect of type `InvalidOption`.
  *
- * **When to use**
- *
- * For a bulkhead that belongs to a value rather than to the program, such as one of many that are made at run time. For
- * anything that the program has one of, {@link Tag} makes a service of it.
- *
- * Make it once and share it: a bulkhead made for each call lets every call in.
+ * **When to use**: for bulkheads that are made at run time; {@link Tag} makes a service of one that the program has. Make it once
+ * and share it: a bulkhead made for each call admits every call.
  *
  * @example
  * ```ts
@@ -347,23 +316,20 @@ export interface KeyedOperations<Needed = never> extends Policy.Keyed<
 export interface KeyedBulkhead extends KeyedOperations {}
 
 /**
- * Makes a bulkhead for each key: a tenant, a host, a route. Each has its places and its line for itself, so that one key
- * with a great many calls takes nothing from the others.
+ * Makes a bulkhead for each key: a tenant, a host, a route. One key with many calls takes nothing from the others.
  *
- * There are at most `capacity` of them (1000), and one that is not called for `idleTimeToLive` (10 minutes) is forgotten,
- * but never one in which a call runs or waits. A new key for which there is no room shares one bulkhead with all other
- * such keys, or has none with `whenFull: "bypass"`.
+ * At most `capacity` bulkheads (1000) are kept. One without a call for `idleTimeToLive` (10 minutes) is forgotten, but never one in
+ * which a call runs or waits. A new key without room shares one bulkhead with all other such keys, or has none with
+ * `whenFull: "bypass"`.
  *
  * @example
  * ```ts
  * import { Effect } from "effect"
  * import { Bulkhead } from "effect-resilience"
  *
- * declare const report: (tenant: string) => Effect.Effect<string>
- *
  * const program = Effect.gen(function* () {
  *   const tenants = yield* Bulkhead.keyed({ options: { permits: 4, maxQueued: 16, maxWait: "1 second" } })
- *   return yield* report("acme").pipe(tenants.protect("acme"))
+ *   return yield* Effect.succeed("report").pipe(tenants.protect("acme"))
  * })
  * ```
  *
@@ -377,7 +343,7 @@ export const keyed = <O>(
 // ----------------------------------------------------------------------------------------------------------- services
 
 /**
- * What a bulkhead's tag offers besides being a tag: its layers, and the operations of the bulkhead behind it.
+ * What a bulkhead's tag offers besides being a tag.
  *
  * @since 0.1.0
  * @category services
@@ -397,19 +363,15 @@ export interface TagClass<Self, Id extends string>
 /**
  * A bulkhead as a service of its own. Extend it once for each thing that can be overloaded by itself.
  *
- * **When to use**
- *
- * Around calls to something that can only do so much at a time (a database, a partner, a CPU-bound task), and around any
- * dependency that must not be able to occupy the whole program when it becomes slow.
+ * **When to use**: around calls to something that can only do so much at a time (a database, a CPU-bound task), and around any
+ * dependency that must not occupy the whole program when it becomes slow.
  *
  * **Time line**
  *
  * - *A permit is free and no call waits*: the call runs at once.
- * - *No permit is free*: the call enters the queue if that has fewer than `maxQueued` in it; otherwise it is rejected with
- *   {@link BulkheadFull}.
- * - *Queued*: first come, first served. Permits that are given back go to the head of the queue, never to a newcomer. A
- *   call that waited for `maxWait` is rejected. The wait can be interrupted even where the caller cannot, and leaves no
- *   trace.
+ * - *No permit is free*: the call enters the queue, or is rejected with {@link BulkheadFull} when that is full.
+ * - *Queued*: first come, first served. A call that waited for `maxWait` is rejected. The wait can be interrupted even where the
+ *   caller cannot.
  * - *The call ends*, however it does: its permits go to the head of the queue, and then the outcome is counted.
  *
  * **Adds** `BulkheadFull`, and requires the service.
@@ -426,13 +388,7 @@ export interface TagClass<Self, Id extends string>
  * // Effect<string, "down" | BulkheadFull, Database>
  * const user = Effect.fail("down" as const).pipe(Effect.as("a user"), Database.protect)
  *
- * const DatabaseLive = Database.layer({
- *   permits: 10,
- *   maxQueued: 50,
- *   maxWait: "1 second",
- *   onRejected: ({ name, reason }) => Effect.logWarning(`${name} turned a call away: ${reason}`)
- * })
- *
+ * const DatabaseLive = Database.layer({ permits: 10, maxQueued: 50, maxWait: "1 second" })
  * const program = user.pipe(Effect.provide(DatabaseLive))
  * ```
  *
@@ -442,7 +398,7 @@ export interface TagClass<Self, Id extends string>
 export const Tag: <const Id extends string>(id: Id) => <Self>() => TagClass<Self, Id> = bulkheads.Tag
 
 /**
- * What the tag of keyed bulkheads has besides being a tag: its layers, and everything that can be done with the bulkheads.
+ * What the tag of keyed bulkheads offers besides being a tag.
  *
  * @since 0.1.0
  * @category services
@@ -469,14 +425,10 @@ export interface KeyedTagClass<Self, Id extends string>
  *
  * class Tenants extends Bulkhead.KeyedTag("Tenants")<Tenants>() {}
  *
- * declare const report: (tenant: string) => Effect.Effect<string, "down">
+ * // Effect<string, BulkheadFull, Tenants>
+ * const report = Effect.succeed("report").pipe(Tenants.protect("acme"))
  *
- * // Effect<string, "down" | BulkheadFull, Tenants>
- * const reportOf = (tenant: string) => report(tenant).pipe(Tenants.protect(tenant))
- *
- * const TenantsLive = Tenants.layer({ options: { permits: 4, maxQueued: 16, maxWait: "1 second" } })
- *
- * const program = reportOf("acme").pipe(Effect.provide(TenantsLive))
+ * const program = report.pipe(Effect.provide(Tenants.layer({ options: { permits: 4 }, capacity: 100 })))
  * ```
  *
  * @since 0.1.0
@@ -490,13 +442,11 @@ export const KeyedTag: <const Id extends string>(id: Id) => <Self>() => KeyedTag
  *
  * @example
  * ```ts
- * import { Effect } from "effect"
+ * import { Config, Effect } from "effect"
  * import { Bulkhead } from "effect-resilience"
  *
- * const program = Effect.succeed("hot offer").pipe(
- *   Bulkhead.protect,
- *   Effect.provide(Bulkhead.layer({ permits: 10 }))
- * )
+ * const live = Bulkhead.layerConfig({ permits: Config.integer("MAX_CALLS") })
+ * const program = Effect.succeed("hot offer").pipe(Bulkhead.protect, Effect.provide(live))
  * ```
  *
  * @since 0.1.0
@@ -514,17 +464,6 @@ export const layer = Bulkhead.layer
 
 /**
  * The layer of {@link Bulkhead} whose settings come from the configuration.
- *
- * @example
- * ```ts
- * import { Config } from "effect"
- * import { Bulkhead } from "effect-resilience"
- *
- * export const live = Bulkhead.layerConfig({
- *   permits: Config.integer("PARTNER_MAX_CALLS").pipe(Config.withDefault(10)),
- *   maxQueued: Config.integer("PARTNER_MAX_QUEUED").pipe(Config.withDefault(0))
- * })
- * ```
  *
  * @since 0.1.0
  * @category services

@@ -14,10 +14,7 @@ import { respond, respondable } from "../internal/respondable.js"
 export class BulkheadFull extends Data.TaggedError("BulkheadFull")<{
   /** The name of the bulkhead. */
   readonly name: string
-  /**
-   * `full` when no permits were free and the queue was as long as it may be, or when more permits were asked for than there
-   * are; `expired` when the call waited in the queue for `maxWait`.
-   */
+  /** `full`: the queue was full, or more permits were asked for than there are; `expired`: the call waited for `maxWait`. */
   readonly reason: "full" | "expired"
   /** How many permits there are. */
   readonly permits: number
@@ -26,9 +23,8 @@ export class BulkheadFull extends Data.TaggedError("BulkheadFull")<{
   /** How many calls are queued. */
   readonly queued: number
   /**
-   * About how long until there are permits for this call: an estimate from how long permits were held lately and from who
-   * is in the queue, made longer at random by `retryAfterJitter`. `undefined` before a call has ended, and when more permits were
-   * asked for than there are.
+   * About how long until there are permits for this call, estimated from recent calls and the queue, and made longer at random by
+   * `retryAfterJitter`. `undefined` before a call has ended, and when more permits were asked for than there are.
    */
   readonly retryAfter: Duration.Duration | undefined
   /** The `retryAfterJitter` of the bulkhead. None when it is missing. */

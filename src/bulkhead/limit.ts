@@ -1,7 +1,4 @@
-/**
- * The bulkhead bound to Effect: one step takes permits from the queue, the effect runs outside that step, and its exit
- * releases them.
- */
+/** The bulkhead bound to Effect: one step takes permits, the effect runs outside that step, and its exit releases them. */
 import type * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -51,10 +48,7 @@ type Judge = Condition.Judge<unknown, unknown>
 /** How many permits a call of a weighted policy takes. */
 const checkRequest = (permits: number): number => integer("Bulkhead.withPermits", "permits", permits, 1)
 
-/**
- * Makes a bulkhead. What its listeners require is taken from the context, and stands in the types of the public
- * constructors.
- */
+/** Makes a bulkhead. What its listeners require is in the types of the public constructors. */
 export const make = (options: Bulkhead.Options, defaultName: string, caller?: Caller): Effect.Effect<Limit> =>
   Effect.gen(function* () {
     const configured = configure(options, defaultName, caller)
@@ -309,8 +303,8 @@ export class Limit implements Bulkhead.Bulkhead, Member<Bulkhead.Snapshot> {
   }
 
   /**
-   * A call that has its permits. One in so many is measured, so that the others do not read the clock, and the next one after a
-   * rejection. Listeners are told while it runs: a permit is not held for them.
+   * A call that has its permits. One in so many is measured, and the next one after a rejection; the others do not read the clock.
+   * Listeners are told while it runs: a permit is not held for them.
    */
   private admitted(call: Call, clock: Clock.Clock, calledAt?: number): Call {
     if (this.unmeasured-- <= 0) {
@@ -333,12 +327,13 @@ export class Limit implements Bulkhead.Bulkhead, Member<Bulkhead.Snapshot> {
   }
 
   private rejectAfter(
-    { permits, restore }: Call,
+    { permits: requested, restore }: Call,
     reason: BulkheadFull["reason"],
     draw: number
   ): Effect.Effect<never, BulkheadFull> {
-    const error = this.rejection(reason, permits, this.retryAfter(permits, draw))
-    const told = this.events.emit.Rejected?.({ ...fieldsOf(error), error })
+    const error = this.rejection(reason, requested, this.retryAfter(requested, draw))
+    const { permits, queued, retryAfter } = error
+    const told = this.events.emit.Rejected?.({ permits, queued, reason, requested, retryAfter, error })
     return after(told && restore(told), Exit.fail(error))
   }
 
@@ -445,14 +440,6 @@ export class Limit implements Bulkhead.Bulkhead, Member<Bulkhead.Snapshot> {
     }))
   }
 }
-
-const fieldsOf = ({ permits, queued, reason, requested, retryAfter }: BulkheadFull) => ({
-  permits,
-  queued,
-  reason,
-  requested,
-  retryAfter
-})
 
 /** One call in so many is measured while none is rejected. */
 const measuredOneIn = 64

@@ -58,17 +58,10 @@ const read = (options: Bulkhead.Options, defaultName: string): Configured => {
   const name = nameOf(constructorName, defaultName, options.name)
   const permits = integer(constructorName, "permits", options.permits, 1)
   const maxQueued = integer(constructorName, "maxQueued", options.maxQueued ?? 0, 0)
-  const maxWait =
-    options.maxWait === undefined
-      ? Infinity
-      : optionMillis(constructorName, "maxWait", options.maxWait, { infinite: true })
+  const maxWait = optionMillis(constructorName, "maxWait", options.maxWait ?? Infinity, { infinite: true })
   if (maxQueued === 0 && options.maxWait !== undefined) {
-    throw new InvalidOption(
-      constructorName,
-      "maxWait",
-      options.maxWait,
-      'left out when no call may wait ("maxQueued" is 0)'
-    )
+    const expected = 'left out when no call may wait ("maxQueued" is 0)'
+    throw new InvalidOption(constructorName, "maxWait", options.maxWait, expected)
   }
   const { retryAfterJitter = 0.5 } = options
   const shown = maxWait === Infinity ? undefined : Duration.millis(maxWait)

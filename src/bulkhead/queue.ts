@@ -1,10 +1,7 @@
 /**
  * Permits and the FIFO queue of calls that wait for them. Released permits go to the head of the queue, so no call overtakes and a
- * large request is not starved by small ones. Each operation costs the same at any length of the queue.
- *
- * A waiter that is not ready, because a listener still runs, keeps its place and is passed over.
- *
- * Every step is synchronous. Only {@link PermitQueue.wait} is an effect.
+ * large request is not starved by small ones. A waiter that is not ready, because a listener still runs, keeps its place and is
+ * passed over. Every step is synchronous and costs the same at any length of the queue; only {@link PermitQueue.wait} is an effect.
  */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -83,10 +80,7 @@ export class PermitQueue {
     return this.isTooMany(permits) || this.length >= this.maxQueued
   }
 
-  /**
-   * Enters the queue, after {@link tryTake} in the same step has found that there is nothing to take at once. `undefined`
-   * when it is full. A waiter that is not ready calls {@link ready} later.
-   */
+  /** Enters the queue after {@link tryTake} in the same step; `undefined` when it is full. Not ready, it needs {@link ready}. */
   enter(permits: number, isReady = true): Waiter | undefined {
     if (this.isFull(permits)) return undefined
     const waiter: Waiter = {
@@ -119,9 +113,8 @@ export class PermitQueue {
   }
 
   /**
-   * Waits for at most so many milliseconds. To be run where interruption is masked, together with the step that entered
-   * and with what uses the permits, so that none are lost in between. The wait itself can be interrupted even where the
-   * caller cannot, and then leaves no trace. One who is not ready is when `before` has ended, which ends with the wait.
+   * Waits for at most so many milliseconds, in a mask around entering, waiting and using, so that no permits are lost. The wait
+   * can be interrupted even where the caller cannot. It ends `before`, after whose end the waiter is ready.
    */
   wait(waiter: Waiter, maxWait: number, before?: Fiber.RuntimeFiber<unknown>): Effect.Effect<Waited> {
     const settled = Wait.forOthers<Waited>((resume) => {
@@ -152,10 +145,7 @@ export class PermitQueue {
     else this.leave(waiter, "expired")
   }
 
-  /**
-   * Changes how many permits there are. More of them wake those who wait; fewer let those who have one finish. A request
-   * for more than there are could wait for ever, and ends as if the queue had been full. With none, all wait.
-   */
+  /** Changes how many permits there are. A request for more than that ends as if the queue had been full; with none, all wait. */
   resize(total: number): void {
     const mayDrop = total < this.total || this.total === 0
     this.total = total
