@@ -85,9 +85,7 @@ const firstAttempt: Attempt = { number: 1, elapsed: Duration.zero }
  */
 export class CurrentAttempt extends Context.Reference<CurrentAttempt>()(
   "effect-resilience/Hedge/CurrentAttempt",
-  {
-    defaultValue: (): Attempt => firstAttempt
-  }
+  { defaultValue: (): Attempt => firstAttempt }
 ) {}
 
 // ------------------------------------------------------------------------------------------------------------- delays
@@ -120,10 +118,7 @@ export interface Percentile {
 export interface PercentileOptions {
   /** The shortest delay. Zero or more. Default: 1 millisecond. */
   readonly min?: DurationInput | undefined
-  /**
-   * The longest delay, and the one before there are `minimumSamples`. Infinite: until then no hedge starts by time. At least
-   * `min`. Default: infinite.
-   */
+  /** The longest delay, and the one before there are `minimumSamples`. At least `min`. Default: infinite. */
   readonly max?: DurationInput | undefined
   /** How many attempts the percentile is worked out from at the least. A whole number of at least 1. Default: 100. */
   readonly minimumSamples?: number | undefined
@@ -132,14 +127,12 @@ export interface PercentileOptions {
 }
 
 /**
- * A delay that follows the service: a percentile of what recent attempts of the same policy took. With the 95th, one call in
- * twenty is hedged, whether the service is fast or slow today: when all of it becomes slow the delay grows with it, and the
- * load stays where it was. The percentile is known to within 2 %.
+ * A delay that follows the service: a percentile, within 2 %, of what recent attempts of the same policy took. With the 95th, one
+ * call in twenty is hedged, whether the service is fast or slow today. The policy remembers the attempts, so build it once and
+ * use it for all calls to the same thing.
  *
  * Attempts that succeeded count. One that failed, lost or was interrupted counts as far as it ran, if that was at least the
- * delay: what answers fast because it fails does not make the delay shorter.
- *
- * The attempts are remembered by the policy. Build the policy once and use it for all calls to the same thing.
+ * delay: fast failures do not make the delay shorter.
  *
  * Source: Jeffrey Dean and Luiz André Barroso, "The Tail at Scale", 2013; the backup requests of Finagle.
  *
@@ -148,11 +141,9 @@ export interface PercentileOptions {
  * import { Effect } from "effect"
  * import { Hedge } from "effect-resilience"
  *
- * declare const fetchOffer: (id: string) => Effect.Effect<string, "down">
- *
  * const hedged = Hedge.hedge({ delay: Hedge.percentile(0.95, { min: "5 millis", max: "1 second" }) })
  *
- * const offer = (id: string) => fetchOffer(id).pipe(hedged)
+ * const program = Effect.succeed("hot offer").pipe(hedged)
  * ```
  *
  * @since 0.1.0
@@ -167,12 +158,8 @@ export const percentile = (percentile: number, options: PercentileOptions = {}):
   const min = optionMillis(policy, "min", options.min ?? 1, { zero: true })
   const max = optionMillis(policy, "max", options.max ?? Infinity, { zero: true, infinite: true })
   if (min > max) {
-    throw new InvalidOption(
-      policy,
-      "max",
-      options.max,
-      `at least "min" (${Duration.format(Duration.millis(min))})`
-    )
+    const expected = `at least "min" (${Duration.format(Duration.millis(min))})`
+    throw new InvalidOption(policy, "max", options.max, expected)
   }
   return {
     [PercentileTypeId]: PercentileTypeId,
@@ -192,8 +179,7 @@ const percentileShape: Shape<PercentileOptions> = {
 }
 
 /**
- * How long an attempt is waited for before a hedge starts: a duration, an effect that computes one for each wait, or a
- * percentile.
+ * How long an attempt runs before a hedge starts: a duration, an effect that computes one for each wait, or a percentile.
  *
  * @since 0.1.0
  * @category delays
@@ -210,31 +196,25 @@ export type Delay<E = unknown, R = unknown> = DurationInput | Effect.Effect<Dura
  */
 export interface Options<A, E> {
   /**
-   * How long an attempt runs before the next one starts alongside it. Zero or more; zero starts all of them at once, an
-   * infinite one starts none by time. Required: a good delay is a high percentile of what the call takes.
+   * How long an attempt runs before the next one starts alongside it, best a high percentile of what the call takes. Zero starts
+   * all of them at once, an infinite delay none by time.
    */
   readonly delay: Delay
   /** How many hedges may run besides the first attempt. `0` turns hedging off. Default: `1`. */
   readonly maxHedges?: number | undefined
   /** Pays for the hedges: a {@link RetryBudget.RetryBudget} or its tag, shared with the retries. Default: no limit. */
   readonly budget?: RetryBudget.Source | undefined
-  /**
-   * Leave as soon as there is an answer, or an interruption, and let the finalizers of the other attempts run on by
-   * themselves. Default: `false`, they are waited for.
-   */
+  /** Whether the call does not wait for the finalizers of interrupted attempts. Default: `false`, they are waited for. */
   readonly disconnect?: boolean | undefined
   /** The name in events. Default: `"hedge"`. */
   readonly name?: string | undefined
   /** Which errors and results are failures. Default: every typed error. Defects only when the condition says so. */
   readonly condition?: FailureCondition.FailureCondition<A, E> | undefined
-  /**
-   * Whether a failure starts the next attempt at once. After one that does not, no more attempts start for this call, and it
-   * comes back as soon as none runs. Default: every failure does.
-   */
+  /** Whether a failure starts the next attempt at once; after one that does not, no more start. Default: every one does. */
   readonly startsNext?: ((failure: FailureCondition.Failed<A, E>) => boolean) | undefined
   /**
-   * Gives back what a result holds that does not come back: a failed one, that of an attempt that lost and could not be
-   * interrupted, and any that the caller does not get because it is interrupted. Runs once for each, not interruptibly.
+   * Releases what a result holds that the caller does not get: because it failed, because its attempt lost, or because the caller
+   * was interrupted. Runs once for each, not interruptibly.
    */
   readonly disposeResult?: ((result: A) => Effect.Effect<unknown, never, unknown>) | undefined
   /** Called before a hedge, in its fiber: it delays the hedge and nothing else. */
@@ -256,25 +236,18 @@ export type ErrorOf<O> = Flat<
 /**
  * Starts an effect again when it takes long, and gives back what answers first.
  *
- * **When to use**
+ * **When to use**: for calls that are safe to make twice at the same time, to something that is slow by chance, such as one busy
+ * replica of many. It adds load to a service that is slow as a whole: give it a `budget`. Outside a timeout, so that each attempt
+ * has its own.
  *
- * For calls that are safe to make twice at the same time, to something that is slow now and then and by chance: many replicas,
- * of which one is busy. Against a service that is slow as a whole it is of no help, and adds to the load: give it a
- * `budget`. Outside a timeout, so that each attempt has its own.
- *
- * **Time line**
- *
- * The first attempt starts at once. When it has not ended after `delay`, the second starts alongside it, and so on up to
- * `maxHedges` more, `delay` apart. An attempt that fails starts the next one at once. The first exit that is no failure by the
+ * **Time line**: the first attempt starts at once. When it has not ended after `delay`, the second starts alongside it, and so
+ * on up to `maxHedges` more. An attempt that fails starts the next one at once. The first exit that is no failure by the
  * `condition` comes back, and the other attempts are interrupted. When all attempts failed and no more may start, the last
- * failure comes back as it was. When the budget does not pay for a hedge, no more are started for this call, and those that
- * run go on.
+ * failure comes back as it was. When the budget does not pay for a hedge, no more start for this call.
  *
  * A defect comes back at once, unless the condition says that it is a failure, and so does an attempt that interrupts itself.
- * An interruption of the call interrupts all attempts.
  *
- * **Adds** no error but those of a computed delay and of the listener, whose requirements and that of the budget's tag are
- * added too.
+ * **Adds** the errors of a computed delay and of the listener, and the requirements of these and of the budget's tag.
  *
  * Source: Jeffrey Dean and Luiz André Barroso, "The Tail at Scale", 2013 (hedged requests); gRPC proposal A6.
  *
@@ -283,14 +256,8 @@ export type ErrorOf<O> = Flat<
  * import { Effect } from "effect"
  * import { Hedge } from "effect-resilience"
  *
- * declare const fetchOffer: Effect.Effect<{ readonly status: number }, "down">
- *
- * const program = fetchOffer.pipe(
- *   Hedge.hedge({
- *     delay: Hedge.percentile(0.95, { min: "5 millis" }),
- *     condition: { result: (response) => response.status === 503 },
- *     onHedge: ({ attempt, elapsed }) => Effect.logDebug(`attempt ${attempt} starts after ${elapsed}`)
- *   })
+ * const program = Effect.succeed({ status: 503 }).pipe(
+ *   Hedge.hedge({ delay: "50 millis", condition: { result: (response) => response.status === 503 } })
  * )
  * ```
  *
@@ -362,15 +329,8 @@ const readDelay = (
   if (Effect.isEffect(delay)) return { delay: internalDelay.computed(delay), shown: "computed" }
   if (isPercentile(delay)) {
     const { max, min, minimumSamples, percentile, window } = delay
-    const settings = {
-      percentile,
-      min: Duration.toMillis(min),
-      max: Duration.toMillis(max),
-      minimumSamples,
-      window: Duration.toMillis(window)
-    }
     return {
-      delay: internalDelay.percentile(settings),
+      delay: internalDelay.percentile(delay),
       shown: { _tag: "percentile", percentile, min, max, minimumSamples, window }
     }
   }

@@ -1,8 +1,10 @@
 /** The time before a hedge starts: the forms of the option behind one interface. */
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { InvalidOption } from "../core/options.js"
 import * as Quantile from "../core/quantile.js"
 import { type DurationInput, runtimeMillis } from "../internal/duration.js"
+import type { Percentile } from "./Hedge.js"
 
 export interface HedgeDelay {
   /** The milliseconds before the next hedge, or an effect that computes them. Infinite: none starts by time. */
@@ -32,18 +34,10 @@ export const computed = (delay: Effect.Effect<DurationInput, unknown, unknown>):
   return { next: () => millis, isComputed: true, answered: nothing, unanswered: nothing }
 }
 
-/** The settings of a delay that is a percentile, lengths in milliseconds. */
-export interface PercentileSettings {
-  readonly percentile: number
-  readonly min: number
-  readonly max: number
-  readonly minimumSamples: number
-  readonly window: number
-}
-
 /** The percentile of what the attempts of one policy took. */
-export const percentile = (settings: PercentileSettings): HedgeDelay => {
-  const { max, min, minimumSamples, percentile, window } = settings
+export const percentile = (settings: Percentile): HedgeDelay => {
+  const { minimumSamples, percentile } = settings
+  const [min, max, window] = [settings.min, settings.max, settings.window].map(Duration.toMillis)
   let seen: Quantile.Durations | undefined
   const at = (now: number): Quantile.Durations => seen ?? Quantile.durations(window, now)
 
@@ -55,8 +49,7 @@ export const percentile = (settings: PercentileSettings): HedgeDelay => {
   const answered = (duration: number, now: number): void => {
     seen = Quantile.record(at(now), duration, now)
   }
-  // How long the answer would have taken is not known, but that it is above the percentile is, once the attempt has run for
-  // as long as that. Then it counts, and cannot make the percentile shorter; before, it says nothing.
+  // An attempt that ran for the percentile would have taken longer, so it counts and cannot make the percentile shorter.
   const unanswered = (duration: number, now: number): void => {
     if (duration >= next(now)) answered(duration, now)
   }

@@ -1,7 +1,4 @@
-/**
- * The race of attempts, each in a fiber of its own. Observers of these fibers decide synchronously what happens when one ends or the
- * next is due; the fiber of the call waits for the end.
- */
+/** The race of attempts, each in a fiber whose observer decides synchronously what follows. The call's fiber waits for the end. */
 import * as Cause from "effect/Cause"
 import type * as Clock from "effect/Clock"
 import type * as Context from "effect/Context"
@@ -174,11 +171,8 @@ class Race {
     if (this.exit !== undefined) this.dispose(this.exit)
     else this.settle(undefined, interrupted)
     for (const helper of this.helpers) helper.unsafeInterruptAsFork(this.parent.id())
-    return this.afterAll(
-      Effect.suspend(() =>
-        Effect.failCause(this.attempts.reduce((sum, attempt) => withDefects(sum, attempt.fiber), cause))
-      )
-    )
+    const withAll = () => this.attempts.reduce((sum, { fiber }) => withDefects(sum, fiber), cause)
+    return this.afterAll(Effect.failCauseSync(withAll))
   }
 
   private afterAll(result: Body): Body {
@@ -228,18 +222,18 @@ class Race {
     if (this.call === undefined) return true
     const { granted, told } = this.call.withdraw("hedge", failure)
     if (granted) this.call.begun()
-    if (told !== undefined) this.help(told)
+    if (told !== undefined) this.helpers.push(this.fork(told))
     return granted
   }
 
   private start(failure: Failure | undefined): void {
     const now = this.now()
+    const { currentScheduler } = this.parent
     const attempt: Attempt = {
       number: this.attempts.length + 1,
       startedAt: now,
       fiber: undefined,
-      interrupter:
-        this.plan.disposeResult === undefined ? undefined : new Interrupter(this.parent.currentScheduler),
+      interrupter: this.plan.disposeResult && new Interrupter(currentScheduler),
       broken: false
     }
     this.attempts.push(attempt)
@@ -323,10 +317,8 @@ class Race {
       this.callOff = Time.setTimer(() => this.want(undefined), Math.ceil(delay))
       return
     }
-    const timer = this.fork(
-      typeof delay === "number" ? Time.sleep(Math.ceil(delay)) : Effect.flatMap(delay, Time.sleep)
-    )
-    this.timer = timer
+    const pause = typeof delay === "number" ? Time.sleep(Math.ceil(delay)) : Effect.flatMap(delay, Time.sleep)
+    const timer = (this.timer = this.fork(pause))
     timer.addObserver((exit) => {
       if (this.timer !== timer) return
       this.timer = undefined
@@ -351,19 +343,11 @@ class Race {
   private dispose(exit: AnyExit): void {
     const { disposeResult } = this.plan
     if (disposeResult === undefined || Exit.isFailure(exit)) return
-    this.disposals.push(
-      this.fork(
-        Effect.suspend(() => disposeResult(exit.value)),
-        this.uninterruptible()
-      )
-    )
+    const disposal = Effect.suspend(() => disposeResult(exit.value))
+    this.disposals.push(this.fork(disposal, this.uninterruptible()))
   }
 
   // -------------------------------------------------------------------------------------------------------------- fibers
-
-  private help(self: Body): void {
-    this.helpers.push(this.fork(self))
-  }
 
   /** Where its result may have to be disposed of, nothing but the attempt itself is interruptible: see {@link Interrupter}. */
   private forkAttempt({ interrupter }: Attempt, self: Body): AnyFiber {
