@@ -1,9 +1,6 @@
 /**
- * How long to wait between attempts: schedules whose delays grow, stop growing at a maximum, and are spread by chance.
- * They are plain `Schedule`s, for `Retry.retry`, `Effect.retry`, `Effect.repeat` and everything else that takes one.
- *
- * Each schedule outputs the delay it chose and, except for `list`, never ends: bound it with
- * `Schedule.intersect(Schedule.recurs(n))` or with the `times` of what runs it.
+ * How long to wait between attempts: plain `Schedule`s whose delays grow up to a maximum and are spread by chance. Each outputs
+ * the delay it chose and, except for `list`, never ends: bound it with the `times` of what runs it.
  *
  * - `max` holds before and after jitter: no delay is ever longer. Without it, growth stops at 2^31 - 1 milliseconds
  *   (24.8 days), the longest that a JavaScript timer waits, and nothing longer is accepted as an option.
@@ -32,23 +29,20 @@ import { maxTimerMillis } from "../internal/time.js"
  * - `"none"`: `d` itself.
  * - `"full"`: anything from 0 up to `d`. Spreads the most and waits half as long on average.
  * - `"equal"`: anything from `d / 2` up to `d`. Keeps a minimum wait.
- * - `"decorrelated"`: anything from the first delay up to three times the delay before, where the first delay counts as
- *   the one before the first. It replaces the growth: of the schedule it keeps the first delay, `max` and, for a list,
- *   the length.
+ * - `"decorrelated"`: anything from the first delay up to three times the delay before. It replaces the growth: of the schedule it
+ *   keeps the first delay, `max` and, for a list, the length.
  * - `{ factor }`: anything from `d * (1 - factor)` up to `d * (1 + factor)`, with a factor greater than 0 and at most 1.
  * - `{ plusMinus }`: anything from `d - plusMinus` up to `d + plusMinus`, never below 0.
  *
- * Every choice is uniform, and `max` bounds the result. `"full"`, `"equal"` and `"decorrelated"` are the three of
- * [Exponential Backoff And Jitter](https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/) by Marc
- * Brooker.
+ * Every choice is uniform, and `max` bounds the result. `"full"`, `"equal"` and `"decorrelated"` are from Marc Brooker,
+ * [Exponential Backoff And Jitter](https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/).
  *
  * @example
  * ```ts
  * import { Backoff } from "effect-resilience"
  *
- * const tenth: Backoff.Jitter = { factor: 0.1 }
- *
- * const schedule = Backoff.linear({ base: "1 second", jitter: tenth }) // 0.9 s to 1.1 s, 1.8 s to 2.2 s, ...
+ * // 0.9 s to 1.1 s, 1.8 s to 2.2 s, ...
+ * export const schedule = Backoff.linear({ base: "1 second", jitter: { factor: 0.1 } })
  * ```
  *
  * @since 0.1.0
@@ -69,10 +63,7 @@ export type Jitter =
  * @category options
  */
 export interface Options {
-  /**
-   * No delay is longer than this, before and after jitter. At least the first delay and at most 2^31 - 1 milliseconds,
-   * which is also the default.
-   */
+  /** The longest delay, before and after jitter. At least the first delay, at most 2^31 - 1 milliseconds (the default). */
   readonly max?: DurationInput | undefined
   /** How a delay is spread. Default `"none"`. */
   readonly jitter?: Jitter | undefined
@@ -137,12 +128,7 @@ interface Common {
   /** `undefined` without a bound. */
   readonly max: Duration.Duration | undefined
   readonly jitter:
-    | "none"
-    | "full"
-    | "equal"
-    | "decorrelated"
-    | { readonly factor: number }
-    | { readonly plusMinus: Duration.Duration }
+    Exclude<Jitter, { readonly plusMinus: unknown }> | { readonly plusMinus: Duration.Duration }
 }
 
 /**
@@ -183,25 +169,14 @@ export interface Backoff extends Schedule.Schedule<Duration.Duration> {
 // ------------------------------------------------------------------------------------------------------- constructors
 
 /**
- * The same delay every time: `delay`, `delay`, `delay`, ...
- *
- * For a resource that is known to come back after about that time, or, with jitter, for polling.
+ * The same delay every time, for a resource that is known to come back after about that time, or, with jitter, for polling.
  *
  * @example
  * ```ts
- * import { Effect, Schedule } from "effect"
  * import { Backoff } from "effect-resilience"
  *
- * declare const connect: Effect.Effect<void, Error>
- *
- * // Up to 5 more attempts, 900 to 1100 milliseconds apart.
- * const connected = connect.pipe(
- *   Effect.retry(
- *     Backoff.constant({ delay: "1 second", jitter: { plusMinus: "100 millis" } }).pipe(
- *       Schedule.intersect(Schedule.recurs(5))
- *     )
- *   )
- * )
+ * // 900 to 1100 milliseconds
+ * export const schedule = Backoff.constant({ delay: "1 second", jitter: { plusMinus: "100 millis" } })
  * ```
  *
  * @throws InvalidOption
@@ -216,21 +191,14 @@ export const constant = (options: ConstantOptions): Backoff => {
 }
 
 /**
- * Delays that grow by the same amount: `base`, `base + step`, `base + 2 * step`, ...
- *
- * For waits that should grow, though not as fast as exponential ones.
+ * Delays that grow by the same amount: `base`, `base + step`, `base + 2 * step`, ... They grow slower than exponential ones.
  *
  * @example
  * ```ts
- * import { Effect } from "effect"
  * import { Backoff } from "effect-resilience"
  *
- * declare const report: Effect.Effect<void, Error>
- *
- * // 1 s, 1.5 s, 2 s, 2 s
- * const reported = report.pipe(
- *   Effect.retry({ schedule: Backoff.linear({ base: "1 second", step: "500 millis", max: "2 seconds" }), times: 4 })
- * )
+ * // 1 s, 1.5 s, 2 s, 2 s, ...
+ * export const schedule = Backoff.linear({ base: "1 second", step: "500 millis", max: "2 seconds" })
  * ```
  *
  * @throws InvalidOption
@@ -256,15 +224,9 @@ export const linear = (options: LinearOptions): Backoff => {
  * import { Effect } from "effect"
  * import { Backoff } from "effect-resilience"
  *
- * declare const fetchOffer: Effect.Effect<string, Error>
- *
  * // Up to 200 ms, 400 ms, 800 ms and 1 s
- * const offer = fetchOffer.pipe(
- *   Effect.retry({
- *     schedule: Backoff.exponential({ base: "200 millis", max: "1 second", jitter: "full" }),
- *     times: 4
- *   })
- * )
+ * const schedule = Backoff.exponential({ base: "200 millis", max: "1 second", jitter: "full" })
+ * const program = Effect.fail("down").pipe(Effect.retry({ schedule, times: 4 }))
  * ```
  *
  * @throws InvalidOption
@@ -280,21 +242,15 @@ export const exponential = (options: ExponentialOptions): Backoff => {
 }
 
 /**
- * Delays that are each the sum of the two before: `base`, `base`, `2 * base`, `3 * base`, `5 * base`, ...
- *
- * Between linear and exponential: it starts slowly and ends up growing by a factor of about 1.6.
+ * Delays that are each the sum of the two before: `base`, `base`, `2 * base`, `3 * base`, `5 * base`, ... They start slowly and end
+ * up growing by a factor of about 1.6.
  *
  * @example
  * ```ts
- * import { Effect } from "effect"
  * import { Backoff } from "effect-resilience"
  *
- * declare const publish: Effect.Effect<void, Error>
- *
- * // 100 ms, 100 ms, 200 ms, 300 ms, 500 ms
- * const published = publish.pipe(
- *   Effect.retry({ schedule: Backoff.fibonacci({ base: "100 millis", max: "10 seconds" }), times: 5 })
- * )
+ * // 100 ms, 100 ms, 200 ms, 300 ms, 500 ms, ...
+ * export const schedule = Backoff.fibonacci({ base: "100 millis", max: "10 seconds" })
  * ```
  *
  * @throws InvalidOption
@@ -309,20 +265,14 @@ export const fibonacci = (options: FibonacciOptions): Backoff => {
 }
 
 /**
- * The delays given, one after the other; the schedule ends after the last, with an output of zero like
- * `Schedule.fromDelays`. A delay of zero retries at once.
- *
- * For delays that follow no rule, or that come from a configuration. A `max` shorter than a later delay cuts that delay.
+ * The delays given, one after the other; the schedule ends after the last, with an output of zero like `Schedule.fromDelays`. A
+ * delay of zero retries at once, and a `max` cuts longer delays.
  *
  * @example
  * ```ts
- * import { Effect } from "effect"
  * import { Backoff } from "effect-resilience"
  *
- * declare const sendMail: Effect.Effect<void, Error>
- *
- * // Three more attempts, then the last error.
- * const sent = sendMail.pipe(Effect.retry(Backoff.list(["1 second", "10 seconds", "1 minute"])))
+ * export const threeRetries = Backoff.list(["1 second", "10 seconds", "1 minute"])
  * ```
  *
  * @throws InvalidOption
@@ -408,10 +358,6 @@ const decodeJitter = (policy: string, jitter: Jitter = "none"): core.Jitter => {
       ? { _tag: "factor", factor: fraction(policy, "jitter.factor", jitter.factor) }
       : { _tag: "plusMinus", millis: optionMillis(policy, "jitter.plusMinus", jitter.plusMinus) }
   }
-  throw new InvalidOption(
-    policy,
-    "jitter",
-    jitter,
-    `"none", "full", "equal", "decorrelated", { factor } or { plusMinus }`
-  )
+  const expected = `"none", "full", "equal", "decorrelated", { factor } or { plusMinus }`
+  throw new InvalidOption(policy, "jitter", jitter, expected)
 }

@@ -53,8 +53,8 @@ export interface Options<A, E> {
   /** Called before the fallback runs. */
   readonly onFallback?: ((event: FallbackUsed<A, E>) => Effect.Effect<unknown, unknown, unknown>) | undefined
   /**
-   * Gives back what a failed result holds, when the fallback that took its place has ended; and what any result holds when
-   * the caller is interrupted before it gets it. Runs once for each, not interruptibly.
+   * Releases what a failed result holds, when its fallback has ended, and what any result holds whose caller was interrupted. Runs
+   * once for each, not interruptibly.
    */
   readonly disposeResult?: ((result: A) => Effect.Effect<unknown, never, unknown>) | undefined
 }
@@ -131,9 +131,8 @@ export interface FallbackFor<in A, in E, Condition, out A2, out E2 = never, out 
 type Returned<F> = F extends (...args: never) => infer Result ? Result : never
 
 /**
- * What stands second: the fallback where the effect stands first, else the options. Two overloads would say the same, but a
- * misspelt option would be lost in the report on both of them. Options and eithers are effects too, but where they stand
- * first they are the value that is meant.
+ * What stands second: the fallback where the effect stands first, else the options. With two overloads, a misspelt option would be
+ * lost in the report on both. An option or either that stands first is a value.
  */
 type Second<First, Fallback, Options> = First extends Option.Option<unknown> | Either.Either<unknown, unknown>
   ? Options
@@ -146,14 +145,10 @@ type Second<First, Fallback, Options> = First extends Option.Option<unknown> | E
 /**
  * Succeeds with a value instead of failing.
  *
- * **When to use**
+ * **When to use**: outermost, when there is an answer that is better than none: a default, the last known value, an empty list.
  *
- * Outermost, when there is an answer that is better than none: a default, the last known value, an empty list.
- *
- * **Time line**
- *
- * The effect runs. When its exit is a failure by the `condition` (a typed error, if nothing else is said), the value takes
- * its place. A defect stays a defect unless the condition says so, an interruption stays an interruption.
+ * **Time line**: when the exit is a failure by the `condition` (by default a typed error), the value takes its place. A defect
+ * stays a defect unless the condition says so, an interruption stays an interruption.
  *
  * **Removes** what it handles from the error channel: everything without a condition on errors, the `tags` of a condition,
  * what its `error` refines to. What the compiler cannot tell stays.
@@ -165,11 +160,8 @@ type Second<First, Fallback, Options> = First extends Option.Option<unknown> | E
  *
  * declare const fetchOffer: Effect.Effect<string, { readonly _tag: "Refused" } | { readonly _tag: "Forbidden" }>
  *
- * // Effect<string, never>
- * const always = fetchOffer.pipe(Fallback.succeed("cold offer"))
- *
  * // Effect<string, { readonly _tag: "Forbidden" }>
- * const sometimes = fetchOffer.pipe(Fallback.succeed("cold offer", { condition: { tags: ["Refused"] } }))
+ * const offer = fetchOffer.pipe(Fallback.succeed("cold offer", { condition: { tags: ["Refused"] } }))
  * ```
  *
  * @since 0.1.0
@@ -233,27 +225,18 @@ export const sync: {
 })
 
 /**
- * Runs another effect instead, which is given the failure.
- *
- * Its errors are the errors of the whole: nothing falls back from a fallback. For that, see {@link chain}.
+ * Runs another effect instead, which is given the failure. Its errors are the errors of the whole; to fall back from a fallback,
+ * see {@link chain}.
  *
  * @example
  * ```ts
  * import { Effect } from "effect"
  * import { Fallback } from "effect-resilience"
  *
- * interface Response { readonly status: number; readonly body: string }
- * declare const fetchOffer: Effect.Effect<Response, { readonly _tag: "ConnectionLost" }>
- * declare const readCache: Effect.Effect<Response>
- *
- * const program = fetchOffer.pipe(
- *   Fallback.orElse(
- *     (failure) =>
- *       failure._tag === "Result"
- *         ? Effect.logWarning(`the partner answered ${failure.result.status}`).pipe(Effect.zipRight(readCache))
- *         : readCache,
- *     { condition: { result: (response) => response.status >= 500 } }
- *   )
+ * const program = Effect.succeed({ status: 503 }).pipe(
+ *   Fallback.orElse((failure) => Effect.logWarning(failure).pipe(Effect.as({ status: 200 })), {
+ *     condition: { result: (response) => response.status >= 500 }
+ *   })
  * )
  * ```
  *
@@ -296,8 +279,7 @@ export const orElse: {
 })
 
 /**
- * Fails with another error instead, made from the failure. Turns whatever can go wrong inside into what a caller should
- * see.
+ * Fails with another error instead, made from the failure.
  *
  * @example
  * ```ts
@@ -351,12 +333,10 @@ export const fail: {
  * import { Effect } from "effect"
  * import { Fallback } from "effect-resilience"
  *
- * declare const fetchOffer: Effect.Effect<string, "down">
- * declare const fetchFromMirror: Effect.Effect<string, "mirror down">
- * declare const readCache: Effect.Effect<string>
- *
  * // Effect<string, never>
- * const program = fetchOffer.pipe(Fallback.chain([() => fetchFromMirror, () => readCache]))
+ * const program = Effect.fail("down").pipe(
+ *   Fallback.chain([() => Effect.fail("mirror down"), () => Effect.succeed("cached offer")])
+ * )
  * ```
  *
  * @see {@link succeed} for the time line, the condition and the types.
@@ -455,8 +435,7 @@ const emitter = /*#__PURE__*/ Events.ofCall<Event<unknown, unknown>>({ Fallback:
 
 const make = (policy: string, use: Use, options: AnyOptions = {}): ((self: Body) => Body) => {
   object(policy, "", options, shape)
-  const { name = "fallback" } = options
-  const { disposeResult } = options
+  const { disposeResult, name = "fallback" } = options
   const emit = emitter({ kind: "fallback", name }, options)
   const { judge, looksAtResults } = Condition.compile(options.condition, { defect: false })
   const failureIn = (exit: Exit.Exit<unknown, unknown>): Failure | undefined => {
@@ -491,18 +470,13 @@ const disposing = (
   holding((restore, hold) =>
     Effect.flatMap(Effect.exit(restore(self)), (exit) => {
       const dispose = Exit.isSuccess(exit) ? Effect.suspend(() => disposeResult(exit.value)) : Effect.void
-      return Effect.flatMap(
-        Effect.onError(
-          Effect.sync(() => failureIn(exit)),
-          () => dispose
-        ),
-        (failure) => {
-          if (failure !== undefined) {
-            return Effect.ensuring(restore(Effect.suspend(() => replacing(failure))), dispose)
-          }
-          hold(dispose)
-          return exit
+      const judged = Effect.sync(() => failureIn(exit)).pipe(Effect.onError(() => dispose))
+      return Effect.flatMap(judged, (failure) => {
+        if (failure !== undefined) {
+          return Effect.ensuring(restore(Effect.suspend(() => replacing(failure))), dispose)
         }
-      )
+        hold(dispose)
+        return exit
+      })
     })
   )

@@ -35,8 +35,7 @@ import { guardOf, type Plan } from "./run.js"
 // ------------------------------------------------------------------------------------------------------------- models
 
 /**
- * Why a retry gave up: the retries were used up, the schedule ended, the next attempt would have come after
- * `maxDuration`, the hint was longer than `maxHint`, or the budget did not pay for another attempt.
+ * Which bound made a retry give up.
  *
  * @since 0.1.0
  * @category models
@@ -148,47 +147,34 @@ export const noHint: NoHint = { [NoHintTypeId]: NoHintTypeId }
 // ------------------------------------------------------------------------------------------------------------ options
 
 /**
- * The options of a retry, for effects that succeed with an `A` and fail with an `E`. The schedule takes an `Input`: all errors,
- * and with a condition on results all results too.
+ * The options of a retry, for effects that succeed with an `A` and fail with an `E`. The schedule takes an `Input`.
  *
  * @since 0.1.0
  * @category options
  */
 export interface Options<A, E, Input = A | E> {
   /**
-   * The delays between attempts, and how many, when the schedule ends. Each call runs it from the start. Its input is what
-   * failed: the error, or the result that counts as a failure. Default: full jitter under an exponential from 100
-   * milliseconds, doubling up to 10 seconds.
+   * The delays between attempts; its end ends the retry. Each call runs it from the start. Its input is what failed: the error, or
+   * the result that counts as a failure. Default: full jitter under an exponential from 100 milliseconds to 10 seconds.
    */
   readonly schedule?: Schedule.Schedule<unknown, Input, unknown> | undefined
-  /**
-   * How many times to retry: one attempt more than this at the most. `0` makes one attempt. Default: `2`, and no limit
-   * when a `schedule` is given, which then decides alone.
-   */
+  /** How many times to retry, after the first attempt. Default: `2`, and no limit when a `schedule` is given. */
   readonly times?: number | undefined
   /**
-   * The longest that all attempts and delays together may take. An attempt that would begin later than this is not made
-   * and its delay not slept: the last failure comes back at once. A running attempt is not cut short; that is what a
-   * timeout is for. Default: no limit.
+   * The longest that all attempts and delays together may take. When an attempt would begin later, the last failure comes back at
+   * once. A running attempt is not cut short; that is what a timeout is for. Default: no limit.
    */
   readonly maxDuration?: DurationInput | undefined
   /** The longest hint to wait for. A longer one ends the retry at once. Default: 10 seconds. */
   readonly maxHint?: DurationInput | undefined
   /**
-   * Spreads callers that were given the same hint: each waits up to this fraction of the hint longer, drawn anew each time.
-   * Never less than the hint, and not beyond `maxDuration`; `maxHint` bounds the hint alone. From 0 to 1. Default: `0`, all of
-   * them come back at the same instant.
+   * Spreads callers that were given the same hint: each waits up to this fraction of the hint longer, drawn anew each time, but
+   * not beyond `maxDuration`. `maxHint` bounds the hint alone. From 0 to 1. Default: `0`.
    */
   readonly hintJitter?: number | undefined
-  /**
-   * Pays for the retries: a {@link RetryBudget.RetryBudget} or its tag, shared with all other retries and hedges that go to
-   * the same place. A retry that it does not pay for is not made. Default: no limit.
-   */
+  /** Pays for the retries: a {@link RetryBudget.RetryBudget} or its tag, shared with others to the same place. Default: none. */
   readonly budget?: RetryBudget.Source | undefined
-  /**
-   * What comes back when all attempts failed: `"last"`, the last failure as it was (a result stays a result), or
-   * `"wrap"`, a {@link RetriesExceeded}. Default: `"last"`.
-   */
+  /** What comes back when all attempts failed: the last failure as it was, or a {@link RetriesExceeded}. Default: `"last"`. */
   readonly exceeded?: "last" | "wrap" | undefined
   /** The name in events and in {@link RetriesExceeded}. Default: `"retry"`. */
   readonly name?: string | undefined
@@ -203,8 +189,8 @@ export interface Options<A, E, Input = A | E> {
   readonly delayFrom?:
     NoHint | ((failure: FailureCondition.Failed<A, E>) => DurationInput | undefined) | undefined
   /**
-   * Gives back what a result holds that does not come back: a failed one that another attempt replaces, and any that the
-   * caller does not get because it is interrupted or a listener fails. Runs once for each, not interruptibly.
+   * Releases what a result holds that the caller does not get: because another attempt replaces it, a listener fails, or the caller
+   * is interrupted. Runs once for each, not interruptibly.
    */
   readonly disposeResult?: ((result: A) => Effect.Effect<unknown, never, unknown>) | undefined
   /** Called when another attempt is decided on, before the delay. */
@@ -268,8 +254,8 @@ export type Filled<T, A, E, R> = T extends Policy.Given.Success
         : T
 
 /**
- * A retry for effects that succeed with an `A` and fail with an `E`, or with less than these: without a condition, for every
- * effect. `Given.Success` and `Given.Failure` in the errors it adds stand for the types of the effect.
+ * A retry for effects that succeed with an `A` and fail with an `E`, or with less than these. `Given.Success` and `Given.Failure`
+ * in the errors it adds stand for the types of the effect.
  *
  * @since 0.1.0
  * @category models
@@ -285,22 +271,16 @@ export interface RetryFor<in A, in E, Added = never, out Needed = never> extends
 /**
  * Runs an effect again when it fails.
  *
- * **When to use**
+ * **When to use**: for failures that pass by themselves, around calls that are safe to repeat. Outside a timeout, so that each
+ * attempt has its own, and outside a circuit breaker, so that each attempt counts and an open breaker ends the attempts.
  *
- * For failures that pass by themselves, around calls that are safe to repeat. Outside a timeout, so that each attempt has
- * its own, and outside a circuit breaker, so that each attempt counts and an open breaker ends the attempts.
+ * **Time line**: the effect runs. When its exit is a failure by the `condition` (by default a typed error), and neither
+ * `abortWhen` nor a bound (`times`, the end of the `schedule`, `maxDuration`, `budget`) ends the retry, it waits for the
+ * schedule's delay, or for the hint if that is longer, and runs the effect again. n retries are never more than n + 1 attempts.
+ * When the last attempt failed, its failure comes back as it was. An interruption is never retried.
  *
- * **Time line**
- *
- * The effect runs. When its exit is a failure by the `condition` (a typed error, if nothing else is said), and neither
- * `abortWhen` nor a bound (`times`, the end of the `schedule`, `maxDuration`, `budget`) speaks against it, the retry waits for the
- * schedule's delay, or for the hint if that is longer, and runs the effect again: errors and results share one count, so
- * n retries are never more than n + 1 attempts. When the last attempt failed its failure comes back as it was.
- *
- * A rejection from a policy further inside says when it makes sense to come back (`CircuitOpen.retryAfter`). Up to
- * `maxHint` that is waited for; a longer one comes back at once, so that no attempt is spent on a door known to be shut.
- *
- * A defect is not retried unless the condition says so. An interruption never is, neither of an attempt nor of a wait.
+ * A rejection from a policy further inside hints when to come back (`CircuitOpen.retryAfter`). When that is longer than `maxHint`,
+ * the rejection comes back at once.
  *
  * **Adds** nothing by default; `RetriesExceeded` with `exceeded: "wrap"`; the errors and requirements of schedule and
  * listeners, and the requirement of the budget's tag.
@@ -310,13 +290,10 @@ export interface RetryFor<in A, in E, Added = never, out Needed = never> extends
  * import { Effect } from "effect"
  * import { Backoff, Retry } from "effect-resilience"
  *
- * declare const fetchStatus: Effect.Effect<{ readonly status: number }, { readonly _tag: "ConnectionLost" }>
- *
- * const program = fetchStatus.pipe(
+ * const program = Effect.succeed({ status: 503 }).pipe(
  *   Retry.retry({
  *     schedule: Backoff.exponential({ base: "200 millis", max: "2 seconds", jitter: "full" }),
  *     times: 3,
- *     maxDuration: "10 seconds",
  *     condition: { result: (response) => response.status === 503 },
  *     onRetry: ({ attempt, delay }) => Effect.logInfo(`attempt ${attempt} failed, again after ${delay}`)
  *   })
@@ -410,13 +387,7 @@ function make(options: Options<unknown, unknown>): (self: Body) => Body {
 const defaultMaxHintMillis = 10_000
 const defaultSchedule = toSchedule(
   { growth: { _tag: "exponential", base: 100, factor: 2 }, jitter: { _tag: "full" }, max: 10_000 },
-  {
-    _tag: "exponential",
-    base: Duration.millis(100),
-    factor: 2,
-    max: Duration.millis(10_000),
-    jitter: "full"
-  }
+  { _tag: "exponential", base: Duration.millis(100), factor: 2, max: Duration.millis(10_000), jitter: "full" }
 )
 
 const hintReader = (delayFrom: Options<unknown, unknown>["delayFrom"]): Plan["hintOf"] => {

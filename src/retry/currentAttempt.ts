@@ -42,7 +42,5 @@ export const firstAttempt: Attempt = { number: 1, elapsed: Duration.zero, lastFa
  */
 export class CurrentAttempt extends Context.Reference<CurrentAttempt>()(
   "effect-resilience/Retry/CurrentAttempt",
-  {
-    defaultValue: (): Attempt => firstAttempt
-  }
+  { defaultValue: (): Attempt => firstAttempt }
 ) {}

@@ -89,13 +89,10 @@ const apply = (plan: Plan, around: Around): Body => {
   const { budget, disposeResult } = plan.options
   const begin = (restore?: Restore, hold?: Run["hold"]): Body => {
     const begun = (call?: Call): Body =>
-      Effect.withFiberRuntime((fiber) =>
-        attempt(
-          new Run(plan, around, Time.clockOf(fiber), call, restore, hold),
-          1,
-          nestedIn(fiber.currentContext)
-        )
-      )
+      Effect.withFiberRuntime((fiber) => {
+        const run = new Run(plan, around, Time.clockOf(fiber), call, restore, hold)
+        return attempt(run, 1, nestedIn(fiber.currentContext))
+      })
     return budget === undefined ? begun() : withBudget(budget, begun, restore)
   }
   return disposeResult === undefined ? begin() : holding(begin)
@@ -136,13 +133,13 @@ const knowing = <A, E, R>(
   current: Attempt | undefined,
   self: Effect.Effect<A, E, R>
 ): Effect.Effect<A, E, R> =>
-  current === undefined
-    ? self
-    : withService(
+  current
+    ? withService(
         CurrentAttempt,
         () => current,
         () => self
       )
+    : self
 
 const proceed = (run: Run, number: number, deciding: Deciding): Body =>
   followed(deciding, (next) => (next._tag === "Done" ? next.exit : again(run, number, next, false)))
@@ -156,10 +153,7 @@ const followed = <A, B, E, R>(
   return exit?._tag === "Success" ? next(exit.value) : Effect.flatMap(self, next)
 }
 
-/**
- * An attempt whose result has to be given back when it does not come back. From its end on the result is this retry's, so
- * that neither an interruption nor a listener that fails can lose it.
- */
+/** An attempt whose result is this retry's from its end on, so that neither an interruption nor a listener can lose it. */
 const attemptDisposing = (
   run: Run,
   number: number,
@@ -167,9 +161,7 @@ const attemptDisposing = (
   disposeResult: (result: unknown) => Effect.Effect<unknown, never, unknown>
 ): Body =>
   Effect.flatMap(knowing(current, Effect.exit(run.restore(run.around.self))), (exit) => {
-    const deciding = run.restore(
-      Effect.suspend(() => decide(run, number, exit) ?? Effect.succeed(done(exit)))
-    )
+    const deciding = run.restore(Effect.suspend(() => decide(run, number, exit) ?? Exit.succeed(done(exit))))
     if (Exit.isFailure(exit)) return proceed(run, number, deciding)
     const dispose = Effect.suspend(() => disposeResult(exit.value))
     return Effect.flatMap(
@@ -198,9 +190,6 @@ class Failed {
   }
 }
 
-/** What follows an attempt that failed. */
-type Decision = Again | Done
-
 /** Another attempt, and when. If there is none after all, the failed one comes back. */
 interface Again {
   readonly _tag: "Again"
@@ -215,7 +204,7 @@ interface Done {
   readonly exit: AnyExit
 }
 
-type Deciding<D = Decision> = Effect.Effect<D, unknown, unknown>
+type Deciding<D = Again | Done> = Effect.Effect<D, unknown, unknown>
 
 const done = (exit: AnyExit): Done => ({ _tag: "Done", exit })
 
@@ -253,9 +242,8 @@ const giveUp = (run: Run, failed: Failed, reason: Retry.Reason): Deciding<Done> 
     const { exit: lastExit } = failed
     if (options.exceeded !== "wrap") return done(lastExit)
     const { attempt: attempts, elapsed } = failed.told
-    return done(
-      Exit.fail(withoutStack(() => new RetriesExceeded({ name, attempts, elapsed, reason, lastExit })))
-    )
+    const error = withoutStack(() => new RetriesExceeded({ name, attempts, elapsed, reason, lastExit }))
+    return done(Exit.fail(error))
   }
   return told === undefined ? Exit.succeed(end()) : Effect.map(told, end)
 }

@@ -28,8 +28,7 @@ import { telling } from "./telling.js"
 import * as Policy from "../policy/Policy.js"
 
 /**
- * The effect took longer than it was allowed to. Only the policy's own timer makes this error: an interruption from
- * outside stays an interruption.
+ * The effect took longer than its limit. An interruption from outside stays an interruption.
  *
  * @since 0.1.0
  * @category errors
@@ -42,9 +41,8 @@ export class TimeoutExceeded extends Data.TaggedError("TimeoutExceeded")<{
   /** How long it took until it was gone. More than the limit when its finalizers took their time. */
   readonly elapsed: Duration.Duration
   /**
-   * How much too late this process noticed the limit, because something else blocked its event loop for at least 100
-   * milliseconds and a tenth of the limit. Such a timeout says nothing about what was called: a circuit breaker does not
-   * count it unless its condition names it.
+   * How much too late this process noticed the limit, because its event loop was blocked for at least 100 milliseconds and a tenth
+   * of the limit. A circuit breaker does not count such a timeout unless its condition names it.
    */
   readonly stalled?: Duration.Duration
 }> {
@@ -83,15 +81,9 @@ export type Event = TimedOut
  * @category models
  */
 export interface Options<E1 = never, R1 = never, E2 = never, R2 = never> {
-  /**
-   * How long the effect may take: a duration, or an effect that computes one for each call. Zero leaves no time: the
-   * effect does not start. An infinite limit never ends a call. A computed limit below zero is zero.
-   */
+  /** How long the effect may take, or an effect that computes it for each call. With zero (or less, computed) it does not start. */
   readonly limit: DurationInput | Effect.Effect<DurationInput, E1, R1>
-  /**
-   * Leave at the limit instead of waiting for the finalizers of the interrupted effect, which then run on by themselves.
-   * Also the way out of an effect that cannot be interrupted. Default: `false`.
-   */
+  /** Whether to leave at the limit without waiting for the interrupted effect, or one that cannot be interrupted. Default: `false`. */
   readonly disconnect?: boolean | undefined
   /** The name in the error and in events. Default: `"timeout"`. */
   readonly name?: string | undefined
@@ -102,20 +94,14 @@ export interface Options<E1 = never, R1 = never, E2 = never, R2 = never> {
 /**
  * Fails with {@link TimeoutExceeded} when the effect takes longer than the limit.
  *
- * **When to use**
+ * **When to use**: around every call that leaves the process, innermost: a slow dependency then costs its callers a known time,
+ * and what stands further out (breaker, retry, fallback) sees a typed failure. Outside a retry it limits all attempts together.
  *
- * Around every call that leaves the process, innermost: a slow dependency then costs its callers a known time, and what
- * stands further out (breaker, retry, fallback) sees a typed failure. Outside a retry it limits all attempts together.
- *
- * **Time line**
- *
- * At the limit the effect is interrupted. The failure comes back when its finalizers are done, or at once with
+ * **Time line**: at the limit the effect is interrupted. The failure comes back when its finalizers are done, or at once with
  * `disconnect`. When the effect finishes first, its exit comes back as it was. Either way, what it forked ends with it.
  *
- * **Compared with `Effect.timeout`**
- *
- * The meaning is the same, at a fraction of the cost, because the effect runs in the fiber of the caller where it can. There
- * it sees the caller's fiber id, and a `FiberRef` made with `fork` or `join` is neither forked nor joined.
+ * **Compared with `Effect.timeout`**: the meaning is the same, at a fraction of the cost, because the effect runs in the caller's
+ * fiber where it can. It sees that fiber's id, and a `FiberRef` made with `fork` or `join` is neither forked nor joined.
  *
  * **Adds** `TimeoutExceeded`, and the errors and requirements of a computed limit and of the listener.
  *
@@ -193,15 +179,9 @@ class Limited implements Limit<never, unknown, unknown> {
 
   onTimeout(elapsed: number, stalled?: number): Effect.Effect<never, unknown, unknown> {
     const { millis, plan } = this
-    const error = withoutStack(
-      () =>
-        new TimeoutExceeded({
-          name: plan.name,
-          limit: Duration.millis(millis),
-          elapsed: Duration.millis(elapsed),
-          ...(stalled === undefined ? {} : { stalled: Duration.millis(stalled) })
-        })
-    )
+    const fields = { name: plan.name, limit: Duration.millis(millis), elapsed: Duration.millis(elapsed) }
+    const late = stalled === undefined ? {} : { stalled: Duration.millis(stalled) }
+    const error = withoutStack(() => new TimeoutExceeded({ ...fields, ...late }))
     return after<never, unknown, unknown>(telling(plan.name, plan)(error), Exit.fail(error))
   }
 }
