@@ -7,6 +7,7 @@
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Random from "effect/Random"
 import type * as Scope from "effect/Scope"
@@ -15,9 +16,10 @@ import * as core from "../core/fleet/table.js"
 import { object, type Shape, text } from "../core/options.js"
 import { Broadcast } from "../internal/broadcast.js"
 import { duration, type DurationInput, optionMillis } from "../internal/duration.js"
-import { forkScoped, startIn } from "../internal/fork.js"
+import { forkInterruptible, forkScoped, startIn } from "../internal/fork.js"
 import { followed } from "../internal/stream.js"
 import * as Time from "../internal/time.js"
+import * as Wait from "../internal/wait.js"
 import { Hub } from "./hub.js"
 import { StoreUnavailable } from "./storeUnavailable.js"
 
@@ -63,10 +65,10 @@ export interface Operations<E = StoreUnavailable> {
   readonly take: (request: core.Take) => Effect.Effect<core.Taken, E>
   /** Reads a value, or gets the lease to look it up. */
   readonly read: (request: core.Read) => Effect.Effect<core.Found, E>
-  /** Stores a value under a lease; `false` when the lease has passed to another process. */
+  /** Stores or forgets a value, under a lease or by hand; `false` when something newer has come in between. */
   readonly write: (request: core.Write) => Effect.Effect<boolean, E>
-  /** Ends a lease without a value. */
-  readonly release: (key: string, lease: number) => Effect.Effect<void, E>
+  /** Ends the lease of a holder without a value. */
+  readonly release: (key: string, holder: string) => Effect.Effect<void, E>
 }
 
 /**
@@ -198,7 +200,7 @@ export const make = (adapter: Adapter, options: Options = {}): Effect.Effect<Ser
     const ask = <A>(operation: string, self: Effect.Effect<A, unknown>): Effect.Effect<A, StoreUnavailable> =>
       Effect.mapError(self, (cause) => unavailable(operation, cause)).pipe(
         Effect.catchAllDefect((cause) => Effect.fail(unavailable(operation, cause))),
-        Effect.timeoutFail({ duration: deadline, onTimeout: () => late(operation) }),
+        withDeadline(deadline, () => late(operation)),
         Effect.tapBoth({ onFailure: failed, onSuccess: () => succeeded })
       )
     /** The same for an operation that a call waits for: while the store is away only the exchange asks it. */
@@ -224,7 +226,7 @@ export const make = (adapter: Adapter, options: Options = {}): Effect.Effect<Ser
       take: (request) => unlessAway("take", adapter.take(request)),
       read: (request) => unlessAway("read", adapter.read(request)),
       write: (request) => unlessAway("write", adapter.write(request)),
-      release: (key, lease) => unlessAway("release", adapter.release(key, lease)),
+      release: (key, holder) => unlessAway("release", adapter.release(key, holder)),
       health: Effect.sync(() => health),
       changes: followed(() => events.follow()),
       instances: Effect.sync(() => hub.instances),
@@ -232,6 +234,33 @@ export const make = (adapter: Adapter, options: Options = {}): Effect.Effect<Ser
       isConnected: () => health._tag === "Connected"
     }
   })
+
+/**
+ * Ends an operation at its deadline without waiting for it to end: an adapter may ignore interruptions, and a caller that gives back
+ * what it holds cannot be interrupted.
+ */
+const withDeadline =
+  <E2>(deadline: number, late: () => E2) =>
+  <A, E>(self: Effect.Effect<A, E>): Effect.Effect<A, E | E2> =>
+    Effect.uninterruptibleMask((restore) =>
+      Effect.flatMap(forkInterruptible(self), (fiber) => {
+        let isLate = false
+        let ring = (): void => {
+          isLate = true
+        }
+        const wait = Wait.forOwn<Exit.Exit<A, E> | undefined>((resume) => {
+          ring = () => resume(Effect.succeed(undefined))
+          if (isLate) ring()
+          else fiber.addObserver((exit) => resume(Effect.succeed(exit)))
+        })
+        const waited = Effect.exit(Wait.withAlarm(restore(wait), deadline, () => ring()))
+        return Effect.flatMap(waited, (exit): Effect.Effect<A, E | E2> => {
+          if (Exit.isSuccess(exit) && exit.value !== undefined) return exit.value
+          fiber.unsafeInterruptAsFork(fiber.id())
+          return Effect.flatMap(exit, () => Effect.fail(late()))
+        })
+      })
+    )
 
 const reasonOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause))
 
@@ -265,7 +294,7 @@ export class Memory {
     take: (request) => this.step((now) => this.table.take(request, now)),
     read: (request) => this.step((now) => this.table.read(request, now)),
     write: (request) => this.step((now) => this.table.write(request, now)),
-    release: (key, lease) => this.step((now) => this.table.release(key, lease, now)),
+    release: (key, holder) => this.step((now) => this.table.release(key, holder, now)),
     follow: (listener) =>
       Effect.asVoid(
         Effect.acquireRelease(

@@ -161,6 +161,10 @@ class Remembered<A extends { until: number }> {
     return known !== undefined && known.until > now ? known : undefined
   }
 
+  delete(key: string): void {
+    this.entries.delete(key)
+  }
+
   set(key: string, entry: A, now: number): void {
     this.entries.delete(key)
     this.entries.set(key, entry)
@@ -287,33 +291,48 @@ export class Table {
   // ------------------------------------------------------------------------------------------------------------ values
 
   /** Reads a value; where it is missing or too old, the reader may get the lease of its key, and looks it up for all. */
-  read({ key, staleAfter, timeToLive }: Read, now: number): Found {
+  read({ holder, key, staleAfter, timeToLive }: Read, now: number): Found {
     const known = this.values.get(key, now)
     const stored = known?.stored && known.stored.until > now ? known.stored : undefined
     const found = stored && { value: stored.value, age: now - stored.at }
     if (found !== undefined && found.age < staleAfter) return { found, lease: undefined, busyFor: 0 }
-    if (known !== undefined && known.leasedUntil > now) {
+    if (known !== undefined && known.leasedUntil > now && known.holder !== holder) {
       return { found, lease: undefined, busyFor: known.leasedUntil - now }
     }
+    const fence = known?.fence ?? this.tokens
     const token = ++this.tokens
     const leasedUntil = now + Math.min(timeToLive, longestMillis)
     const until = Math.max(stored?.until ?? 0, leasedUntil + graceMillis)
-    this.values.set(key, { token, leasedUntil, stored, until }, now)
+    this.values.set(key, { token, holder, leasedUntil, fence, stored, until }, now)
     return { found, lease: token, busyFor: 0 }
   }
 
-  /** Stores what was looked up under a lease and ends the lease. Refused when the lease has passed on. */
+  /**
+   * Stores what was looked up under a lease and ends the lease. Refused when a later lookup or somebody by hand has changed the value
+   * since the lease was given. Without a lease, by hand, it ends the lease that is out, and no earlier lookup is stored any more.
+   */
   write({ key, lease, timeToLive, value }: Write, now: number): boolean {
-    if (this.values.get(key, now)?.token !== lease) return false
-    const until = now + Math.min(timeToLive, longestMillis)
-    this.values.set(key, { token: lease, leasedUntil: 0, stored: { value, at: now, until }, until }, now)
+    const known = this.values.get(key, now)
+    if (lease !== undefined && (known === undefined || lease <= known.fence)) return false
+    if (value === undefined) {
+      // A lease of before is refused even when the key is known again: its number is lower than the new fence.
+      this.values.delete(key)
+      return true
+    }
+    const isPassedOn = lease !== undefined && known !== undefined && known.token !== lease
+    const over = { token: this.tokens, holder: "", leasedUntil: 0 }
+    const { holder, leasedUntil, token } = isPassedOn ? known : over
+    const storedUntil = now + Math.min(timeToLive, longestMillis)
+    const until = isPassedOn ? Math.max(storedUntil, leasedUntil + graceMillis) : storedUntil
+    const stored = { value, at: now, until: storedUntil }
+    this.values.set(key, { token, holder, leasedUntil, fence: lease ?? this.tokens, stored, until }, now)
     return true
   }
 
-  /** Ends a lease without a value: the next reader gets it. */
-  release(key: string, lease: number, now: number): void {
+  /** Ends the lease of a holder without a value: the next reader gets it. */
+  release(key: string, holder: string, now: number): void {
     const known = this.values.get(key, now)
-    if (known?.token === lease) known.leasedUntil = 0
+    if (known?.holder === holder) known.leasedUntil = 0
   }
 }
 
@@ -364,6 +383,8 @@ export interface Taken {
 
 export interface Read {
   readonly key: string
+  /** Who asks, under a name that no other lookup has: it owns the lease that it is given, even if it never hears of it. */
+  readonly holder: string
   /** From which age on a value is looked up again. */
   readonly staleAfter: number
   /** How long a lease is good for. */
@@ -374,14 +395,16 @@ export interface Found {
   readonly found: { readonly value: string; readonly age: number } | undefined
   /** The fencing token of the lease, for the reader who is to look the value up. */
   readonly lease: number | undefined
-  /** How long another process may still take for it; 0 when none is at it. */
+  /** How long another lookup may still take for it; 0 when none is at it. */
   readonly busyFor: number
 }
 
 export interface Write {
   readonly key: string
-  readonly lease: number
-  readonly value: string
+  /** What the value was looked up under; `undefined` for a change by hand. */
+  readonly lease: number | undefined
+  /** `undefined` forgets what is stored. */
+  readonly value: string | undefined
   readonly timeToLive: number
 }
 
@@ -391,8 +414,12 @@ interface Rate {
 }
 
 interface Value {
+  /** The number of the last lease. */
   readonly token: number
+  readonly holder: string
   leasedUntil: number
+  /** The last lease whose lookup may not be stored any more. */
+  readonly fence: number
   readonly stored: { readonly value: string; readonly at: number; readonly until: number } | undefined
   until: number
 }
