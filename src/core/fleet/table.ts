@@ -273,18 +273,30 @@ export class Table {
   // ------------------------------------------------------------------------------------------------------------- rates
 
   /** The generic cell rate algorithm (ATM Forum TM 4.0, as in redis-cell), for several permits at once. */
-  take({ atLeast, burst, id, limit, per, permits, spent }: Take, now: number): Taken {
+  take({ atLeast, burst, id, limit, per, permits, receipt, spent }: Take, now: number): Taken {
     const interval = per / limit
-    const from = Math.max(now, this.rates.get(id, now)?.until ?? now) + spent * interval
-    const free = Math.floor((now + burst * interval - from) / interval + rounding)
-    const granted = permits < 0 ? permits : free >= atLeast ? Math.min(permits, free) : 0
-    const at = Math.max(now, from + granted * interval)
-    this.rates.set(id, { until: at }, now)
+    const rate = this.rates.get(id, now) ?? { until: now, since: now, issued: 0, last: now }
+    const from = rate.until + spent * interval
+    if (spent > 0) rate.last = now
+    rate.issued += spent
+    let granted: number
+    if (permits < 0) {
+      rate.until = Math.max(now, from - returned(rate, -permits, receipt, interval, from))
+      granted = 0 - Math.floor((from - rate.until) / interval + rounding)
+    } else {
+      const free = Math.floor((now + burst * interval - from) / interval + rounding)
+      granted = free >= atLeast ? Math.min(permits, free) : 0
+      rate.until = from + granted * interval
+      rate.issued += granted
+      if (granted > 0) rate.last = now
+    }
+    this.rates.set(id, rate, now)
     return {
       granted,
-      remaining: Math.max(0, Math.floor((now + burst * interval - at) / interval + rounding)),
+      remaining: Math.max(0, Math.floor((now + burst * interval - rate.until) / interval + rounding)),
       retryAfter: granted === 0 ? Math.max(0, from + (atLeast - burst) * interval - now) : 0,
-      resetAfter: at - now
+      resetAfter: rate.until - now,
+      receipt: `${rate.since}:${rate.issued}`
     }
   }
 
@@ -339,6 +351,22 @@ export class Table {
 /** What a sum of fractions may be off by, in permits. */
 const rounding = 1e-6
 
+/**
+ * How much time permits that come back are worth. Without them the rate may have been idle before later grants, and idle time is not
+ * saved up beyond the burst. How much is not known any more, but no more than if all later grants had come with the last one.
+ */
+const returned = (
+  { issued, last, since }: Rate,
+  permits: number,
+  receipt: string | undefined,
+  interval: number,
+  from: number
+): number => {
+  const [grantedSince, through] = (receipt ?? "").split(":")
+  if (grantedSince !== String(since)) return 0
+  return Math.min(permits * interval, Math.max(0, from - last - (issued - Number(through)) * interval))
+}
+
 const viewOf = (id: string, breaker: Breaker, lease: number | undefined, now: number): View => ({
   id,
   epoch: breaker.epoch,
@@ -363,8 +391,10 @@ export interface Take {
   readonly limit: number
   readonly per: number
   readonly burst: number
-  /** How many are wanted; a negative number gives that many back. */
+  /** How many are wanted; a negative number gives that many back, as far as that breaks the rate for no later grant. */
   readonly permits: number
+  /** The {@link Taken.receipt} of permits that are given back. Without one nothing is. */
+  readonly receipt?: string | undefined
   /** Fewer than these are of no use: then none is granted. */
   readonly atLeast: number
   /** Permits that were used without asking, while the store could not be reached. They are charged first. */
@@ -372,6 +402,7 @@ export interface Take {
 }
 
 export interface Taken {
+  /** How many were granted; a negative number when some were given back. */
   readonly granted: number
   /** How many more could be taken now. */
   readonly remaining: number
@@ -379,6 +410,8 @@ export interface Taken {
   readonly retryAfter: number
   /** When everything taken is paid for. */
   readonly resetAfter: number
+  /** Says which grant this was, for giving it back. */
+  readonly receipt: string
 }
 
 export interface Read {
@@ -410,7 +443,14 @@ export interface Write {
 
 /** The theoretical arrival time of a rate. Once it is past, nothing is left to remember. */
 interface Rate {
+  /** When everything granted is paid for. */
   until: number
+  /** When the rate was first asked for. Tells it from one that was forgotten. */
+  readonly since: number
+  /** How many permits have been granted. */
+  issued: number
+  /** When the last of them was. */
+  last: number
 }
 
 interface Value {
