@@ -123,7 +123,6 @@ export const TypeId: unique symbol = BackoffTypeId as never
  */
 export type TypeId = typeof TypeId
 
-/** What is known of every backoff. */
 interface Common {
   /** `undefined` without a bound. */
   readonly max: Duration.Duration | undefined

@@ -42,7 +42,6 @@ export { BulkheadFull } from "./bulkheadFull.js"
  * @category events
  */
 export interface Queued extends Policy.Event<"bulkhead", "Queued"> {
-  /** How many permits the call takes. */
   readonly permits: number
   /** How many calls are queued, this one included. */
   readonly queued: number
@@ -55,7 +54,6 @@ export interface Queued extends Policy.Event<"bulkhead", "Queued"> {
  * @category events
  */
 export interface Admitted extends Policy.Event<"bulkhead", "Admitted"> {
-  /** How many permits the call takes. */
   readonly permits: number
   /** How long it waited in the queue; zero when there was a free place. */
   readonly waited: Duration.Duration
@@ -71,7 +69,6 @@ export interface Rejected
   extends
     Policy.Event<"bulkhead", "Rejected">,
     Pick<BulkheadFull, "reason" | "permits" | "requested" | "queued" | "retryAfter"> {
-  /** What the call fails with. */
   readonly error: BulkheadFull
 }
 
@@ -125,13 +122,11 @@ export type Event = Queued | Admitted | Rejected | Success | Failure | Resized
  */
 export interface Snapshot {
   readonly name: string
-  /** How many permits there are. */
   readonly permits: number
   /** How many permits are taken. After shrinking, for a while more than there are. */
   readonly inUse: number
   /** How many calls hold permits. */
   readonly running: number
-  /** How many calls are queued. */
   readonly queued: number
   /** Calls rejected since the bulkhead was made. */
   readonly rejected: number
@@ -299,11 +294,8 @@ export interface KeyedOperations<Needed = never> extends Policy.Keyed<
   Operations<Needed>,
   Needed
 > {
-  /** {@link Operations.protect} of the bulkhead of a key. */
   readonly protect: (key: string) => Policy.Policy<BulkheadFull, Needed>
-  /** {@link Operations.protectWhen} of the bulkhead of a key. */
   readonly protectWhen: (key: string) => ProtectWhen<Needed>
-  /** {@link Operations.withPermits} of the bulkhead of a key. */
   readonly withPermits: (key: string, permits: number) => Policy.Policy<BulkheadFull, Needed>
 }
 

@@ -12,15 +12,11 @@ import { respond, respondable } from "../internal/respondable.js"
  * @category errors
  */
 export class BulkheadFull extends Data.TaggedError("BulkheadFull")<{
-  /** The name of the bulkhead. */
   readonly name: string
   /** `full`: the queue was full, or more permits were asked for than there are; `expired`: the call waited for `maxWait`. */
   readonly reason: "full" | "expired"
-  /** How many permits there are. */
   readonly permits: number
-  /** How many permits the call asked for. */
   readonly requested: number
-  /** How many calls are queued. */
   readonly queued: number
   /**
    * About how long until there are permits for this call, estimated from recent calls and the queue, and made longer at random by

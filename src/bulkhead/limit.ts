@@ -45,7 +45,6 @@ export const kind = "bulkhead"
 
 type Judge = Condition.Judge<unknown, unknown>
 
-/** How many permits a call of a weighted policy takes. */
 const checkRequest = (permits: number): number => integer("Bulkhead.withPermits", "permits", permits, 1)
 
 /** Makes a bulkhead. What its listeners require is in the types of the public constructors. */

@@ -19,7 +19,6 @@ import { nameOf } from "../policy/define.js"
 
 const constructorName = "Bulkhead.make"
 
-/** What the options of a bulkhead come to. */
 export interface Configured {
   readonly name: string
   readonly permits: number
@@ -27,7 +26,6 @@ export interface Configured {
   /** In milliseconds. */
   readonly maxWait: number
   readonly retryAfterJitter: number
-  /** The settings as a policy shows them. */
   readonly settings: Policy.Settings
 }
 
@@ -49,7 +47,6 @@ export const shape: Shape<Bulkhead.Options> = {
   ...listeners
 }
 
-/** Checks the options. Throws an `InvalidOption` for the first bad one. */
 export const configure = (options: Bulkhead.Options, defaultName: string, caller?: Caller): Configured =>
   onBehalfOf(caller, constructorName, () => read(options, defaultName))
 

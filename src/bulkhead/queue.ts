@@ -12,7 +12,6 @@ import * as Wait from "../internal/wait.js"
 /** How a wait ended: with the permits, with more asked for than there are any more, or with the time over. */
 export type Waited = "granted" | "full" | "expired"
 
-/** A place in the queue. */
 export interface Waiter extends Links<Waiter> {
   readonly permits: number
   /** In which order the queue was entered. */
@@ -37,7 +36,6 @@ export class PermitQueue {
     private readonly maxQueued: number
   ) {}
 
-  /** How many permits there are. */
   get permits(): number {
     return this.total
   }
@@ -47,12 +45,10 @@ export class PermitQueue {
     return this.taken
   }
 
-  /** How many hold permits. */
   get holders(): number {
     return this.grants
   }
 
-  /** How many are queued. */
   get queued(): number {
     return this.length
   }

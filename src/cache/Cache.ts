@@ -125,7 +125,6 @@ export interface Stale<out K> extends Policy.Event<"cache", "Stale"> {
  */
 export interface Refresh<out K, out A, out E> extends Policy.Event<"cache", "Refresh"> {
   readonly key: K
-  /** How the lookup ended. */
   readonly exit: Exit.Exit<A, E>
   readonly duration: Duration.Duration
 }
@@ -158,9 +157,7 @@ export interface Snapshot {
   readonly name: string
   /** How many keys have a value or a remembered failure, those past their time included. */
   readonly size: number
-  /** Lookups under way. */
   readonly inFlight: number
-  /** Calls that wait for a lookup. */
   readonly waiting: number
   /** Calls that were served a value or a remembered failure within its time to live. */
   readonly hits: number
@@ -174,7 +171,6 @@ export interface Snapshot {
   readonly refreshes: number
   /** Lookups that failed or died. */
   readonly failures: number
-  /** Keys that made room for others. */
   readonly evictions: number
 }
 
@@ -225,7 +221,6 @@ export interface Operations<in K, in out A, in out E, out Needed = never> extend
   E,
   Needed
 > {
-  /** The value of a key. */
   readonly get: (key: K) => Effect.Effect<A, E, Needed>
   /** The value of a key, and how it was served. */
   readonly serve: (key: K) => Effect.Effect<Served<A>, E, Needed>

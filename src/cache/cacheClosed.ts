@@ -8,7 +8,6 @@ import * as Data from "effect/Data"
  * @category errors
  */
 export class CacheClosed extends Data.TaggedError("CacheClosed")<{
-  /** The name of the cache. */
   readonly name: string
 }> {
   override get message(): string {

@@ -8,9 +8,7 @@ import * as Data from "effect/Data"
  * @category errors
  */
 export class CircularLookup extends Data.TaggedError("CircularLookup")<{
-  /** The name of the cache. */
   readonly name: string
-  /** The key that was asked for. */
   readonly key: unknown
 }> {
   override get message(): string {

@@ -18,7 +18,6 @@ export interface Ending {
   readonly instead: { readonly stored: Stored; readonly age: number } | undefined
 }
 
-/** A caller that waits. */
 export interface Waiter {
   /** Whether it is the effect of this one that runs. */
   readonly started: boolean

@@ -31,21 +31,17 @@ export interface Configured {
   readonly name: string
   readonly capacity: number
   readonly bounds: Core.Bounds
-  /** How long a value is fresh. */
   readonly timeToLive: Computed<Exit.Exit<unknown, unknown>>
-  /** How long a failure is remembered. */
   readonly negativeTimeToLive: (
     failed: Cache.Failed<unknown>,
     exit: Exit.Exit<unknown, unknown>,
     key: unknown
   ) => DurationInput
-  /** How long a value stands in for a failure. */
   readonly staleIfError: Computed<Cache.Failed<unknown>>
   /** How long a caller waits for a lookup when there is a value to be had instead; infinite when to its end. */
   readonly softTimeout: number
   /** XFetch's beta; 0 when nothing is refreshed early. */
   readonly earlyRefresh: number
-  /** The settings as a policy shows them. */
   readonly settings: Policy.Settings
 }
 
@@ -93,7 +89,6 @@ const shapes = { store: shape, cache: { ...shape, lookup: callable } }
 /** The same for what is given besides settings from the configuration. */
 export const givenShapes = { store: listeners, cache: { ...listeners, lookup: callable } }
 
-/** Checks the options. Throws an `InvalidOption` for the first bad one. */
 export const configure = (
   kind: "store" | "cache",
   options: Options,

@@ -51,7 +51,6 @@ const asValue: Render<unknown> = (exit) => exit
 const asServed: Render<Cache.Served<unknown>> = (exit, state, age) =>
   Exit.succeed({ value: exit.value, state, age: Duration.millis(age) })
 
-/** What a caller wants. */
 interface Ask {
   readonly key: unknown
   readonly lookup: (key: unknown) => Body
@@ -264,7 +263,6 @@ class StoreImpl implements Cache.Store<unknown, unknown, unknown> {
     return freshness === "stale" || (early && freshness === "fresh")
   }
 
-  /** Gives the outcome of a lookup to a waiter. */
   private deliver(ask: Ask, waiter: Waiter, ending: Ending, clock: Clock.Clock, restore: Restore): Body {
     const { exit, instead, interrupted } = ending
     // The lookup interrupted itself. A caller that did not start it asks again; the one that did gets the interruption, so
@@ -418,7 +416,6 @@ class StoreImpl implements Cache.Store<unknown, unknown, unknown> {
     return { ending: { exit, interrupted: false, instead }, told }
   }
 
-  /** Stores a value in place of the key's entry. */
   private keep(key: unknown, exit: Exit.Success<unknown, unknown>, now: number, took?: number): Told {
     const { bounds, timeToLive } = this.parts
     const computed = this.compute("timeToLive", () => timeToLive(exit, key))

@@ -58,7 +58,6 @@ export interface Metrics {
   readonly failures: number
   /** The share of failures among the calls counted, from 0 to 1. */
   readonly failureRate: number
-  /** Calls rejected. */
   readonly rejected: number
   /** One reading for each trip rule; none in states without rules. */
   readonly rules: ReadonlyArray<Trip.Reading>
@@ -109,7 +108,6 @@ export interface Failure extends Policy.Event<"circuit-breaker", "Failure"> {
  */
 export interface Rejected
   extends Policy.Event<"circuit-breaker", "Rejected">, Pick<CircuitOpen, "state" | "retryAfter"> {
-  /** What the call fails with. */
   readonly error: CircuitOpen
 }
 
@@ -157,11 +155,9 @@ export interface Opening {
  */
 export interface Snapshot {
   readonly name: string
-  /** What a call would have met. */
   readonly state: State
   /** When the state began. */
   readonly since: number
-  /** When the snapshot was taken. */
   readonly takenAt: number
   /** How much longer the circuit stays open; 0 in every other state. */
   readonly remainingDelay: number
@@ -200,7 +196,6 @@ export interface Snapshot {
  */
 export interface Permit {
   readonly name: string
-  /** Whether the call is a probe of a half-open circuit. */
   readonly probe: boolean
 }
 
@@ -432,9 +427,7 @@ export interface KeyedOperations<Needed = never> extends Policy.Keyed<
   Operations<Needed>,
   Needed
 > {
-  /** {@link Operations.protect} of the breaker of a key. */
   readonly protect: (key: string) => Policy.Policy<CircuitOpen, Needed>
-  /** {@link Operations.protectWhen} of the breaker of a key. */
   readonly protectWhen: (key: string) => ProtectWhen<Needed>
 }
 

@@ -12,7 +12,6 @@ import { respond, respondable } from "../internal/respondable.js"
  * @category errors
  */
 export class CircuitOpen extends Data.TaggedError("CircuitOpen")<{
-  /** The name of the breaker. */
   readonly name: string
   /** `half-open` when all places for probes were taken. */
   readonly state: "open" | "half-open" | "isolated"

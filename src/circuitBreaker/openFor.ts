@@ -20,7 +20,6 @@ export interface OpenFor {
   readonly stale: boolean
   /** Works out the next delays. Stepping a schedule is an effect, and a step of the circuit cannot wait for one. */
   readonly prepare: (name: string, clock: Clock.Clock) => Effect.Effect<void, never, unknown>
-  /** How the option is shown. */
   readonly setting: unknown
 }
 
@@ -28,7 +27,6 @@ const defaultOpenFor = Duration.seconds(10)
 const defaultMillis = Duration.toMillis(defaultOpenFor)
 const defaultMaxMillis = Duration.toMillis(Duration.minutes(5))
 
-/** Checks the options that say how long the circuit stays open. */
 export const make = (
   policy: string,
   { initial, maxOpenFor, openFor = defaultOpenFor }: CircuitBreaker.Options

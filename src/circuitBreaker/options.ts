@@ -25,7 +25,6 @@ import { shown } from "./tripSettings.js"
 
 export const constructorName = "CircuitBreaker.make"
 
-/** What the options of a breaker come to. */
 export class Configured {
   private shown: Policy.Settings | undefined
 
@@ -87,7 +86,6 @@ export const shape: Shape<CircuitBreaker.Options> = {
   ...listeners
 }
 
-/** Checks the options. Throws an `InvalidOption` for the first bad one. */
 export const configure = (
   options: CircuitBreaker.Options,
   defaultName: string,

@@ -4,7 +4,6 @@ import * as Circuit from "../core/circuit.js"
 import { InvalidOption } from "../core/options.js"
 import * as Trip from "../core/trip.js"
 
-/** The metrics of a circuit as it is at an instant. */
 export const metricsOf = (
   circuit: Circuit.Circuit,
   now: number,
@@ -20,7 +19,6 @@ export const metricsOf = (
   }
 }
 
-/** The snapshot of a circuit at an instant. */
 export const toSnapshot = (
   name: string,
   config: Circuit.Config,

@@ -34,7 +34,6 @@ export const computed = (delay: Effect.Effect<DurationInput, unknown, unknown>):
   return { next: () => millis, isComputed: true, answered: nothing, unanswered: nothing }
 }
 
-/** The percentile of what the attempts of one policy took. */
 export const percentile = (settings: Percentile): HedgeDelay => {
   const { minimumSamples, percentile } = settings
   const [min, max, window] = [settings.min, settings.max, settings.window].map(Duration.toMillis)

@@ -56,7 +56,6 @@ interface Failed {
   readonly exit: AnyExit
 }
 
-/** Runs an effect as a race of attempts. */
 export const race = (plan: Plan, self: Body, budget: RetryBudget.Source | undefined): Body => {
   if (plan.disposeResult !== undefined) {
     return holding((restore, hold) => {
@@ -69,7 +68,6 @@ export const race = (plan: Plan, self: Body, budget: RetryBudget.Source | undefi
   return budget === undefined ? begin() : withBudget(budget, begin)
 }
 
-/** The race, within a mask. */
 const raceIn = (
   restore: Restore,
   plan: Plan,

@@ -225,7 +225,6 @@ export interface Rejected
   extends
     Policy.Event<"rate-limiter", "Rejected">,
     Pick<RateLimitExceeded, "limit" | "cost" | "reason" | "retryAfter"> {
-  /** What the call fails with. */
   readonly error: RateLimitExceeded
 }
 
@@ -442,11 +441,8 @@ export interface KeyedOperations<Needed = never> extends Policy.Keyed<
   Operations<Needed>,
   Needed
 > {
-  /** {@link Operations.protect} of the limiter of a key. */
   readonly protect: (key: string) => Policy.Policy<RateLimitExceeded, Needed>
-  /** {@link Operations.protectWhen} of the limiter of a key. */
   readonly protectWhen: (key: string) => ProtectWhen<Needed>
-  /** {@link Operations.withCost} of the limiter of a key. */
   readonly withCost: (key: string, cost: number) => Policy.Policy<RateLimitExceeded, Needed>
 }
 

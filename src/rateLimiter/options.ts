@@ -27,7 +27,6 @@ export interface Configured {
   readonly maxWait: number
   readonly maxQueued: number
   readonly cost: number
-  /** The settings as a policy shows them. */
   readonly settings: Policy.Settings
 }
 
@@ -50,7 +49,6 @@ export const shape: Shape<RateLimiter.Options> = {
   ...listeners
 }
 
-/** Checks the options. Throws an `InvalidOption` for the first bad one. */
 export const configure = (options: RateLimiter.Options, defaultName: string, caller?: Caller): Configured =>
   onBehalfOf(caller, constructorName, () => read(options, defaultName))
 
@@ -75,5 +73,4 @@ const read = (options: RateLimiter.Options, defaultName: string): Configured => 
   return { name, rate, maxWait, maxQueued, cost, settings }
 }
 
-/** What a call costs: whole permits. */
 export const checkCost = (operation: string, cost: number): number => integer(operation, "cost", cost, 1)

@@ -27,7 +27,6 @@ export interface Options {
   readonly isReady: boolean
 }
 
-/** A place in the line. */
 export class Place implements Options, Links<Place> {
   readonly cost: number
   readonly deadline: number
@@ -126,7 +125,6 @@ export class Line {
   /** Which place was told last that it is the first, and when it has to look. */
   private told: Place | undefined
   private toldAt = 0
-  /** How many requests have been admitted. */
   admitted = 0
 
   constructor(
@@ -150,7 +148,6 @@ export class Line {
     return this.length > 0 || this.available(now) < unused
   }
 
-  /** How many have a place in the line. */
   get queued(): number {
     return this.length
   }

@@ -12,11 +12,8 @@ import { respond, respondable } from "../internal/respondable.js"
  * @category errors
  */
 export class RateLimitExceeded extends Data.TaggedError("RateLimitExceeded")<{
-  /** The name of the limiter. */
   readonly name: string
-  /** The limit of the rate. */
   readonly limit: number
-  /** What the call would have cost. */
   readonly cost: number
   /** `rate`: its turn is later than `maxWait` allows; `queue`: the queue is full; `cost`: it can never be admitted. */
   readonly reason: "rate" | "queue" | "cost"

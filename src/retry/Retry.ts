@@ -198,9 +198,7 @@ export interface Options<A, E, Input = A | E> {
     ((event: RetryScheduled<A, E>) => Effect.Effect<unknown, unknown, unknown>) | undefined
   /** Called after the delay, before the next attempt. */
   readonly onRetry?: ((event: Retried<A, E>) => Effect.Effect<unknown, unknown, unknown>) | undefined
-  /** Called when the retry gives up. */
   readonly onExceeded?: ((event: Exceeded<A, E>) => Effect.Effect<unknown, unknown, unknown>) | undefined
-  /** Called when `abortWhen` ended the retry. */
   readonly onAbort?: ((event: Abort<A, E>) => Effect.Effect<unknown, unknown, unknown>) | undefined
 }
 

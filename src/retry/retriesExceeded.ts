@@ -11,14 +11,11 @@ import type { Reason } from "./Retry.js"
  * @category errors
  */
 export class RetriesExceeded<out A = unknown, out E = unknown> extends Data.TaggedError("RetriesExceeded")<{
-  /** The name of the retry. */
   readonly name: string
-  /** How many attempts were made. */
   readonly attempts: number
   /** The time from the beginning of the first attempt to the end of the last. */
   readonly elapsed: Duration.Duration
   readonly reason: Reason
-  /** How the last attempt ended. */
   readonly lastExit: Exit.Exit<unknown, unknown>
 }> {
   declare readonly lastExit: Exit.Exit<A, E>

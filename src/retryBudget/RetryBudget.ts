@@ -46,9 +46,7 @@ export type Activity = "retry" | "hedge"
  */
 export interface Refused extends Policy.Event<"retry-budget", "Refused"> {
   readonly activity: Activity
-  /** What it would have cost. */
   readonly cost: number
-  /** What there was. */
   readonly balance: number
 }
 
@@ -108,7 +106,6 @@ export interface Snapshot {
   readonly exhausted: boolean
   /** Calls begun, each with all its attempts. This and all that follows: since the budget was made or reset. */
   readonly requests: number
-  /** Calls that succeeded. */
   readonly successes: number
   /** Retries paid for. */
   readonly retries: number
@@ -135,7 +132,6 @@ export interface Operations<Needed = never> {
   readonly reset: Effect.Effect<void, never, Needed>
   /** A call begins. */
   readonly recordRequest: Effect.Effect<void, never, Needed>
-  /** A call succeeded. */
   readonly recordSuccess: Effect.Effect<void, never, Needed>
   /** An attempt failed in a way that could be tried again. */
   readonly recordFailure: Effect.Effect<void, never, Needed>

@@ -90,26 +90,16 @@ export const make = (
   options: RetryBudget.Options,
   defaultName: string,
   caller?: Caller
-): Effect.Effect<Budget> => {
-  const made: Effect.Effect<Budget, never, unknown> = Effect.gen(function* () {
+): Effect.Effect<Budget> =>
+  Effect.gen(function* () {
     const name = configure(options, defaultName, caller)
     const clock = yield* Effect.clock
     const context = withoutSpan(yield* Effect.context<never>())
     const events = new Events({ kind, name }, tags, options, context)
     return new Budget(name, options.rule ?? defaultRule, events, Time.monotonicMillis(clock))
   })
-  return made as Effect.Effect<Budget>
-}
 
-interface Counts {
-  requests: number
-  successes: number
-  retries: number
-  hedges: number
-  refused: number
-}
-
-const noCounts: Counts = { requests: 0, successes: 0, retries: 0, hedges: 0, refused: 0 }
+const noCounts = { requests: 0, successes: 0, retries: 0, hedges: 0, refused: 0 }
 
 const tags: Tags<RetryBudget.Event, RetryBudget.Change> = {
   Exhausted: "followed",

@@ -34,9 +34,7 @@ import * as Policy from "../policy/Policy.js"
  * @category errors
  */
 export class TimeoutExceeded extends Data.TaggedError("TimeoutExceeded")<{
-  /** The name of the timeout. */
   readonly name: string
-  /** How long the effect was allowed to take. */
   readonly limit: Duration.Duration
   /** How long it took until it was gone. More than the limit when its finalizers took their time. */
   readonly elapsed: Duration.Duration
@@ -64,7 +62,6 @@ export class TimeoutExceeded extends Data.TaggedError("TimeoutExceeded")<{
  */
 export interface TimedOut
   extends Policy.Event<"timeout", "Timeout">, Pick<TimeoutExceeded, "limit" | "elapsed" | "stalled"> {
-  /** What the call fails with. */
   readonly error: TimeoutExceeded
 }
 
