@@ -85,8 +85,7 @@ const grow = (growth: Growth, step: number, fibonacci: number): number => {
   }
 }
 
-// A duration resolves nanoseconds. What floating point adds below that would otherwise turn 100 ms * 1.15 into
-// 114.99999999999999 ms and, without its fraction, into 114 ms.
+// A duration resolves nanoseconds. Floating point would otherwise make 114 ms of 100 ms * 1.15.
 const toNanosecond = (millis: number): number => Math.round(millis * 1_000_000) / 1_000_000
 
 const advance = (config: Config, planned: number, state: State, previous: number): State => {
@@ -122,10 +121,7 @@ const choose = (config: Config, planned: number, previous: number, random: numbe
   }
 }
 
-/**
- * Bounds a delay and takes its fraction away: between waits of whole milliseconds a test clock stands at instants that
- * it can express. A backoff of a millisecond or less keeps its fractions, because without them it would not wait.
- */
+/** Bounds a delay and takes its fraction away, except for a backoff of a millisecond or less, which would not wait without. */
 const settle = (config: Config, planned: number, delay: number): number => {
   const bounded = Math.min(delay, config.max)
   return Math.max(planned, bounded) > 1 ? Math.floor(bounded) : bounded

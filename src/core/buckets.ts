@@ -9,7 +9,6 @@ export const bucketsPerWindow = 10
 export interface Buckets<A> {
   /** The length of the window, in milliseconds. */
   readonly within: number
-  /** The number of the current bucket. */
   readonly bucket: number
   readonly current: A
   /** The nine buckets before the current one, oldest first. Shared by all steps within one bucket. */

@@ -38,14 +38,12 @@ interface Tally {
   readonly spent: number
 }
 
-/** Tokens as they were at an instant. */
 export interface Tokens {
   readonly _tag: "tokens"
   readonly tokens: number
   readonly at: number
 }
 
-/** Requests and withdrawals of the window of a rule. */
 export interface Window extends Buckets.Buckets<Tally> {
   readonly _tag: "window"
 }
@@ -102,7 +100,6 @@ const tokens = (count: number, at: number): Tokens => ({ _tag: "tokens", tokens:
 export const initial = (rule: Rule, now: number): Budget =>
   rule._tag === "requests" ? emptyWindow(rule, now) : tokens(rule.capacity, now)
 
-/** The most tokens that there can be. */
 export const capacity = (rule: Rule): number => (rule._tag === "requests" ? Infinity : rule.capacity)
 
 /** How many tokens there are to spend, to a millionth. With throttling these are the ones above the half that is left alone. */

@@ -1,9 +1,7 @@
 /**
- * The cache's rule: for how long a stored value may be served, and as what. All times are milliseconds on one clock, and
- * every bound is exclusive: a value that lives a second is fresh for 999 milliseconds and stale at 1000.
- *
- * The two stale windows are those of RFC 5861, counted from the end of freshness; the early refresh is XFetch from Vattani,
- * Chierichetti and Lowenstein, "Optimal Probabilistic Cache Stampede Prevention" (VLDB 2015).
+ * The cache's rule: for how long a stored value may be served, and as what. Times are milliseconds on one clock, and every bound is
+ * exclusive. The two stale windows are those of RFC 5861, counted from the end of freshness; the early refresh is XFetch from
+ * Vattani, Chierichetti and Lowenstein, "Optimal Probabilistic Cache Stampede Prevention" (VLDB 2015).
  */
 
 /** What holds for every value of a cache. Each may be infinite. */
@@ -30,7 +28,6 @@ export interface Lifetime {
   readonly took: number
 }
 
-/** The life of a value stored now. */
 export const lifetime = (bounds: Bounds, timeToLive: number, took: number, now: number): Lifetime => {
   const tooOldAt = now + bounds.maxAge
   const freshUntil = Math.min(now + timeToLive, tooOldAt)
@@ -39,10 +36,7 @@ export const lifetime = (bounds: Bounds, timeToLive: number, took: number, now: 
   return { storedAt: now, freshUntil, revalidateUntil, keptUntil, tooOldAt, took }
 }
 
-/**
- * `fresh` is served as it is, `stale` is served while it is looked up again, `expired` is served only where a lookup
- * failed, and `gone` not at all.
- */
+/** `stale` is served while it is looked up again, `expired` only where a lookup failed, and `gone` not at all. */
 export type Freshness = "fresh" | "stale" | "expired" | "gone"
 
 export const freshness = (life: Lifetime, now: number): Freshness => {
@@ -64,9 +58,6 @@ const largestGap = 53 * Math.LN2
 export const mayRefreshEarly = (life: Lifetime, beta: number, now: number): boolean =>
   now + life.took * beta * largestGap >= life.freshUntil
 
-/**
- * XFetch: whether this reader of a fresh value looks it up again already, given a draw from [0, 1). The nearer the end of
- * freshness and the longer the lookup takes, the likelier; `beta` above 1 favours earlier, below 1 later.
- */
+/** XFetch: whether this reader of a fresh value looks it up again already, given a draw from [0, 1). */
 export const refreshesEarly = (life: Lifetime, beta: number, draw: number, now: number): boolean =>
   now - life.took * beta * Math.log(1 - draw) >= life.freshUntil

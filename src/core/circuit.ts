@@ -1,22 +1,23 @@
 /**
  * The circuit breaker's rule: a pure step over an immutable state. What is due (the end of an open period, a probe that never
- * answered) is computed from `now`.
- *
- * Every change of state starts a new generation. The outcome of a permit counts only in the generation that granted it.
+ * answered) is computed from `now`. The outcome of a permit counts only in the generation that granted it.
  */
 import * as Trip from "./trip.js"
 import type { Mutable } from "./window.js"
 
 export type StateName = "closed" | "open" | "half-open" | "isolated" | "disabled" | "metrics-only"
 
-/** What opened the circuit, for the function that decides how long it stays open. */
-export interface Opening {
-  /** How often it had opened before since its last recovery ({@link hasRecovered}). */
-  readonly reopenings: number
+interface Cause {
   /** What failed, when it was a call and not a person or a probe that never answered. */
   readonly failure: unknown
   /** When to come back, in milliseconds, if the failure said so. */
   readonly retryAfter: number | undefined
+}
+
+/** What opened the circuit, for the function that decides how long it stays open. */
+export interface Opening extends Cause {
+  /** How often it had opened before since its last recovery ({@link hasRecovered}). */
+  readonly reopenings: number
 }
 
 /** Milliseconds in place of those that could not be worked out, and why. */
@@ -40,7 +41,6 @@ export interface Config {
   }
 }
 
-/** Calls counted in one state. */
 export interface Counts {
   readonly successes: number
   readonly failures: number
@@ -55,7 +55,6 @@ export interface Probe {
 interface Common {
   /** Goes up by one with every change of state. */
   readonly generation: number
-  /** When the state began. */
   readonly since: number
   readonly counts: Counts
   /** Failures in a row, over all states; a success ends the row. */
@@ -111,10 +110,7 @@ export interface Permit {
 }
 
 /** A call that was counted, with what decides how long the circuit opens if this opens it. */
-export interface Result extends Trip.Call {
-  readonly failure: unknown
-  readonly retryAfter: number | undefined
-}
+export interface Result extends Trip.Call, Cause {}
 
 /** The circuit after a step, and the changes of state on the way, in order. */
 export interface Step {
@@ -167,23 +163,13 @@ const toHalfOpen = (from: Circuit, now: number): HalfOpen => ({
   nextProbe: 0
 })
 
-const toOpen = (
-  config: Config,
-  from: Circuit,
-  now: number,
-  cause: { readonly failure: unknown; readonly retryAfter: number | undefined }
-): Open => {
+const toOpen = (config: Config, from: Circuit, now: number, { failure, retryAfter }: Cause): Open => {
   const common = begin(from, now)
   const { reopenings } = common
-  const openFor = config.openFor({ reopenings, failure: cause.failure, retryAfter: cause.retryAfter })
+  const openFor = config.openFor({ reopenings, failure, retryAfter })
   const openedFor = typeof openFor === "number" ? openFor : openFor.millis
-  const open: Open = {
-    ...common,
-    state: "open",
-    reopenings: reopenings + 1,
-    openedFor,
-    until: now + openedFor
-  }
+  const until = now + openedFor
+  const open: Open = { ...common, state: "open", reopenings: reopenings + 1, openedFor, until }
   return typeof openFor === "number" ? open : { ...open, problem: openFor.problem }
 }
 
@@ -222,7 +208,7 @@ const noAnswer: Result = { failed: true, duration: 0, failure: undefined, retryA
 // ----------------------------------------------------------------------------------------------------------- one call
 
 export interface Admission extends Step {
-  /** The permit, or `undefined` when the call is rejected. */
+  /** `undefined` when the call is rejected. */
   readonly permit: Permit | undefined
 }
 
@@ -234,20 +220,19 @@ export const acquire = (config: Config, before: Circuit, now: number): Admission
     case "isolated":
       return { circuit, transitions, permit: undefined }
     case "half-open": {
-      if (circuit.probes.length >= config.halfOpen.permits) return { circuit, transitions, permit: undefined }
-      const probe = { id: circuit.nextProbe, startedAt: now }
-      return {
-        circuit: { ...circuit, probes: [...circuit.probes, probe], nextProbe: circuit.nextProbe + 1 },
-        transitions,
-        permit: { generation: circuit.generation, probe: probe.id, startedAt: now }
+      const { generation, nextProbe, probes } = circuit
+      if (probes.length >= config.halfOpen.permits) return { circuit, transitions, permit: undefined }
+      const next = {
+        ...circuit,
+        probes: [...probes, { id: nextProbe, startedAt: now }],
+        nextProbe: nextProbe + 1
       }
+      return { circuit: next, transitions, permit: { generation, probe: nextProbe, startedAt: now } }
     }
-    default:
-      return {
-        circuit,
-        transitions,
-        permit: { generation: circuit.generation, probe: undefined, startedAt: now }
-      }
+    default: {
+      const permit = { generation: circuit.generation, probe: undefined, startedAt: now }
+      return { circuit, transitions, permit }
+    }
   }
 }
 
@@ -310,10 +295,7 @@ const count = (config: Config, circuit: Circuit, result: Result, now: number): C
   return { ...circuit, counts, failuresInARow: result.failed ? circuit.failuresInARow + 1 : 0 }
 }
 
-/**
- * Counts a call that was admitted by a circuit that counts, in place: the step of nearly every call, for the owner of a circuit
- * that is not shared. Whether the rule is met now, by which a closed one has to open.
- */
+/** Counts a call in place, for the owner of a circuit: the step of nearly every call. Returns whether a closed one has to open. */
 export const countInPlace = (
   circuit: Closed | MetricsOnly,
   failed: boolean,
@@ -328,7 +310,6 @@ export const countInPlace = (
   return Trip.count(own.seen, failed, duration, now)
 }
 
-/** Opens a closed circuit because of a call. */
 export const open = (config: Config, circuit: Closed, result: Result, now: number): Step =>
   move({ circuit, transitions: noTransitions }, toOpen(config, circuit, now, result))
 
@@ -368,10 +349,7 @@ const steered = (config: Config, circuit: Circuit, state: StateName, now: number
   }
 }
 
-/**
- * The circuit, settled, under other settings. It stays in its state, and an open one open for as long as it was to be. What its
- * rules have seen is kept where the new ones count the same.
- */
+/** The settled circuit under other settings. What its rules have seen is kept where the new ones count the same. */
 export const configure = (config: Config, circuit: Circuit, now: number): Circuit =>
   "seen" in circuit ? { ...circuit, seen: Trip.adopt(config.trip, circuit.seen, now) } : circuit
 
@@ -387,10 +365,7 @@ export const hasEvidence = (circuit: Circuit, now: number): boolean =>
 
 // ------------------------------------------------------------------------------------------------- surviving a restart
 
-/**
- * A circuit as plain data without instants: how long ago and how much longer instead of when. JSON turns what is endless
- * into `null`, so `null` is endless on the way back.
- */
+/** A circuit as plain data, with ages instead of instants. JSON turns what is endless into `null`, which is read as endless. */
 export interface Memory {
   readonly state: StateName
   readonly generation: number

@@ -8,9 +8,8 @@ export const mean = (before: number | undefined, held: number): number =>
   before === undefined ? held : before + (held - before) * weight
 
 /**
- * How long until so many permits are free for one who comes now, when all are taken: the permits that come back in that
- * time are `permits / held` for each millisecond (J. D. C. Little, 1961). `draw`, from 0 to 1, spreads it upwards by at most
- * `jitter`.
+ * How long until so many permits are free when all are taken: `permits / held` come back in each millisecond (J. D. C. Little,
+ * 1961). `draw`, from 0 to 1, spreads it upwards by at most `jitter`.
  */
 export const wait = (held: number, wanted: number, permits: number, jitter: number, draw: number): number =>
   Math.ceil(((held * wanted) / permits) * (1 + jitter * draw))

@@ -1,9 +1,6 @@
 /**
- * Checks of options at construction. A check throws an `InvalidOption` with the constructor, the option, the value and the allowed
- * range; nothing is clamped.
- *
- * A constructor states its options once, as a {@link Shape}: a check for each name. `undefined` is not checked; a required option
- * is checked where it is read.
+ * Checks of options at construction; nothing is clamped. A constructor states its options once, as a {@link Shape}: a check for each
+ * name. `undefined` is not checked; a required option is checked where it is read.
  */
 
 /** An option of a policy was outside its allowed range. Thrown, or died with, where the option is given. */
@@ -166,7 +163,6 @@ export const fraction = (policy: string, option: string, value: number): number 
   return value
 }
 
-/** One of a few words or numbers. */
 export const oneOf = <A>(policy: string, option: string, value: A, ...allowed: ReadonlyArray<A>): A => {
   if (allowed.includes(value)) return value
   const words = allowed.map((each) => JSON.stringify(each))

@@ -1,9 +1,6 @@
 /**
  * Quantiles of recent durations, from a histogram over a sliding window. Durations are exact to 2 %, from a tenth of a millisecond
- * to more than an hour and a half; others count as the nearest bound.
- *
- * Recording and reading cost the same for any number of durations: a record copies one path in two trees of counters, a reading
- * walks down one of them.
+ * to more than an hour and a half; others count as the nearest bound. Every step costs the same for any number of durations.
  */
 import * as Buckets from "./buckets.js"
 
@@ -53,7 +50,6 @@ export const record = (durations: Durations, duration: number, now: number): Dur
   return { within, bucket, current: increment(current, index), older, all: increment(all, index) }
 }
 
-/** How many durations are in the window. */
 export const count = (durations: Durations, now: number): number => expire(durations, now).all.count
 
 /** The shortest duration that is at least as long as the share `q` of those in the window; `undefined` without any. */

@@ -62,7 +62,6 @@ export const checked = (policy: string, rate: Rate, prefix = ""): Rate => {
   return rate
 }
 
-/** Whether two rates are the same. */
 export const isSame = (rate: Rate, other: Rate): boolean =>
   rate._tag === other._tag &&
   rate.limit === other.limit &&
@@ -100,7 +99,6 @@ export const rule = (rate: Rate): Rule => {
 /** Milliseconds in whole microseconds. */
 export const micros = (millis: number): number => Math.round(millis * 1000)
 
-/** Microseconds in milliseconds. */
 export const millis = (micros: number): number => micros / 1000
 
 // ----------------------------------------------------------------------------------------------- what has been used
@@ -261,7 +259,6 @@ export const lastTurn = (rule: Rule, begun: Turn, { first, last, size, sum }: Ba
 
 // ---------------------------------------------------------------------------------------------- giving back
 
-/** A call that was admitted. */
 export interface Admitted {
   readonly at: number
   readonly cost: number

@@ -14,7 +14,6 @@ interface Recent {
 export interface Log {
   /** The cost of all entries. */
   readonly used: number
-  /** The older entries. */
   readonly chunks: ReadonlyArray<Chunk>
   /** How much of the first chunk has been dropped, in array elements. */
   readonly dropped: number

@@ -1,7 +1,4 @@
-/**
- * When a closed circuit opens. A trip rule is a plain value; a rule with its evidence is another, which records a call and tells
- * whether the rule is met.
- */
+/** When a closed circuit opens: trip rules as plain values, and what they have seen, which says whether they are met. */
 import { bucketsPerWindow, toList } from "./buckets.js"
 import { finite, fraction, integer, InvalidOption, isList, isObject, onBehalfOf } from "./options.js"
 import * as Window from "./window.js"
@@ -22,21 +19,21 @@ export interface Failures {
   readonly window: Extent
 }
 
-/** A share of failures among at least `minimumCalls` calls. */
-export interface FailureRate {
-  readonly _tag: "failureRate"
+interface Rate {
   readonly threshold: number
   readonly minimumCalls: number
   readonly window: Extent
 }
 
+/** A share of failures among at least `minimumCalls` calls. */
+export interface FailureRate extends Rate {
+  readonly _tag: "failureRate"
+}
+
 /** A share of calls that took longer than `slowerThan` milliseconds, failed or not. */
-export interface SlowRate {
+export interface SlowRate extends Rate {
   readonly _tag: "slowRate"
   readonly slowerThan: number
-  readonly threshold: number
-  readonly minimumCalls: number
-  readonly window: Extent
 }
 
 /** Whichever of several rules is met first. */
@@ -131,7 +128,6 @@ const checkExtent = (policy: string, window: Extent): void => {
 
 // ------------------------------------------------------------------------------------------------------ what it has seen
 
-/** A call that was counted. */
 export interface Call {
   readonly failed: boolean
   /** How long it took, in milliseconds. */
@@ -174,10 +170,7 @@ export const nothing = (rule: Trip, now: number): Seen => {
     : { _tag: "time", rule, window: Window.timeWindow(window.within, now) }
 }
 
-/**
- * A rule in the place of others, with the calls that one of these has seen if it counts the same calls in the same window. Else
- * it starts with nothing.
- */
+/** A rule in the place of others, with what one of these has seen if it counts the same calls in the same window. */
 export const adopt = (rule: Trip, before: Seen, now: number): Seen => {
   if (rule._tag === "any") return { _tag: "any", parts: rule.rules.map((part) => adopt(part, before, now)) }
   const kept = each(before).find((seen) => evidenceOf(seen.rule) === evidenceOf(rule))
@@ -246,7 +239,6 @@ export const isSlow = (trip: Trip, call: Call): boolean =>
 const isHit = (rule: Windowed, failed: boolean, duration: number): boolean =>
   rule._tag === "slowRate" ? duration > rule.slowerThan : failed
 
-/** Whether a rule is met at an instant. */
 export const isMet = (seen: Seen, now: number): boolean =>
   seen._tag === "any" ? seen.parts.some((part) => isMet(part, now)) : reaches(seen.rule, tally(seen, now))
 
@@ -285,16 +277,9 @@ export const readings = (seen: Seen, now: number): ReadonlyArray<Reading> => {
   if (seen._tag === "any") return seen.parts.flatMap((part) => readings(part, now))
   const { rule } = seen
   const { calls, hits } = tally(seen, now)
-  return [
-    {
-      rule: rule._tag,
-      calls,
-      hits,
-      rate: Window.rate({ calls, hits }),
-      threshold: "count" in rule ? rule.count : rule.threshold,
-      met: reaches(rule, { calls, hits })
-    }
-  ]
+  const rate = Window.rate({ calls, hits })
+  const threshold = "count" in rule ? rule.count : rule.threshold
+  return [{ rule: rule._tag, calls, hits, rate, threshold, met: reaches(rule, { calls, hits }) }]
 }
 
 // ---------------------------------------------------------------------------------------- what it has seen, as data
@@ -310,7 +295,6 @@ export interface Memory {
   readonly buckets?: ReadonlyArray<readonly [calls: number, hits: number]> | undefined
 }
 
-/** What a rule has seen, as data. */
 export const remember = (seen: Seen, now: number): ReadonlyArray<Memory> => {
   switch (seen._tag) {
     case "run":
@@ -318,20 +302,15 @@ export const remember = (seen: Seen, now: number): ReadonlyArray<Memory> => {
     case "count":
       return [{ rule: describe(seen.rule), calls: Window.outcomes(seen.window).map(Number).join("") }]
     case "time": {
-      const buckets = toList(Window.expire(seen.window, now))
-      return [
-        { rule: describe(seen.rule), buckets: buckets.map(({ calls, hits }) => [calls, hits] as const) }
-      ]
+      const buckets = toList(Window.expire(seen.window, now)).map(({ calls, hits }) => [calls, hits] as const)
+      return [{ rule: describe(seen.rule), buckets }]
     }
     case "any":
       return seen.parts.flatMap((part) => remember(part, now))
   }
 }
 
-/**
- * A rule with what it had seen, from data that is `elapsed` milliseconds old. Where the data says nothing of a rule (because
- * the rules were changed in between), it starts with nothing.
- */
+/** A rule with what it had seen, from data that is `elapsed` milliseconds old; one that the data does not know starts empty. */
 export const recall = (trip: Trip, memories: ReadonlyArray<Memory>, now: number, elapsed: number): Seen =>
   restored(nothing(trip, now), memories, now, elapsed)
 

@@ -4,7 +4,6 @@
  */
 import * as Buckets from "./buckets.js"
 
-/** The totals of a window. */
 export interface Tally {
   readonly calls: number
   readonly hits: number

@@ -21,7 +21,6 @@ export const check: Check = (policy, option, value) => {
 /** The state of a schedule, which only the schedule itself understands. */
 export type ScheduleState = unknown
 
-/** One step of a schedule. */
 export interface ScheduleStep {
   readonly state: ScheduleState
   /** The delay before the next recurrence in milliseconds, or `undefined` when the schedule is done. */

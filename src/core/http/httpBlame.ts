@@ -1,7 +1,4 @@
-/**
- * Why a request got no answer, who is to blame for that, and what follows from it. An answer speaks for itself: see
- * `httpSemantics.ts`.
- */
+/** Why a request got no answer, who is to blame for that, and what follows from it. For answers, see `httpSemantics.ts`. */
 
 /** What kept a request from an answer. */
 export type Fault =
@@ -45,9 +42,8 @@ const consequence = (
 ): Consequence => ({ blame, repeated, counted })
 
 /**
- * A breaker protects the other side and all callers of its origin. So it counts only what that side is to blame for, and not
- * what lies in one link or one request. Trust is decided by the certificates, the clock and the configuration of both
- * sides; it fails the same way at once each time, and an open circuit would only hide why.
+ * A breaker counts only what the other side is to blame for, and not what lies in one link or one request. Trust fails the same way
+ * at once each time, and an open circuit would only hide why.
  */
 export const consequences: Readonly<Record<Fault, Consequence>> = {
   invalid: consequence("caller", false),

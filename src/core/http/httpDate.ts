@@ -1,7 +1,4 @@
-/**
- * HTTP-date (RFC 9110, section 5.6.7): the three formats that a recipient has to read, and the one that a sender writes.
- * Times are milliseconds of the Unix epoch.
- */
+/** HTTP-date (RFC 9110, section 5.6.7): the three formats to read and the one to write. Times are milliseconds since the epoch. */
 
 const dayNames = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"]
 const months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
@@ -16,11 +13,8 @@ const rfc850 = new RegExp(`^${longDay}, (?<day>[0-9]{2})-${month}-(?<year>[0-9]{
 const asctime = new RegExp(`^${shortDay} ${month} (?<day>[0-9]{2}| [0-9]) ${time} (?<year>[0-9]{4})$`)
 
 /**
- * The time that a date means, or `undefined` when it is none. The day's name has to be one, and is not compared with the
- * date: it says nothing that the date does not, and recipients are asked to be robust. Everything else is as strict as
- * the grammar, letter case included.
- *
- * `now` settles the century of the two-digit year in the RFC 850 format.
+ * The time that a date means, or `undefined` when it is none. The day's name is not compared with the date: recipients are asked to
+ * be robust. All else is as strict as the grammar. `now` settles the century of the two-digit year in the RFC 850 format.
  */
 export const parse = (text: string, now: number): number | undefined => {
   const full = imfFixdate.exec(text) ?? asctime.exec(text)
@@ -29,10 +23,7 @@ export const parse = (text: string, now: number): number | undefined => {
   return short === null ? undefined : assemble(short, (fields) => fullYear(fields, now))
 }
 
-/**
- * The second that a time is in, as IMF-fixdate; `undefined` for a time that the format has no room for, which is one
- * outside of the years 0 to 9999.
- */
+/** The second that a time is in, as IMF-fixdate; `undefined` outside of the years 0 to 9999. */
 export const format = (millis: number): string | undefined => {
   const date = new Date(Math.floor(millis))
   const year = date.getUTCFullYear()

@@ -1,17 +1,11 @@
-/**
- * What methods, status codes and transport errors say about sending a request again (RFC 9110, RFC 6585, RFC 8470,
- * RFC 10008).
- */
+/** What methods, statuses and transport errors say about sending a request again (RFC 9110, RFC 6585, RFC 8470, RFC 10008). */
 
 /** Methods that mean the same however often a request arrives: RFC 9110, section 9.2.2, and QUERY of RFC 10008. */
 const idempotent = /^(GET|HEAD|OPTIONS|TRACE|PUT|DELETE|QUERY)$/
 
 export const isIdempotent = (method: string): boolean => idempotent.test(method.toUpperCase())
 
-/**
- * Statuses that pass by themselves. Not 501 and 505, which say what the server is, and not 4xx that say what the request
- * is. A 500 may have been half done, like all of these: it takes a request that may be repeated.
- */
+/** Statuses that pass by themselves. A 500 may have been half done, like all of these: it takes a request that may be repeated. */
 const transientStatuses: ReadonlySet<number> = new Set([408, 425, 429, 500, 502, 503, 504])
 
 export const isTransient = (status: number): boolean => transientStatuses.has(status)
@@ -22,10 +16,7 @@ export const asksForPatience = (status: number): boolean => status === 429 || st
 /** What a status says about the health of the server that answered. */
 export type Health = "well" | "ill" | "unknown"
 
-/**
- * A 408 or a 5xx is a server that does not work; 501 and 505 are one that works and cannot do this. A 429 speaks of the
- * caller's quota and not of the server's health. Everything else is an answer.
- */
+/** A server that answers 501 or 505 works and cannot do this. A 429 speaks of the caller's quota, not of the server's health. */
 export const healthOf = (status: number): Health => {
   if (status === 429) return "unknown"
   if (status === 408) return "ill"
@@ -77,16 +68,14 @@ const cutShort = /*#__PURE__*/ codes(
 /** How deep errors are looked into. Deeper ones are not made by any client. */
 const maxDepth = 8
 
-/** Where a request was to go. */
 export interface Target {
   readonly hostname: string
   readonly port: number
 }
 
 /**
- * Whether an error says that the request was certainly not sent, so that sending it cannot be sending it twice. Clients
- * hide the reason: `fetch` in the `cause`, connections to several addresses in `errors`, all of which have to say so. An error
- * that names another place than the target comes after a redirect, so the target has had the request.
+ * Whether an error says that the request was certainly not sent. Clients hide the reason: `fetch` in the `cause`, connections to
+ * several addresses in `errors`. An error that names another place than the target comes after a redirect.
  */
 export const wasNeverSent = (error: unknown, target?: Target): boolean =>
   says(error, ({ code, hostname, message, port, syscall }) => {

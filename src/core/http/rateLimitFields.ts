@@ -57,9 +57,8 @@ export const parseRateLimitPolicy = (field: string | undefined): ReadonlyArray<Q
   })
 
 /**
- * The value of a `RateLimit` field, empty without items. It always reads back: characters outside of ASCII and control
- * characters become `?`, what is left is rounded down and a window up, a number below the range of the field becomes the
- * smallest one in it and one above it the largest, and a window that is not a number is left out.
+ * The value of a `RateLimit` field, empty without items. It always reads back: characters outside of printable ASCII become `?`,
+ * what is left is rounded down and a window up, numbers are brought into range, and a window that is not a number is left out.
  */
 export const formatRateLimit = (quotas: ReadonlyArray<Quota>): string =>
   formatItems(quotas, ({ available, name, partitionKey, windowSeconds }) => [
@@ -79,10 +78,7 @@ export const formatRateLimitPolicy = (policies: ReadonlyArray<QuotaPolicy>): str
     ...parameter("pk", partitionKey && formatBytes(partitionKey))
   ])
 
-/**
- * How many milliseconds there is no quota for: the longest window among the items with nothing left, because a request
- * needs every one of them. `undefined` when no item says so.
- */
+/** How many milliseconds there is no quota for: the longest window among the items with nothing left, if any. */
 export const quotaHint = (quotas: ReadonlyArray<Quota>): number | undefined => {
   const windows = quotas.flatMap(({ available, windowSeconds }) =>
     available === 0 && windowSeconds !== undefined ? [secondsToMillis(windowSeconds)] : []
@@ -90,10 +86,7 @@ export const quotaHint = (quotas: ReadonlyArray<Quota>): number | undefined => {
   return windows.length === 0 ? undefined : windows.reduce((longest, window) => Math.max(longest, window))
 }
 
-/**
- * Whether the `Age` field of a response (RFC 9111, section 5.1) shows that it comes from a cache. What it says about
- * quotas was true for another client, some time ago, and is ignored.
- */
+/** Whether the `Age` field (RFC 9111, section 5.1) shows that a response comes from a cache, so that its quotas are another's. */
 export const isFromCache = (age: string | undefined): boolean =>
   age !== undefined && /^[ \t]*0*[1-9][0-9]*[ \t]*(?:,|$)/.test(age)
 

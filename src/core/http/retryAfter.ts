@@ -1,6 +1,4 @@
-/**
- * `Retry-After` (RFC 9110, section 10.2.3): how long the other side asks to be left alone, read and written.
- */
+/** `Retry-After` (RFC 9110, section 10.2.3): how long the other side asks to be left alone, read and written. */
 import * as HttpDate from "./httpDate.js"
 
 /** The values of the fields of one response, `undefined` where a field is missing. */
@@ -11,15 +9,12 @@ export interface Fields {
 }
 
 /**
- * How long to wait in milliseconds, or `undefined` when the response does not say so in a valid way. A date that has
- * passed is zero. What is longer than `Number.MAX_SAFE_INTEGER` milliseconds is that long.
+ * How long to wait in milliseconds, at most `Number.MAX_SAFE_INTEGER`, or `undefined` when the response does not validly say so. A
+ * date that has passed is zero.
  *
- * A date is compared with the response's own `Date`: both come from one clock, whose error cancels. `Date` is cut to
- * the second and the response is on its way for a while, so that the wait ends that much after the date and never before
- * it. Without a valid `Date` the date is compared with `now`, in milliseconds of the Unix epoch.
- *
- * `Retry-After` has one value. Several of them, which arrive joined with commas, are none: RFC 9110 forbids a sender to
- * repeat such a field (section 5.3), calls it an error to be detected (5.5) and gives no rule for choosing.
+ * A date is compared with the response's own `Date`: both come from one clock, whose error cancels, and the wait never ends before
+ * the date. Without a valid `Date` it is compared with `now`, in milliseconds since the epoch. Several values, joined with commas,
+ * are none: RFC 9110 forbids them (sections 5.3 and 5.5) and gives no rule for choosing.
  */
 export const retryAfterMillis = (fields: Fields, now: number): number | undefined => {
   if (fields.retryAfter === undefined) return undefined
@@ -31,11 +26,7 @@ export const retryAfterMillis = (fields: Fields, now: number): number | undefine
   return Math.max(0, until - (sent ?? now))
 }
 
-/**
- * The value that asks for a wait of at least so many milliseconds: in whole seconds, rounded up, because the field knows
- * no parts of them. Nothing and less than nothing are `0`; for ever is the longest wait that
- * {@link retryAfterMillis} reads.
- */
+/** The value that asks for at least so many milliseconds, in whole seconds, at most what {@link retryAfterMillis} reads. */
 export const retryAfterSeconds = (millis: number): string => String(wholeSeconds(millis))
 
 /** Converts milliseconds to seconds, rounded up; zero unless positive. */

@@ -1,7 +1,6 @@
 /**
- * Structured fields (RFC 9651), as much as the rate limit fields use: a list of items with parameters. Every type of
- * value is read, so that an unknown parameter does not invalidate a field; types that no field here uses are kept without
- * their value.
+ * Structured fields (RFC 9651), as much as the rate limit fields use: a list of items with parameters. Types that no field here uses
+ * are read without their value, so that an unknown parameter does not invalidate a field.
  */
 
 export type BareItem =
@@ -19,10 +18,7 @@ export interface Item {
 /** No integer has more digits than fifteen. */
 export const maxInteger = 999_999_999_999_999
 
-/**
- * The items of a list, or `undefined` when the field is malformed. A list with an inner list in it counts as malformed
- * too: no field here allows one, and a field that breaks its own definition is ignored like one that cannot be read.
- */
+/** The items of a list, or `undefined` when the field is malformed. An inner list counts as malformed: no field here allows one. */
 export const parseList = (input: string): ReadonlyArray<Item> | undefined => {
   const cursor: Cursor = { input, at: 0 }
   const items: Array<Item> = []
@@ -43,7 +39,6 @@ export const parseList = (input: string): ReadonlyArray<Item> | undefined => {
 export const formatString = (value: string): string =>
   `"${value.replace(/[^\x20-\x7e]/gu, "?").replace(/["\\]/g, "\\$&")}"`
 
-/** A byte sequence in base64. */
 export const formatBytes = (bytes: Uint8Array): string =>
   `:${btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""))}:`
 
@@ -106,12 +101,9 @@ const parseBareItem = (cursor: Cursor): BareItem | undefined => {
     case "%":
       return parseDisplayString(cursor)
   }
-  const skipped =
-    take(cursor, decimalPattern) ??
-    take(cursor, booleanPattern) ??
-    take(cursor, datePattern) ??
-    take(cursor, tokenPattern)
-  if (skipped !== undefined) return other
+  for (const skipped of [decimalPattern, booleanPattern, datePattern, tokenPattern]) {
+    if (take(cursor, skipped) !== undefined) return other
+  }
   const digits = take(cursor, integerPattern)
   // A zero that came with a sign has none afterwards.
   return digits === undefined ? undefined : { _tag: "integer", value: Number(digits) + 0 }
