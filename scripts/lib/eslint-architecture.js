@@ -16,8 +16,13 @@ const effectRoot = {
   message: "src imports one module, such as effect/Effect: a package root defeats tree-shaking."
 }
 const hiddenTime = {
-  regex: "^(node:)?(timers|perf_hooks|crypto)(/|$)",
+  regex: "^(node:)?(timers|perf_hooks)(/|$)",
   message: "Time and randomness come from Effect's Clock and Random, or tests cannot control them."
+}
+const hiddenRandomness = {
+  regex: "^(node:)?crypto$",
+  allowImportNamePattern: "^createHash$",
+  message: "Randomness comes from Effect's Random, or tests cannot control it. A digest has none."
 }
 const nodeBuiltin = { regex: "^node:", message: "Policies run wherever Effect runs, browsers included." }
 const platform = { regex: "^@effect/", message: "Policies need effect alone. Only integrations need more." }
@@ -25,7 +30,10 @@ const packages = { regex: "^[^.]", message: "src/core is pure: it imports no pac
 
 /** Matches imports from outside a room and the rooms that it may see. Integrations see the public modules of policies. */
 const elsewhere = (room) => {
-  const from = (other) => path.posix.relative(`/${room}`, `/${other}`).replaceAll(".", "\\.")
+  const from = (other) => {
+    const way = path.posix.relative(`/${room}`, `/${other}`)
+    return (way.startsWith(".") ? way : `./${way}`).replaceAll(".", "\\.")
+  }
   const filesOf = (other) => (isIntegration(room) && policies.includes(other) ? "[A-Z][^/]*" : "[^/]+")
   const allowed = [
     "\\./[^/]+",
@@ -40,7 +48,7 @@ const elsewhere = (room) => {
 }
 
 const dependencies = [
-  { files: ["src/**/*.ts"], rules: forbidImports(barrel, effectRoot, hiddenTime) },
+  { files: ["src/**/*.ts"], rules: forbidImports(barrel, effectRoot, hiddenTime, hiddenRandomness) },
   ...Object.keys(rooms).map((room) => ({
     files: [`src/${room}/*.ts`],
     // An entry re-exports public modules of several rooms.
@@ -48,8 +56,16 @@ const dependencies = [
     rules: room.startsWith("core")
       ? forbidImports(barrel, elsewhere(room), packages)
       : isIntegration(room)
-        ? forbidImports(barrel, effectRoot, hiddenTime, elsewhere(room))
-        : forbidImports(barrel, effectRoot, hiddenTime, nodeBuiltin, platform, elsewhere(room))
+        ? forbidImports(barrel, effectRoot, hiddenTime, hiddenRandomness, elsewhere(room))
+        : forbidImports(
+            barrel,
+            effectRoot,
+            hiddenTime,
+            hiddenRandomness,
+            nodeBuiltin,
+            platform,
+            elsewhere(room)
+          )
   }))
 ]
 

@@ -6,7 +6,7 @@ import * as fs from "node:fs"
 /** The rooms that every policy may see. */
 const base = ["policy", "internal", "core"]
 
-const integrations = ["http", "fleet"]
+const integrations = ["http", "fleet", "redis", "ioredis"]
 
 /** The other policies that a policy may see; a policy not named here sees none. */
 const besides = {
@@ -43,7 +43,10 @@ export const rooms = {
   "http/server": ["http/internal", "http/problem", ...http],
   "http/admin": http,
   "core/fleet": ["core"],
-  fleet: [...policies, ...base, "core/fleet"]
+  fleet: [...policies, ...base, "core/fleet"],
+  "redis/store": ["fleet", ...base, "core/fleet"],
+  redis: ["redis/store", "fleet", ...base],
+  ioredis: ["redis/store", "fleet", ...base]
 }
 
 /** Whether a room is an integration, which sees public modules of policies alone. */

@@ -78,9 +78,13 @@ export interface Operations<E = StoreUnavailable> {
  * @category models
  */
 export interface Adapter extends Operations<unknown> {
-  /** Calls a listener for each announcement while the scope is open. It reconnects by itself; a lost announcement is no fault. */
+  /**
+   * Calls a listener for each announcement while the scope is open, and `again` when a store that did not answer may do so again.
+   * When it fails, it is started anew. A lost announcement is no fault.
+   */
   readonly follow: (
-    listener: (announcement: core.Announcement) => void
+    listener: (announcement: core.Announcement) => void,
+    again: () => void
   ) => Effect.Effect<void, unknown, Scope.Scope>
 }
 
@@ -214,7 +218,10 @@ export const make = (adapter: Adapter, options: Options = {}): Effect.Effect<Ser
     const exchange = (news: core.News) => ask("exchange", adapter.exchange(news))
     const hub = new Hub(exchange, { instance, incarnation: yield* randomName }, interval)
     const follow = Effect.zipRight(
-      adapter.follow((announcement) => void startIn(runtime, hub.announce(announcement))),
+      adapter.follow(
+        (announcement) => void startIn(runtime, hub.announce(announcement)),
+        () => hub.again()
+      ),
       Effect.never
     )
     const again = Effect.zipRight(Effect.sleep(Duration.millis(interval)), Effect.void)

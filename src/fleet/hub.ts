@@ -74,6 +74,11 @@ export class Hub {
     if (this.failures === 0) this.wakeUp?.()
   }
 
+  /** Exchanges news without waiting for the backoff to end, because the store may answer again. */
+  again(): void {
+    if (this.failures > 0) this.wakeUp?.()
+  }
+
   /** Exchanges news for as long as the scope is open. */
   get run(): Effect.Effect<void, never, Scope.Scope> {
     return Effect.asVoid(forkScoped(Effect.forever(Effect.zipRight(this.round, this.pause))))

@@ -45,3 +45,16 @@ it("a program that uses schemas or streams loads them, which shows that they wou
   expect(await reached("effect-resilience/CircuitBreaker/Snapshot")).toEqual(expect.arrayContaining(schemas))
   expect(await reached("effect/Stream")).toEqual(expect.arrayContaining(streams))
 })
+
+it.each([
+  ["effect-resilience", []],
+  ["effect-resilience/fleet", []],
+  ["effect-resilience/redis", ["redis"]],
+  ["effect-resilience/ioredis", ["ioredis"]]
+])("%s loads of the clients of Redis %j", async (specifier, expected) => {
+  const files = await reached(specifier)
+  const clients = ["redis", "ioredis"].filter((client) =>
+    files.some((file) => file.startsWith(`node_modules/${client}/`))
+  )
+  expect(clients).toEqual(expected)
+})

@@ -1,0 +1,240 @@
+/**
+ * The shared store over Redis 6.2 or later, by the package `ioredis`. What a fleet shares, and what happens while Redis does not
+ * answer, is the same as with `effect-resilience/redis`.
+ *
+ * @since 0.1.0
+ */
+import type * as Config from "effect/Config"
+import type { ConfigError } from "effect/ConfigError"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
+import { Redis, type RedisOptions } from "ioredis"
+import type * as Core from "../core/options.js"
+import * as SharedStore from "../fleet/SharedStore.js"
+import { fromConfig } from "../policy/fromConfig.js"
+import type { Client as StoreClient, Watcher } from "../redis/store/connection.js"
+import * as store from "../redis/store/store.js"
+
+// ------------------------------------------------------------------------------------------------------------- models
+
+/**
+ * What the store needs of a client: a `Redis` or a `Cluster`.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Client {
+  readonly status: string
+  /** The socket of a `Redis`. */
+  readonly stream?: Destroyable | null | undefined
+  /** The nodes of a `Cluster`. */
+  nodes?(): ReadonlyArray<{ readonly stream?: Destroyable | null | undefined }>
+  connect(): Promise<unknown>
+  disconnect(): void
+  eval(script: string, keys: number, ...keysAndArguments: Array<string>): Promise<unknown>
+  evalsha(digest: string, keys: number, ...keysAndArguments: Array<string>): Promise<unknown>
+  subscribe(channel: string): Promise<unknown>
+  on(event: string, listener: (first: unknown, second: unknown) => void): unknown
+}
+
+/**
+ * A socket.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Destroyable {
+  destroy(): unknown
+}
+
+/**
+ * What a user of Redis needs for the store, as its ACL says it. `HELLO` and `AUTH` need no permission; a database other than 0 needs
+ * `SELECT`.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Permissions = store.Permissions
+
+// ------------------------------------------------------------------------------------------------------------ options
+
+/**
+ * The options of a store that are plain data.
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export type Settings = store.Settings
+
+/**
+ * Connections that the store makes itself.
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export interface UrlOptions extends Settings {
+  /** More for `new Redis`: TLS, credentials, a connection's name. */
+  readonly client?: Omit<RedisOptions, "replyMapping"> | undefined
+  readonly connect?: undefined
+}
+
+/**
+ * Connections as the program makes them: to a cluster, by Sentinel, with a configuration that it has already.
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export interface ConnectOptions extends SharedStore.Options, store.PlaceOptions {
+  /**
+   * Makes a client, which the store disconnects: one for commands and one that subscribes, and another one in place of a client that
+   * has given up or that hears nothing. Set `enableOfflineQueue: false` and `maxRetriesPerRequest: 0`, so that a client refuses
+   * commands while it has no connection.
+   */
+  readonly connect: () => Client
+  readonly url?: undefined
+  readonly client?: undefined
+}
+
+/**
+ * Either a `url` or `connect`, where the data is (`prefix`, `environment`), and what every store has (`interval`, `deadline`,
+ * `instance`).
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export type Options = UrlOptions | ConnectOptions
+
+// ------------------------------------------------------------------------------------------------------- constructors
+
+const makeFor = (
+  options: Options,
+  caller: Core.Caller
+): Effect.Effect<SharedStore.Service, never, Scope.Scope> =>
+  Effect.suspend(() => {
+    store.check(options, caller)
+    return store.storeOf(options, caller, (jitter) => {
+      const { connect } = options
+      if (connect !== undefined) {
+        return { option: "connect", database: 0, open: (watcher) => watched(connect(), watcher) }
+      }
+      const { client, ...settings } = options
+      const { database, text } = store.urlOf(settings)
+      return {
+        option: "client",
+        database: database || (client?.db ?? 0),
+        open: (watcher) => watched(new Redis(text, { ...defaults(jitter), ...client }), watcher)
+      }
+    })
+  })
+
+const defaults = (jitter: number): Omit<RedisOptions, "replyMapping"> => ({
+  autoResendUnfulfilledCommands: false,
+  connectTimeout: store.connectTimeout,
+  disableClientInfo: true,
+  enableOfflineQueue: false,
+  // It asks with `INFO` whether the data is loaded. The scripts are refused until it is.
+  enableReadyCheck: false,
+  maxRetriesPerRequest: 0,
+  retryStrategy: (attempt) => store.reconnectDelay(attempt, jitter)
+})
+
+/** Connects a client and tells how it fares. */
+const watched = (client: Client, watcher: Watcher): StoreClient => {
+  let lastError: unknown
+  // These stay for good: an error without a listener is printed.
+  client.on("error", (error) => void (lastError = error))
+  client.on("close", () => {
+    watcher.failed(lastError ?? new Error("the connection was closed"))
+    lastError = undefined
+  })
+  client.on("end", () => watcher.over(new Error("the client has given up to connect")))
+  client.on("ready", () => watcher.ready())
+  // What is wrong is told as an event too.
+  if (client.status === "wait") client.connect().catch(() => {})
+  return {
+    isReady: () => client.status === "ready",
+    isOver: () => client.status === "end",
+    evalsha: (digest, keys, args) => client.evalsha(digest, keys.length, ...keys, ...args),
+    eval: (text, keys, args) => client.eval(text, keys.length, ...keys, ...args),
+    subscribe: (channel, listener) => {
+      client.on("message", (from, message) => {
+        if (from === channel && typeof message === "string") listener(message)
+      })
+      return client.subscribe(channel)
+    },
+    destroy: () => {
+      const nodes = client.nodes?.() ?? []
+      client.disconnect()
+      // A server that hangs would never answer the end of the connection.
+      for (const { stream } of [client, ...nodes]) stream?.destroy()
+    }
+  }
+}
+
+/**
+ * Makes a store, whose connections end with the scope. It does not wait for Redis: without it the store begins degraded and recovers.
+ * Dies with `InvalidOption` for an invalid option.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (options: Options): Effect.Effect<SharedStore.Service, never, Scope.Scope> =>
+  makeFor(options, { policy: "RedisStore.make" })
+
+// ------------------------------------------------------------------------------------------------------------- layers
+
+/**
+ * The store of a program, over Redis. Two connections for a process, however many policies share it.
+ *
+ * @example
+ * ```ts
+ * import { RedisStore } from "effect-resilience/ioredis"
+ *
+ * export const Live = RedisStore.layer({ url: "redis://localhost:6379", environment: "production" })
+ * ```
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer = (options: Options): Layer.Layer<SharedStore.SharedStore> =>
+  Layer.scoped(SharedStore.SharedStore, makeFor(options, { policy: "RedisStore.layer" }))
+
+/**
+ * {@link layer} with settings from the configuration. A bad one is a `ConfigError`.
+ *
+ * @example
+ * ```ts
+ * import { Config } from "effect"
+ * import { RedisStore } from "effect-resilience/ioredis"
+ *
+ * export const Live = RedisStore.layerConfig({ url: Config.redacted("REDIS_URL"), environment: Config.string("STAGE") })
+ * ```
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerConfig = (
+  settings: Config.Config.Wrap<Settings>,
+  given: Pick<UrlOptions, "client"> = {}
+): Layer.Layer<SharedStore.SharedStore, ConfigError> => {
+  const caller = { policy: "RedisStore.layerConfig" }
+  return Layer.scoped(
+    SharedStore.SharedStore,
+    Effect.flatMap(fromConfig({ caller, settings, check: store.check }), (read) =>
+      makeFor({ ...read, ...given }, caller)
+    )
+  )
+}
+
+// -------------------------------------------------------------------------------------------------------- permissions
+
+/**
+ * What a user of Redis needs for the store.
+ *
+ * @since 0.1.0
+ * @category permissions
+ */
+export const permissions = (
+  place: { readonly prefix?: string; readonly environment?: string } = {}
+): Permissions => store.permissionsOf(place)

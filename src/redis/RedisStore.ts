@@ -1,0 +1,237 @@
+/**
+ * The shared store over Redis 6.2 or later, by the package `redis` (node-redis). What a fleet shares, and what happens while Redis does
+ * not answer, is the same as with `effect-resilience/ioredis`.
+ *
+ * @since 0.1.0
+ */
+import type * as Config from "effect/Config"
+import type { ConfigError } from "effect/ConfigError"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
+import { createClient, type RedisClientOptions } from "redis"
+import type * as Core from "../core/options.js"
+import * as SharedStore from "../fleet/SharedStore.js"
+import { fromConfig } from "../policy/fromConfig.js"
+import type { Client as StoreClient, Watcher } from "./store/connection.js"
+import * as store from "./store/store.js"
+
+// ------------------------------------------------------------------------------------------------------------- models
+
+/**
+ * What the store needs of a client: one of `createClient`, `createCluster` or `createSentinel`.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Client {
+  readonly isOpen: boolean
+  readonly isReady: boolean
+  connect(): Promise<unknown>
+  destroy(): unknown
+  eval(script: string, options: { keys: Array<string>; arguments: Array<string> }): Promise<unknown>
+  evalSha(digest: string, options: { keys: Array<string>; arguments: Array<string> }): Promise<unknown>
+  subscribe(channel: string, listener: (message: string) => void): Promise<unknown>
+  on(event: string, listener: (error: unknown) => void): unknown
+}
+
+/**
+ * What a user of Redis needs for the store, as its ACL says it. `HELLO` and `AUTH` need no permission; a database other than 0 needs
+ * `SELECT`.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Permissions = store.Permissions
+
+// ------------------------------------------------------------------------------------------------------------ options
+
+/**
+ * The options of a store that are plain data.
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export type Settings = store.Settings
+
+/**
+ * Connections that the store makes itself.
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export interface UrlOptions extends Settings {
+  /** More for `createClient`: TLS, credentials, a client's name. */
+  readonly client?: Omit<RedisClientOptions, "url"> | undefined
+  readonly connect?: undefined
+}
+
+/**
+ * Connections as the program makes them: to a cluster, by Sentinel, with a configuration that it has already.
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export interface ConnectOptions extends SharedStore.Options, store.PlaceOptions {
+  /**
+   * Makes a client, which the store connects and destroys: one for commands and one that subscribes, and another one in place of a
+   * client that has given up or that hears nothing. Set `disableOfflineQueue`, so that a client refuses commands while it has no
+   * connection.
+   */
+  readonly connect: () => Client
+  readonly url?: undefined
+  readonly client?: undefined
+}
+
+/**
+ * Either a `url` or `connect`, where the data is (`prefix`, `environment`), and what every store has (`interval`, `deadline`,
+ * `instance`).
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export type Options = UrlOptions | ConnectOptions
+
+// ------------------------------------------------------------------------------------------------------- constructors
+
+const makeFor = (
+  options: Options,
+  caller: Core.Caller
+): Effect.Effect<SharedStore.Service, never, Scope.Scope> =>
+  Effect.suspend(() => {
+    store.check(options, caller)
+    return store.storeOf(options, caller, (jitter) => {
+      const { connect } = options
+      if (connect !== undefined) {
+        return { option: "connect", database: 0, open: (watcher) => watched(connect(), watcher) }
+      }
+      const { client, database, url } = clientOptions(options)
+      return {
+        option: "client",
+        database,
+        open: (watcher) => watched(createClient({ ...client(jitter), url }), watcher)
+      }
+    })
+  })
+
+const clientOptions = ({ client, ...settings }: UrlOptions) => {
+  const { database, text } = store.urlOf(settings)
+  return {
+    url: text,
+    database: database || (client?.database ?? 0),
+    client: (jitter: number) => ({
+      disableOfflineQueue: true,
+      disableClientInfo: true,
+      maintNotifications: "disabled" as const,
+      ...client,
+      socket: {
+        connectTimeout: store.connectTimeout,
+        reconnectStrategy: (retries: number) => store.reconnectDelay(retries, jitter),
+        ...client?.socket
+      }
+    })
+  }
+}
+
+/** Connects a client and tells how it fares. */
+const watched = (client: Client, watcher: Watcher): StoreClient => {
+  let isOver = false
+  const over = (error: unknown) => {
+    isOver = true
+    watcher.over(error)
+  }
+  // The event is of the socket, of one node, or of all, before or after it is `isReady`.
+  const check = () => {
+    if (client.isReady) watcher.ready()
+  }
+  // These stay for good: an error without a listener ends the program.
+  client.on("error", watcher.failed)
+  client.on("terminated", over)
+  client.on("ready", check)
+  client.on("connect", check)
+  if (!client.isOpen) client.connect().then(check, over)
+  return {
+    isReady: () => client.isReady,
+    isOver: () => isOver,
+    evalsha: (digest, keys, args) => client.evalSha(digest, { keys: [...keys], arguments: [...args] }),
+    eval: (text, keys, args) => client.eval(text, { keys: [...keys], arguments: [...args] }),
+    subscribe: (channel, listener) => client.subscribe(channel, listener),
+    destroy: () => void destroyed(client)
+  }
+}
+
+/** Destroys a client, in whatever state it is. */
+const destroyed = async (client: Client): Promise<void> => {
+  try {
+    await client.destroy()
+  } catch {
+    // It was closed already.
+  }
+}
+
+/**
+ * Makes a store, whose connections end with the scope. It does not wait for Redis: without it the store begins degraded and recovers.
+ * Dies with `InvalidOption` for an invalid option.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (options: Options): Effect.Effect<SharedStore.Service, never, Scope.Scope> =>
+  makeFor(options, { policy: "RedisStore.make" })
+
+// ------------------------------------------------------------------------------------------------------------- layers
+
+/**
+ * The store of a program, over Redis. Two connections for a process, however many policies share it.
+ *
+ * @example
+ * ```ts
+ * import { RedisStore } from "effect-resilience/redis"
+ *
+ * export const Live = RedisStore.layer({ url: "redis://localhost:6379", environment: "production" })
+ * ```
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer = (options: Options): Layer.Layer<SharedStore.SharedStore> =>
+  Layer.scoped(SharedStore.SharedStore, makeFor(options, { policy: "RedisStore.layer" }))
+
+/**
+ * {@link layer} with settings from the configuration. A bad one is a `ConfigError`.
+ *
+ * @example
+ * ```ts
+ * import { Config } from "effect"
+ * import { RedisStore } from "effect-resilience/redis"
+ *
+ * export const Live = RedisStore.layerConfig({ url: Config.redacted("REDIS_URL"), environment: Config.string("STAGE") })
+ * ```
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerConfig = (
+  settings: Config.Config.Wrap<Settings>,
+  given: Pick<UrlOptions, "client"> = {}
+): Layer.Layer<SharedStore.SharedStore, ConfigError> => {
+  const caller = { policy: "RedisStore.layerConfig" }
+  return Layer.scoped(
+    SharedStore.SharedStore,
+    Effect.flatMap(fromConfig({ caller, settings, check: store.check }), (read) =>
+      makeFor({ ...read, ...given }, caller)
+    )
+  )
+}
+
+// -------------------------------------------------------------------------------------------------------- permissions
+
+/**
+ * What a user of Redis needs for the store.
+ *
+ * @since 0.1.0
+ * @category permissions
+ */
+export const permissions = (
+  place: { readonly prefix?: string; readonly environment?: string } = {}
+): Permissions => store.permissionsOf(place)

@@ -1,0 +1,219 @@
+/**
+ * The scripts of the store: `core/fleet/table.ts` in Lua, one for each of its operations. They run on Redis 6.2 and later.
+ *
+ * Numbers are passed as text with 17 digits, because Redis cuts off the fraction of a number that a script returns. The clock is
+ * that of Redis. The first write of a script is one that Redis refuses when it is out of memory, so a refused script has changed
+ * nothing.
+ */
+import { createHash } from "node:crypto"
+import { graceMillis, longestMillis, memoryMillis } from "../../core/fleet/table.js"
+
+export interface Script {
+  readonly text: string
+  /** What Redis knows the script by once it has seen it. */
+  readonly digest: string
+}
+
+const script = (body: string): Script => {
+  const text = shared + body
+  return { text, digest: createHash("sha1").update(text).digest("hex") }
+}
+
+const shared = `
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local function number(value)
+  if value == math.huge then return 'Infinity' end
+  return string.format('%.17g', value)
+end
+-- A time to live in whole milliseconds.
+local function lasting(millis)
+  return string.format('%.0f', math.ceil(math.max(1, math.min(millis, ${longestMillis}))))
+end
+-- Keeps a key for at least so long.
+local function keep(key, millis)
+  if redis.call('PTTL', key) < millis then redis.call('PEXPIRE', key, lasting(millis)) end
+end
+-- A number that no other call has had, not even before the data was lost.
+local function unique(last)
+  return string.format('%.0f', math.max(last + 1, time[1] * 1000000 + time[2]))
+end
+`
+
+/**
+ * KEYS: the living processes, the last sequence of this one; for each report its breaker, who fails, who probes.
+ * ARGV: instance, incarnation, sequence, time to live, channel; for each report its parts, as `reportArguments` writes them.
+ */
+export const exchange = script(`
+local at = 5
+local function argument()
+  at = at + 1
+  return ARGV[at]
+end
+local instance, incarnation, sequence, timeToLive, channel =
+  ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
+
+local known = -math.huge
+local last = redis.call('GET', KEYS[2])
+if last then
+  local colon = string.find(last, ':', 1, true)
+  if string.sub(last, colon + 1) == incarnation then known = tonumber(string.sub(last, 1, colon - 1)) end
+end
+local isNew = sequence > known
+redis.call('SET', KEYS[2], number(math.max(sequence, known)) .. ':' .. incarnation, 'PX', lasting(timeToLive))
+redis.call('ZADD', KEYS[1], number(now + timeToLive), instance)
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', number(now))
+keep(KEYS[1], timeToLive)
+
+local answer = { redis.call('ZCARD', KEYS[1]) }
+for index = 3, #KEYS, 3 do
+  local key, failing, leases = KEYS[index], KEYS[index + 1], KEYS[index + 2]
+  local parts = argument()
+  local function has(part) return string.find(parts, part, 1, true) end
+
+  local breaker = redis.call('HMGET', key, 'epoch', 'successes', 'failures', 'slow', 'generation', 'state', 'until',
+    'settings', 'version', 'worked', 'failed')
+  local epoch = breaker[1]
+  if not epoch then
+    epoch = unique(0)
+    redis.call('HSET', key, 'epoch', epoch, 'lease', epoch)
+  end
+  if redis.call('PTTL', key) < ${memoryMillis - 60_000} then redis.call('PEXPIRE', key, ${memoryMillis}) end
+  local successes, failures, slow = breaker[2] or '0', breaker[3] or '0', breaker[4] or '0'
+  local generation, state, openUntil = tonumber(breaker[5] or 0), breaker[6] or 'closed', tonumber(breaker[7] or 0)
+  local settings, version = breaker[8], tonumber(breaker[9] or 0)
+  local worked, failed = tonumber(breaker[10] or 0), tonumber(breaker[11] or 0)
+  local announce, granted = false, false
+
+  if has('e') then
+    local more, bad, late, window = argument(), argument(), argument(), tonumber(argument())
+    if isNew then
+      if more ~= '0' then successes = redis.call('HINCRBY', key, 'successes', more) end
+      if bad ~= '0' then failures = redis.call('HINCRBY', key, 'failures', bad) end
+      if late ~= '0' then slow = redis.call('HINCRBY', key, 'slow', late) end
+      if bad ~= '0' or late ~= '0' then
+        redis.call('ZADD', failing, number(now + window), instance)
+        redis.call('ZREMRANGEBYSCORE', failing, '-inf', number(now))
+        keep(failing, window)
+      end
+    end
+  end
+
+  if has('d') then
+    for _ = 1, tonumber(argument()) do
+      local of, lease, outcome = tonumber(argument()), argument(), argument()
+      if isNew and of == generation then
+        local leasedUntil = redis.call('ZSCORE', leases, lease)
+        if leasedUntil and tonumber(leasedUntil) > now then
+          redis.call('ZREM', leases, lease)
+          if outcome == 'success' then worked = redis.call('HINCRBY', key, 'worked', 1) end
+          if outcome == 'failure' then failed = redis.call('HINCRBY', key, 'failed', 1) end
+        end
+      end
+    end
+  end
+
+  local label = (has('s') or has('c')) and argument()
+  if has('s') then
+    local text = argument()
+    if isNew then
+      settings = text
+      version = version + 1
+      redis.call('HSET', key, 'settings', settings, 'version', number(version))
+      announce = true
+    end
+  end
+
+  if has('c') then
+    local next, remaining, expected = argument(), tonumber(argument()), tonumber(argument())
+    if isNew and (not expected or generation <= expected) then
+      generation = math.max(generation, expected or 0) + 1
+      state, openUntil, worked, failed = next, now + remaining, 0, 0
+      redis.call('HSET', key, 'generation', number(generation), 'state', state, 'until', number(openUntil),
+        'worked', 0, 'failed', 0)
+      redis.call('DEL', leases)
+      announce = true
+    end
+  end
+
+  if has('p') then
+    local of, permits, span = tonumber(argument()), tonumber(argument()), tonumber(argument())
+    if isNew and of == generation and redis.call('ZCOUNT', leases, '(' .. number(now), '+inf') < permits then
+      granted = string.format('%.0f', redis.call('HINCRBY', key, 'lease', 1))
+      redis.call('ZREMRANGEBYSCORE', leases, '-inf', number(now))
+      redis.call('ZADD', leases, number(now + span), granted)
+      keep(leases, span)
+    end
+  end
+
+  local remaining = number(state == 'open' and math.max(0, openUntil - now) or 0)
+  if announce then
+    redis.call('PUBLISH', channel, cjson.encode({ label, number(generation), state, remaining, settings or '', number(version) }))
+  end
+  answer[#answer + 1] = { epoch, successes, failures, slow, redis.call('ZCOUNT', failing, '(' .. number(now), '+inf'),
+    number(generation), state, remaining, settings, number(version), granted, worked, failed }
+end
+return answer
+`)
+
+/** KEYS: the rate. ARGV: limit, per, burst, permits, at least, spent. */
+export const take = script(`
+local limit, per, burst = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local permits, atLeast, spent = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
+local interval = per / limit
+
+-- How far the arrival time is ahead, kept with the time of Redis: the sum of both would have too many digits for a number.
+local ahead = 0
+local known = redis.call('GET', KEYS[1])
+if known then
+  local seconds, micros, offset = string.match(known, '^(%d+):(%d+):(.+)$')
+  ahead = math.max(0, (seconds - time[1]) * 1000 + (micros - time[2]) / 1000 + tonumber(offset))
+end
+
+local from = ahead + spent * interval
+local free = math.floor((burst * interval - from) / interval + 1e-6)
+local granted = 0
+if permits < 0 then granted = permits elseif free >= atLeast then granted = math.min(permits, free) end
+local after = math.max(0, from + granted * interval)
+if after > 0 then
+  redis.call('SET', KEYS[1], time[1] .. ':' .. time[2] .. ':' .. number(after), 'PX', lasting(after + 1))
+elseif known then
+  redis.call('DEL', KEYS[1])
+end
+local remaining = math.max(0, math.floor((burst * interval - after) / interval + 1e-6))
+local retryAfter = granted == 0 and math.max(0, from + (atLeast - burst) * interval) or 0
+return { number(granted), number(remaining), number(retryAfter), number(after) }
+`)
+
+/** KEYS: the value. ARGV: stale after, time to live of a lease. */
+export const read = script(`
+local staleAfter, timeToLive = tonumber(ARGV[1]), tonumber(ARGV[2])
+local known = redis.call('HMGET', KEYS[1], 'token', 'leasedUntil', 'value', 'at', 'until')
+local value, age, left = false, 0, 0
+if known[3] and tonumber(known[5]) > now then
+  value, age, left = known[3], now - known[4], known[5] - now
+  if age < staleAfter then return { value, number(age), false, '0' } end
+end
+local leasedUntil = tonumber(known[2] or 0)
+if leasedUntil > now then return { value, number(age), false, number(leasedUntil - now) } end
+local token = unique(tonumber(known[1] or 0))
+redis.call('HSET', KEYS[1], 'token', token, 'leasedUntil', number(now + timeToLive))
+if known[3] and not value then redis.call('HDEL', KEYS[1], 'value', 'at', 'until') end
+redis.call('PEXPIRE', KEYS[1], lasting(math.max(left, timeToLive + ${graceMillis})))
+return { value, number(age), token, '0' }
+`)
+
+/** KEYS: the value. ARGV: lease, value, time to live. */
+export const write = script(`
+if redis.call('HGET', KEYS[1], 'token') ~= ARGV[1] then return 0 end
+local timeToLive = tonumber(ARGV[3])
+redis.call('HSET', KEYS[1], 'leasedUntil', 0, 'value', ARGV[2], 'at', number(now), 'until', number(now + timeToLive))
+redis.call('PEXPIRE', KEYS[1], lasting(timeToLive))
+return 1
+`)
+
+/** KEYS: the value. ARGV: lease. */
+export const release = script(`
+if redis.call('HGET', KEYS[1], 'token') == ARGV[1] then redis.call('HSET', KEYS[1], 'leasedUntil', 0) end
+return 0
+`)
