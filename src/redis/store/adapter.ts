@@ -28,18 +28,23 @@ export const adapterOf = (connection: Connection, open: Open, keys: Keys, channe
       run(scripts.exchange, exchangeKeys(keys, news), exchangeArguments(news, channel), (reply) =>
         answerOf(news, reply)
       ),
-    take: ({ atLeast, burst, id, limit, per, permits, spent }) =>
-      run(scripts.take, [keys.rate(id)], [limit, per, burst, permits, atLeast, spent], takenOf),
-    read: ({ key, staleAfter, timeToLive }) =>
-      run(scripts.read, [keys.value(key)], [staleAfter, Math.min(timeToLive, longestMillis)], foundOf),
-    write: ({ key, lease, timeToLive, value }) =>
+    take: ({ atLeast, burst, id, limit, per, permits, receipt = "", spent }) =>
+      run(scripts.take, [keys.rate(id)], [limit, per, burst, permits, atLeast, spent, receipt], takenOf),
+    read: ({ holder, key, staleAfter, timeToLive }) =>
+      run(
+        scripts.read,
+        [keys.value(key)],
+        [staleAfter, Math.min(timeToLive, longestMillis), packed(holder)],
+        foundOf
+      ),
+    write: ({ key, lease = "", timeToLive, value }) =>
       run(
         scripts.write,
         [keys.value(key)],
-        [lease, packed(value), Math.min(timeToLive, longestMillis)],
+        [lease, value === undefined ? "" : packed(value), Math.min(timeToLive, longestMillis)],
         ([stored]) => stored === 1
       ),
-    release: (key, lease) => run(scripts.release, [keys.value(key)], [lease], () => undefined),
+    release: (key, holder) => run(scripts.release, [keys.value(key)], [packed(holder)], () => undefined),
     follow: (listener, again) =>
       Effect.suspend(() => {
         connection.again = again
@@ -175,11 +180,12 @@ const states: ReadonlyArray<unknown> = [
 
 const isState = (value: unknown): value is View["state"] => states.includes(value)
 
-const takenOf = ([granted, remaining, retryAfter, resetAfter]: Reply): Taken => ({
+const takenOf = ([granted, remaining, retryAfter, resetAfter, receipt]: Reply): Taken => ({
   granted: Number(granted),
   remaining: Number(remaining),
   retryAfter: Number(retryAfter),
-  resetAfter: Number(resetAfter)
+  resetAfter: Number(resetAfter),
+  receipt: textOf(receipt)
 })
 
 const foundOf = ([value, age, lease, busyFor]: Reply): Found => ({

@@ -156,64 +156,100 @@ end
 return answer
 `)
 
-/** KEYS: the rate. ARGV: limit, per, burst, permits, at least, spent. */
+/** KEYS: the rate. ARGV: limit, per, burst, permits, at least, spent, receipt. */
 export const take = script(`
 local limit, per, burst = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-local permits, atLeast, spent = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
+local permits, atLeast, spent, receipt = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7]
 local interval = per / limit
 
--- How far the arrival time is ahead, kept with the time of Redis: the sum of both would have too many digits for a number.
-local ahead = 0
+-- The arrival time and the time of the last grant are relative to now, and stored with it: as times of the clock they would have
+-- more digits than a number.
+local ahead, last, since, issued = 0, 0, false, 0
 local known = redis.call('GET', KEYS[1])
 if known then
-  local seconds, micros, offset = string.match(known, '^(%d+):(%d+):(.+)$')
-  ahead = math.max(0, (seconds - time[1]) * 1000 + (micros - time[2]) / 1000 + tonumber(offset))
+  local seconds, micros, arrival, grant, start, count = unpack(cjson.decode(known))
+  local gone = (time[1] - seconds) * 1000 + (time[2] - micros) / 1000
+  if arrival > gone then ahead, last, since, issued = arrival - gone, grant - gone, start, count end
 end
+since = since or unique(0)
 
 local from = ahead + spent * interval
-local free = math.floor((burst * interval - from) / interval + 1e-6)
-local granted = 0
-if permits < 0 then granted = permits elseif free >= atLeast then granted = math.min(permits, free) end
-local after = math.max(0, from + granted * interval)
+if spent > 0 then last = 0 end
+issued = issued + spent
+local granted, after = 0, from
+if permits < 0 then
+  local worth = 0
+  local colon = string.find(receipt, ':', 1, true)
+  if colon and string.sub(receipt, 1, colon - 1) == since then
+    local later = issued - tonumber(string.sub(receipt, colon + 1))
+    worth = math.min(-permits * interval, math.max(0, from - last - later * interval))
+  end
+  after = math.max(0, from - worth)
+  granted = 0 - math.floor((from - after) / interval + 1e-6)
+else
+  local free = math.floor((burst * interval - from) / interval + 1e-6)
+  if free >= atLeast then granted = math.min(permits, free) end
+  after = from + granted * interval
+  issued = issued + granted
+  if granted > 0 then last = 0 end
+end
 if after > 0 then
-  redis.call('SET', KEYS[1], time[1] .. ':' .. time[2] .. ':' .. number(after), 'PX', lasting(after + 1))
+  local stored = '[' .. table.concat({ time[1], time[2], number(after), number(last), '"' .. since .. '"', number(issued) }, ',') .. ']'
+  redis.call('SET', KEYS[1], stored, 'PX', lasting(after + 1))
 elseif known then
   redis.call('DEL', KEYS[1])
 end
 local remaining = math.max(0, math.floor((burst * interval - after) / interval + 1e-6))
 local retryAfter = granted == 0 and math.max(0, from + (atLeast - burst) * interval) or 0
-return { number(granted), number(remaining), number(retryAfter), number(after) }
+return { number(granted), number(remaining), number(retryAfter), number(after), since .. ':' .. number(issued) }
 `)
 
-/** KEYS: the value. ARGV: stale after, time to live of a lease. */
-export const read = script(`
+const value = `
+local known = redis.call('HMGET', KEYS[1], 'token', 'holder', 'leasedUntil', 'fence')
+local token, holder, leasedUntil, fence = known[1], known[2], tonumber(known[3] or 0), tonumber(known[4] or 0)
+`
+
+/** KEYS: the value. ARGV: stale after, time to live of a lease, holder. */
+export const read = script(`${value}
 local staleAfter, timeToLive = tonumber(ARGV[1]), tonumber(ARGV[2])
-local known = redis.call('HMGET', KEYS[1], 'token', 'leasedUntil', 'value', 'at', 'until')
-local value, age, left = false, 0, 0
-if known[3] and tonumber(known[5]) > now then
-  value, age, left = known[3], now - known[4], known[5] - now
-  if age < staleAfter then return { value, number(age), false, '0' } end
+local entry = redis.call('HMGET', KEYS[1], 'value', 'at', 'until')
+local stored, age, left = false, 0, 0
+if entry[1] and tonumber(entry[3]) > now then
+  stored, age, left = entry[1], now - entry[2], entry[3] - now
+  if age < staleAfter then return { stored, number(age), false, '0' } end
 end
-local leasedUntil = tonumber(known[2] or 0)
-if leasedUntil > now then return { value, number(age), false, number(leasedUntil - now) } end
-local token = unique(tonumber(known[1] or 0))
-redis.call('HSET', KEYS[1], 'token', token, 'leasedUntil', number(now + timeToLive))
-if known[3] and not value then redis.call('HDEL', KEYS[1], 'value', 'at', 'until') end
+if leasedUntil > now and holder ~= ARGV[3] then return { stored, number(age), false, number(leasedUntil - now) } end
+local lease = unique(tonumber(token or 0))
+redis.call('HSET', KEYS[1], 'token', lease, 'holder', ARGV[3], 'leasedUntil', number(now + timeToLive))
+if not token then redis.call('HSET', KEYS[1], 'fence', string.format('%.0f', lease - 1)) end
+if entry[1] and not stored then redis.call('HDEL', KEYS[1], 'value', 'at', 'until') end
 redis.call('PEXPIRE', KEYS[1], lasting(math.max(left, timeToLive + ${graceMillis})))
-return { value, number(age), token, '0' }
+return { stored, number(age), lease, '0' }
 `)
 
-/** KEYS: the value. ARGV: lease, value, time to live. */
-export const write = script(`
-if redis.call('HGET', KEYS[1], 'token') ~= ARGV[1] then return 0 end
-local timeToLive = tonumber(ARGV[3])
-redis.call('HSET', KEYS[1], 'leasedUntil', 0, 'value', ARGV[2], 'at', number(now), 'until', number(now + timeToLive))
-redis.call('PEXPIRE', KEYS[1], lasting(timeToLive))
+/** KEYS: the value. ARGV: lease, or nothing by hand; value, or nothing to forget it; time to live. */
+export const write = script(`${value}
+local lease, timeToLive = tonumber(ARGV[1]), tonumber(ARGV[3])
+if lease and (not token or lease <= fence) then return 0 end
+if ARGV[2] == '' then
+  redis.call('DEL', KEYS[1])
+  return 1
+end
+-- By hand every lease so far is over.
+local fenced = lease and ARGV[1] or unique(tonumber(token or 0))
+local left = timeToLive
+redis.call('HSET', KEYS[1], 'fence', fenced, 'value', ARGV[2], 'at', number(now), 'until', number(now + timeToLive))
+if lease and token ~= ARGV[1] then
+  left = math.max(left, leasedUntil + ${graceMillis} - now)
+else
+  redis.call('HSET', KEYS[1], 'token', fenced, 'holder', '', 'leasedUntil', 0)
+end
+redis.call('PEXPIRE', KEYS[1], lasting(left))
 return 1
 `)
 
-/** KEYS: the value. ARGV: lease. */
+/** KEYS: the value. ARGV: holder. */
 export const release = script(`
-if redis.call('HGET', KEYS[1], 'token') == ARGV[1] then redis.call('HSET', KEYS[1], 'leasedUntil', 0) end
+if redis.call('HGET', KEYS[1], 'holder') == ARGV[1] then redis.call('HSET', KEYS[1], 'leasedUntil', 0) end
 return 0
 `)
