@@ -23,22 +23,19 @@ import type { Action, Kind } from "./names.js"
 import { hashing } from "./keys.js"
 import { places, type Shown } from "./sources.js"
 
-/** The policies, and what may be done with them. */
+type Request = HttpServerRequest.HttpServerRequest
+type Shows<Denied> = Effect.Effect<HttpAdmin.Entry, Denied | PolicyNotFound | PolicyAmbiguous>
+
+/** What the routes do. */
 export interface Admin {
-  readonly list: (
-    request: HttpServerRequest.HttpServerRequest
-  ) => Effect.Effect<ReadonlyArray<HttpAdmin.Entry>, ReadingDenied>
-  readonly get: (
-    request: HttpServerRequest.HttpServerRequest,
-    name: string,
-    kind: Kind | undefined
-  ) => Effect.Effect<HttpAdmin.Entry, ReadingDenied | PolicyNotFound | PolicyAmbiguous>
+  readonly list: (request: Request) => Effect.Effect<ReadonlyArray<HttpAdmin.Entry>, ReadingDenied>
+  readonly get: (request: Request, name: string, kind: Kind | undefined) => Shows<ReadingDenied>
   readonly steer: (
-    request: HttpServerRequest.HttpServerRequest,
+    request: Request,
     name: string,
     kind: Kind | undefined,
     action: Action
-  ) => Effect.Effect<HttpAdmin.Entry, SteeringDenied | PolicyNotFound | PolicyAmbiguous | ActionNotSupported>
+  ) => Shows<SteeringDenied | ActionNotSupported>
 }
 
 const steeringShape: Shape<HttpAdmin.Steering> = { authorize: callable }
@@ -65,7 +62,7 @@ const layerRouterShape: Shape<HttpAdmin.LayerRouterOptions> = {
   }
 }
 
-/** Finds the policies. What they and the hook require is taken from the context, and stands in the public types. */
+/** Finds the policies. What they and the hooks require stands in the public types. */
 export const make = (policy: string, options: HttpAdmin.Options): Effect.Effect<Admin> => {
   const made: Effect.Effect<Admin, never, unknown> = Effect.gen(function* () {
     object(policy, "", options, policy === "HttpAdmin.layerRouter" ? layerRouterShape : shape)
@@ -74,7 +71,7 @@ export const make = (policy: string, options: HttpAdmin.Options): Effect.Effect<
     const readable = (asked: HttpAdmin.AskedToRead): Effect.Effect<void, ReadingDenied> =>
       reading === undefined
         ? Effect.void
-        : Effect.flatMap(authorized(reading, asked, "reading"), (isAllowed) =>
+        : Effect.flatMap(authorized(reading.authorize, asked, "reading"), (isAllowed) =>
             isAllowed ? Effect.void : new ReadingDenied()
           )
 
@@ -106,9 +103,10 @@ export const make = (policy: string, options: HttpAdmin.Options): Effect.Effect<
           if (steering === undefined) return yield* denied("disabled")
           const found = yield* find(name, kind)
           const asked = { request, name, kind: found.length === 1 ? found[0]?.kind : kind, action }
-          // Asked before anything is said about the policy: whoever may not steer does not learn what there is.
-          if (!(yield* authorized(steering, asked, `"${action}"`))) return yield* denied("unauthorized")
-          // Looked for again: the instance of a key may have been forgotten, and made anew, while the hook was asked.
+          // Asked first: a client that may not steer does not learn which policies there are.
+          if (!(yield* authorized(steering.authorize, asked, `"${action}"`)))
+            return yield* denied("unauthorized")
+          // Looked for again: the instance of a key may have been evicted, and made anew, while the hook was asked.
           const shown = yield* theOne(yield* find(name, asked.kind), name, kind)
           const act = shown.actions[action]
           if (act === undefined) {
@@ -135,33 +133,23 @@ const theOne = (
     : Effect.succeed(shown)
 }
 
-/**
- * What a hook says, where whatever is not a yes is a no. What it requires is there: a handler runs with the context in which it
- * was made and with that of the request, and the public types ask for the first.
- */
+/** Whether a hook allows it. A handler runs with the context in which it was made and that of the request. */
 const authorized = <Asked extends HttpAdmin.AskedToRead>(
-  {
-    authorize
-  }: { readonly authorize?: ((asked: Asked) => Effect.Effect<boolean, unknown, unknown>) | undefined },
+  authorize: ((asked: Asked) => Effect.Effect<boolean, unknown, unknown>) | undefined,
   asked: Asked,
   what: string
-): Effect.Effect<boolean> =>
-  authorize === undefined
-    ? Effect.succeed(false)
-    : Effect.catchAllCause(
-        Effect.map(
-          Effect.suspend(() => authorize(asked) as Effect.Effect<boolean, unknown>),
-          (answer) => answer === true
-        ),
-        (cause) =>
-          Effect.as(
-            Effect.logWarning(
-              `${what} of ${asked.name === undefined ? "all policies" : quoted(asked.name)} is denied because its authorization did not succeed`,
-              cause
-            ),
-            false
-          )
-      )
+): Effect.Effect<boolean> => {
+  if (authorize === undefined) return Effect.succeed(false)
+  const answer = Effect.suspend(() => authorize(asked) as Effect.Effect<boolean, unknown>)
+  return Effect.catchAllCause(
+    Effect.map(answer, (allowed) => allowed === true),
+    (cause) => {
+      const which = asked.name === undefined ? "all policies" : quoted(asked.name)
+      const message = `${what} of ${which} is denied because its authorization did not succeed`
+      return Effect.as(Effect.logWarning(message, cause), false)
+    }
+  )
+}
 
 /** The layer that implements the group in an api that has it. */
 export const handlers = <ApiId extends string>(
@@ -194,6 +182,6 @@ export const routes = (
           writeErrors(Effect.provide(handler, context))
       )
     )
-    // All errors of the group are in its schema and its handlers need only their request, which the types do not know.
+    // The types do not know that all errors of the group are in its schema and that its handlers need only their request.
     return routes as HttpRouter.HttpRouter
   })

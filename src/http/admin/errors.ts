@@ -1,4 +1,4 @@
-/** What an admin route answers when it does not do what it was asked for, each with its status and as a typed error of the client. */
+/** The errors of the admin routes, each with its status, typed for the client. */
 import * as HttpApiSchema from "@effect/platform/HttpApiSchema"
 import * as Schema from "effect/Schema"
 import { quoted } from "../../internal/quoted.js"
@@ -23,7 +23,7 @@ export class PolicyNotFound extends Schema.TaggedError<PolicyNotFound>(
 }
 
 /**
- * Several policies have this name. A `kind` beside the name says which is meant, where they are of different kinds. Status 409.
+ * Several policies have this name. A `kind` tells policies of different kinds apart. Status 409.
  *
  * @since 0.1.0
  * @category errors
@@ -45,8 +45,7 @@ export class PolicyAmbiguous extends Schema.TaggedError<PolicyAmbiguous>(
 }
 
 /**
- * The action was not allowed: because steering is off (`disabled`), or because the hook did not say yes (`unauthorized`).
- * Nothing was done. Status 403.
+ * Steering is off (`disabled`), or the hook did not allow the action (`unauthorized`). Nothing was done. Status 403.
  *
  * @since 0.1.0
  * @category errors
@@ -66,7 +65,7 @@ export class SteeringDenied extends Schema.TaggedError<SteeringDenied>(
 }
 
 /**
- * The hook did not say that policies may be read. Status 403.
+ * The hook did not allow reading. Status 403.
  *
  * @since 0.1.0
  * @category errors

@@ -4,13 +4,9 @@ import * as Effect from "effect/Effect"
 // eslint-disable-next-line no-restricted-globals -- a secret drawn from `Random` could be replayed with a seed
 const host = (): SubtleCrypto => crypto.subtle
 
-/** The name of a key that is shown in its place. */
 export type Hash = (key: string) => Effect.Effect<string>
 
-/**
- * A hash with a secret of its own. Without one, a caller could find an address or a user name by trying all of them. The secret
- * is gone with the process.
- */
+/** A hash with a secret of its own, or a caller could find an address or a user name by trying all of them. */
 export const hashing: Effect.Effect<Hash> = Effect.map(
   Effect.promise(() => host().generateKey({ name: "HMAC", hash: "SHA-256" }, false, ["sign"])),
   (secret) => (key) =>

@@ -16,8 +16,6 @@ export const Kind = Schema.Literal(
 ) satisfies Schema.Schema<HttpAdmin.Entry["kind"]>
 
 /**
- * The kinds of policies that can be shown.
- *
  * @since 0.1.0
  * @category models
  */
@@ -30,18 +28,14 @@ export type Kind = typeof Kind.Type
 export const Action = Schema.Literal("isolate", "release", "open", "close", "reset")
 
 /**
- * What can be asked of a policy. A circuit breaker can do all of it, a retry budget can be `reset`; other policies have
- * nothing that is steered.
+ * What can be asked of a policy: all of it of a circuit breaker, `reset` of a retry budget, nothing of others.
  *
  * @since 0.1.0
  * @category models
  */
 export type Action = typeof Action.Type
 
-/**
- * A name as one segment of a path. The client of an `HttpApi` writes what it is given into the path as it is, and the router
- * decodes what it finds there; so there is something to do in one direction only.
- */
+/** A name as one segment of a path. The router decodes it, but the client of an `HttpApi` does not encode it. */
 export const PathName: Schema.Schema<string> = Schema.transformOrFail(Schema.String, Schema.String, {
   strict: true,
   decode: (name) => ParseResult.succeed(name),

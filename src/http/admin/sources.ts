@@ -1,4 +1,4 @@
-/** The policies behind the admin routes: found once, when the routes are made, and read whenever somebody asks. */
+/** The policies behind the admin routes: found once, when the routes are made, and read at each request. */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { InvalidOption } from "../../core/options.js"
@@ -25,7 +25,7 @@ export interface Place {
   readonly named: (name: string) => Effect.Effect<ReadonlyArray<Shown>>
 }
 
-/** The places of the given sources, or an `InvalidOption` where two are the same or one is none. */
+/** The places of the sources. Two of the same, or one that is no source, is an `InvalidOption`. */
 export const places = (
   policy: string,
   sources: ReadonlyArray<HttpAdmin.Source>,
@@ -52,12 +52,8 @@ export const places = (
         once(given, undefined, "given once")
         found.push(keyed(given as HttpAdmin.Keyed, hash))
       } else {
-        throw new InvalidOption(
-          policy,
-          option,
-          given,
-          "a policy with a snapshot, a tag of one, or a keyed one"
-        )
+        const expected = "a policy with a snapshot, a tag of one, or a keyed one"
+        throw new InvalidOption(policy, option, given, expected)
       }
     }
     return found
@@ -69,13 +65,9 @@ const keyed = (policy: HttpAdmin.Keyed, hash: Hash | undefined): Place => {
     Effect.flatMap(policy.find(key), (found) => {
       if (Option.isNone(found)) return Effect.succeed([])
       const instance = found.value
+      const prefix = instance.name.slice(0, instance.name.length - key.length)
       const name =
-        hash === undefined
-          ? Effect.succeed(instance.name)
-          : Effect.map(
-              hash(key),
-              (hashed) => `${instance.name.slice(0, instance.name.length - key.length)}${hashed}`
-            )
+        hash === undefined ? Effect.succeed(instance.name) : Effect.map(hash(key), (it) => prefix + it)
       return Effect.map(name, (name) => {
         const shown = show(instance, name)
         return shown === undefined ? [] : [shown]
@@ -93,34 +85,29 @@ const keyed = (policy: HttpAdmin.Keyed, hash: Hash | undefined): Place => {
   }
 }
 
-/** What may be the key in a name: all that comes after a slash. Looking for each of them is cheaper than reading all instances. */
+/** What may be the key in a name: all that follows a slash. To look for each is cheaper than to read all instances. */
 const endings = (name: string): ReadonlyArray<string> =>
   Array.from(name.matchAll(/\//g), ({ index }) => name.slice(index + 1))
 
-/** What there is of an instance of any kind. */
-interface Instance extends Policy.Described {
+interface Instance extends Policy.Described, Readonly<Record<Action, Effect.Effect<void>>> {
   readonly snapshot: Effect.Effect<object>
 }
 
-/** What is shown of an instance, or `undefined` when it is none. */
-const show = (instance: unknown, name?: string): Shown | undefined => {
-  const kind = Stateful.kindOf(instance)
-  return kind && shownAs(kind, instance as Instance, name)
+/** An instance as the routes see it, or `undefined` when it is none. */
+const show = (given: unknown, shownName?: string): Shown | undefined => {
+  const stateful = Stateful.kindOf(given)
+  if (stateful === undefined) return undefined
+  const { actions, kind, status } = stateful
+  const instance = given as Instance
+  const name = shownName ?? instance.name
+  return {
+    kind: kind as Kind,
+    name,
+    // The schema of an entry checks whether its parts belong together.
+    entry: Effect.map(instance.snapshot, (snapshot) => {
+      const entry: unknown = { kind, name, state: status(snapshot as never), snapshot: { ...snapshot, name } }
+      return entry as HttpAdmin.Entry
+    }),
+    actions: Object.fromEntries(actions.map((action) => [action, instance[action as Action]]))
+  }
 }
-
-const shownAs = (
-  { actions, kind, status }: Stateful.Kind,
-  instance: Instance,
-  name: string = instance.name
-): Shown => ({
-  kind: kind as Kind,
-  name,
-  // The schema of an entry checks whether its parts belong together.
-  entry: Effect.map(instance.snapshot, (snapshot) => {
-    const entry: unknown = { kind, name, state: status(snapshot as never), snapshot: { ...snapshot, name } }
-    return entry as HttpAdmin.Entry
-  }),
-  actions: Object.fromEntries(
-    actions.map((action) => [action, instance[action as keyof Instance] as unknown as Effect.Effect<void>])
-  )
-})

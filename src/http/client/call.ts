@@ -1,6 +1,6 @@
 /**
- * A call: what the policies around a client know together of one request. It owns the responses of its attempts. The one that comes
- * back passes to the owner outside or to the caller; every other one is released, wherever an interruption comes.
+ * A call: what the policies around a client know together of one request. It owns the responses of its attempts: the one that is
+ * returned passes to the owner outside or to the caller; every other one is released, whenever an interruption comes.
  */
 import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
@@ -22,7 +22,7 @@ import type { Upload } from "./upload.js"
 type Request = HttpClientRequest.HttpClientRequest
 type Response = HttpClientResponse.HttpClientResponse
 
-/** What a request comes to. Its types are those of the client and its policies, and stand where these are public. */
+/** The response to a request. The errors and requirements stand in the public types. */
 export type Answer = Effect.Effect<Response, unknown, unknown>
 
 /** Sends a prepared request. */
@@ -44,15 +44,12 @@ export class Call {
     private outer: Call | undefined = undefined
   ) {}
 
-  /** The call of a client further inside, which the request was sent to by this one, is part of this one. */
+  /** Becomes a part of the call of a client further out. */
   joins(outer: Call | undefined): void {
     if (outer?.over === false) this.outer ??= outer
   }
 
-  /**
-   * An attempt for each run: the first as it is, each further one marked in its span as OpenTelemetry has it. One after the
-   * other: attempts that run at the same time are calls of their own, see {@link concurrently}.
-   */
+  /** An attempt for each run, one after the other. Further ones are marked in their spans, as by OpenTelemetry. */
   attempts(request: Request, next: Next): Answer {
     let begun = false
     return Effect.suspend(() => {
@@ -89,12 +86,11 @@ export class Call {
     this.outer?.markHandedOver()
   }
 
-  /** Whether the request of the attempt that failed with this can have arrived. */
   mayHaveArrived(error: unknown, request: Request): boolean {
     return canHaveArrived(error, request, this.handedOver)
   }
 
-  /** An attempt has an answer. The loser of a race may answer when nobody waits for it any more. */
+  /** An attempt has an answer. The loser of a race may have one when the call is over. */
   readonly answered = (response: Response): Answer => {
     if (this.over) return Effect.zipRight(this.abort(response), Effect.succeed(response))
     this.hold(response)

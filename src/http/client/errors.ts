@@ -1,4 +1,4 @@
-/** The errors of HTTP clients. Read and made here alone, because their shapes differ between versions of `@effect/platform`. */
+/** The errors of HTTP clients, whose shapes differ between versions of `@effect/platform`. */
 import * as HttpClientError from "@effect/platform/HttpClientError"
 import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
@@ -10,8 +10,6 @@ type Response = HttpClientResponse.HttpClientResponse
 export type ClientError = HttpClientError.HttpClientError
 export type RequestError = HttpClientError.RequestError
 export type ResponseError = HttpClientError.ResponseError
-
-// ------------------------------------------------------------------------------------------------------------- reading
 
 export const isClientError = (error: unknown): error is ClientError =>
   HttpClientError.isHttpClientError(error)
@@ -26,8 +24,6 @@ export const isStatusError = (error: ResponseError): boolean => error.reason ===
 /** An error on the way to an answer. Every other one about a request says that it was invalid. */
 export const isTransportError = (error: unknown): error is RequestError =>
   isClientError(error) && error.reason === "Transport"
-
-// -------------------------------------------------------------------------------------------------------------- making
 
 const requestError =
   (reason: RequestError["reason"]) =>

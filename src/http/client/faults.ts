@@ -1,4 +1,4 @@
-/** How `fetch`, undici and node:http say what kept a request from an answer, by code, by message or by what was watched. */
+/** What kept a request from an answer, as `fetch`, undici and node:http say it: by code, by message or by what was watched. */
 import type * as HttpBody from "@effect/platform/HttpBody"
 import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import * as Cause from "effect/Cause"
@@ -10,8 +10,6 @@ import { invalidRequest, type RequestError } from "./errors.js"
 
 type Request = HttpClientRequest.HttpClientRequest
 
-// ---------------------------------------------------------------------------------------------- what was watched
-
 const noted = new WeakMap<object, Fault>()
 
 /** Notes what is known of an error that does not say it itself. */
@@ -21,8 +19,6 @@ export const note = (error: unknown, fault: Fault): void => {
 
 export const faultOfTimeout = (error: TimeoutExceeded): Fault =>
   error.stalled === undefined ? (noted.get(error) ?? "timed-out") : "own-stall"
-
-// ---------------------------------------------------------------------------------------------- what errors say
 
 /** Codes by which undici, node:http and `new URL` refuse a request, and the mistakes of a body that has another length. */
 const invalid: ReadonlySet<string> = new Set([
@@ -86,7 +82,7 @@ const aborted: ReadonlySet<string> = new Set(["AbortError", "TimeoutError"])
 const isAborted = (error: unknown): boolean =>
   Predicate.hasProperty(error, "name") && typeof error.name === "string" && aborted.has(error.name)
 
-/** An interruption as an error is that of a source of ours: of a body that ran in a fiber of its own. */
+/** An interruption as an error comes from a body that ran in a fiber of its own. */
 const isInterrupted = (error: unknown): boolean =>
   Cause.isInterruptedException(error) || (error instanceof Error && Cause.isInterruptedException(error.cause))
 
@@ -114,7 +110,7 @@ export const faultOf = (error: RequestError): Fault => {
 
 const hasAnyCode = (error: unknown): boolean => says(error, () => true)
 
-/** Node's `fetch` looks at the URL of the request before it sends, and at others only as those of redirects. */
+/** Node's `fetch` reads the URL of the request before it sends, so a later one is that of a redirect. */
 const isAfterRedirect = (cause: unknown): boolean =>
   isFailedFetch(cause) && Predicate.hasProperty(cause.cause, "code") && cause.cause.code === "ERR_INVALID_URL"
 
@@ -130,10 +126,7 @@ const refusalOfFetch = (cause: unknown): string | undefined =>
 /** Schemes other than these go to no server. */
 const isForeign = ({ url }: Request): boolean => URL.canParse(url) && !/^https?:/i.test(new URL(url).protocol)
 
-/**
- * A `TypeError` that says no more is a network error in one browser and an invalid request in another. A request that was
- * invalid is so again.
- */
+/** A plain `TypeError` is a network error in one browser and an invalid request in another, where it is invalid again. */
 const isBuiltByNoFetch = (cause: unknown, { body, headers, method, url }: Request): boolean => {
   if (!(cause instanceof TypeError) || isFailedFetch(cause)) return false
   try {

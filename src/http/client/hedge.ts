@@ -1,4 +1,4 @@
-/** Sending a request a second time beside the first: the hedge of this library, for requests that may be repeated. */
+/** `Hedge` for requests that may be repeated. */
 import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import {
   callable,

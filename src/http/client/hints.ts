@@ -1,4 +1,4 @@
-/** What responses say about when to come back, read once while there is a clock at hand. */
+/** When responses say to come back, read once. */
 import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import { isFromCache, parseRateLimit, quotaHint } from "../../core/http/rateLimitFields.js"
 import { retryAfterMillis } from "../../core/http/retryAfter.js"
@@ -8,7 +8,6 @@ type Response = HttpClientResponse.HttpClientResponse
 
 const noted = new WeakMap<Response, number>()
 
-/** Only a failure asks for anything, and is read when it arrives. */
 export const isUnread = (response: Response): boolean =>
   response.status >= 400 && response.headers["retry-after"] !== undefined && !noted.has(originalOf(response))
 
@@ -26,6 +25,6 @@ export const retryAfter = (response: Response): number | undefined => noted.get(
 export const comeBackAfter = (response: Response): number | undefined =>
   retryAfter(response) ?? quotaAfter(response)
 
-/** What a cached response says about a quota is about somebody else's request. */
+/** The quota in a cached response is that of an earlier request. */
 const quotaAfter = ({ headers }: Response): number | undefined =>
   isFromCache(headers["age"]) ? undefined : quotaHint(parseRateLimit(headers["ratelimit"]))

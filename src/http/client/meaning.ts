@@ -59,11 +59,15 @@ const hintToBreaker: HintOf = (response) => (response.status === 503 ? Hints.ret
 const failureOf = ({ retryAfter }: Policy.Rejection): FailureCondition.Outcome =>
   Condition.failureAfter(retryAfter === undefined ? undefined : Duration.toMillis(retryAfter))
 
+const judging =
+  (judge: (fate: Fate) => FailureCondition.Outcome): Classifier =>
+  (exit) => {
+    const seen = Condition.failed(exit)
+    return seen === undefined ? Condition.ignored : judge(fateOf(seen))
+  }
+
 /** To a circuit breaker: whether the other side works. */
-const health: Classifier = (exit) => {
-  const seen = Condition.failed(exit)
-  if (seen === undefined) return Condition.ignored
-  const fate = fateOf(seen)
+const health = judging((fate) => {
   switch (fate._tag) {
     case "Answered":
       return healthOfAnswer(fate.response)
@@ -73,27 +77,19 @@ const health: Classifier = (exit) => {
     case "Other":
       return Condition.ignored
   }
-}
+})
 
 const repeated = (fault: Fault): FailureCondition.Outcome =>
   consequences[fault].repeated ? Condition.failure : Condition.ignored
 
 const healthOfAnswer = (response: Response): FailureCondition.Outcome => {
-  switch (healthOf(response.status)) {
-    case "well":
-      return Condition.success
-    case "ill":
-      return Condition.failureAfter(hintToBreaker(response))
-    case "unknown":
-      return Condition.ignored
-  }
+  const health = healthOf(response.status)
+  if (health === "ill") return Condition.failureAfter(hintToBreaker(response))
+  return health === "well" ? Condition.success : Condition.ignored
 }
 
 /** To a retry: whether it may pass by itself, and when. An open circuit is there to fail fast, and not to be waited for. */
-const transience: Classifier = (exit) => {
-  const seen = Condition.failed(exit)
-  if (seen === undefined) return Condition.ignored
-  const fate = fateOf(seen)
+const transience = judging((fate) => {
   switch (fate._tag) {
     case "Answered":
       return isTransient(fate.response.status)
@@ -106,16 +102,10 @@ const transience: Classifier = (exit) => {
     case "Other":
       return Condition.ignored
   }
-}
+})
 
-/**
- * To a hedge: whether another attempt may do better. What asks for patience, and the rejection of a policy of our own, does not
- * win against an attempt that still runs.
- */
-const urgency: Classifier = (exit) => {
-  const seen = Condition.failed(exit)
-  if (seen === undefined) return Condition.ignored
-  const fate = fateOf(seen)
+/** To a hedge: whether another attempt may do better. A rejection does not win against an attempt that still runs. */
+const urgency = judging((fate) => {
   switch (fate._tag) {
     case "Answered":
       return isTransient(fate.response.status) ? Condition.failure : Condition.success
@@ -126,15 +116,15 @@ const urgency: Classifier = (exit) => {
     case "Other":
       return Condition.ignored
   }
-}
+})
 
-/** Whether it is worth another attempt at once. Not where the server, or a policy of our own, asks for patience. */
+/** Whether the next attempt starts at once: not if the server, or a policy of our own, asks for patience. */
 export const isUrgent = (failure: Seen): boolean => {
   const fate = fateOf(failure)
   return fate._tag === "Answered" ? !asksForPatience(fate.response.status) : fate._tag !== "Rejected"
 }
 
-/** To a fallback: whether the caller got something that he can use. */
+/** To a fallback: whether the caller can use what it got. */
 const usefulness: Classifier = (exit) => {
   const seen = Condition.failed(exit)
   if (seen === undefined || seen._tag === "Defect") return Condition.ignored
@@ -142,10 +132,7 @@ const usefulness: Classifier = (exit) => {
   return isTransient(seen.result.status) ? Condition.failure : Condition.success
 }
 
-/**
- * The condition of the user, and the standard one for responses or for errors where the user's is silent on them; with what
- * the response says about coming back.
- */
+/** The condition of the user, with the standard one where it is silent, and with the hint of the response. */
 const orStandard = (
   condition: UserCondition | undefined,
   standard: Classifier,

@@ -21,18 +21,15 @@ import {
 
 type Request = HttpClientRequest.HttpClientRequest
 
-// ----------------------------------------------------------------------------------------------------------- exchanges
-
 /** What a policy does between a prepared request and its response. */
 type Exchange = (request: Request, next: Next, call: Call) => Answer
 
-/** A client as policies see it: with a request that has been prepared, and for the outermost of them with its preparation. */
+/** A client as policies see it: with a prepared request, and for the outermost policy with the preparation. */
 interface Sending {
   readonly next: Next
   readonly prepare: (prepared: Prepared, call: Call) => Answer
 }
 
-/** How a policy is put around a client. */
 export type Around = (inner: Sending) => Sending
 
 /** A policy for prepared requests. */
@@ -51,7 +48,7 @@ export const covering =
     prepare: (prepared, call) => cover(whenPrepared(prepared, call, next), call)
   })
 
-/** What happens to the responses and the errors of another policy. The request is known once it has been prepared. */
+/** A policy for the answers of another. The request is known once it has been prepared. */
 export const answering =
   (answer: (self: Answer, request: () => Request | undefined, call: Call) => Answer): Around =>
   ({ next, prepare }) => ({
@@ -68,14 +65,12 @@ const whenPrepared = (prepared: Prepared, call: Call, next: Next): Answer => {
     call.joins(senderOf(request))
     return next(request, call)
   }
-  // Most requests have no preparation, and are there without a step of the fiber.
+  // Most requests have no preparation, so the fiber needs no step.
   const known = prepared as Prepared & { readonly value?: unknown }
   return Exit.isExit(known) && Exit.isSuccess(known)
     ? send(known.value as Request)
     : Effect.flatMap(prepared, send)
 }
-
-// -------------------------------------------------------------------------------------------------------------- clients
 
 const sending: unique symbol = Symbol()
 
@@ -101,15 +96,12 @@ export const around = (
   return HttpClient.makeWith(Object.assign(postprocess, { [sending]: outermost }), prepare)
 }
 
-// ------------------------------------------------------------------------------------------------------------- policies
-
 export const PartTypeId: unique symbol = Symbol.for("effect-resilience/http/Part")
 export type PartTypeId = typeof PartTypeId
 
 export const FallbackPartTypeId: unique symbol = Symbol.for("effect-resilience/http/FallbackPart")
 export type FallbackPartTypeId = typeof FallbackPartTypeId
 
-/** A policy of whatever kind. */
 export type Any = HttpResilience.Part<unknown, unknown> | HttpResilience.FallbackPart<unknown, unknown>
 
 /** What a policy does: around the client, and to a request before it is sent. */
@@ -151,10 +143,9 @@ const making =
     }) as unknown as P
   }
 
-/** Makes a policy. What it adds and needs is known where it is called. */
+/** What a policy adds and needs is known where it is called. */
 export const make = making(PartTypeId, { _Added: identity, _Needed: identity })
 
-/** The same for a policy that replaces errors. */
 export const makeFallback = making(FallbackPartTypeId, { _E2: identity, _R2: identity })
 
 export const isFallback = (u: unknown): u is HttpResilience.FallbackPart<unknown, unknown> =>

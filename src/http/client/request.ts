@@ -10,7 +10,7 @@ import type { Answer } from "./call.js"
 
 type Request = HttpClientRequest.HttpClientRequest
 
-/** What the program says of the requests of an effect, beyond what can be seen in them. */
+/** What the program says of the requests of an effect. */
 export interface Marks {
   readonly idempotent: boolean
   readonly replayable: boolean
@@ -29,17 +29,15 @@ export const requestShape: Shape<HttpResilience.RequestOptions> = {
 
 export const idempotencyKey = "idempotency-key"
 
-/** What policies that repeat may do with a request. */
 interface Permissions {
-  /** It makes no difference if the request arrives twice. */
   readonly arriveTwice: boolean
-  /** The body is there as often as it is asked for. */
+  /** The body can be read again. */
   readonly sendTwice: boolean
 }
 
 const everything: Permissions = { arriveTwice: true, sendTwice: true }
 
-/** Goes on with what may be done with a request. Marks are only looked for where it matters. */
+/** Continues with what may be done with a request. Marks are only looked for where it matters. */
 export const withPermissions = (
   request: Request,
   options: HttpResilience.RequestOptions,
@@ -57,16 +55,8 @@ export const withPermissions = (
 }
 
 const isKept = (body: HttpBody.HttpBody): boolean => {
-  switch (body._tag) {
-    case "Empty":
-    case "Uint8Array":
-    case "FormData":
-      return true
-    case "Raw":
-      return isKeptRaw(body.body)
-    case "Stream":
-      return false
-  }
+  if (body._tag === "Raw") return isKeptRaw(body.body)
+  return body._tag !== "Stream"
 }
 
 const isKeptRaw = (body: unknown): boolean =>
@@ -79,7 +69,7 @@ const isKeptRaw = (body: unknown): boolean =>
   body instanceof Blob ||
   body instanceof FormData
 
-/** Where a request goes: scheme, host and port. `undefined` when the URL says nothing about that. */
+/** Where a request goes: scheme, host and port, if the URL says so. */
 export const originOf = (request: Request): string | undefined => {
   const { url } = request
   if (url === lastUrl) return lastOrigin
@@ -88,7 +78,7 @@ export const originOf = (request: Request): string | undefined => {
   return lastOrigin
 }
 
-// Calls to one place come in rows, and reading a URL is most of what looking up a breaker costs.
+// Calls to one place come in rows, and reading a URL is most of the cost of a lookup.
 let lastUrl: string | undefined
 let lastOrigin: string | undefined
 

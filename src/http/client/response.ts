@@ -1,7 +1,4 @@
-/**
- * Responses that nobody is going to read: their connections are given back, by reading what is left when that is little, and
- * else by aborting the request.
- */
+/** Releases the connections of responses that are not read: reads the rest when that is little, else aborts the request. */
 import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -11,7 +8,7 @@ import * as Timeout from "../../timeout/Timeout.js"
 
 type Response = HttpClientResponse.HttpClientResponse
 
-/** A response up to this size is read to its end, so that its connection can be used again. */
+/** A response up to this size is read to its end. */
 const maxDrainBytes = 64 * 1024
 
 /** How long the rest of a response is waited for. */
@@ -27,7 +24,7 @@ export interface StandIn extends Response {
 export const originalOf = (response: Response): Response =>
   original in response ? originalOf((response as StandIn)[original]) : response
 
-/** Releases a response whose request has been answered and is not to be cut off without need. */
+/** Releases a response so that its connection can be used again, if it is short. */
 export const drained = (response: Response): Effect.Effect<unknown> => {
   if (isLong(response)) return aborted(response)
   let bytes = 0
@@ -36,7 +33,7 @@ export const drained = (response: Response): Effect.Effect<unknown> => {
     bytes += chunk.byteLength
     return Effect.succeed(bytes <= maxDrainBytes)
   })
-  // A body that somebody has begun to read cannot be read here, and dies.
+  // A body that is being read already dies here.
   return Effect.exit(drainLimit(Effect.interruptible(rest)))
 }
 
@@ -44,7 +41,7 @@ export const drained = (response: Response): Effect.Effect<unknown> => {
 const isLong = ({ headers, request }: Response): boolean =>
   request.method !== "HEAD" && Number(headers["content-length"] ?? 0) > maxDrainBytes
 
-/** Releases a response at once: a reader that is interrupted aborts the request. It has to have begun. */
+/** Releases a response at once: a reader that is interrupted after it has begun aborts the request. */
 export const aborted = (response: Response): Effect.Effect<unknown> =>
   Effect.flatMap(forkInterruptible(response.arrayBuffer), (reader) =>
     Effect.zipRight(Effect.yieldNow(), Fiber.interrupt(reader))

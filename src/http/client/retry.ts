@@ -1,4 +1,4 @@
-/** Sending a request again: the retry of this library, told what HTTP means by failure and which requests may be repeated. */
+/** `Retry` with the failures of HTTP, for requests that may be repeated. */
 import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
@@ -57,10 +57,7 @@ export const make = <P extends Part.Any>(
   return Part.make(repeatable, retry)
 }
 
-/**
- * The response of an attempt, and who can release it. A status that was made an error further inside has a response, so to the
- * retry it is a result, too.
- */
+/** The response of an attempt, and the call that owns it. A status that was made an error has a response too. */
 class Attempt {
   constructor(
     readonly call: Call,
@@ -99,7 +96,7 @@ const withCondition = (options: HttpResilience.RetryOptions, classify: Meaning.C
     hintJitter,
     budget: options.budget,
     condition: (exit) => classify(Exit.flatMap(exit, (attempt) => attempt.exit())),
-    // Without a bound on the time, a retry that is scheduled is certain. What disposes of results costs all calls more.
+    // Without `maxDuration` a scheduled retry is certain, so its listener discards: `disposeResult` costs every call.
     disposeResult: options.maxDuration === undefined ? undefined : discard,
     onRetryScheduled: (event) => {
       const told = onRetryScheduled?.({ ...event, failure: seen(event.failure) }) ?? Effect.void

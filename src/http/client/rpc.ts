@@ -1,4 +1,4 @@
-/** What `@effect/rpc` needs of an HTTP client: it parses every answer as one of its own, whatever its status and type are. */
+/** An HTTP client for `@effect/rpc`, which parses every answer as its own, whatever its status and type are. */
 import type * as HttpClient from "@effect/platform/HttpClient"
 import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import * as Effect from "effect/Effect"
@@ -15,7 +15,7 @@ export const rpc = (part: HttpResilience.Part<unknown> | HttpResilience.Fallback
   callable("HttpResilience.rpc", "part", part)
   return <E, R>(client: HttpClient.HttpClient.With<E, R>): HttpClient.HttpClient.With<E, R> => {
     const resilient = (part as HttpResilience.Part<unknown>)(client)
-    // The client that RPC transforms is one whose errors are those of any client.
+    // The client that RPC transforms fails as any client does.
     return sealed(around(resilient, answersOf)) as HttpClient.HttpClient.With<E, R>
   }
 }

@@ -1,10 +1,9 @@
 /**
- * Sending a request so that it can be taken back: each attempt is a request of its own, which an interruption aborts on the
- * wire at once, and whose response does not outlive its use, also under `HttpClient.withScope`.
+ * Sends requests so that each attempt is a request of its own, which an interruption aborts on the wire at once, and whose response
+ * does not outlive its use, also under `HttpClient.withScope`.
  *
- * Two things are needed here of which the platform says nothing in its types: what a client does after its request has been
- * prepared (`postprocess`), so that a second attempt does not prepare it again, and which requests belong to a scope. Both
- * are looked for where version 0.97 has them, and done without where they are missing.
+ * Two things are used that the types of the platform hide: `postprocess`, without which a second attempt would be prepared again, and
+ * which requests belong to a scope. Both are looked for where version 0.97 has them, and not needed.
  */
 import * as HttpClient from "@effect/platform/HttpClient"
 import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
@@ -28,7 +27,7 @@ interface Copy extends Mutable<Request> {
   [sentBy]?: Call
 }
 
-/** The call that a request was sent by, for a client of ours that it comes to by way of another. */
+/** The call that a request was sent by, for a client of ours behind another. */
 export const senderOf = (request: Request): Call | undefined => (request as Copy)[sentBy]
 
 /** Sends requests with a client that is not ours. */
@@ -62,7 +61,7 @@ const copyOf = (request: Request, call: Call): Request => {
   return copy
 }
 
-/** What is done with a request once it has been prepared. A client that does not tell these two apart does both. */
+/** What a client does with a prepared request; without `postprocess` it prepares it, too. */
 const afterPreparation = (client: Client): ((request: Request) => Answer) => {
   const postprocess = postprocessOf(client)
   return postprocess === undefined ? client.execute : (request) => postprocess(Effect.succeed(request))
@@ -73,7 +72,7 @@ export const postprocessOf = (client: Client): ((request: Prepared) => Answer) |
     ? (client.postprocess as (request: Prepared) => Answer)
     : undefined
 
-/** A request, and what is done to it before it is sent, however often that is. */
+/** A request, and what is done to it once, before it is sent. */
 export type Prepared = Effect.Effect<Request, unknown, unknown>
 
 export type Preparation = (request: Request) => Prepared
@@ -89,12 +88,12 @@ const scopedRequests = globalValue(
   () => new WeakMap<Request, AbortController>()
 )
 
-/** One that was sent in a scope before, which has closed, belongs to none any more. */
+/** A request of a scope that has closed belongs to none. */
 const belongsToScope = (request: Request): boolean => scopedRequests.get(request)?.signal.aborted === false
 
 /**
- * Gives an attempt a scope of its own, which closes with the attempt when there is no response, else with the response or
- * with the scope around it. Most attempts have no use for it, and leave nothing in the scope around.
+ * Gives an attempt a scope of its own, which closes with the attempt when there is no response, else with the response or with the
+ * scope around it. Most attempts do not use it, and leave nothing in the scope around.
  */
 const inScope = (attempt: Answer, around: Scope.Scope, call: Call): Answer =>
   Effect.uninterruptibleMask((restore) =>
@@ -119,7 +118,7 @@ const inScope = (attempt: Answer, around: Scope.Scope, call: Call): Answer =>
     })
   )
 
-/** A scope that knows whether anybody has put something into it. */
+/** A scope that knows whether it is used. */
 const watched = (
   scope: Scope.CloseableScope
 ): { readonly scope: Scope.Scope; readonly isUsed: () => boolean } => {

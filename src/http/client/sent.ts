@@ -1,4 +1,4 @@
-/** What is certain about a request that failed: whether it can have arrived. */
+/** Whether a request that failed can have arrived. */
 import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import { wasNeverSent } from "../../core/http/httpSemantics.js"
 import * as Policy from "../../policy/Policy.js"
@@ -11,9 +11,8 @@ export class Sent {
 }
 
 /**
- * Whether a request can have arrived, given whether it was handed over to the client that sends. A rejection before that is
- * certain; after that only an error in connecting to where the request itself was to go. One in connecting to anywhere else comes
- * after a redirect, and whoever redirects has had the request.
+ * Whether a request can have arrived. It cannot before it was handed over to the client that sends, nor if the connection to its own
+ * target failed. If the connection to another place failed, there was a redirect, by a server that has had the request.
  */
 export const canHaveArrived = (
   error: unknown,
@@ -26,7 +25,7 @@ export const canHaveArrived = (
   return error.request.url !== request.url || !wasNeverSent(error.cause, targetOf(request.url))
 }
 
-/** Whether there was no connection to another place than the one that the request was to go to. */
+/** Whether the connection that failed was one to another place than the target of the request. */
 export const isLedAway = (error: unknown, request: HttpClientRequest.HttpClientRequest): boolean =>
   isTransportError(error) &&
   wasNeverSent(error.cause) &&

@@ -1,4 +1,4 @@
-/** All parts together: which are in, in which order, and which options contradict one another. */
+/** All parts together: which, in which order, and which options contradict one another. */
 import * as HttpClient from "@effect/platform/HttpClient"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
@@ -37,10 +37,7 @@ const shape: Shape<HttpResilience.StandardOptions> = {
 const defaultTotal = "30 seconds"
 const defaultAttempt = 10_000
 
-/**
- * The most that the default leaves to an attempt. It has to end before the total does: the total interrupts an attempt, which
- * counts for nothing, and a server that hangs would open no circuit.
- */
+/** The default limit of an attempt ends before the total does, or a server that hangs would open no circuit. */
 const mostWithin = (total: { readonly millis: number } | undefined): number =>
   total === undefined ? Infinity : Math.ceil(total.millis * 0.9)
 
@@ -90,17 +87,14 @@ export const standard = <P extends Part.Any>(
 
 type Limit = NonNullable<HttpResilience.StandardOptions["totalTimeout"]>
 
-/** The limits of an attempt and of all of them. Neither is known of a part of the user's own. */
+/** The limits of an attempt and of all of them. Those of a user's own part are unknown. */
 const readLimits = (
   policy: string,
   { attemptTimeout, totalTimeout = defaultTotal }: HttpResilience.StandardOptions
 ) => {
   const ofTotal = limitOf(policy, "totalTimeout", totalTimeout)
-  const ofAttempt = limitOf(
-    policy,
-    "attemptTimeout",
-    attemptTimeout === undefined ? defaultAttempt : attemptTimeout
-  )
+  const given = attemptTimeout === undefined ? defaultAttempt : attemptTimeout
+  const ofAttempt = limitOf(policy, "attemptTimeout", given)
   const isLonger = ofTotal !== undefined && ofAttempt !== undefined && ofAttempt.millis > ofTotal.millis
   if (isLonger && attemptTimeout !== undefined) {
     const range = `at most "totalTimeout" (${Duration.format(Duration.millis(ofTotal.millis))})`

@@ -14,7 +14,7 @@ import { aborted, original, originalOf, type StandIn } from "./response.js"
 
 type Response = HttpClientResponse.HttpClientResponse
 
-/** Which ways of reading the deadline holds for: those that bring the whole body, or also the stream. */
+/** Which ways of reading have the deadline: those of the whole body, or also the stream. */
 export type Coverage = "buffered" | "all"
 
 export interface Deadline {
@@ -22,7 +22,7 @@ export interface Deadline {
   /** On the monotonic clock. */
   readonly instant: number
   readonly coverage: Coverage
-  /** The error for a body that comes too late, and how much too late this process noticed that when it stood still. */
+  /** The error for a late body, and how late this process noticed that if it was stalled. */
   readonly error: (stalled: number | undefined) => TimeoutExceeded
   readonly tell: (error: TimeoutExceeded) => Effect.Effect<void>
 }
@@ -134,7 +134,7 @@ export class TimedResponse extends Inspectable.Class implements StandIn {
     return Effect.uninterruptible(Effect.zipRight(aborted(originalOf(this)), this.close))
   })
 
-  /** The body is too late. The request is aborted first, and whoever listens is told once. */
+  /** The body is late. The request is aborted first, and listeners are notified once. */
   private late(stalled: number | undefined) {
     return Effect.zipRight(
       this.release,

@@ -1,4 +1,4 @@
-/** A limit for a request, and if it is asked for, for reading what it brings. */
+/** A limit for a request, and optionally for reading its response. */
 import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import type * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
@@ -34,13 +34,12 @@ const shape: Shape<HttpResilience.TimeoutOptions> = {
   onTimeout: callable
 }
 
-/** What an input that says nothing about it means where it stands. */
 interface Defaults {
   readonly body?: HttpResilience.TimeoutOptions["body"]
   readonly name?: string
 }
 
-/** Checks what stands where a limit can stand, and gives the limit in milliseconds. */
+/** Checks a limit, and returns it in milliseconds. */
 export const check = ({ path, policy }: Caller, input: Input): number => {
   if (!isOptions(input)) return limitMillis(policy, path ?? "limit", input)
   object(policy, path ?? "", input, shape)

@@ -1,4 +1,4 @@
-/** A streamed body, watched while it is sent: the error of an attempt does not say whether its own body failed. */
+/** Watches a streamed body while it is sent: the error of an attempt does not say whether its own body failed. */
 import * as HttpBody from "@effect/platform/HttpBody"
 import type * as Cause from "effect/Cause"
 import type * as Chunk from "effect/Chunk"
@@ -10,13 +10,12 @@ import { failedCause } from "../../policy/condition.js"
 
 export class Upload {
   private failed = false
-  /** The client waits for the source. A client that is interrupted meanwhile leaves it so. */
+  /** Whether the client waits, or was interrupted while it waited, for the source. */
   private waits = false
   private bytes = 0
 
   constructor(private readonly body: HttpBody.Stream) {}
 
-  /** The body to send. */
   watched(): HttpBody.Stream {
     const { contentLength, contentType, stream } = this.body
     const pulled = Effect.map(Stream.toPull(stream), (pull) =>

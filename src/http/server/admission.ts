@@ -1,4 +1,4 @@
-/** What bulkhead, breaker and rate limiter have in common as middleware: they let a request in, or answer it themselves. */
+/** What bulkhead, breaker and rate limiter have in common as middleware: they admit a request, or answer it. */
 import * as HttpApp from "@effect/platform/HttpApp"
 import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import type * as HttpServerResponse from "@effect/platform/HttpServerResponse"
@@ -25,17 +25,16 @@ type App = Effect.Effect<Response, unknown, unknown>
 /** What a middleware does with a request and the app for it. The types of the app stand where they are public. */
 export type Around = (request: Request, app: App) => App
 
-/** A request that is let in, or not: around an app, or before a handler. */
+/** Admits a request or answers it: around an app, or before a handler. */
 export interface Admission {
   readonly around: Around
   readonly enter: Effect.Effect<void, never, unknown>
 }
 
-/** Ends a request before its handler, with a response: the platform sends what a fiber died with if it is one. */
+/** Ends a request before its handler: the platform sends the response that a fiber died with. */
 const instead = <R>(response: Effect.Effect<Response, never, R>): Effect.Effect<never, never, R> =>
   Effect.flatMap(response, (response) => Effect.die(response))
 
-/** What is there for a request, or nothing where it has no key. */
 const admissionFor = <Made>(
   use: Use<Request, Made>,
   around: (made: Made, request: Request, app: App) => App,
@@ -46,8 +45,6 @@ const admissionFor = <Made>(
     use(request, (made) => (made === undefined ? Effect.void : enter(made, request)))
   )
 })
-
-// ----------------------------------------------------------------------------------------- bulkhead and circuit breaker
 
 /** What is asked of a bulkhead or of a breaker. */
 export interface Guard {
@@ -74,13 +71,13 @@ export const ofBreaker = (breaker: CircuitBreaker.Operations): Guard => ({
   )
 })
 
-/** What a status means on its way out. Whoever has left says nothing, whatever the platform answers to nobody. */
+/** What the status of a response means. A client that has left says nothing. */
 const statusOutcome = (request: Request, status: number): Effect.Effect<FailureCondition.Outcome> =>
   Effect.map(FiberRef.get(FiberRef.interruptedCause), (cause) =>
     Cause.isEmpty(cause) ? outcomeOf(request, status) : Condition.ignored
   )
 
-// What a request holds comes back also where it cannot be answered any more: it ends with its connection.
+// The permit of a request is released with its connection, also when it cannot be answered any more.
 export const guarded = (guardOf: Use<Request, Guard>, answer: Answer): Admission =>
   admissionFor(
     guardOf,
@@ -97,15 +94,13 @@ export const guarded = (guardOf: Use<Request, Guard>, answer: Answer): Admission
     }
   )
 
-// ---------------------------------------------------------------------------------------------------------- rate limiter
-
 /** When the fields of a limiter are sent. */
 export type Fields = "always" | "rejections" | "never"
 
 /** What is asked of a limiter. */
 interface Limit {
   readonly acquire: Effect.Effect<unknown, RateLimiter.RateLimitExceeded>
-  /** What there is to know about the limiter: nothing, for a key that has none of its own. */
+  /** Nothing, for a key without a limiter of its own. */
   readonly read: Effect.Effect<RateLimiter.Snapshot | undefined>
 }
 
@@ -122,7 +117,7 @@ export const ofLimiter = (
         )
 })
 
-/** Lets requests in by a limiter, which clients know by a name that is the same for all keys. */
+/** Admits requests by a limiter, whose name in the fields is the same for all keys. */
 export const limited = (
   limitOf: Use<Request, Limit>,
   name: string,
@@ -134,7 +129,7 @@ export const limited = (
 
   const writeFields = Quota.writingFields(name)
 
-  /** Adds the fields to the response of a request that was let in, once, wherever it passes first. */
+  /** Adds the fields to the response of an admitted request, once, wherever it passes first. */
   const adding = ({ read }: Limit) => {
     let added = false
     return (response: Response): Effect.Effect<Response> => {
@@ -176,7 +171,7 @@ export const limited = (
   )
 }
 
-/** What clients are told with a rejection. The limiter of a key goes by the name that is the same for all of them. */
+/** What clients are told with a rejection. */
 const shown = (
   name: string,
   error: RateLimiter.RateLimitExceeded,

@@ -1,4 +1,4 @@
-/** How a middleware answers for its policy, and how another one further out knows that it did. */
+/** How a middleware answers for its policy, and how one further out knows that it did. */
 import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import type * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Duration from "effect/Duration"
@@ -10,7 +10,7 @@ import * as HttpProblem from "../problem/HttpProblem.js"
 import { spread } from "../problem/spread.js"
 import { closeAfter, isStarved, withoutBody } from "./incoming.js"
 
-/** How one middleware answers, as its user gives it. */
+/** How one middleware answers. */
 export interface Answering {
   /** How the middleware answers for its policy. Default: as the program does, see `HttpProblem.CurrentMapping`. */
   readonly respond?: HttpProblem.Mapping | undefined
@@ -20,22 +20,18 @@ export interface Answering {
 
 export const answeringShape: Shape<Answering> = { respond: callable, retryAfter: duration() }
 
-/** The answer to an error of a policy. */
 export type Answer = (
   error: HttpProblem.PolicyError,
   options?: HttpProblem.Options
 ) => Effect.Effect<HttpServerResponse.HttpServerResponse, never, HttpServerRequest.HttpServerRequest>
 
-/**
- * The statuses of the requests that a middleware turned away, by what stands behind a request in every middleware: a
- * router hands on another request object than it got.
- */
+/** The statuses with which middlewares rejected requests, by the source of a request: a router makes another request object. */
 const turnedAway = new WeakMap<object, number>()
 
 const behind = (request: HttpServerRequest.HttpServerRequest): object =>
   Predicate.isObject(request.source) ? request.source : request
 
-/** Whether a status is that with which a middleware further inside turned the request away. */
+/** Whether a middleware further inside rejected the request with this status. */
 export const isTurnedAway = (request: HttpServerRequest.HttpServerRequest, status: number): boolean =>
   turnedAway.get(behind(request)) === status
 
@@ -52,8 +48,7 @@ export const answering = ({ respond, retryAfter }: Answering): Answer => {
       Effect.flatMap(
         spread(error, { ...always, ...options }, (spread) => mapping(error, spread)),
         (response) => {
-          // A timeout is no rejection: the request was taken on, and did not work out. But a client that does not send its
-          // body is not the fault of what would have worked on it.
+          // A timeout is the fault of the app, unless the client does not send its body.
           if (error._tag !== "TimeoutExceeded" || isStarved(request)) {
             turnedAway.set(behind(request), response.status)
           }

@@ -1,4 +1,4 @@
-/** How a server stops: it lets nobody in any more, waits for those who are in, and then interrupts them. */
+/** How a server stops: it rejects new requests, waits for running ones, and then interrupts them. */
 import * as HttpApp from "@effect/platform/HttpApp"
 import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
@@ -19,15 +19,11 @@ import { cutOff, endWithConnection, isSending } from "./sending.js"
 type Request = HttpServerRequest.HttpServerRequest
 type Response = HttpServerResponse.HttpServerResponse
 
-export interface Config {
+export interface Config extends Pick<HttpDrain.Options, "exempt" | "server" | "onDraining" | "onDrained"> {
   readonly name: string
   readonly delay: number
   readonly within: number
   readonly interruptWithin: number
-  readonly exempt: ((request: Request) => boolean) | undefined
-  readonly server: HttpDrain.ClosableServer | undefined
-  readonly onDraining: ((event: HttpDrain.DrainStarted) => Effect.Effect<unknown, unknown>) | undefined
-  readonly onDrained: ((event: HttpDrain.Drained) => Effect.Effect<unknown, unknown>) | undefined
   readonly answer: Answer
 }
 
@@ -45,7 +41,7 @@ export class Drain {
   private ended = 0
   private interrupted = 0
   private readonly running = new Set<Running>()
-  /** The request that each connection brought last. */
+  /** The last request of each connection. */
   private readonly latest = new WeakMap<Connection, Running>()
   private readonly waiting = new Set<() => void>()
   private server: HttpDrain.ClosableServer | undefined
@@ -66,24 +62,27 @@ export class Drain {
   }))
 
   readonly around = <E, R>(app: Effect.Effect<Response, E, R>): Effect.Effect<Response, E, R | Request> =>
-    Effect.withFiberRuntime<Response, E, R | Request>((fiber) =>
-      Effect.flatMap(
-        HttpServerRequest.HttpServerRequest,
-        (request): Effect.Effect<Response, E, R | Request> => {
-          this.server ??= serverOf(request)
-          const call: Running = { request, fiber, interrupted: false }
-          if (this.config.exempt?.(request) === true) return this.run(call, app)
-          if (this.isClosed(clockOf(fiber))) {
-            this.rejected++
-            return this.reject
-          }
-          this.running.add(call)
-          const connection = connectionOf(request)
-          if (connection !== undefined) this.latest.set(connection, call)
-          return this.run(call, app)
-        }
-      )
+    Effect.withFiberRuntime((fiber) =>
+      Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => this.admit(app, request, fiber))
     )
+
+  private admit<E, R>(
+    app: Effect.Effect<Response, E, R>,
+    request: Request,
+    fiber: Running["fiber"]
+  ): Effect.Effect<Response, E, R | Request> {
+    this.server ??= serverOf(request)
+    const call: Running = { request, fiber, interrupted: false }
+    if (this.config.exempt?.(request) === true) return this.run(call, app)
+    if (this.isClosed(clockOf(fiber))) {
+      this.rejected++
+      return this.reject
+    }
+    this.running.add(call)
+    const connection = connectionOf(request)
+    if (connection !== undefined) this.latest.set(connection, call)
+    return this.run(call, app)
+  }
 
   private readonly reject = Effect.suspend(() => {
     const { answer, name } = this.config
@@ -111,7 +110,7 @@ export class Drain {
     )
   }
 
-  /** Whether the connection still has to bring the answer to a later request. */
+  /** Whether a later request is still to be answered on the connection. */
   private isFollowed(call: Running): boolean {
     const connection = connectionOf(call.request)
     const latest = connection && this.latest.get(connection)
@@ -129,7 +128,7 @@ export class Drain {
     this.waiting.clear()
   }
 
-  /** Each caller takes the same steps, so that it does not matter if one of them is interrupted on the way. */
+  /** Each caller takes the same steps, so an interruption of one stops no drain. */
   readonly drain: Effect.Effect<HttpDrain.Drained> = Effect.withFiberRuntime((fiber) => {
     const { delay, interruptWithin, name, onDraining, onDrained, within } = this.config
     const clock = clockOf(fiber)
@@ -167,7 +166,7 @@ export class Drain {
     )
   })
 
-  /** A response that has begun cannot be answered any more, and ending it would make a whole of a part. */
+  /** A response that has begun cannot be replaced, and ending it would pass off a part as the whole. */
   private interrupt(call: Running): void {
     if (call.interrupted) return
     call.interrupted = true
@@ -182,18 +181,17 @@ export class Drain {
       this.waiting.add(wake)
       return Effect.sync(() => this.waiting.delete(wake))
     })
-    // In fibers of their own: the scope of a program is closed by a fiber that cannot be interrupted any more.
+    // In fibers of their own: the fiber that closes the scope of a program cannot be interrupted.
     return Effect.raceFirst(Effect.interruptible(left), Effect.interruptible(Effect.sleep(millis)))
   }
 
-  /** Ends what is left of the connections, when nothing runs any more. */
+  /** Closes what is left of the connections. */
   readonly closeConnections: Effect.Effect<void> = Effect.sync(() => {
     this.server?.closeIdleConnections()
     this.server?.closeAllConnections?.()
   })
 }
 
-/** The server of Node.js that a request came to. */
 const serverOf = (request: Request): HttpDrain.ClosableServer | undefined => {
   const server = connectionOf(request)?.server
   return isClosable(server) ? server : undefined

@@ -1,6 +1,6 @@
 /**
- * The body of a request while it arrives, and what becomes of the connection when nobody wants the rest. That is known for
- * servers of Node.js, whose requests are found behind those of the platform; elsewhere there is nothing to do.
+ * The body of a request while it arrives, and the connection when the rest of it is not read. Only servers of Node.js let us see
+ * either, behind the requests of the platform.
  */
 import * as HttpApp from "@effect/platform/HttpApp"
 import type * as HttpServerRequest from "@effect/platform/HttpServerRequest"
@@ -24,7 +24,6 @@ export interface Connection {
   /** Called by Node.js after the last response on a connection. */
   destroySoon: () => unknown
   readonly once: (event: string, listener: () => void) => unknown
-  /** The server that accepted it. */
   readonly server?: unknown
 }
 
@@ -32,7 +31,7 @@ export interface Connection {
 interface Incoming {
   /** Whether all of the body has been received. */
   readonly complete: boolean
-  /** How many bytes have been received and wait to be read. */
+  /** How many received bytes wait to be read. */
   readonly readableLength: number
   readonly socket: Connection
   destroy: (error?: unknown) => unknown
@@ -54,7 +53,6 @@ const isIncoming = (u: unknown): u is Incoming =>
   Predicate.hasProperty(u, "socket") &&
   isConnection(u.socket)
 
-/** The connection of a request, where it is known. */
 export const connectionOf = ({ source }: Request): Connection | undefined =>
   isIncoming(source) ? source.socket : undefined
 
@@ -69,15 +67,13 @@ const lengthOf = (headers: Request["headers"]): number => Number(headers["conten
 /** Whether the app would read on, but the client sends nothing. */
 export const isStarved = (request: Request): boolean => incomingOf(request)?.readableLength === 0
 
-// --------------------------------------------------------------------------------------------------- readers that give up
-
 /** Bodies whose reader has given up, and whose connection was kept to answer. */
 const abandoned = new WeakSet<Incoming>()
 const held = new WeakSet<Incoming>()
 
 /**
- * Keeps the connection of a request until it has been answered. The platform destroys a body whose reader is interrupted
- * or has had enough, and Node.js destroys the connection with it, so the client would never see the answer.
+ * Keeps the connection of a request until it has been answered. The platform destroys a body whose reader stops, and Node.js the
+ * connection with it, so the client would never see the answer.
  */
 export const holdConnection = <A, E, R>(
   request: Request,
@@ -90,7 +86,7 @@ export const holdConnection = <A, E, R>(
   incoming.destroy = (error) => {
     if (error !== undefined || incoming.complete) return Reflect.apply(destroy, incoming, [error])
     abandoned.add(incoming)
-    // Its reader is gone, but what it left on the stream would go on collecting.
+    // The listeners of the reader would go on collecting.
     incoming.removeAllListeners("data")
     return incoming.pause()
   }
@@ -102,15 +98,10 @@ export const holdConnection = <A, E, R>(
   )
 }
 
-// ----------------------------------------------------------------------------------------------- bodies that nobody wants
-
-/** The most that is read of a body that nobody wants, and for how long its connection stays to bring the answer. */
+/** The most that is read of a body without a reader, and how long its connection stays open for the answer. */
 export const unread = { bytes: 65_536, millis: 2000 }
 
-/**
- * The answer to a request that is not taken on. The connection is closed after it where the rest of the body is more than
- * may be read to keep the connection, or is nobody knows how much.
- */
+/** The answer to a rejected request. Then the connection is closed if the rest of the body is long or of unknown length. */
 export const withoutBody = (request: Request, response: Response): Effect.Effect<Response> => {
   const incoming = incomingOf(request)
   return incoming !== undefined &&
@@ -121,7 +112,7 @@ export const withoutBody = (request: Request, response: Response): Effect.Effect
 
 const closing = new WeakSet<Incoming>()
 
-/** The response with `Connection: close`, after which the rest of the body is not read to its end. */
+/** The response with `Connection: close`, after which the rest of the body is not read. */
 export const closeAfter = (request: Request, response: Response): Effect.Effect<Response> =>
   Effect.contextWithEffect((context: Context.Context<never>) => {
     const closed = HttpServerResponse.setHeader(response, "connection", "close")
@@ -133,9 +124,9 @@ export const closeAfter = (request: Request, response: Response): Effect.Effect<
   })
 
 /**
- * Ends a connection as a web server does ("lingering close"): the response, then the end of what the server sends, and a
- * while later the connection. Closed at once, with something of the body unread, it would be reset, and a reset takes the
- * response from a client that has not read it yet. Returns what waits for that, to be run when the response has been sent.
+ * Ends a connection as a web server does ("lingering close"): the response, then the end of what the server sends, and a while
+ * later the connection. Closed at once, with a part of the body unread, it would be reset, and a reset takes the response from a
+ * client that has not read it yet.
  */
 const linger = (incoming: Incoming): Effect.Effect<void> => {
   const { socket } = incoming
@@ -153,7 +144,7 @@ const linger = (incoming: Incoming): Effect.Effect<void> => {
     socket.once("close", done)
   })
   return Effect.zipRight(
-    // In fibers of their own: the finalizer of a request may run in a fiber that cannot be interrupted.
+    // In fibers of their own: the fiber of a finalizer may be uninterruptible.
     Effect.raceFirst(Effect.interruptible(ended), Effect.interruptible(Effect.sleep(unread.millis))),
     Effect.sync(() => socket.destroy())
   )

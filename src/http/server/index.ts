@@ -1,5 +1,5 @@
 /**
- * The server half of `effect-resilience/http`, for programs that call nobody.
+ * The server half of `effect-resilience/http`, for programs without a client.
  *
  * @since 0.1.0
  */

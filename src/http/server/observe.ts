@@ -1,4 +1,4 @@
-/** What becomes of a request, as the client will see it: a policy on a server judges by the status. */
+/** How a request ends for its client: a policy on a server judges by the status. */
 import * as HttpServerError from "@effect/platform/HttpServerError"
 import type * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import type * as HttpServerResponse from "@effect/platform/HttpServerResponse"
@@ -8,24 +8,21 @@ import type * as FailureCondition from "../../policy/FailureCondition.js"
 import * as Condition from "../../policy/condition.js"
 import { isTurnedAway } from "./answer.js"
 
-/** A request that has been answered, or has failed, with the status that this comes to. */
+/** The end of a request, and the status that the client gets. */
 export interface Answered<E> {
   readonly status: number
   readonly exit: Exit.Exit<HttpServerResponse.HttpServerResponse, E>
   readonly outcome: FailureCondition.Outcome
 }
 
-/** What a status means: from 500 on the server failed, unless it was a policy further inside that turned the request away. */
+/** From 500 on the server failed, unless a policy further inside rejected the request. */
 export const outcomeOf = (
   request: HttpServerRequest.HttpServerRequest,
   status: number
 ): FailureCondition.Outcome =>
   isTurnedAway(request, status) ? Condition.ignored : status >= 500 ? Condition.failure : Condition.success
 
-/**
- * Runs an app to its end. It fails with nothing, so that an error next to it is that of the policy around it. Where the
- * client has left, the status is what the platform notes down, and the outcome is to be ignored.
- */
+/** Runs an app to its end, without errors, so that any error is one of the policy around it. */
 export const observed = <E, R>(
   request: HttpServerRequest.HttpServerRequest,
   app: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>
@@ -46,6 +43,6 @@ export const observed = <E, R>(
       })
   })
 
-/** The condition under which a policy runs {@link observed}. What is not an answer is a defect in the policy's own options. */
+/** The condition of a policy around {@link observed}. A failure can only be a defect in the policy's own options. */
 export const byOutcome: FailureCondition.Classifier<Answered<unknown>, never> = (exit) =>
   Exit.isSuccess(exit) ? exit.value.outcome : Condition.failure

@@ -11,11 +11,11 @@ export const policyOf = (name: string, { rate }: RateLimiter.Snapshot): HttpFiel
   window: Duration.millis(rate.per)
 })
 
-/** What a limiter has left. The time is only known where nothing is. */
+/** What a limiter has left, and until when if that is nothing. */
 export const quotaOf = (name: string, { available, retryAfter }: RateLimiter.Snapshot): HttpFields.Quota =>
   available === 0 ? { name, available, window: Duration.millis(retryAfter) } : { name, available }
 
-/** Adds the fields of a limiter to those of the limiters that a response has gone through. */
+/** Adds the fields of a limiter to those that a response has. */
 export const writingFields = (
   name: string
 ): ((

@@ -14,9 +14,7 @@ type Request = HttpServerRequest.HttpServerRequest
 
 export interface Config {
   readonly name: string
-  /** `Infinity` for none. */
   readonly stallTimeout: number
-  /** `Infinity` for none. */
   readonly totalTimeout: number
   readonly notify: (error: RequestBodyTimeout) => Effect.Effect<void, never, unknown>
   readonly answer: Answer
@@ -34,21 +32,15 @@ export const received =
     return holdConnection(request, ended)
   }
 
-/**
- * Lets connections be read. Where this process has been stalled itself, the limit passes before it has seen what arrived
- * meanwhile.
- */
+/** Lets connections be read: after a stall of this process, the limit passes before it has seen what arrived meanwhile. */
 const turn = Wait.forOwn<void>((resume) => {
   setTimer(() => resume(Effect.void), 0)
 })
 
-/** How many times in a limit the body is looked at, which is how exact the limit is. */
+/** How many times in a limit the body is looked at. */
 const looks = 8
 
-/**
- * Waits until the body is overdue. A client stalls when it sends nothing although the app would read on: bytes that wait to
- * be read are the app's business, and so is a body while a response is being sent.
- */
+/** Waits until the body is overdue. Bytes that wait to be read are the app's business, and so is a body while a response is sent. */
 const overdue = (
   request: Request,
   { name, stallTimeout, totalTimeout }: Pick<Config, "name" | "stallTimeout" | "totalTimeout">

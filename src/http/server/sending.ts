@@ -1,6 +1,6 @@
 /**
- * Where a middleware stands when it is given to `HttpServer.serve`: around an app that also sends its response. There the
- * platform marks a request whose response it has begun to send, and ends when Node.js says that it has been sent.
+ * A middleware that is given to `HttpServer.serve` is around an app that also sends its response. There the platform marks a request
+ * whose response has begun, and ends when Node.js has sent it.
  */
 import type * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as Predicate from "effect/Predicate"
@@ -12,10 +12,7 @@ const handled = Symbol.for("@effect/platform/HttpApp/handled")
 /** Whether the response to a request has begun. */
 export const isSending = (request: HttpServerRequest.HttpServerRequest): boolean => handled in request
 
-/**
- * Ends the connection of a request, where the server has one to end. Ending the response instead would make a whole response
- * of a part of one, and leaving it alone would keep the client waiting for the rest.
- */
+/** Ends the connection of a request. Ending the response would pass off a part as the whole; without either the client waits. */
 export const cutOff = (request: HttpServerRequest.HttpServerRequest): void => {
   const { source } = request
   if (!Predicate.hasProperty(source, "socket")) return
@@ -24,8 +21,6 @@ export const cutOff = (request: HttpServerRequest.HttpServerRequest): void => {
     Reflect.apply(socket.destroy, socket, [])
   }
 }
-
-// ------------------------------------------------------------------------------------------ clients that leave before
 
 /** The part of an `http.ServerResponse` that is used here. */
 interface Outgoing {
@@ -41,16 +36,15 @@ interface Outgoing {
 const isOutgoing = (u: unknown): u is Outgoing =>
   Predicate.isObject(u) && "socket" in u && "destroyed" in u && "end" in u && "emit" in u
 
-/** The response of a request, where Node.js has made one: for an upgrade it is made when it is asked for. */
+/** The response of a request, unless Node.js makes it later, as for an upgrade. */
 const outgoingOf = (request: HttpServerRequest.HttpServerRequest): Outgoing | undefined =>
   Predicate.hasProperty(request, "response") && isOutgoing(request.response) ? request.response : undefined
 
 const ending = new WeakSet<Outgoing>()
 
 /**
- * Ends a request with its connection, so that what it holds comes back. Node.js leaves two things open when a client leaves: what
- * waits for the end of a response that is ended too late, and a response that was to follow another on the connection, which is
- * never closed.
+ * Ends a request with its connection, so that its permits are released. When a client leaves, Node.js never calls back for a response
+ * that is ended later, and never closes a response that was to follow another on the connection.
  */
 export const endWithConnection = (request: HttpServerRequest.HttpServerRequest): void => {
   const outgoing = outgoingOf(request)
@@ -83,7 +77,7 @@ const closeWith = (connection: Connection, outgoing: Outgoing): void => {
       each.emit("close")
     }
   }
-  // A moment later, because the platform listens when the request has had its first steps.
+  // A moment later, because the platform does not listen yet.
   if (connection.destroyed) setTimer(close, 0)
   else if (others === undefined) {
     following.set(connection, all)
