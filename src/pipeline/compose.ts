@@ -1,7 +1,7 @@
 /**
- * Policies applied one after the other, in as few frames as they allow. Neighbours that take part share a frame: all of them
- * begin in one step, from the outside in, and all of them see the exit in one step, from the inside out. Wherever one of them
- * has more to do than that, the rest of the call goes on as it would in a pipe.
+ * Policies applied one after the other, in as few frames as they allow. Neighbours that take part share a frame: all begin in one
+ * step, from the outside in, and all see the exit in one step, from the inside out. If one has more to do, the rest of the call goes
+ * on as in a pipe.
  */
 import * as Cause from "effect/Cause"
 import type * as Clock from "effect/Clock"
@@ -28,17 +28,14 @@ export type Apply = (self: Body) => Body
 
 const composition: unique symbol = /*#__PURE__*/ Symbol()
 
-/** What a pipeline is made of: policies that are not pipelines themselves. */
+/** What a pipeline is made of: policies that are no pipelines. */
 interface Pipeline {
   readonly [composition]?: ReadonlyArray<Apply>
 }
 
 export const flattened = (policy: Apply & Pipeline): ReadonlyArray<Apply> => policy[composition] ?? [policy]
 
-/**
- * Makes a pipeline of one function that does what the policies do in a pipe. Pipelines among them are taken apart, so that they
- * share frames with their neighbours and may be nested to any depth.
- */
+/** Makes a pipeline. Pipelines among the policies are taken apart: they share frames, and may be nested to any depth. */
 export const compose = <P extends object>(policies: ReadonlyArray<Apply>, make: (apply: Apply) => P): P => {
   const all = policies.flatMap(flattened)
   let compiled: Apply | undefined
@@ -137,8 +134,8 @@ class Inner implements Inward {
 }
 
 /**
- * A call of the parts of a frame. Where one of them holds something, all of it runs in a mask, and what is not theirs is restored.
- * There a part that holds nothing is passed over when the call is interrupted, as its handlers would be in a pipe.
+ * A call of the parts of a frame. If one holds something, all run in a mask, and the body is restored. There a part that holds
+ * nothing is skipped when the call is interrupted, as in a pipe.
  */
 class Call {
   private readonly begun: Array<Begun>

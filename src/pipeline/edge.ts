@@ -1,7 +1,6 @@
 /**
- * Policies around a function that returns a promise. They begin and end as in a frame, in the steps of the promise, and no fiber
- * is started as long as all of them can decide at once. Anything else runs in a fiber, and the policies further out see its exit
- * here.
+ * Policies around a function that returns a promise. They begin and end as in a frame, without a fiber as long as all can decide at
+ * once. Anything else runs in a fiber, and the policies further out see its exit here.
  */
 import * as Cause from "effect/Cause"
 import type * as Context from "effect/Context"
@@ -137,8 +136,6 @@ export class EdgeCall implements Edge {
     return (this.begin() ?? this.later()).finally(leave)
   }
 
-  // ------------------------------------------------------------------------------------------------------------- steps
-
   /** Begins, and returns the promise of the function if nothing but its end is waited for. */
   private begin(): Promise<unknown> | undefined {
     const { home, of } = this
@@ -230,8 +227,6 @@ export class EdgeCall implements Edge {
     throw rejectionOf(exit.cause)
   }
 
-  // ---------------------------------------------------------------------------------------------------------- stopping
-
   stop(begun: Begun): void {
     this.stopAt(this.begun.indexOf(begun), undefined)
   }
@@ -247,8 +242,6 @@ export class EdgeCall implements Edge {
     attempt.abort(reason)
     this.ended(Exit.interrupt(FiberId.none), 0)
   }
-
-  // ------------------------------------------------------------------------------------------------------------ effects
 
   /** The function with the policies below a position, as an effect. */
   below(position: number): Body {

@@ -15,7 +15,7 @@ export const success: FailureCondition.Outcome = { _tag: "Success" }
 export const failure: FailureCondition.Outcome = { _tag: "Failure", retryAfter: undefined }
 export const ignored: FailureCondition.Outcome = { _tag: "Ignored" }
 
-/** What a policy makes of that on which the condition is silent. */
+/** The meaning of what the condition does not mention. */
 export interface Defaults {
   /** Whether a defect is a failure. */
   readonly defect: boolean
@@ -27,10 +27,7 @@ export interface Defaults {
 export const isOwnStall = (error: unknown): boolean =>
   Predicate.isTagged(error, "TimeoutExceeded") && Predicate.hasProperty(error, "stalled")
 
-/**
- * The first failure of a cause that is neither empty nor an interruption. What a finalizer did after an interruption does
- * not make a failure of it.
- */
+/** The first failure of a cause. What a finalizer does after an interruption makes no failure of it. */
 export const failedCause = <E>(
   cause: Cause.Cause<E>
 ): FailureCondition.ErrorFailed<E> | FailureCondition.DefectFailed<E> | undefined => {
@@ -46,7 +43,7 @@ export const failedCause = <E>(
 const beforeFinalizers = <E>(cause: Cause.Cause<E>): Cause.Cause<E> =>
   cause._tag === "Sequential" ? beforeFinalizers(Cause.isEmpty(cause.left) ? cause.right : cause.left) : cause
 
-/** An exit as a failure that was seen, or `undefined` when there is none in it (an interruption, an empty cause). */
+/** An exit as a failure, or `undefined` for an interruption and an empty cause. */
 export const failed = <A, E>(exit: Exit.Exit<A, E>): FailureCondition.Failed<A, E> | undefined =>
   Exit.isSuccess(exit) ? { _tag: "Result", result: exit.value } : failedCause(exit.cause)
 
@@ -110,7 +107,7 @@ export const checkAll = (policy: string, option: string, conditions: unknown): v
   conditions.forEach((condition, index) => check(policy, `${option}[${index}]`, condition))
 }
 
-/** Compiles a condition, which has been checked. A classifier is not asked about exits without a failure in them: those are ignored. */
+/** Compiles a condition that has been checked. Interruptions are ignored. */
 export const compile = <A, E>(
   condition: FailureCondition.FailureCondition<A, E> | undefined,
   defaults: Defaults

@@ -25,10 +25,7 @@ export const withoutStack = <E>(build: () => E): E => {
   }
 }
 
-/**
- * A combinator in both its forms from the function that makes its policy: `verb(options)` is the policy, and
- * `verb(self, options)` applies it, by `apply` where that saves making a policy for one call.
- */
+/** A combinator in both its forms: `verb(options)` makes a policy, `verb(self, options)` applies it, by `apply` if that is cheaper. */
 export const combinator = <Both>(
   make: (...args: Array<never>) => unknown,
   apply?: (self: never, ...args: Array<never>) => unknown
@@ -42,6 +39,6 @@ export const combinator = <Both>(
   return both as Both
 }
 
-/** Options and eithers are effects too, but where they stand first they are the value that is meant. */
+/** Options and eithers are effects too, but in the first place they are values. */
 const isSelf = (value: unknown): boolean =>
   Effect.isEffect(value) && !Option.isOption(value) && !Either.isEither(value)

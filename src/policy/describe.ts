@@ -3,7 +3,7 @@ import * as Duration from "effect/Duration"
 import * as Predicate from "effect/Predicate"
 import type * as Policy from "./Policy.js"
 
-/** What a policy says about itself, and of a plain function that it is one. */
+/** The description of a policy, or of a plain function. */
 export const describedOf = (policy: Policy.Described | ((self: never) => unknown)): Policy.Described =>
   "kind" in policy ? policy : { kind: "function", name: policy.name || "function", settings: {} }
 

@@ -1,7 +1,6 @@
 /**
- * What a policy does at a call, said once: what happens before the body, and what after it. Three drivers run it: the frame of
- * a policy that stands alone (here), the frame that neighbours in a pipeline share, and the edge to promises. What cannot be
- * decided at once goes on as an effect.
+ * What a policy does at a call, said once: before the body, and after it. Three drivers run it: the frame of a policy that stands
+ * alone (here), the frame that neighbours in a pipeline share, and the edge to promises.
  */
 import type * as Cause from "effect/Cause"
 import type * as Clock from "effect/Clock"
@@ -18,7 +17,7 @@ export type Caller = Pick<AnyFiber, "currentContext" | "currentDefaultServices" 
 
 /** A call from a program of promises. Its time is always that of the live clock. */
 export interface Edge extends Caller {
-  /** Ends what a policy is around, which then sees the exit of something that was interrupted. */
+  /** Interrupts what a policy is around. */
   readonly stop: (begun: Begun) => void
 }
 
@@ -26,20 +25,17 @@ export const isFiber = (caller: Caller): caller is AnyFiber => "unsafePoll" in c
 
 /** A policy that decides synchronously, before the body and after it. */
 export interface Part {
-  /** Whose calls, when one is inside of another, are one call: an instance, or the key of a service. */
+  /** Whose nested calls are one call: an instance, or the key of a service. */
   readonly instance?: unknown
   /** Whether {@link Begun.ended} is asked about a success. */
   readonly looksAtResults: boolean
   /** Whether a call at an {@link Edge} may stop what it is around. */
   readonly stops?: true
-  /**
-   * For a policy that holds something during a call: whether it can let one in at once. It begins inside a mask, and sees every
-   * exit, also that of an interruption.
-   */
+  /** For a policy that holds something during a call, in a mask, and sees every exit: whether it can admit one at once. */
   holds?(fiber: AnyFiber, clock: Clock.Clock): boolean
   /**
-   * Admits a call, or says what comes back instead. `undefined` when this call needs more than one step; deciding so leaves no
-   * trace. `around` is for another run of what the policy is around, `restore` ends the mask of a policy that holds something.
+   * Admits a call, or says what is returned instead; `undefined`, without a trace, if this call needs more than one step. `around` is
+   * for another run of what the policy is around, `restore` ends the mask of a policy that holds something.
    */
   begin(caller: Caller, clock: Clock.Clock, around: Around, restore: Restore): Begun | Body | undefined
 }
@@ -66,7 +62,7 @@ export const passing: Begun = { ended: (exit) => exit }
 
 export const isBegun = (begun: Begun | Body): begun is Begun => "ended" in begun
 
-/** Shows the exit of a body to a call. Neither handler runs for an interruption from outside, and neither needs to. */
+/** Shows the exit of a body to a call, except for an interruption from outside. */
 export const seenBy = (body: Body, begun: Begun, looksAtResults: boolean): Body => {
   const onFailure = (cause: Cause.Cause<unknown>): Body => begun.ended(Exit.failCause(cause))
   return looksAtResults
@@ -76,7 +72,7 @@ export const seenBy = (body: Body, begun: Begun, looksAtResults: boolean): Body 
 
 /** A part by itself around an effect. */
 export class Alone implements Around {
-  /** The frame of the last call, for a part that admits one call after the other with the same object. */
+  /** The frame of the last call, for a part that uses one object for its calls. */
   private frame: Body
   private begun: Begun = passing
 
@@ -120,7 +116,6 @@ interface Offering {
 export const takingPart = <P extends object>(policy: P, its: Part): P =>
   Object.assign(policy, { [part]: its })
 
-/** The policy that a guard is. What it makes of an effect is in the type that it is given. */
 export const policyOf = <P>(described: Policy.Described, guard: Guard): P =>
   takingPart(
     Policy.make(described, (self: Body) => alone(guard, self)),
@@ -129,13 +124,13 @@ export const policyOf = <P>(described: Policy.Described, guard: Guard): P =>
 
 export const guarding: unique symbol = /*#__PURE__*/ Symbol()
 
-/** What an instance does at a call, without the policy that it would have to keep for it. */
+/** What an instance does at a call, without the weight of a policy. */
 export const guardedBy = (instance: { readonly [guarding]?: Guard }): ((self: Body) => Body) | undefined => {
   const guard = instance[guarding]
   return guard && ((self) => alone(guard, self))
 }
 
-/** The part of a policy that belongs to a service, whichever it is at the call. */
+/** The part of the policy of a service, which is found at the call. */
 export const partIn = <S>(
   { key }: { readonly key: string },
   holds: boolean,

@@ -1,6 +1,6 @@
 /**
- * One instance of a policy for each key, within bounds. The oldest idle instance is evicted for a new one; an instance that is open,
- * queued or in use never is. Lookup and eviction cost the same at any number of keys, without a fiber or a timer.
+ * One instance of a policy for each key, within bounds. The oldest idle instance is evicted for a new one, unless it protects. Lookup
+ * and eviction cost the same at any number of keys, without a fiber or a timer.
  */
 import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -14,7 +14,6 @@ import { Linked, type Links } from "../internal/linked.js"
 import * as Time from "../internal/time.js"
 import type { Restore } from "../internal/erased.js"
 
-/** Whether something is a keyed policy, or the tag of one. */
 export const isKeyed = (u: unknown): u is { readonly snapshots: unknown } =>
   Predicate.hasProperty(u, "snapshots") && Predicate.hasProperty(u, "find")
 
@@ -24,10 +23,7 @@ export interface Bounds {
   readonly capacity?: number | undefined
   /** How long an instance is kept after its last call. An infinite duration keeps it. Default: 10 minutes. */
   readonly idleTimeToLive?: DurationInput | undefined
-  /**
-   * What a new key gets when there is no room and nothing to make room with: `"share"`, one instance together with all other such
-   * keys, or `"bypass"`, none at all. Default: `"share"`, because a flood of keys is no reason to stop protecting.
-   */
+  /** What a new key gets when no instance can be evicted: `"share"` (the default), one for all such keys, or `"bypass"`, none. */
   readonly whenFull?: "share" | "bypass" | undefined
 }
 
@@ -41,24 +37,17 @@ export const boundsShape: Shape<Bounds> = {
 export const refuseBounds = (caller: Caller, options: Bounds): void => {
   for (const bound of Object.keys(boundsShape) as ReadonlyArray<keyof Bounds>) {
     if (options[bound] === undefined) continue
-    throw new InvalidOption(
-      caller.policy,
-      join(caller.path, bound),
-      options[bound],
-      'left out without a "key"'
-    )
+    const option = join(caller.path, bound)
+    throw new InvalidOption(caller.policy, option, options[bound], 'left out without a "key"')
   }
 }
 
 /** What keyed instances need of a policy. */
 export interface Member<out Snapshot = unknown> {
   readonly snapshot: Effect.Effect<Snapshot>
-  /** Whether evicting the instance now would weaken protection (for example, it is open or has queued calls). */
+  /** Whether evicting the instance now would weaken protection: it is open, or has queued calls. */
   readonly isProtecting: (now: number) => boolean
-  /**
-   * Whether it has evidence from which it may soon protect. It is then not evicted for a new key, or many failing keys would evict
-   * one another for ever; when idle for too long it still is.
-   */
+  /** Whether it may soon protect, so that it is only evicted when idle. Otherwise many failing keys would evict one another. */
   readonly hasEvidence?: (now: number) => boolean
 }
 
@@ -82,10 +71,7 @@ const expiries = 2
 
 export class Keyed<M extends Member<Snapshot>, Snapshot> {
   private readonly entries = new Map<string, Entry<M>>()
-  /**
-   * In the order of the last use, oldest first. The map would keep such an order too, if a key were deleted and set again with
-   * every use, but that leaves a gap each time, and a hot key among many others would cost eight times as much.
-   */
+  /** In the order of the last use, oldest first. To delete and set a key of the map again would cost eight times as much. */
   private readonly order = new Linked<Entry<M>>()
   private nothingIdleBefore = -Infinity
   private shared: Entry<M> | undefined
@@ -105,14 +91,11 @@ export class Keyed<M extends Member<Snapshot>, Snapshot> {
     this.whenFull = bounds.whenFull ?? "share"
   }
 
-  /** How many keys have an instance of their own. */
   readonly size: Effect.Effect<number> = Effect.sync(() => this.entries.size)
 
-  /** The instance of a key, if it has one. Finding it does not count as use. */
   readonly find = (key: string): Effect.Effect<Option.Option<M>> =>
     Effect.sync(() => Option.map(Option.fromNullable(this.entries.get(key)), ({ member }) => member))
 
-  /** The snapshots of all instances by key, the one least recently used first. */
   readonly snapshots: Effect.Effect<ReadonlyMap<string, Snapshot>> = Effect.suspend(() =>
     Effect.map(
       Effect.forEach([...this.order], ({ key, member }) =>
@@ -162,7 +145,7 @@ export class Keyed<M extends Member<Snapshot>, Snapshot> {
 
   private create(key: string, now: number): Effect.Effect<Entry<M> | undefined> {
     return Effect.flatMap(this.make(key), (member) => {
-      // Another fiber may have been faster, for this key or for the last place. Nothing has been seen by ours yet.
+      // Another fiber may have been faster, for this key or for the last place.
       const faster = this.entries.get(key)
       if (faster !== undefined) return Effect.succeed(faster)
       if (this.entries.size >= this.capacity && !this.makeRoom(now)) return this.overflow(now)
@@ -183,7 +166,7 @@ export class Keyed<M extends Member<Snapshot>, Snapshot> {
     this.entries.delete(entry.key)
   }
 
-  /** Evicts the oldest instance that can go. The others move to the back, so that the next call examines different ones. */
+  /** Evicts the oldest instance that can go. Others move to the back, so that the next call examines different ones. */
   private makeRoom(now: number): boolean {
     for (let looked = 0; looked < candidates; looked++) {
       const oldest = this.order.first

@@ -24,8 +24,6 @@ import { fromConfig } from "./fromConfig.js"
 import { type Bounds, boundsShape, Keyed, type Member } from "./keyed.js"
 import * as Policy from "./Policy.js"
 
-// ------------------------------------------------------------------------------------------------------- a definition
-
 /** The types of one kind of policy, filled in by its module in the manner of `effect/HKT`. */
 export interface Family {
   readonly module: string
@@ -41,7 +39,7 @@ export interface Family {
   readonly snapshot: unknown
 }
 
-/** The same for a policy of which there may be an instance for each key. */
+/** The same for a policy with keyed instances. */
 export interface KeyedFamily extends Family {
   /** `KeyedOperations<this["needed"]>` */
   readonly keyed: unknown
@@ -55,10 +53,7 @@ interface Named {
 
 type Applied<F extends Family, Part extends keyof F, Needed> = (F & { readonly needed: Needed })[Part]
 
-/**
- * How a member of an instance becomes one of its tag. A function to policies is given as a check of its arguments that returns
- * the settings to show.
- */
+/** How a member of an instance becomes one of its tag: a function to policies by a check of its arguments that returns settings. */
 type Lifting<M> = M extends Policy.Described
   ? "policy"
   : M extends Effect.Effect<infer _A, infer _E, infer _R>
@@ -73,15 +68,15 @@ type Lifting<M> = M extends Policy.Described
             : "combinator"
         : never
 
-/** Derived from the operations, so that the compiler reports a member that is forgotten or mistaken. */
+/** Derived from the operations, so that the compiler reports a forgotten member. */
 type Members<Operations> = { readonly [K in keyof Operations]: Lifting<Operations[K]> }
 
 /** What an instance carries on its class, so that it can be shown and steered without knowing its kind. */
 export interface Kind<in Snapshot = never, out Action extends string = string> {
   readonly kind: string
-  /** The state in one word, as a health check or a dashboard shows it. */
+  /** The state in one word. */
   readonly status: (snapshot: Snapshot) => string
-  /** The members by which a person steers an instance. */
+  /** The members that steer an instance. */
   readonly actions: ReadonlyArray<Action>
 }
 
@@ -117,7 +112,7 @@ export interface KeyedDefinition<F extends KeyedFamily> extends Definition<F> {
     /** The same object for all keys of one keyed policy. */
     family?: object
   ) => Effect.Effect<F["instance"] & Member<F["snapshot"]>>
-  /** What is offered by key besides what all keyed policies offer. */
+  /** What a keyed policy offers besides the common members. */
   readonly byKey: <Needed>(
     at: (key: string) => Applied<F, "operations", Needed>,
     /** The instance of a key, which is made when there is none. */
@@ -125,7 +120,7 @@ export interface KeyedDefinition<F extends KeyedFamily> extends Definition<F> {
   ) => Omit<Applied<F, "keyed", Needed>, keyof Policy.Keyed<unknown, unknown>>
 }
 
-/** `protectWhen` as a member: what it shows is what the policy without a condition does. */
+/** `protectWhen` as a member, which shows the settings of the policy without a condition. */
 export const condition =
   (module: string) =>
   (given: unknown): Policy.Settings => {
@@ -139,19 +134,16 @@ export const Kind: unique symbol = /*#__PURE__*/ Symbol.for("effect-resilience/K
 export const kindOf = (instance: unknown): Kind | undefined =>
   Predicate.hasProperty(instance, Kind) ? (instance[Kind] as Kind) : undefined
 
-// --------------------------------------------------------------------------------------------------------- operations
-
 type Found = Readonly<Record<string, unknown>>
 type AnyPolicy = (self: Body) => Body
 type AnyFunction = (...args: ReadonlyArray<unknown>) => unknown
 type Lift = string | ((...args: ReadonlyArray<unknown>) => Policy.Settings)
 
-/** Where the operations of a tag or of a key come from. The only place with erased types. */
+/** Where the operations of a tag or of a key come from. */
 interface Source {
   readonly described: Policy.Described
   /** Runs something with what is found; `self` alone where a key has no instance. */
   readonly use: (run: (found: Found) => Body, self?: Body) => Body
-  /** The operations of what is found. */
   readonly of: (found: Found) => Found
   readonly part?: ((policyOf: (found: Found) => object) => Part) | undefined
   /** What keeps the operations once they are made. */
@@ -230,8 +222,6 @@ const prototypeOf = (members: Readonly<Record<string, Lift>>, base: object | nul
   return prototype
 }
 
-// -------------------------------------------------------------------------------------------------------------- by key
-
 /** The options of an instance: the same for every key, or a function of it. */
 type Each<O> = O | ((key: string) => O)
 
@@ -248,7 +238,7 @@ const keyedShape: Shape<KeyedOptions<unknown>> = {
   }
 }
 
-/** The name of the instance of a key. A function of the key that throws is reported by the call, which dies of it. */
+/** The name of the instance of a key. If the function of the key throws, the call dies of it. */
 const describedName = <O extends Named>(
   defaultName: string,
   each: Each<O> | undefined,
@@ -263,7 +253,7 @@ const describedName = <O extends Named>(
 
 const nameFor = (defaultName: string, { name }: Named, key: string): string => `${name ?? defaultName}/${key}`
 
-/** The options of the instance of a key, with the key in its name; those of the shared instance without one. */
+/** The options of the instance of a key, with the key in its name; without a key those of the shared instance. */
 const optionsOf = <O extends Named>(
   policy: string,
   defaultName: string,
@@ -289,8 +279,6 @@ interface ByKey {
 interface Gettable extends ByKey {
   readonly get: (key: string) => Effect.Effect<unknown>
 }
-
-// ----------------------------------------------------------------------------------------------------------- services
 
 /** What comes from a definition. */
 export interface Stateful<F extends Family> {
@@ -471,10 +459,8 @@ export const defineKeyed = <F extends KeyedFamily>(definition: KeyedDefinition<F
         make: keyedOf as Make,
         check: (settings, defaultName, { policy }) => {
           object(policy, "", settings, keyedShape)
-          check((settings as KeyedOptions<object>).options ?? defaults, defaultName, {
-            policy,
-            path: "options"
-          })
+          const { options = defaults } = settings as KeyedOptions<object>
+          check(options, defaultName, { policy, path: "options" })
         }
       },
       ({ options = defaults, ...bounds }: KeyedOptions<object>, given) => ({

@@ -4,9 +4,9 @@ import type * as Effect from "effect/Effect"
 import type * as Policy from "./Policy.js"
 
 /**
- * `Options`, and where the compiler infers `O`, the type of the options as they are written, from. They are checked against
- * their interface, so a misspelt option is reported by its name and completed as it is typed. A policy is no options, though
- * some of its properties have the names of options; an `Instance` may stand in their place.
+ * `Options`, from which the compiler infers `O`, the type of the options as written. They are checked against their interface, so a
+ * misspelt option is reported by its name. A policy is refused, though some of its properties have the names of options; an
+ * `Instance` may stand in their place.
  */
 export type Checked<O, Options, Instance = never> = [O] extends [never]
   ? Extract<O, Options>
@@ -16,24 +16,18 @@ export type Checked<O, Options, Instance = never> = [O] extends [never]
       ? never
       : Options
 
-/**
- * A type as what it comes to, so that an editor shows `CircuitOpen` and not how it was worked out. The compiler remembers the
- * name of an alias with the union that it makes; the members, boxed and taken out again, make one without a name.
- */
+/** A type without its alias, so that an editor shows `CircuitOpen`: boxed and taken out again, the members make an unnamed union. */
 export type Flat<T> = Boxed<T> extends infer Box extends { readonly of: unknown } ? Box["of"] : never
 type Boxed<T> = T extends unknown ? { readonly of: T } : never
 
-/** Whether nothing is known of a type. What came from JSON must not make errors and requirements unknown. */
+/** Whether a type is `any`, which must not make errors and requirements unknown. */
 export type IsAny<V> = 0 extends 1 & V ? true : false
 
-/** What an effect succeeds with; nothing of anything else. */
 export type SuccessOfEffect<V> = V extends Effect.Effect<infer A, unknown, unknown> ? A : never
 
-/** The error of an effect; none of anything else. */
 export type ErrorOfEffect<V> =
   IsAny<V> extends true ? never : V extends Effect.Effect<unknown, infer E, unknown> ? E : never
 
-/** What an effect requires; nothing of anything else. */
 export type ContextOfEffect<V> =
   IsAny<V> extends true ? never : V extends Effect.Effect<unknown, unknown, infer R> ? R : never
 

@@ -143,11 +143,14 @@ const authorized = <Asked extends HttpAdmin.AskedToRead>(
   const answer = Effect.suspend(() => authorize(asked) as Effect.Effect<boolean, unknown>)
   return Effect.catchAllCause(
     Effect.map(answer, (allowed) => allowed === true),
-    (cause) => {
-      const which = asked.name === undefined ? "all policies" : quoted(asked.name)
-      const message = `${what} of ${which} is denied because its authorization did not succeed`
-      return Effect.as(Effect.logWarning(message, cause), false)
-    }
+    (cause) =>
+      Effect.as(
+        Effect.logWarning(
+          `${what} of ${asked.name === undefined ? "all policies" : quoted(asked.name)} is denied because its authorization did not succeed`,
+          cause
+        ),
+        false
+      )
   )
 }
 

@@ -1,4 +1,4 @@
-/** What is shown of a policy, as schemas. Each is declared as the schema of its policy's `Snapshot`, so the two cannot drift apart. */
+/** What is shown of a policy, as schemas that are declared with the type of its `Snapshot`, so the two cannot drift apart. */
 import * as Schema from "effect/Schema"
 import type * as Bulkhead from "../../bulkhead/Bulkhead.js"
 import type * as Cache from "../../cache/Cache.js"

@@ -63,7 +63,6 @@ export const rateLimiter: Kind<RateLimiter.Options, RateLimiter.Operations> = {
   keyed: (options) => RateLimiter.keyed(options)
 }
 
-/** Which instance a request belongs to. */
 type KeyOf<Request> = (request: Request) => string | undefined
 
 interface Keying<Request> {
@@ -77,21 +76,21 @@ export interface Given<Request, Own, ByKeyOwn extends Keying<Request>> {
   /** The options beside something that is made elsewhere. */
   readonly use: object
   readonly own: Shape<Own>
-  /** Options for what there is for each key. */
+  /** More options of keyed policies. */
   readonly ownByKey: Shape<ByKeyOwn>
   readonly defaultKey?: KeyOf<Request>
-  /** Whether options are for what there is for each key also where they have none of their own. */
+  /** Whether options without a `key` are those of a keyed policy, too. */
   readonly isByKey?: boolean
 }
 
 interface Resolved<Request, Operations, Own> {
   readonly described: Policy.Described
   readonly own: Own
-  /** Makes something of the operations for a request, and goes on with it; without it for a request that has no key. */
+  /** Makes something of the operations for a request, and continues with it; with nothing if the request has no key. */
   readonly of: <Made>(make: Making<Operations, Made>) => Use<Request, Made>
 }
 
-/** Makes something of operations. Where they are those of a key, `find` looks for its instance without making one. */
+/** Makes something of operations. `find` looks for the instance of their key without making one. */
 type Making<Operations, Made> = (operations: Operations, find?: Find) => Made
 
 type Find = Effect.Effect<Option.Option<unknown>>
@@ -101,13 +100,10 @@ export type Use<Request, Made> = <A, E, R>(
   use: (made: Made | undefined) => Effect.Effect<A, E, R>
 ) => Effect.Effect<A, E, R>
 
-/** Whether something is made already, or is the tag of what is. Options protect nothing. */
+/** Whether something is an instance, a keyed one, or the tag of either, in contrast to options. */
 export const isMade = (value: unknown): boolean => Predicate.hasProperty(value, "protect") || isKeyed(value)
 
-/**
- * Finds out what was given. Options are checked now, and what they are for is made with the first request: one for all requests,
- * or with a `key` one for each key.
- */
+/** Finds out what was given. Options are checked now, and their policy is made with the first request. */
 export const resolve = <
   Request,
   Options extends object,
@@ -142,12 +138,8 @@ export const resolve = <
 
   if (isForEach) {
     if (key === undefined) {
-      throw new InvalidOption(
-        policy,
-        join(path, "key"),
-        key,
-        "a function of the request, where there is a key"
-      )
+      const expected = "a function of the request, where there is a key"
+      throw new InvalidOption(policy, join(path, "key"), key, expected)
     }
     return resolved({ ...given.described, settings: byKey }, found(given), key)
   }
@@ -174,10 +166,10 @@ const isForKeys = <Operations>(given: Operations | ByKey<Operations>): given is 
 const pick = <O>(from: object, shape: object): O =>
   Object.fromEntries(Object.entries(from).filter(([name]) => Object.hasOwn(shape, name))) as O
 
-/** What is made for a key finds the instance at each call, so it can be forgotten at any time. */
+/** What is made for a key finds the instance at each call, so it can be discarded at any time. */
 const maxMade = 1000
 
-/** A tag is found for each request, so that what comes later needs nothing any more. */
+/** A tag is found for each request. */
 const found = <A>(given: A): Using<A> =>
   Context.isTag(given)
     ? (use) => Effect.flatMap(given as unknown as Effect.Effect<A>, use)
@@ -207,10 +199,10 @@ const usingMade = <Request, Operations, Made>(
     })
 }
 
-/** For a place where something else than an object may stand, which is checked where it is read. */
+/** Accepts a value that is checked where it is read. */
 export const isWhereRead = (): boolean => true
 
-/** What stands in the places of a `standard`: a policy that has been made, what one is made of, or nothing. */
+/** The part in a place of a `standard`, if any: given, or made of what is given. */
 export const places =
   <P>(constructor: string, isPolicy: (value: unknown) => value is P) =>
   <V>(
