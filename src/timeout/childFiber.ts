@@ -7,25 +7,17 @@ import type * as FiberRefs from "effect/FiberRefs"
 import * as Option from "effect/Option"
 import * as RuntimeFlags from "effect/RuntimeFlags"
 import { inherited } from "../internal/inside.js"
-import { Deadline, type Limit } from "./deadline.js"
+import { type AnyLimit, Deadline } from "./deadline.js"
 import type { Insides } from "../internal/fiber.js"
 import { forkMasked, startFiber } from "../internal/fork.js"
 import * as Wait from "../internal/wait.js"
-import type { AnyFiber, Restore } from "../internal/erased.js"
+import type { AnyExit, AnyFiber, Body, Restore } from "../internal/erased.js"
 
 // ------------------------------------------------------------------------------------------------- started at once
 
-/**
- * Starts the effect in a child of the caller there and then, so that one that does not wait costs no timer. To be run
- * inside a mask.
- */
-export const adopted = <A, E, R, A2, E2, R2>(
-  caller: Insides,
-  restore: Restore,
-  self: Effect.Effect<A, E, R>,
-  limit: Limit<A2, E2, R2>
-): Effect.Effect<A | A2, E | E2, R | R2> => {
-  const call = new Call<A, E, A2, E2, R2>(caller, restore, limit)
+/** Starts the effect in a child of the caller at once, so that one that does not wait costs no timer. To be run in a mask. */
+export const adopted = (caller: Insides, restore: Restore, self: Body, limit: AnyLimit): Body => {
+  const call = new Call(caller, restore, limit)
   const child = call.begin(self, "caller")
   const exit = child.unsafePoll()
   if (exit !== null) return call.ended(exit)
@@ -34,15 +26,15 @@ export const adopted = <A, E, R, A2, E2, R2>(
   return Wait.forOwn((resume) => child.addObserver((exit) => resume(call.ended(exit))))
 }
 
-class Call<A, E, A2, E2, R2> extends Deadline {
+class Call extends Deadline {
   private readonly flags: RuntimeFlags.RuntimeFlags
   private refs: FiberRefs.FiberRefs | undefined
-  private child: (Fiber.RuntimeFiber<A, E> & Insides) | undefined
+  private child: Insides | undefined
 
   constructor(
     private readonly parent: Insides,
     private readonly restore: Restore,
-    private readonly limit: Limit<A2, E2, R2>
+    private readonly limit: AnyLimit
   ) {
     super(parent, limit.millis)
     const { currentRuntimeFlags } = parent
@@ -53,7 +45,7 @@ class Call<A, E, A2, E2, R2> extends Deadline {
   }
 
   /** Starts the effect in a fiber of its own: a child of the caller, or a daemon. */
-  begin<R>(self: Effect.Effect<A, E, R>, belongsTo: "caller" | "nobody"): Fiber.RuntimeFiber<A, E> {
+  begin(self: Body, belongsTo: "caller" | "nobody"): AnyFiber {
     const { parent } = this
     const child = startFiber(parent, inherited(parent, self), this.flags, {
       immediate: this.isLive,
@@ -63,7 +55,7 @@ class Call<A, E, A2, E2, R2> extends Deadline {
       parent.addChild(child)
       child.addObserver(() => parent.removeChild(child))
     }
-    return (this.child = child as Fiber.RuntimeFiber<A, E> & Insides)
+    return (this.child = child as Insides)
   }
 
   /** In the name of the parent, as it interrupts its children itself. */
@@ -72,7 +64,7 @@ class Call<A, E, A2, E2, R2> extends Deadline {
   }
 
   /** The child is at its end: what the caller gets. */
-  ended(exit: Exit.Exit<A, E>): Effect.Effect<A | A2, E | E2, R2> {
+  ended(exit: AnyExit): Body {
     this.cancel()
     if (this.expired) return this.timedOut()
     return Exit.isFailure(exit) || this.child === undefined || this.changedNothing(this.child)
@@ -80,7 +72,7 @@ class Call<A, E, A2, E2, R2> extends Deadline {
       : Effect.zipRight(Fiber.inheritAll(this.child), exit)
   }
 
-  timedOut(): Effect.Effect<A2, E2, R2> {
+  timedOut(): Body {
     return this.restore(Effect.suspend(() => this.limit.onTimeout(this.elapsed(), this.stalled)))
   }
 
@@ -94,7 +86,7 @@ class Call<A, E, A2, E2, R2> extends Deadline {
 
 // ------------------------------------------------------------------------------------------------- left behind
 
-class Behind<A, E, A2, E2, R2> extends Call<A, E, A2, E2, R2> {
+class Behind extends Call {
   wake: () => void = () => {}
 
   protected override onExpired(): void {
@@ -102,17 +94,9 @@ class Behind<A, E, A2, E2, R2> extends Call<A, E, A2, E2, R2> {
   }
 }
 
-/**
- * The same for a caller that leaves at the limit, or when it is interrupted: the effect is a daemon, and is interrupted
- * without being waited for.
- */
-export const leftBehind = <A, E, R, A2, E2, R2>(
-  caller: Insides,
-  restore: Restore,
-  self: Effect.Effect<A, E, R>,
-  limit: Limit<A2, E2, R2>
-): Effect.Effect<A | A2, E | E2, R | R2> => {
-  const call = new Behind<A, E, A2, E2, R2>(caller, restore, limit)
+/** The same for a caller that leaves at the limit or when interrupted: the effect is a daemon that is not waited for. */
+export const leftBehind = (caller: Insides, restore: Restore, self: Body, limit: AnyLimit): Body => {
+  const call = new Behind(caller, restore, limit)
   const child = call.begin(self, "nobody")
   const exit = child.unsafePoll()
   if (exit !== null) return call.ended(exit)
@@ -127,7 +111,7 @@ export const leftBehind = <A, E, R, A2, E2, R2>(
     child.unsafeInterruptAsFork(caller.id())
   }
   return Effect.matchCauseEffect(restore(first), {
-    onFailure: (cause): Effect.Effect<A | A2, E | E2, R2> => {
+    onFailure: (cause): Body => {
       leave()
       return Effect.failCause(cause)
     },
@@ -143,12 +127,7 @@ export const leftBehind = <A, E, R, A2, E2, R2>(
 // ------------------------------------------------------------------------------------------------- forked
 
 /** The same by nothing but forking, for a caller whose inside is not known. To be run inside a mask. */
-export const forked = <A, E, R, A2, E2, R2>(
-  caller: AnyFiber,
-  restore: Restore,
-  self: Effect.Effect<A, E, R>,
-  limit: Limit<A2, E2, R2>
-): Effect.Effect<A | A2, E | E2, R | R2> => {
+export const forked = (caller: AnyFiber, restore: Restore, self: Body, limit: AnyLimit): Body => {
   const { disconnect, millis } = limit
   const deadline = new Signal(caller, millis)
   const body = inherited(caller, restore(self))
@@ -167,16 +146,13 @@ export const forked = <A, E, R, A2, E2, R2>(
       return disconnect ? Fiber.interruptFork(child) : stopped(child)
     }
     const expired = Effect.suspend(() => limit.onTimeout(deadline.elapsed(), deadline.stalled))
-    return Effect.flatMap(
-      Effect.onInterrupt(restore(first), interrupted),
-      (): Effect.Effect<A | A2, E | E2, R2> => {
-        if (!deadline.expired) return joined(child)
-        return Effect.zipRight(
-          disconnect ? Fiber.interruptFork(child) : Fiber.interrupt(child),
-          restore(expired)
-        )
-      }
-    )
+    return Effect.flatMap(Effect.onInterrupt(restore(first), interrupted), (): Body => {
+      if (!deadline.expired) return joined(child)
+      return Effect.zipRight(
+        disconnect ? Fiber.interruptFork(child) : Fiber.interrupt(child),
+        restore(expired)
+      )
+    })
   })
 }
 
@@ -189,13 +165,13 @@ class Signal extends Deadline {
 }
 
 /** The exit of a fiber that has ended, with what it changed when it succeeded, as after `Effect.timeout`. */
-const joined = <A, E>(child: Fiber.Fiber<A, E>): Effect.Effect<A, E> =>
+const joined = (child: AnyFiber): Body =>
   Effect.flatMap(Fiber.await(child), (exit) =>
     Exit.isSuccess(exit) ? Effect.as(Fiber.inheritAll(child), exit.value) : exit
   )
 
 /** Interrupts a fiber and waits for it; a defect in its finalizers is shown. */
-const stopped = <A, E>(child: Fiber.Fiber<A, E>): Effect.Effect<void> =>
+const stopped = (child: AnyFiber): Effect.Effect<void> =>
   Effect.flatMap(Fiber.interrupt(child), (exit) =>
     Exit.isFailure(exit) && Cause.isDie(exit.cause)
       ? Effect.failCause(Cause.keepDefects(exit.cause).pipe(Option.getOrElse(() => Cause.empty)))

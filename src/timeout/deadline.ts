@@ -19,10 +19,9 @@ export interface Limit<A, E, R> {
   onTimeout(elapsed: number, stalled?: number): Effect.Effect<A, E, R>
 }
 
-/**
- * A timer is late when the process was busy, and then answers that have arrived were not read either. From so many milliseconds
- * on they get a turn first; smaller delays are ordinary.
- */
+export type AnyLimit = Limit<unknown, unknown, unknown>
+
+/** From so many milliseconds on a timer is late: the process was busy, so answers that have arrived get a turn first. */
 const late = 10
 
 /** An answer takes several turns of the event loop to come from a socket to the effect. */
@@ -82,10 +81,7 @@ export abstract class Deadline {
     return Math.max(this.millis, Time.monotonicMillis(this.clock) - this.startedAt)
   }
 
-  /**
-   * An effect that ends at once, or waits for a promise that is already resolved, never needs a timer. Promises keep the
-   * asynchronous context of the call, and no test library replaces them.
-   */
+  /** An effect that waits for resolved promises at most needs no timer. Promises keep the asynchronous context of the call. */
   private readonly turn = (): void => {
     if (this.over) return
     if (this.turns-- > 0) void ready.then(this.turn)
@@ -110,11 +106,7 @@ export abstract class Deadline {
     this.onExpired()
   }
 
-  /**
-   * On a clock that is not the live one, the limit is a sleep beside the effect, as in `Effect.timeout`: it begins when the
-   * effect first waits, and is heard one turn of the scheduler after its end. So what happens at one instant of a test
-   * happens in the same order.
-   */
+  /** On a test clock, a sleep beside the effect with the turns of `Effect.timeout`, so that one instant has the same order. */
   private sleep(): void {
     const timers = Time.timersOf(this.clock)
     if (timers !== undefined) return this.sleepBy(timers)

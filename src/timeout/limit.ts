@@ -16,18 +16,12 @@ import {
   isFiber
 } from "../policy/frame.js"
 import { adopted, forked, leftBehind } from "./childFiber.js"
-import { Deadline, type Limit } from "./deadline.js"
+import { type AnyLimit, Deadline, type Limit } from "./deadline.js"
 import { begin, fits, sameFiber } from "./sameFiber.js"
 
 export type { Limit } from "./deadline.js"
 
-/**
- * Runs an effect under a limit. Only the limit leads to `onTimeout`; an interruption from outside stops the effect and
- * stays an interruption. What it means is what `Effect.timeout` means; it is done in the fiber of the caller where that
- * makes no difference, and in a fiber of its own elsewhere.
- *
- * A limit of zero leaves no time to start in, so the effect does not start.
- */
+/** Runs an effect under a limit, with the meaning of `Effect.timeout`. With a limit of zero the effect does not start. */
 export const withLimit = <A, E, R, A2, E2, R2>(
   self: Effect.Effect<A, E, R>,
   limit: Limit<A2, E2, R2>
@@ -36,8 +30,6 @@ export const withLimit = <A, E, R, A2, E2, R2>(
   if (limit.millis === Infinity) return self
   return alone(new LimitGuard(limit), self) as Effect.Effect<A | A2, E | E2, R | R2>
 }
-
-type AnyLimit = Limit<unknown, unknown, unknown>
 
 /** A limit that is neither zero nor endless. On the live clock it is two steps for most callers. */
 export class LimitGuard implements Guard {

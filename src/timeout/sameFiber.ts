@@ -1,10 +1,4 @@
-/**
- * A limit without a fiber of its own. At the limit the caller's own fiber is interrupted, and the interruption is undone where the
- * effect ends, at an uninterruptible boundary.
- *
- * Otherwise it equals `Effect.timeout`: what ends with the body's fiber there ends at the boundary here, such as its children and,
- * after a failure, its changes to FiberRefs.
- */
+/** A limit in the caller's own fiber: its interruption is undone where the effect ends, as a fiber ends in `Effect.timeout`. */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -16,34 +10,28 @@ import type * as RuntimeFlags from "effect/RuntimeFlags"
 import { endInside, type Inside, insideOf } from "../internal/inside.js"
 import type { AnyExit, Body } from "../internal/erased.js"
 import { type Begun, seenBy } from "../policy/frame.js"
-import { Deadline, type Limit } from "./deadline.js"
+import { type AnyLimit, Deadline } from "./deadline.js"
 import { hasChildren, type Insides, replaceForkScope, withoutInterruption } from "../internal/fiber.js"
 
-/**
- * So many limits inside of each other share a fiber; the next one gets another. When they all expire at once, each adds an
- * interruption to those that the fiber has, and Effect compares them all with each other.
- */
+/** So many nested limits share a fiber. When they all expire at once, Effect compares all their interruptions with each other. */
 const maxLevels = 8
 const levels = new WeakMap<Insides, number>()
 
-/**
- * Whether all of that can be done in a fiber. Not when it has children already: they could not be told from those of the
- * body. Not when a batched request may continue the body in another fiber.
- */
+/** Not with children, which could not be told from the body's; not when a batched request may continue the body elsewhere. */
 export const fits = (fiber: Insides): boolean =>
   !hasChildren(fiber) && fiber._steps.length === 0 && levelOf(fiber) < maxLevels
 
 const levelOf = (fiber: Insides): number => levels.get(fiber) ?? 0
 
 /** Begins a limit on the live clock. To be run by an interruptible fiber inside a mask. */
-export const begin = (fiber: Insides, limit: Limit<unknown, unknown, unknown>): Begun => {
+export const begin = (fiber: Insides, limit: AnyLimit): Begun => {
   const call = new Call(fiber, limit)
   call.start()
   return call
 }
 
 /** The same on another clock, after the turn that a fiber of its own would have had to wait for. */
-export const sameFiber = (fiber: Insides, self: Body, limit: Limit<unknown, unknown, unknown>): Body => {
+export const sameFiber = (fiber: Insides, self: Body, limit: AnyLimit): Body => {
   const call = new Call(fiber, limit)
   return Effect.flatMap(Effect.yieldNow(), () => {
     call.start()
@@ -63,7 +51,7 @@ class Call extends Deadline implements Begun {
 
   constructor(
     private readonly fiber: Insides,
-    private readonly limit: Limit<unknown, unknown, unknown>
+    private readonly limit: AnyLimit
   ) {
     super(fiber, limit.millis)
     this.refs = fiber._fiberRefs

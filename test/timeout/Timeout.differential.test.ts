@@ -8,7 +8,8 @@ import { Cause, Clock, Effect, Exit, FastCheck, Fiber, FiberRef, HashSet, type S
 import { withLimit } from "../../src/timeout/limit.js"
 import { adopted, forked, leftBehind } from "../../src/timeout/childFiber.js"
 import type { Limit } from "../../src/timeout/deadline.js"
-import { insidesOf } from "../../src/internal/fiber.js"
+import type { Body, Restore } from "../../src/internal/erased.js"
+import { type Insides, insidesOf } from "../../src/internal/fiber.js"
 import { runToEnd, World, WorldOfTimers } from "../support/everyStep.js"
 import { runLive } from "../support/live.js"
 import { runs } from "../support/runs.js"
@@ -221,29 +222,24 @@ const reference: Timeout = (self, millis) =>
 
 const chosen: Timeout = (self, millis) => withLimit(self, limited(millis))
 
-const childFiber: Timeout = (self, millis) =>
-  Effect.uninterruptibleMask((restore) =>
-    Effect.withFiberRuntime((fiber) =>
-      adopted(insidesOf(fiber) ?? assert.fail(), restore, self, limited(millis))
-    )
-  )
-
-const forkedWith =
-  (disconnect: boolean): Timeout =>
-  (self, millis) =>
+/** A form that is enforced inside a mask, with the types of the call. */
+const inside = (form: (fiber: Insides, restore: Restore, self: Body, millis: number) => Body): Timeout =>
+  ((self: Body, millis: number): Body =>
     Effect.uninterruptibleMask((restore) =>
-      Effect.withFiberRuntime((fiber) => forked(fiber, restore, self, { ...limited(millis), disconnect }))
-    )
+      Effect.withFiberRuntime((fiber) => form(insidesOf(fiber) ?? assert.fail(), restore, self, millis))
+    )) as Timeout
+
+const childFiber = inside((fiber, restore, self, millis) => adopted(fiber, restore, self, limited(millis)))
+
+const forkedWith = (disconnect: boolean): Timeout =>
+  inside((fiber, restore, self, millis) => forked(fiber, restore, self, { ...limited(millis), disconnect }))
 
 /** What is left where the inside of a fiber is not known. */
 const onlyForked = forkedWith(false)
 
-const left: Timeout = (self, millis) =>
-  Effect.uninterruptibleMask((restore) =>
-    Effect.withFiberRuntime((fiber) =>
-      leftBehind(insidesOf(fiber) ?? assert.fail(), restore, self, { ...limited(millis), disconnect: true })
-    )
-  )
+const left = inside((fiber, restore, self, millis) =>
+  leftBehind(fiber, restore, self, { ...limited(millis), disconnect: true })
+)
 
 // ----------------------------------------------------------------------------------------------------------- comparison
 
