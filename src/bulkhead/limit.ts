@@ -301,10 +301,7 @@ export class Limit implements Bulkhead.Bulkhead, Member<Bulkhead.Snapshot> {
     return this.admitted(call, clock, calledAt)
   }
 
-  /**
-   * A call that has its permits. One in so many is measured, and the next one after a rejection; the others do not read the clock.
-   * Listeners are told while it runs: a permit is not held for them.
-   */
+  /** A call that has its permits. One in so many reads the clock to measure it. Listeners run while the call runs. */
   private admitted(call: Call, clock: Clock.Clock, calledAt?: number): Call {
     if (this.unmeasured-- <= 0) {
       this.unmeasured = measuredOneIn - 1

@@ -108,10 +108,7 @@ export class PermitQueue {
     this.line.insert(waiter, previous)
   }
 
-  /**
-   * Waits for at most so many milliseconds, in a mask around entering, waiting and using, so that no permits are lost. The wait
-   * can be interrupted even where the caller cannot. It ends `before`, after whose end the waiter is ready.
-   */
+  /** Waits in a mask around entering and using. Can be interrupted even where the caller cannot. Ends `before`, which readies it. */
   wait(waiter: Waiter, maxWait: number, before?: Fiber.RuntimeFiber<unknown>): Effect.Effect<Waited> {
     const settled = Wait.forOthers<Waited>((resume) => {
       waiter.resume = (waited) => resume(Exit.succeed(waited))

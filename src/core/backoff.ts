@@ -1,7 +1,4 @@
-/**
- * The delays of a backoff: growth, maximum and jitter. One step takes a number in [0, 1) and returns a delay in milliseconds and the
- * next state, at the same cost for any attempt.
- */
+/** The delays of a backoff. A step takes a number in [0, 1) and returns milliseconds and the next state, at a constant cost. */
 
 /** How the delays grow when nothing is left to chance. All lengths are milliseconds. */
 export type Growth =

@@ -1,7 +1,4 @@
-/**
- * A time window of ten buckets, aligned to multiples of their width: nine full ones and the current one. An event is kept for at
- * least nine tenths of the window and never longer than the window.
- */
+/** A time window of ten buckets, aligned to multiples of their width. An event is kept for at least nine tenths of the window. */
 
 /** How many buckets a window has. It forgets a tenth of itself at a time. */
 export const bucketsPerWindow = 10

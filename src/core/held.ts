@@ -7,9 +7,6 @@ const weight = 0.3
 export const mean = (before: number | undefined, held: number): number =>
   before === undefined ? held : before + (held - before) * weight
 
-/**
- * How long until so many permits are free when all are taken: `permits / held` come back in each millisecond (J. D. C. Little,
- * 1961). `draw`, from 0 to 1, spreads it upwards by at most `jitter`.
- */
+/** How long until so many permits are free (J. D. C. Little, 1961), made longer by at most `jitter`, as `draw` from 0 to 1 says. */
 export const wait = (held: number, wanted: number, permits: number, jitter: number, draw: number): number =>
   Math.ceil(((held * wanted) / permits) * (1 + jitter * draw))

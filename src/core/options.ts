@@ -1,7 +1,4 @@
-/**
- * Checks of options at construction; nothing is clamped. A constructor states its options once, as a {@link Shape}: a check for each
- * name. `undefined` is not checked; a required option is checked where it is read.
- */
+/** Checks of options. A constructor states its options once, as a {@link Shape}. `undefined` is not checked; nothing is clamped. */
 
 /** An option of a policy was outside its allowed range. Thrown, or died with, where the option is given. */
 export class InvalidOption extends Error {

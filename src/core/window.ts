@@ -1,7 +1,4 @@
-/**
- * Windows over recent calls, with the number of calls and of hits (failures, or slow calls): one over the last n calls, one over the
- * last n milliseconds. Recording costs the same at any size.
- */
+/** Windows over the last n calls or milliseconds, with the number of calls and of hits. Recording costs the same at any size. */
 import * as Buckets from "./buckets.js"
 
 export interface Tally {
@@ -17,10 +14,7 @@ export const rate = ({ calls, hits }: Tally): number => (calls === 0 ? 0 : hits 
 
 // -------------------------------------------------------------------------------------------- the last n calls
 
-/**
- * The last `size` calls, one bit each. The word that is being written is kept apart, so that most records copy nothing
- * but this object; a full word goes into a block of 32 words, of which only the one that changes is copied.
- */
+/** The last `size` calls, one bit each. The current word is apart and words are in blocks, so that a record copies little. */
 export interface CountWindow extends Tally {
   readonly size: number
   /** Where the next call goes, from 0 to `size - 1`. */

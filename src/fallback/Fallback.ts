@@ -52,16 +52,12 @@ export interface Options<A, E> {
   readonly condition?: FailureCondition.FailureCondition<A, E> | undefined
   /** Called before the fallback runs. */
   readonly onFallback?: ((event: FallbackUsed<A, E>) => Effect.Effect<unknown, unknown, unknown>) | undefined
-  /**
-   * Releases what a failed result holds, when its fallback has ended, and what any result holds whose caller was interrupted. Runs
-   * once for each, not interruptibly.
-   */
+  /** Releases what a result holds that failed or whose caller was interrupted. Runs once for each, not interruptibly. */
   readonly disposeResult?: ((result: A) => Effect.Effect<unknown, never, unknown>) | undefined
 }
 
 /**
- * The errors that stay in the error channel under a condition: those it certainly does not handle, and those of which the
- * compiler cannot tell. Without a condition on errors, none.
+ * The errors that a condition certainly does not handle, and those of which the compiler cannot tell.
  *
  * @since 0.1.0
  * @category models
@@ -115,8 +111,7 @@ export interface FallbackFrom<in E, out A2, out E2, out R2> extends Policy.Descr
 }
 
 /**
- * A fallback with options, for effects that succeed with an `A` and fail with an `E`, or with less than these. The `Condition`
- * says which errors stay.
+ * A fallback with options, for effects that succeed with an `A` and fail with an `E`, or with less than these.
  *
  * @since 0.1.0
  * @category models
@@ -130,10 +125,7 @@ export interface FallbackFor<in A, in E, Condition, out A2, out E2 = never, out 
 
 type Returned<F> = F extends (...args: never) => infer Result ? Result : never
 
-/**
- * What stands second: the fallback where the effect stands first, else the options. With two overloads, a misspelt option would be
- * lost in the report on both. An option or either that stands first is a value.
- */
+/** What stands second. With two overloads, a misspelt option would be lost. An option or either that stands first is a value. */
 type Second<First, Fallback, Options> = First extends Option.Option<unknown> | Either.Either<unknown, unknown>
   ? Options
   : First extends Body

@@ -1,7 +1,5 @@
 /**
- * A hedge starts a call again while the first attempt still runs and takes the first acceptable result, which cuts tail latency.
- *
- * **Only for calls that are safe to repeat.** Both attempts may be carried out.
+ * A hedge starts a call again while the first attempt still runs, which cuts tail latency. **Only for calls that are safe to repeat.**
  *
  * @since 0.1.0
  */
@@ -212,10 +210,7 @@ export interface Options<A, E> {
   readonly condition?: FailureCondition.FailureCondition<A, E> | undefined
   /** Whether a failure starts the next attempt at once; after one that does not, no more start. Default: every one does. */
   readonly startsNext?: ((failure: FailureCondition.Failed<A, E>) => boolean) | undefined
-  /**
-   * Releases what a result holds that the caller does not get: because it failed, because its attempt lost, or because the caller
-   * was interrupted. Runs once for each, not interruptibly.
-   */
+  /** Releases what a result holds that the caller does not get. Runs once for each, not interruptibly. */
   readonly disposeResult?: ((result: A) => Effect.Effect<unknown, never, unknown>) | undefined
   /** Called before a hedge, in its fiber: it delays the hedge and nothing else. */
   readonly onHedge?: ((event: Hedged<A, E>) => Effect.Effect<unknown, unknown, unknown>) | undefined

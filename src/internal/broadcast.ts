@@ -1,7 +1,4 @@
-/**
- * Events for followers, published from a synchronous step. Each follower has a buffer of its own and loses its own oldest events.
- * (`PubSub.unsafeOffer` drops the newest event for all subscribers when one is slow, even with a sliding strategy.)
- */
+/** Events for followers. Each has a buffer and loses its own oldest ones; `PubSub.unsafeOffer` drops the newest for all. */
 import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import type { Follower } from "./stream.js"

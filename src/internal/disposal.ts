@@ -17,10 +17,7 @@ import type { AnyFiber, Body, Restore } from "./erased.js"
 
 type Dispose = Effect.Effect<unknown, never, unknown>
 
-/**
- * Runs a call that may end with a result that it holds. It is masked; what it holds is disposed of when the caller has been
- * interrupted before it got it.
- */
+/** Runs, in a mask, a call that may hold a result, which is disposed of when the caller was interrupted before it got it. */
 export const holding = (call: (restore: Restore, hold: (dispose: Dispose) => void) => Body): Body =>
   Effect.uninterruptibleMask((restore) => {
     let held: Dispose | undefined

@@ -1,7 +1,4 @@
-/**
- * Durations as options: decoded and checked once, then milliseconds. `Duration.decode` reads a negative or `NaN` input as zero; here
- * it is an error that names the option.
- */
+/** Durations as options: decoded and checked once, then milliseconds. Negative or `NaN` input is an error, not zero. */
 import * as Duration from "effect/Duration"
 import type { DurationInput } from "effect/Duration"
 import * as Option from "effect/Option"
@@ -59,10 +56,7 @@ export const duration =
     optionMillis(policy, option, value as DurationInput, range)
   }
 
-/**
- * The milliseconds of a duration that was computed while the program runs: a negative one is zero, an
- * invalid one `undefined`.
- */
+/** The milliseconds of a duration that was computed at run time: zero for a negative one, `undefined` for an invalid one. */
 export const runtimeMillis = (input: DurationInput): number | undefined => {
   // `Duration.decode` reads `NaN` as zero.
   const parts: ReadonlyArray<unknown> = Array.isArray(input) ? input : [input]

@@ -61,10 +61,7 @@ class Leaving {
   }
 }
 
-/**
- * Calls a function when a fiber leaves what it runs next, also by an interruption. To be called in the step before. Where a
- * batched request may continue the fiber in another one, which of them leaves is unknown.
- */
+/** Calls a function when a fiber leaves what it runs next, also by an interruption. To be called in the step before. */
 export const onLeaving = (fiber: Insides, leave: () => void): void => fiber.pushStack(new Leaving(leave))
 
 let canLeave: boolean | undefined
@@ -102,10 +99,7 @@ const leavesEachWay = (): boolean => {
 
 export const hasChildren = (fiber: Insides): boolean => fiber._children !== null && fiber._children.size > 0
 
-/**
- * The cause of a fiber's interruption without the interruption by `id`, which is told from others by identity.
- * Interruptions are added one after the other, so the newest is outermost.
- */
+/** The cause of an interruption without the one by `id`, which is told by identity. The newest interruption is outermost. */
 export const withoutInterruption = (cause: Cause.Cause<never>, id: FiberId.FiberId): Cause.Cause<never> => {
   const newer: Array<Cause.Sequential<never>> = []
   for (let rest = cause; rest._tag === "Sequential"; rest = rest.left) {

@@ -1,9 +1,4 @@
-/**
- * The calls of shared policies that a fiber is inside of. A call inside a call of the same instance is the same call: the policy
- * neither counts it twice nor waits for itself.
- *
- * Noting a call is one write and its end is a flag, so an interruption that skips a frame leaves nothing to undo.
- */
+/** The calls of shared policies around a fiber. One inside a call of the same instance is not counted or queued again. */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -57,10 +52,7 @@ export class Inside {
   }
 }
 
-/**
- * The innermost call that a caller is inside of. Calls that are over are skipped, and so are calls inside them in the same fiber; in
- * another fiber a call may outlive the one around it.
- */
+/** The innermost call around a caller. Calls that are over are skipped, with those inside them in the same fiber. */
 export const insideOf = (caller: object): Inside | undefined => {
   let current: Inside | undefined = undefined
   for (let call = innermost.get(caller); call !== undefined; call = call.outer) {

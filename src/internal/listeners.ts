@@ -1,11 +1,4 @@
-/**
- * How policies run listeners. A listener is a function from an event to an effect.
- *
- * A listener of one call (retry, timeout, fallback) belongs to that call: its requirements and errors are part of the call's type. A
- * listener of a shared policy cannot fail a call. A listener that dies is logged in either case.
- *
- * The call waits for its listeners. No other call does: permits and places in the queue are not held meanwhile.
- */
+/** How policies run listeners: those of one call may fail it, those of a shared policy cannot. Only the call waits for them. */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import { quoted } from "./quoted.js"

@@ -1,7 +1,4 @@
-/**
- * Names and keys as text for a log. They may come from a client, so they cannot start a new line, steer a terminal, reverse the
- * direction of text or fill the log.
- */
+/** Names and keys as text for a log: they may come from a client, and cannot start a line, steer a terminal or fill the log. */
 
 const longest = 200
 

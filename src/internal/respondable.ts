@@ -1,8 +1,4 @@
-/**
- * How an unhandled policy error becomes an HTTP response. The platform's servers look for this member on an error; the HTTP
- * integration implements it, so that policies need only Effect. Without the integration the member fails and the platform gives its
- * usual response.
- */
+/** The member by which the platform's servers answer an error. The HTTP integration fills it in, so policies need only Effect. */
 import * as Effect from "effect/Effect"
 import { globalValue } from "effect/GlobalValue"
 

@@ -1,7 +1,4 @@
-/**
- * Schedules stepped by hand, so that a delay can be checked and replaced before it is slept. A backoff of this library is stepped by
- * its rule.
- */
+/** Schedules stepped by hand, so that a delay can be checked before it is slept. A backoff is stepped by its rule. */
 import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"

@@ -1,7 +1,4 @@
-/**
- * The one source of time: the `Clock` service. Durations use its monotonic side, because the wall clock can jump, and are read
- * synchronously, because `Clock.currentTimeNanos` as an effect dies under `TestClock` on fractional instants.
- */
+/** The one source of time: the `Clock` service, read synchronously. Durations use its monotonic side: the wall clock can jump. */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as DefaultServices from "effect/DefaultServices"
@@ -35,10 +32,7 @@ export const sleep = (millis: number): Effect.Effect<void> => {
   return Effect.flatMap(Effect.sleep(Duration.millis(maxTimerMillis)), () => sleep(millis - maxTimerMillis))
 }
 
-/**
- * Sleeps until an instant on the monotonic clock, never less: a timer may fire a fraction of a millisecond early, which is
- * enough to find a door still shut.
- */
+/** Sleeps until an instant on the monotonic clock, never less: a timer may fire a fraction of a millisecond early. */
 export const sleepUntil = (clock: Clock.Clock, instant: number): Effect.Effect<void> =>
   Effect.suspend(() => {
     const remaining = instant - monotonicMillis(clock)
@@ -58,20 +52,14 @@ export const liveClock: Clock.Clock = Context.get(DefaultServices.liveServices, 
 export const timersOf = (clock: Clock.Clock): Clock.ClockScheduler | undefined =>
   Predicate.hasProperty(clock, "unsafeSchedule") ? (clock as Clock.Clock & Clock.ClockScheduler) : undefined
 
-/**
- * Runs a task after a delay of at most {@link maxTimerMillis}, perhaps a fraction of a millisecond too early, for what belongs to
- * no fiber. Returns what calls it off, with the host's timers as they were: a test may replace them.
- */
+/** Runs a task after at most {@link maxTimerMillis}. Returns what calls it off, with the host's timers as they were. */
 export const setTimer = (task: () => void, millis: number): (() => void) => {
   const clear = clearTimeout
   const handle = setTimeout(task, millis)
   return () => clear(handle)
 }
 
-/**
- * Runs a task after so many turns of the event loop, in each of which what has arrived meanwhile is read. Returns what calls it
- * off. Where the host has no such turns, as in a browser, it is a timer that stands behind all that waits already.
- */
+/** Runs a task after so many turns of the event loop, which read what has arrived. Returns what calls it off. */
 export const afterTurns = (turns: number, task: () => void): (() => void) => {
   if (typeof setImmediate !== "function") return setTimer(task, 0)
   let handle = setImmediate(turn)

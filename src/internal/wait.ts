@@ -38,10 +38,7 @@ const isLive = (fiber: AnyFiber): boolean =>
 const isDefault = (scheduler: Scheduler.Scheduler & { readonly wraps?: Scheduler.Scheduler }): boolean =>
   scheduler === Scheduler.defaultScheduler || scheduler.wraps === Scheduler.defaultScheduler
 
-/**
- * A wait with an alarm: a step that runs once after so many milliseconds and may end the wait. To be run where interruption is
- * masked; only the wait can be interrupted.
- */
+/** A wait, in a mask, with an alarm: a step that runs once after so many milliseconds and may end the wait. */
 export const withAlarm = <A, E, R>(
   wait: Effect.Effect<A, E, R>,
   millis: number,

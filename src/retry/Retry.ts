@@ -188,10 +188,7 @@ export interface Options<A, E, Input = A | E> {
    */
   readonly delayFrom?:
     NoHint | ((failure: FailureCondition.Failed<A, E>) => DurationInput | undefined) | undefined
-  /**
-   * Releases what a result holds that the caller does not get: because another attempt replaces it, a listener fails, or the caller
-   * is interrupted. Runs once for each, not interruptibly.
-   */
+  /** Releases what a result holds that the caller does not get. Runs once for each, not interruptibly. */
   readonly disposeResult?: ((result: A) => Effect.Effect<unknown, never, unknown>) | undefined
   /** Called when another attempt is decided on, before the delay. */
   readonly onRetryScheduled?:
@@ -252,8 +249,7 @@ export type Filled<T, A, E, R> = T extends Policy.Given.Success
         : T
 
 /**
- * A retry for effects that succeed with an `A` and fail with an `E`, or with less than these. `Given.Success` and `Given.Failure`
- * in the errors it adds stand for the types of the effect.
+ * A retry for effects of an `A` and an `E`, or less. `Policy.Given` in the errors it adds stands for the types of the effect.
  *
  * @since 0.1.0
  * @category models

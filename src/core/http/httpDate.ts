@@ -12,10 +12,7 @@ const imfFixdate = new RegExp(`^${shortDay}, (?<day>[0-9]{2}) ${month} (?<year>[
 const rfc850 = new RegExp(`^${longDay}, (?<day>[0-9]{2})-${month}-(?<year>[0-9]{2}) ${time} GMT$`)
 const asctime = new RegExp(`^${shortDay} ${month} (?<day>[0-9]{2}| [0-9]) ${time} (?<year>[0-9]{4})$`)
 
-/**
- * The time that a date means, or `undefined` when it is none. The day's name is not compared with the date: recipients are asked to
- * be robust. All else is as strict as the grammar. `now` settles the century of the two-digit year in the RFC 850 format.
- */
+/** The time of a date, if it is one; the name of the day is not compared. `now` settles the century of a two-digit year. */
 export const parse = (text: string, now: number): number | undefined => {
   const full = imfFixdate.exec(text) ?? asctime.exec(text)
   if (full !== null) return assemble(full, (fields) => fields.year)

@@ -73,10 +73,7 @@ export interface Target {
   readonly port: number
 }
 
-/**
- * Whether an error says that the request was certainly not sent. Clients hide the reason: `fetch` in the `cause`, connections to
- * several addresses in `errors`. An error that names another place than the target comes after a redirect.
- */
+/** Whether a request was certainly not sent. An error that names another place than the target comes after a redirect. */
 export const wasNeverSent = (error: unknown, target?: Target): boolean =>
   says(error, ({ code, hostname, message, port, syscall }) => {
     if (target !== undefined) {

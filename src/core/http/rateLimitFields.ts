@@ -1,7 +1,4 @@
-/**
- * `RateLimit` and `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers-11): what a server allows and what is left of
- * it, read and written. A malformed field says nothing at all, as the draft and RFC 9651 have it.
- */
+/** `RateLimit` and `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers-11). A malformed field says nothing at all. */
 import { secondsToMillis } from "./retryAfter.js"
 import type { BareItem, Item } from "./structuredFields.js"
 import { formatBytes, formatString, maxInteger, parseList } from "./structuredFields.js"

@@ -1,7 +1,4 @@
-/**
- * Structured fields (RFC 9651), as much as the rate limit fields use: a list of items with parameters. Types that no field here uses
- * are read without their value, so that an unknown parameter does not invalidate a field.
- */
+/** Structured fields (RFC 9651), as much as the rate limit fields use. Types that no field uses are read without their value. */
 
 export type BareItem =
   | { readonly _tag: "integer"; readonly value: number }
