@@ -13,6 +13,7 @@ import type * as core from "../core/circuit.js"
 import type * as FailureCondition from "../policy/FailureCondition.js"
 import { breakers } from "./breaker.js"
 import type { CircuitOpen } from "./circuitOpen.js"
+import type { Link, Shareable } from "./sharing.js"
 import type { Checked, Configured as ConfiguredBy } from "../policy/types.js"
 import type * as Policy from "../policy/Policy.js"
 import type * as Trip from "./Trip.js"
@@ -354,10 +355,24 @@ export interface Listeners {
 }
 
 /**
+ * What a breaker is given besides its settings.
+ *
  * @since 0.1.0
  * @category options
  */
-export interface Options extends Omit<Settings, "openFor">, Listeners {
+export interface Given extends Listeners {
+  /**
+   * Shares the breaker with those of the same name in other processes: one of `Share` in `effect-resilience/fleet`, which requires
+   * the store that they share. It needs a `name`; a tag has one. Default: each process learns by itself.
+   */
+  readonly share?: ((breaker: Shareable) => Effect.Effect<Link, never, unknown>) | undefined
+}
+
+/**
+ * @since 0.1.0
+ * @category options
+ */
+export interface Options extends Omit<Settings, "openFor">, Given {
   /**
    * How long the circuit stays open: a duration; a schedule, which steps with every reopening and begins anew after a recovery
    * (see {@link Opening}); or a function of what opened it. Default: 10 seconds.
@@ -374,6 +389,14 @@ export interface Options extends Omit<Settings, "openFor">, Listeners {
   /** Where to begin, such as the snapshot taken before a restart. Default: closed, with nothing counted. */
   readonly initial?: Snapshot | undefined
 }
+
+// ------------------------------------------------------------------------------------------------------------ sharing
+
+/**
+ * @since 0.1.0
+ * @category sharing
+ */
+export type { Link, Shareable } from "./sharing.js"
 
 // ------------------------------------------------------------------------------------------------------- constructors
 
@@ -476,7 +499,7 @@ export const keyed: {
  * @category services
  */
 export interface Service<Self>
-  extends Operations<Self>, Policy.LayersWithDefaults<Self, Options, Settings, SettingsConfig, Listeners> {}
+  extends Operations<Self>, Policy.LayersWithDefaults<Self, Options, Settings, SettingsConfig, Given> {}
 
 /**
  * The class that a breaker's tag extends.
@@ -533,7 +556,7 @@ export const Tag: <const Id extends string>(id: Id) => <Self>() => TagClass<Self
  * @category services
  */
 export interface KeyedService<Self>
-  extends KeyedOperations<Self>, Policy.KeyedLayersWithDefaults<Self, KeyedOptions, Settings, Listeners> {}
+  extends KeyedOperations<Self>, Policy.KeyedLayersWithDefaults<Self, KeyedOptions, Settings, Given> {}
 
 /**
  * The class that a tag of keyed breakers extends.

@@ -39,15 +39,14 @@ import * as Stateful from "../policy/stateful.js"
 import * as Time from "../internal/time.js"
 import { quoted } from "../internal/quoted.js"
 import { CircuitOpen } from "./circuitOpen.js"
-import { type Configured, configure, listeners, reconfigure } from "./options.js"
+import { type Configured, configure, constructorName, given, kind, reconfigure } from "./options.js"
 import { fromSnapshot, metricsOf, toSnapshot } from "./snapshot.js"
+import type { Link, Shareable } from "./sharing.js"
 import type { AnyExit, AnyFiber, Body, Restore } from "../internal/erased.js"
 
 export const TypeId: CircuitBreaker.TypeId = Symbol.for(
   "effect-resilience/CircuitBreaker"
 ) as CircuitBreaker.TypeId
-
-export const kind = "circuit-breaker"
 
 /** A permit as the breaker knows it. It is returned once; a second outcome is not counted. */
 class HeldPermit implements CircuitBreaker.Permit {
@@ -169,7 +168,10 @@ export const make = (
     const onStateChange = ofChange(name, options)
     const listeners = onStateChange === undefined ? options : { ...options, onStateChange }
     const events = new Events({ kind, name }, tags, listeners, context)
-    return new Breaker(configured, options, context, family, events, circuit, initial?.rejected ?? 0)
+    const rejected = initial?.rejected ?? 0
+    const breaker = new Breaker(configured, options, context, family, events, circuit, rejected)
+    if (options.share !== undefined) yield* breaker.shareBy(options.share, caller)
+    return breaker
   })
   return made as Effect.Effect<Breaker>
 }
@@ -205,7 +207,7 @@ interface Rejected {
   readonly failure: Effect.Effect<never, CircuitOpen>
 }
 
-export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBreaker.Snapshot> {
+export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBreaker.Snapshot>, Shareable {
   readonly [TypeId]: CircuitBreaker.TypeId = TypeId
   get [Stateful.Kind](): Stateful.Kind {
     return definition
@@ -223,6 +225,8 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
   private timed = false
   /** Whether it matters when a call ended. */
   private clocked = false
+  /** What ties it to the breakers of its name in other processes, if it is shared. */
+  private link: Link | undefined
 
   constructor(
     private configured: Configured,
@@ -230,7 +234,7 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
     private readonly context: Context.Context<unknown>,
     private readonly family: object | undefined,
     private readonly events: Events<CircuitBreaker.Event, CircuitBreaker.StateChange>,
-    private circuit: Circuit.Circuit,
+    public circuit: Circuit.Circuit,
     /** Calls rejected. Not part of the circuit, so that a rejection changes no decision. */
     private rejected: number
   ) {
@@ -242,7 +246,12 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
   }
 
   get settings(): Policy.Settings {
-    return this.configured.settings
+    const { settings } = this.configured
+    return this.link === undefined ? settings : { ...settings, share: this.link.settings }
+  }
+
+  get config(): Circuit.Config {
+    return this.configured.config
   }
 
   get protect(): Policy.Policy<CircuitOpen> {
@@ -326,6 +335,7 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
     const now = this.clocked ? Time.monotonicMillis(call.clock) : 0
     const duration = this.timed ? now - call.startedAt : 0
     const isMet = Circuit.countInPlace(circuit, failed, duration, now)
+    if (this.link !== undefined && (failed || this.timed)) this.share(this.link, failed, duration)
     if (!isMet && !this.telling) return exit
     const told = this.tell(observed(verdict), duration)
     if (!isMet) return after(told, exit)
@@ -415,8 +425,10 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
       const now = Time.monotonicMillis(clock)
       const told = this.commit(Circuit.settle(config, this.circuit, now))
       if (told !== undefined) return Effect.zipRight(restore(told), this.admit(clock, restore, then))
+      if (this.circuit.state === "half-open" && this.link?.admits(now) === false) return then(undefined)
       const { circuit, permit } = Circuit.acquire(config, this.circuit, now)
       this.circuit = circuit
+      if (permit?.probe !== undefined) this.link?.began(permit, now)
       return then(permit)
     })
   }
@@ -426,6 +438,11 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
     const now = Time.monotonicMillis(clock)
     const duration = this.timed ? now - permit.startedAt : 0
     const step = Circuit.record(this.configured.config, this.circuit, permit, { ...observed, duration }, now)
+    const { link } = this
+    if (link !== undefined && permit.probe !== undefined) {
+      const isFailure = observed.failed || this.isSlow(duration)
+      link.ended(permit, !step.counted ? "returned" : isFailure ? "failure" : "success")
+    } else if (link !== undefined && step.counted) this.share(link, observed.failed, duration)
     const changed = this.commit(step)
     return step.counted ? both(this.tell(observed, duration), changed) : changed
   }
@@ -439,16 +456,20 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
 
   /** Releases the permit of a call whose outcome is ignored. */
   private giveBack(permit: Circuit.Permit, clock: Clock.Clock): Told {
+    if (permit.probe !== undefined) this.link?.ended(permit, "returned")
     return this.commit(
       Circuit.release(this.configured.config, this.circuit, permit, Time.monotonicMillis(clock))
     )
   }
 
   /** Applies a step and emits its changes of state. */
-  private commit({ circuit, transitions }: Circuit.Step): Told {
+  private commit({ circuit, transitions }: Circuit.Step, by: "calls" | "hand" | "fleet" = "calls"): Told {
     this.circuit = circuit
     let told: Told
-    for (const transition of transitions) told = both(told, this.changed(transition))
+    for (const transition of transitions) {
+      this.link?.changed(transition, by)
+      told = both(told, this.changed(transition))
+    }
     return told
   }
 
@@ -593,7 +614,7 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
         if (told !== undefined || openFor.stale)
           return Effect.zipRight(told ?? Effect.void, this.steer(step, from))
         if (from !== undefined && !from.includes(this.circuit.state)) return Effect.void
-        return this.commit(step(config, this.circuit, now)) ?? Effect.void
+        return this.commit(step(config, this.circuit, now), "hand") ?? Effect.void
       })
     )
   }
@@ -645,13 +666,20 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
   get configure() {
     return (given: CircuitBreaker.Reconfiguration): Effect.Effect<void> =>
       Effect.suspend(() => {
-        reconfigure(this.options, given, this.name)
-        return this.prepared((clock) => {
-          const now = Time.monotonicMillis(clock)
-          const told = this.commit(Circuit.settle(this.configured.config, this.circuit, now))
-          return both(told, this.changeTo(given, now)) ?? Effect.void
-        })
+        const { configured } = reconfigure(this.options, given, this.name)
+        this.link?.check(configured.config, given, "CircuitBreaker.configure")
+        return Effect.flatMap(this.configureHere(given), () =>
+          Effect.sync(() => this.link?.configured(given))
+        )
       })
+  }
+
+  private configureHere(given: CircuitBreaker.Reconfiguration): Effect.Effect<void> {
+    return this.prepared((clock) => {
+      const now = Time.monotonicMillis(clock)
+      const told = this.commit(Circuit.settle(this.configured.config, this.circuit, now))
+      return both(told, this.changeTo(given, now)) ?? Effect.void
+    })
   }
 
   private changeTo(given: CircuitBreaker.Reconfiguration, now: number): Told {
@@ -665,6 +693,40 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
     this.circuit = Circuit.configure(config, this.circuit, now)
     this.look(config)
     return this.events.emit.Configured?.({ from, to: this.settings })
+  }
+
+  // ------------------------------------------------------------------------------------------------------- in a fleet
+
+  /** Ties it to the breakers of its name in other processes. */
+  shareBy(
+    share: NonNullable<CircuitBreaker.Options["share"]>,
+    caller?: Caller
+  ): Effect.Effect<void, never, unknown> {
+    return Effect.map(share(this), (link) => {
+      link.check(this.config, undefined, caller?.policy ?? constructorName)
+      this.link = link
+    })
+  }
+
+  /** Tells of a call that was counted. What succeeds in time is read off the circuit. */
+  private share(link: Link, failed: boolean, duration: number): void {
+    const isSlow = this.isSlow(duration)
+    if (failed || isSlow) link.counted(isSlow)
+  }
+
+  private isSlow(duration: number): boolean {
+    return Trip.isSlow(this.config.trip, { failed: false, duration })
+  }
+
+  follow(step: Circuit.Step): Told {
+    return this.commit(step, "fleet")
+  }
+
+  followSettings(given: CircuitBreaker.Reconfiguration): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      reconfigure(this.options, given, this.name)
+      return this.configureHere(given)
+    })
   }
 
   private look({ trip }: Circuit.Config): void {
@@ -689,7 +751,7 @@ interface Family extends Stateful.KeyedFamily {
   readonly instance: CircuitBreaker.CircuitBreaker
   readonly options: CircuitBreaker.Options
   readonly settings: CircuitBreaker.Settings
-  readonly given: CircuitBreaker.Listeners
+  readonly given: CircuitBreaker.Given
   readonly snapshot: CircuitBreaker.Snapshot
 }
 
@@ -698,7 +760,7 @@ const definition: Stateful.KeyedDefinition<Family> = {
   kind,
   make,
   check: configure,
-  given: listeners,
+  given,
   defaults: {},
   members: {
     protect: "policy",

@@ -25,6 +25,8 @@ import { shown } from "./tripSettings.js"
 
 export const constructorName = "CircuitBreaker.make"
 
+export const kind = "circuit-breaker"
+
 export class Configured {
   private shown: Policy.Settings | undefined
 
@@ -55,7 +57,7 @@ const defaultTrip = Trip.any([
 
 const defaultMaxWait = Duration.seconds(30)
 
-export const listeners: Shape<CircuitBreaker.Listeners> = {
+const listeners: Shape<CircuitBreaker.Listeners> = {
   onSuccess: callable,
   onFailure: callable,
   onOpen: callable,
@@ -65,6 +67,9 @@ export const listeners: Shape<CircuitBreaker.Listeners> = {
   onRejected: callable,
   onConfigured: callable
 }
+
+/** What is given besides settings from the configuration. */
+export const given: Shape<CircuitBreaker.Given> = { share: callable, ...listeners }
 
 const halfOpenShape: Shape<CircuitBreaker.HalfOpenOptions> = {
   permits: whole(1),
@@ -83,7 +88,7 @@ export const shape: Shape<CircuitBreaker.Options> = {
   maxOpenFor: duration(),
   halfOpen: (policy, option, value) => object(policy, option, value, halfOpenShape),
   initial: whereRead,
-  ...listeners
+  ...given
 }
 
 export const configure = (
@@ -122,6 +127,15 @@ const defined = <A extends object>(settings: A): A =>
 const read = (options: CircuitBreaker.Options, defaultName: string): Configured => {
   object(constructorName, "", options, shape)
   const name = nameOf(constructorName, defaultName, options.name)
+  // All that are not named would be one breaker.
+  if (options.share !== undefined && (name === kind || name.startsWith(`${kind}/`))) {
+    throw new InvalidOption(
+      constructorName,
+      "name",
+      options.name,
+      'given, for the breakers of a fleet with "share"'
+    )
+  }
   if (options.initial !== undefined) checkSnapshot(constructorName, options.initial)
   const openFor = OpenFor.make(constructorName, options)
   const halfOpen = options.halfOpen ?? {}

@@ -163,13 +163,18 @@ const toHalfOpen = (from: Circuit, now: number): HalfOpen => ({
   nextProbe: 0
 })
 
+const opened = (common: Common, openedFor: number): Open => ({
+  ...common,
+  state: "open",
+  reopenings: common.reopenings + 1,
+  openedFor,
+  until: common.since + openedFor
+})
+
 const toOpen = (config: Config, from: Circuit, now: number, { failure, retryAfter }: Cause): Open => {
   const common = begin(from, now)
-  const { reopenings } = common
-  const openFor = config.openFor({ reopenings, failure, retryAfter })
-  const openedFor = typeof openFor === "number" ? openFor : openFor.millis
-  const until = now + openedFor
-  const open: Open = { ...common, state: "open", reopenings: reopenings + 1, openedFor, until }
+  const openFor = config.openFor({ reopenings: common.reopenings, failure, retryAfter })
+  const open = opened(common, typeof openFor === "number" ? openFor : openFor.millis)
   return typeof openFor === "number" ? open : { ...open, problem: openFor.problem }
 }
 
@@ -347,6 +352,52 @@ const steered = (config: Config, circuit: Circuit, state: StateName, now: number
     default:
       return { ...begin(circuit, now), state }
   }
+}
+
+// --------------------------------------------------------------------------------------------------------- in a fleet
+
+/**
+ * The circuit in a state that is decided elsewhere, an open one for `remaining` milliseconds more: an open circuit without any left
+ * is half-open. A circuit that is in the state already stays as it is, but for when it ends.
+ */
+export const follow = (
+  config: Config,
+  before: Circuit,
+  { remaining, state }: { readonly state: StateName; readonly remaining: number },
+  now: number
+): Step => {
+  const step = settle(config, before, now)
+  const { circuit } = step
+  if (state === "open" && remaining > 0) {
+    const until = now + remaining
+    if (circuit.state === "open") return { ...step, circuit: { ...circuit, until } }
+    return move(step, opened(begin(circuit, now), remaining))
+  }
+  const target = state === "open" ? "half-open" : state
+  // The outcomes of probes of before are not those of the probes that follow.
+  if (target === circuit.state && target !== "half-open") return step
+  return move(step, steered(config, circuit, target, now))
+}
+
+/**
+ * The circuit, settled, after other processes have probed too: `counts` are those of all. Whether that decides is seen as if this
+ * process had counted them.
+ */
+export const probed = (config: Config, before: Circuit, counts: Counts, now: number): Step => {
+  const step = settle(config, before, now)
+  if (step.circuit.state !== "half-open") return step
+  return decide(
+    config,
+    { circuit: { ...step.circuit, counts }, transitions: step.transitions },
+    noAnswer,
+    now
+  )
+}
+
+/** Opens the circuit because of calls of other processes. */
+export const openBecause = (config: Config, before: Circuit, now: number): Step => {
+  const step = settle(config, before, now)
+  return move(step, toOpen(config, step.circuit, now, noAnswer))
 }
 
 /** The settled circuit under other settings. What its rules have seen is kept where the new ones count the same. */

@@ -224,6 +224,42 @@ export const count = (seen: Seen, failed: boolean, duration: number, now: number
   }
 }
 
+/** Calls of which only the sums are known, such as those of other processes. */
+export interface Sums {
+  readonly successes: number
+  readonly failures: number
+  /** How many of them were slow, failed or not. */
+  readonly slow: number
+}
+
+/**
+ * Counts many calls at once, in place: a window over time adds them, one over calls takes an even mix, and a run is ended by any
+ * success among them. So it opens no earlier than the calls one by one could have.
+ */
+export const countMany = (seen: Seen, sums: Sums, now: number): void => {
+  const calls = sums.successes + sums.failures
+  if (calls === 0) return
+  switch (seen._tag) {
+    case "run": {
+      const run: Window.Mutable<Run> = seen
+      run.length = sums.successes > 0 ? 0 : run.length + sums.failures
+      return
+    }
+    case "count":
+      return void Window.countCalls(seen.window, { calls, hits: hitsIn(seen.rule, sums) })
+    case "time": {
+      const own: Window.Mutable<Time> = seen
+      own.window = Window.countCallsAt(own.window, { calls, hits: hitsIn(own.rule, sums) }, now)
+      return
+    }
+    case "any":
+      return seen.parts.forEach((part) => countMany(part, sums, now))
+  }
+}
+
+const hitsIn = (rule: Windowed, { failures, slow }: Sums): number =>
+  rule._tag === "slowRate" ? slow : failures
+
 /** Whether what a rule sees depends on when calls end. */
 export const looksAtTime = (trip: Trip): boolean =>
   trip._tag === "any"
@@ -235,6 +271,18 @@ export const isSlow = (trip: Trip, call: Call): boolean =>
   trip._tag === "any"
     ? trip.rules.some((rule) => isSlow(rule, call))
     : trip._tag === "slowRate" && call.duration > trip.slowerThan
+
+/** How far back the rules look, in milliseconds: the longest window over time, or none. */
+export const reach = (trip: Trip): number | undefined => {
+  const within = each(nothing(trip, 0)).flatMap(({ rule }) =>
+    "window" in rule && "within" in rule.window ? [rule.window.within] : []
+  )
+  return within.length === 0 ? undefined : Math.max(...within)
+}
+
+/** From when on calls are slow by the rules, one value for each that says so. */
+export const slowness = (trip: Trip): ReadonlySet<number> =>
+  new Set(each(nothing(trip, 0)).flatMap(({ rule }) => (rule._tag === "slowRate" ? [rule.slowerThan] : [])))
 
 const isHit = (rule: Windowed, failed: boolean, duration: number): boolean =>
   rule._tag === "slowRate" ? duration > rule.slowerThan : failed

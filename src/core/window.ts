@@ -57,6 +57,19 @@ export const countCall = (window: Mutable<CountWindow>, hit: boolean): CountWind
   return window
 }
 
+/**
+ * Counts calls of which only the sums are known, in place, as an even mix. More calls than the window holds count as a full window
+ * with no larger a share of hits.
+ */
+export const countCalls = (window: Mutable<CountWindow>, { calls, hits }: Tally): CountWindow => {
+  const looked = Math.min(calls, window.size)
+  const share = calls === 0 ? 0 : Math.floor((hits * looked) / calls)
+  for (let call = 1; call <= looked; call++) {
+    countCall(window, Math.floor((call * share) / looked) > Math.floor(((call - 1) * share) / looked))
+  }
+  return window
+}
+
 /** The calls in the window, oldest first. */
 export const outcomes = (window: CountWindow): ReadonlyArray<boolean> => {
   const stored = storeWord(window.blocks, Math.floor(window.position / bitsPerWord), window.word)
@@ -111,6 +124,15 @@ export const expire = (window: TimeWindow, now: number): TimeWindow => {
 
 /** A window that is not shared, to count in place. */
 export const copyOf = (window: TimeWindow): TimeWindow => ({ ...window, current: { ...window.current } })
+
+/** Counts several calls at an instant in place, in a window that is not shared. A new bucket makes a new window. */
+export const countCallsAt = (window: TimeWindow, { calls, hits }: Tally, now: number): TimeWindow => {
+  const own: Mutable<TimeWindow> = expire(window, now)
+  own.current = { calls: own.current.calls + calls, hits: own.current.hits + hits }
+  own.calls += calls
+  own.hits += hits
+  return own
+}
 
 /** Counts one more call at an instant in place, in a window that is not shared. A new bucket makes a new window. */
 export const countCallAt = (window: TimeWindow, hit: boolean, now: number): TimeWindow => {

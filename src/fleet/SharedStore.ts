@@ -16,7 +16,8 @@ import * as core from "../core/fleet/table.js"
 import { object, type Shape, text } from "../core/options.js"
 import { Broadcast } from "../internal/broadcast.js"
 import { duration, type DurationInput, optionMillis } from "../internal/duration.js"
-import { forkInterruptible, forkScoped, startIn } from "../internal/fork.js"
+import { forkInterruptible, forkScoped } from "../internal/fork.js"
+import { quoted } from "../internal/quoted.js"
 import { followed } from "../internal/stream.js"
 import * as Time from "../internal/time.js"
 import * as Wait from "../internal/wait.js"
@@ -175,7 +176,7 @@ export const make = (adapter: Adapter, options: Options = {}): Effect.Effect<Ser
     const deadline = optionMillis(caller, "deadline", options.deadline ?? "500 millis")
     const instance = options.instance ?? (yield* randomName)
     const clock = yield* Effect.clock
-    const runtime = yield* Effect.runtime<never>()
+    const runtime = yield* Effect.runtime<Scope.Scope>()
     const events = new Broadcast<Event>(64)
     let health: Health = { _tag: "Connected", since: Time.wallMillis(clock) }
 
@@ -185,7 +186,8 @@ export const make = (adapter: Adapter, options: Options = {}): Effect.Effect<Ser
       const degradedFor = Duration.millis(Math.max(0, at - health.since))
       health = { _tag: "Connected", since: at }
       events.publish({ _tag: "Recovered", at, degradedFor })
-      return Effect.logInfo(`the shared store answers again after ${Duration.format(degradedFor)}`)
+      const what = Duration.format(degradedFor)
+      return Effect.logInfo(`the shared store answers again after ${what}`)
     })
     const failed = ({ reason }: StoreUnavailable) =>
       Effect.suspend(() => {
@@ -193,7 +195,7 @@ export const make = (adapter: Adapter, options: Options = {}): Effect.Effect<Ser
         const at = Time.wallMillis(clock)
         health = { _tag: "Degraded", since: at, reason }
         events.publish({ _tag: "Degraded", at, reason })
-        return Effect.logWarning(`the shared store does not answer, going on locally: ${reason}`)
+        return Effect.logWarning(`the shared store does not answer, going on locally: ${quoted(reason)}`)
       })
     const unavailable = (operation: string, cause: unknown) =>
       new StoreUnavailable({ operation, reason: reasonOf(cause), cause })
@@ -216,10 +218,11 @@ export const make = (adapter: Adapter, options: Options = {}): Effect.Effect<Ser
       )
 
     const exchange = (news: core.News) => ask("exchange", adapter.exchange(news))
-    const hub = new Hub(exchange, { instance, incarnation: yield* randomName }, interval)
+    const self = { instance, incarnation: yield* randomName }
+    const hub = new Hub(exchange, self, interval, runtime)
     const follow = Effect.zipRight(
       adapter.follow(
-        (announcement) => void startIn(runtime, hub.announce(announcement)),
+        (announcement) => hub.announce(announcement, Time.monotonicMillis(clock)),
         () => hub.again()
       ),
       Effect.never

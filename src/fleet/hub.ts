@@ -5,9 +5,10 @@
 import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
+import type * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
 import type { Announcement, Answer, News, Report, View } from "../core/fleet/table.js"
-import { forkScoped } from "../internal/fork.js"
+import { forkScoped, startIn } from "../internal/fork.js"
 import * as Time from "../internal/time.js"
 import * as Wait from "../internal/wait.js"
 import type { StoreUnavailable } from "./storeUnavailable.js"
@@ -21,9 +22,9 @@ export interface Member {
    * What the fleet knows, as the answer to its last report. `continues` is false after a silence that is too long for sums to be
    * compared with those before it.
    */
-  readonly heard: (view: View, now: number, continues: boolean) => Effect.Effect<void>
+  readonly heard: (view: View, now: number, continues: boolean) => void
   /** What another process announces. */
-  readonly announced: (announcement: Announcement, now: number) => Effect.Effect<void>
+  readonly announced: (announcement: Announcement, now: number) => void
 }
 
 /** The most reports of one exchange, which bounds how long the store works at one script. */
@@ -48,13 +49,18 @@ export class Hub {
   private failures = 0
   private lastAnswer = -Infinity
   private urgent = false
+  /** How many members have still to be asked for what they have to say. */
+  private unasked = 0
+  private nudged = false
   private wakeUp: (() => void) | undefined
   private living = 1
 
   constructor(
     private readonly exchange: (news: News) => Effect.Effect<Answer, StoreUnavailable>,
     private readonly self: Pick<News, "instance" | "incarnation">,
-    private readonly interval: number
+    private readonly interval: number,
+    /** Where the listeners of members run. */
+    private readonly runtime: Runtime.Runtime<Scope.Scope>
   ) {}
 
   /** How many processes live, this one included; as of the last exchange. */
@@ -62,9 +68,22 @@ export class Hub {
     return this.living
   }
 
-  /** Takes part from now on, for as long as something else holds the member. */
+  /** Takes part from now on, for as long as something else holds the member. It soon knows how the fleet stands. */
   join(member: Member): void {
     this.members.add(new WeakRef(member))
+    this.nudge()
+  }
+
+  /** The same as {@link wake}, at most once an interval: for what may happen at every call. */
+  nudge(): void {
+    if (this.nudged) return
+    this.nudged = true
+    this.wake()
+  }
+
+  /** Runs what a member tells its listeners, in a fiber of its own: a slow one delays no exchange. */
+  tell(told: Effect.Effect<void>): void {
+    startIn(this.runtime, forkScoped(told))
   }
 
   /** Exchanges news without waiting for the interval to end. May be called from a step. */
@@ -103,9 +122,8 @@ export class Hub {
           this.failures = 0
           this.lastAnswer = later
           this.living = Math.max(1, answer.instances)
-          const hear = (member: Member, at: number) => member.heard(answer.views[at], later, continues)
-          const heard = Effect.forEach(pending.members, hear, { discard: true })
-          return Effect.flatMap(heard, () => (this.urgent ? this.roundAt(clock) : Effect.void))
+          pending.members.forEach((member, at) => member.heard(answer.views[at], later, continues))
+          return this.urgent || this.unasked > 0 ? this.roundAt(clock) : Effect.void
         }
       })
     })
@@ -121,21 +139,17 @@ export class Hub {
   private collect(now: number): Pending {
     const members: Array<Member> = []
     const reports: Array<Report> = []
-    for (const reference of this.members) {
+    if (this.unasked === 0) this.unasked = this.members.size
+    // Whoever is asked goes to the end, so that the next exchange begins with those that this one has no room for.
+    for (const reference of [...this.members].slice(0, this.unasked)) {
+      if (reports.length === maxReports) break
+      this.unasked -= 1
+      this.members.delete(reference)
       const member = reference.deref()
-      if (member === undefined) {
-        this.members.delete(reference)
-        continue
-      }
-      if (reports.length === maxReports) {
-        this.urgent = true
-        break
-      }
+      if (member === undefined) continue
+      this.members.add(reference)
       const report = member.report(now)
       if (report === undefined) continue
-      // The next exchange begins with those that this one has no room for.
-      this.members.delete(reference)
-      this.members.add(reference)
       members.push(member)
       reports.push(report)
     }
@@ -156,20 +170,19 @@ export class Hub {
         if (this.urgent && this.failures === 0) this.wakeUp()
       })
       return Effect.uninterruptibleMask((restore) =>
-        Wait.withAlarm(restore(wait), this.interval * jitter * backoff, () => this.wakeUp?.())
+        Wait.withAlarm(restore(wait), this.interval * jitter * backoff, () => {
+          this.nudged = false
+          this.wakeUp?.()
+        })
       )
     })
   }
 
   /** Tells the members of a breaker what another process announces. */
-  announce(announcement: Announcement): Effect.Effect<void> {
-    return Effect.flatMap(Effect.clock, (clock) => {
-      const now = Time.monotonicMillis(clock)
-      const concerned = [...this.members].flatMap((reference) => {
-        const member = reference.deref()
-        return member?.id === announcement.id ? [member] : []
-      })
-      return Effect.forEach(concerned, (member) => member.announced(announcement, now), { discard: true })
-    })
+  announce(announcement: Announcement, now: number): void {
+    for (const reference of this.members) {
+      const member = reference.deref()
+      if (member?.id === announcement.id) member.announced(announcement, now)
+    }
   }
 }

@@ -113,6 +113,7 @@ export const breakerKinds = kindsOf<Omit<CircuitBreaker.Options, "initial">>({
   openFor: "positive",
   maxOpenFor: "positive",
   halfOpen: "object",
+  share: "listener",
   ...listeners(
     "onSuccess",
     "onFailure",

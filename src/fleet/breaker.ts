@@ -1,0 +1,187 @@
+/** A circuit breaker's part in a fleet, bound to the exchange of its process. */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type * as CircuitBreaker from "../circuitBreaker/CircuitBreaker.js"
+import type * as Circuit from "../core/circuit.js"
+import * as core from "../core/fleet/breaker.js"
+import type { Announcement, Report, View } from "../core/fleet/table.js"
+import { InvalidOption, object, type Shape, whole } from "../core/options.js"
+import * as Trip from "../core/trip.js"
+import type { DurationInput } from "../internal/duration.js"
+import type * as Policy from "../policy/Policy.js"
+import type { Hub, Member } from "./hub.js"
+import { SharedStore } from "./SharedStore.js"
+
+/** The options of `Share.local`. */
+export interface LocalOptions {
+  /**
+   * How many processes must have seen failures for the circuit to open for all. Default: 2, so that one bad node opens only its own
+   * circuit. When fewer processes live, all of them.
+   */
+  readonly quorum?: number | undefined
+}
+
+const shape: Shape<LocalOptions> = { quorum: whole(1) }
+
+const defaultQuorum = 2
+
+export const local = (
+  options: LocalOptions = {}
+): ((breaker: CircuitBreaker.Shareable) => Effect.Effect<CircuitBreaker.Link, never, SharedStore>) => {
+  object("Share.local", "", options, shape)
+  const { quorum = defaultQuorum } = options
+  return (breaker) =>
+    Effect.map(SharedStore, ({ hub, isConnected }) => {
+      const link = new LocalLink(breaker, hub, isConnected, quorum)
+      hub.join(link)
+      return link
+    })
+}
+
+/** The store may be away; then the circuit of the process is all there is. */
+class LocalLink implements CircuitBreaker.Link, Member {
+  readonly settings: Policy.Settings
+  private readonly part: core.Part
+  /** The settings that were changed since the breakers of the fleet were made. */
+  private changes: CircuitBreaker.Reconfiguration = {}
+
+  constructor(
+    private readonly breaker: CircuitBreaker.Shareable,
+    private readonly hub: Hub,
+    private readonly isConnected: () => boolean,
+    quorum: number
+  ) {
+    this.settings = { mode: "local", quorum }
+    this.part = new core.Part(breaker.name, quorum)
+  }
+
+  get id(): string {
+    return this.part.id
+  }
+
+  // ------------------------------------------------------------------------------------------------------- the breaker
+
+  check(config: Circuit.Config, given: CircuitBreaker.Reconfiguration | undefined, policy: string): void {
+    if (Trip.slowness(config.trip).size > 1) {
+      const expected = 'rules with one "slowerThan", for a breaker that is shared'
+      throw new InvalidOption(policy, "trip", config.trip, expected)
+    }
+    const { openFor } = given ?? {}
+    if (openFor !== undefined && !isDuration(openFor)) {
+      throw new InvalidOption(policy, "openFor", openFor, "a duration, for a breaker that is shared")
+    }
+  }
+
+  counted(isSlow: boolean): void {
+    if (isSlow) this.part.slow()
+    this.hub.nudge()
+  }
+
+  changed(transition: Circuit.Transition, by: "calls" | "hand" | "fleet"): void {
+    if (this.part.changed(transition, by)) this.hub.wake()
+  }
+
+  configured(given: CircuitBreaker.Reconfiguration): void {
+    this.changes = merged(this.changes, given)
+    this.part.configured(JSON.stringify(encoded(this.changes)))
+    this.hub.wake()
+  }
+
+  admits(now: number): boolean {
+    if (!this.part.isLeased || !this.isConnected() || this.part.mayProbe(now)) return true
+    if (this.part.knock()) this.hub.wake()
+    return false
+  }
+
+  began(permit: Circuit.Permit, now: number): void {
+    this.part.began(permit, now)
+  }
+
+  ended(permit: Circuit.Permit, outcome: "success" | "failure" | "returned"): void {
+    if (this.part.ended(permit, outcome)) this.hub.wake()
+  }
+
+  // ---------------------------------------------------------------------------------------------------------- the fleet
+
+  report(now: number): Report | undefined {
+    return this.part.report(this.breaker.config, this.breaker.circuit, now)
+  }
+
+  heard(view: View, now: number, continues: boolean): void {
+    const { circuit, config } = this.breaker
+    const { instances } = this.hub
+    this.follow(this.part.heard(config, circuit, view, now, { continues, instances }))
+  }
+
+  announced(announcement: Announcement, now: number): void {
+    const { circuit, config } = this.breaker
+    this.follow(this.part.announced(config, circuit, announcement, now))
+  }
+
+  private follow({ isUrgent, settings, step }: core.Heard): void {
+    const told = step && this.breaker.follow(step)
+    if (told !== undefined) this.hub.tell(told)
+    if (settings !== undefined) this.hub.tell(this.followSettings(settings))
+    if (isUrgent) this.hub.wake()
+  }
+
+  /** What another process sends may come from another release, and may not fit the settings of this one. */
+  private followSettings(text: string): Effect.Effect<void> {
+    return Effect.catchAllCause(
+      Effect.suspend(() => {
+        const changes = decoded(JSON.parse(text) as Changes)
+        return Effect.map(this.breaker.followSettings(changes), () => void (this.changes = changes))
+      }),
+      (cause) =>
+        Effect.logWarning(
+          "settings of another process do not fit those of this one, and are not taken",
+          cause
+        )
+    )
+  }
+}
+
+// ------------------------------------------------------------------------------------------------- settings as text
+
+type Changes = CircuitBreaker.Reconfiguration
+
+const defined = <A extends object>(settings: A | undefined): Partial<A> =>
+  Object.fromEntries(Object.entries(settings ?? {}).filter(([, value]) => value !== undefined)) as Partial<A>
+
+const merged = (before: Changes, given: Changes): Changes => ({
+  ...before,
+  ...defined(given),
+  ...((before.halfOpen ?? given.halfOpen) && {
+    halfOpen: { ...before.halfOpen, ...defined(given.halfOpen) }
+  })
+})
+
+const isDuration = (openFor: NonNullable<Changes["openFor"]>): openFor is DurationInput =>
+  Duration.isDuration(openFor) || typeof openFor !== "object"
+    ? typeof openFor !== "function"
+    : Array.isArray(openFor)
+
+/** A duration in milliseconds; JSON knows no endless one. */
+const millisOf = (duration: DurationInput | undefined): number | "infinite" | undefined => {
+  if (duration === undefined) return undefined
+  const millis = Duration.toMillis(duration)
+  return millis === Infinity ? "infinite" : millis
+}
+
+const durationOf = (millis: unknown): DurationInput | undefined =>
+  millis === "infinite" ? Infinity : (millis as number | undefined)
+
+const encoded = ({ halfOpen, maxOpenFor, openFor, trip }: Changes): object => ({
+  trip,
+  openFor: openFor !== undefined && isDuration(openFor) ? millisOf(openFor) : undefined,
+  maxOpenFor: millisOf(maxOpenFor),
+  halfOpen: halfOpen && { ...halfOpen, maxWait: millisOf(halfOpen.maxWait) }
+})
+
+/** The settings in a text. Those of a newer release that this one does not know are left out; the breaker checks the others. */
+const decoded = (sent: Changes): Changes => ({
+  trip: sent.trip,
+  openFor: durationOf(sent.openFor),
+  maxOpenFor: durationOf(sent.maxOpenFor),
+  halfOpen: sent.halfOpen && { ...sent.halfOpen, maxWait: durationOf(sent.halfOpen.maxWait) }
+})

@@ -1,0 +1,395 @@
+import { assert, describe, it } from "@effect/vitest"
+import { FastCheck } from "effect"
+import * as Circuit from "../../src/core/circuit.js"
+import { Part } from "../../src/core/fleet/breaker.js"
+import { type Announcement, type Answer, type News, Table, type View } from "../../src/core/fleet/table.js"
+import * as Trip from "../../src/core/trip.js"
+import { runs } from "../support/runs.js"
+
+// ------------------------------------------------------------------------------------- a fleet, a step of it at a time
+
+const interval = 1000
+
+/** Numbers from 0 to 1, the same for the same seed (mulberry32). */
+const randomOf = (seed: number) => () => {
+  seed = (seed + 0x6d2b79f5) | 0
+  let t = Math.imul(seed ^ (seed >>> 15), 1 | seed)
+  t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
+  return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32
+}
+
+interface Settings {
+  readonly config: Circuit.Config
+  readonly quorum: number
+}
+
+/** A call that was admitted and has not ended. */
+interface Running {
+  readonly permit: Circuit.Permit
+  /** The fleet's generation in which it probes with a lease. */
+  readonly leased: boolean
+}
+
+/** A process: its circuit, its part in the fleet, and its half of the exchange, as the hub does it. */
+class Node {
+  circuit: Circuit.Circuit
+  part: Part
+  /** How long its own clock is behind. */
+  readonly skew: number
+  running: Array<Running> = []
+  connected = true
+  private pending: { news: News; since: number } | undefined
+  private sequence = 0
+  private lastAnswer = -Infinity
+  wakes = false
+  /** When it next exchanges by itself. */
+  nextAt: number
+  incarnation = 0
+
+  constructor(
+    readonly name: string,
+    readonly settings: Settings,
+    readonly random: () => number,
+    now: number
+  ) {
+    this.skew = Math.floor(random() * 1e6)
+    this.circuit = Circuit.initial(settings.config, this.at(now))
+    this.part = new Part("b", settings.quorum)
+    this.nextAt = now + random() * interval
+  }
+
+  at(now: number): number {
+    return now + this.skew
+  }
+
+  restart(now: number): void {
+    this.circuit = Circuit.initial(this.settings.config, this.at(now))
+    this.part = new Part("b", this.settings.quorum)
+    this.running = []
+    this.pending = undefined
+    this.sequence = 0
+    this.incarnation += 1
+    this.lastAnswer = -Infinity
+  }
+
+  commit({ circuit, transitions }: Circuit.Step, by: "calls" | "hand" | "fleet" = "calls"): void {
+    this.circuit = circuit
+    for (const transition of transitions) if (this.part.changed(transition, by)) this.wakes = true
+  }
+
+  call(now: number): "rejected" | "probe" | "leased probe" | "call" {
+    const at = this.at(now)
+    this.commit(Circuit.settle(this.settings.config, this.circuit, at))
+    const needsLease = this.circuit.state === "half-open" && this.part.isLeased && this.connected
+    if (needsLease && !this.part.mayProbe(at)) {
+      if (this.part.knock()) this.wakes = true
+      return "rejected"
+    }
+    const { circuit, permit } = Circuit.acquire(this.settings.config, this.circuit, at)
+    this.circuit = circuit
+    if (permit === undefined) return "rejected"
+    if (permit.probe !== undefined) this.part.began(permit, at)
+    this.running.push({ permit, leased: needsLease })
+    return permit.probe === undefined ? "call" : needsLease ? "leased probe" : "probe"
+  }
+
+  end(running: Running, outcome: "success" | "failure" | "returned", now: number): boolean {
+    this.running = this.running.filter((other) => other !== running)
+    const at = this.at(now)
+    const { permit } = running
+    const { config } = this.settings
+    if (outcome === "returned") {
+      if (permit.probe !== undefined && this.part.ended(permit, "returned")) this.wakes = true
+      this.commit(Circuit.release(config, this.circuit, permit, at))
+      return false
+    }
+    const failed = outcome === "failure"
+    const result = { failed, duration: at - permit.startedAt, failure: undefined, retryAfter: undefined }
+    const step = Circuit.record(config, this.circuit, permit, result, at)
+    if (permit.probe !== undefined) {
+      if (this.part.ended(permit, step.counted ? outcome : "returned")) this.wakes = true
+    } else if (failed && step.counted) this.wakes = true
+    this.commit(step)
+    return step.counted
+  }
+
+  steer(state: Circuit.StateName, now: number): void {
+    this.commit(Circuit.steer(this.settings.config, this.circuit, state, this.at(now)), "hand")
+  }
+
+  send(now: number): News {
+    this.wakes = false
+    if (this.pending !== undefined && now - this.pending.since > 5 * interval) this.pending = undefined
+    if (this.pending === undefined) {
+      const report = this.part.report(this.settings.config, this.circuit, this.at(now))
+      const news = {
+        instance: this.name,
+        incarnation: `${this.name} ${this.incarnation}`,
+        sequence: ++this.sequence,
+        timeToLive: 24 * interval,
+        reports: report === undefined ? [] : [report]
+      }
+      this.pending = { news, since: now }
+    }
+    return this.pending.news
+  }
+
+  hear(answer: Answer, now: number): void {
+    this.pending = undefined
+    this.connected = true
+    const continues = now - this.lastAnswer <= 5 * interval
+    this.lastAnswer = now
+    const [view] = answer.views as [View?]
+    if (view === undefined) return
+    const { config } = this.settings
+    const heard = this.part.heard(config, this.circuit, view, this.at(now), {
+      continues,
+      instances: answer.instances
+    })
+    if (heard.step !== undefined) this.commit(heard.step, "fleet")
+    if (heard.isUrgent) this.wakes = true
+  }
+
+  hearOf(announcement: Announcement, now: number): void {
+    const heard = this.part.announced(this.settings.config, this.circuit, announcement, this.at(now))
+    if (heard.step !== undefined) this.commit(heard.step, "fleet")
+  }
+}
+
+/** What may go wrong in a run, as chances at each exchange or tick. */
+interface Weather {
+  readonly lost: number
+  readonly unanswered: number
+  readonly partition: number
+  readonly restart: number
+  readonly forgets: number
+  readonly unannounced: number
+  /** The longest that an exchange takes. */
+  readonly delay: number
+}
+
+/** Messages on their way, by when they arrive. */
+interface Message {
+  readonly at: number
+  readonly run: (now: number) => void
+}
+
+class World {
+  now = 0
+  table = new Table()
+  readonly nodes: Array<Node>
+  private messages: Array<Message> = []
+  private readonly cutUntil = new Map<Node, number>()
+  private readonly busy = new Set<Node>()
+  /** The share of calls that fail now. */
+  failing: (node: Node) => number = () => 0
+  /** Probes that were begun with a lease and have neither ended nor been given up on, for each generation of the store. */
+  readonly leasedOut = new Map<number, number>()
+  mostLeased = 0
+  calls = { successes: 0, failures: 0 }
+  forgotten = 0
+
+  constructor(
+    count: number,
+    readonly settings: Settings,
+    readonly random: () => number,
+    public weather: Weather
+  ) {
+    this.nodes = Array.from({ length: count }, (_, index) => new Node(`n${index}`, settings, random, 0))
+  }
+
+  private after(delay: number, run: (now: number) => void): void {
+    this.messages.push({ at: this.now + delay, run })
+  }
+
+  /** One exchange of a process, with what the weather does to it. */
+  exchange(node: Node): void {
+    if (this.busy.has(node)) return
+    this.busy.add(node)
+    const { delay, forgets, lost, unanswered, unannounced } = this.weather
+    const news = node.send(this.now)
+    const { incarnation } = node
+    const isCut = (this.cutUntil.get(node) ?? 0) > this.now || this.random() < lost
+    const there = this.random() * delay
+    const back = this.random() * delay
+    let answer: Answer | undefined
+    if (!isCut) {
+      this.after(there, (now) => {
+        if (this.random() < forgets) this.forget()
+        const exchanged = this.table.exchange(news, now)
+        if (this.random() >= unanswered) answer = exchanged.answer
+        for (const announcement of exchanged.announcements) {
+          for (const other of this.nodes) {
+            if (this.random() < unannounced || (this.cutUntil.get(other) ?? 0) > now) continue
+            this.after(this.random() * delay, (later) => other.hearOf(announcement, later))
+          }
+        }
+      })
+    }
+    const ends = (now: number): void => {
+      this.busy.delete(node)
+      if (node.incarnation !== incarnation) return
+      node.nextAt = now + interval * (0.9 + 0.2 * this.random())
+      if (answer === undefined) node.connected = false
+      else node.hear(answer, now)
+    }
+    this.after(isCut ? 500 : there + back, ends)
+  }
+
+  forget(): void {
+    this.forgotten += 1
+    this.table = new Table()
+  }
+
+  /** Probes with a lease that somebody still waits for, in all processes. */
+  get probesOut(): number {
+    const isOut = (node: Node) => (running: Running) =>
+      running.leased &&
+      Circuit.holds(node.circuit, running.permit) &&
+      node.at(this.now) < running.permit.startedAt + this.settings.config.halfOpen.maxWait
+    return this.nodes.reduce((sum, node) => sum + node.running.filter(isOut(node)).length, 0)
+  }
+
+  tick(millis: number, rate: number): void {
+    this.now += millis
+    const due = this.messages.filter(({ at }) => at <= this.now).sort((a, b) => a.at - b.at)
+    this.messages = this.messages.filter(({ at }) => at > this.now)
+    for (const { run } of due) run(this.now)
+    for (const node of this.nodes) {
+      if (this.random() < this.weather.restart) node.restart(this.now)
+      if (this.random() < this.weather.partition) this.cutUntil.set(node, this.now + this.random() * 20_000)
+      for (const running of node.running) {
+        if (this.random() < 0.6) {
+          const failed = this.random() < this.failing(node)
+          const outcome = this.random() < 0.05 ? "returned" : failed ? "failure" : "success"
+          if (node.end(running, outcome, this.now) && outcome !== "returned") {
+            this.calls[outcome === "success" ? "successes" : "failures"] += 1
+          }
+        }
+      }
+      if (this.random() < (rate * millis) / 1000) node.call(this.now)
+      if (node.nextAt <= this.now || (node.wakes && node.connected)) this.exchange(node)
+    }
+    this.mostLeased = Math.max(this.mostLeased, this.probesOut)
+  }
+
+  run(millis: number, rate: number): void {
+    for (let passed = 0; passed < millis; passed += 50) this.tick(50, rate)
+  }
+
+  heal(): void {
+    this.weather = calm
+    this.cutUntil.clear()
+  }
+}
+
+const calm: Weather = {
+  lost: 0,
+  unanswered: 0,
+  partition: 0,
+  restart: 0,
+  forgets: 0,
+  unannounced: 0,
+  delay: 5
+}
+
+const configOf = (halfOpen: Partial<Circuit.Config["halfOpen"]> = {}, trip?: Trip.Trip): Circuit.Config => ({
+  trip: trip ?? Trip.failureRate({ threshold: 0.5, minimumCalls: 10, window: { within: 10_000 } }),
+  openFor: () => 3000,
+  halfOpen: { permits: 1, successes: 1, of: 1, maxWait: 2000, ...halfOpen }
+})
+
+const seeds = FastCheck.integer()
+const statesOf = (world: World) =>
+  world.nodes.map(
+    (node) => Circuit.settle(world.settings.config, node.circuit, node.at(world.now)).circuit.state
+  )
+
+describe("the circuit of a fleet", () => {
+  it("opens in every process when each alone has seen too little", () => {
+    FastCheck.assert(
+      FastCheck.property(seeds, (seed) => {
+        const world = new World(30, { config: configOf(), quorum: 2 }, randomOf(seed), calm)
+        world.run(5000, 0.5)
+        world.failing = () => 1
+        world.run(6000, 0.5)
+        const open = statesOf(world).filter((state) => state !== "closed").length
+        assert.strictEqual(open, 30)
+      }),
+      { numRuns: runs(20, 500) }
+    )
+  })
+
+  it("never has more probes out than there are permits, and closes in every process when all is well again", () => {
+    FastCheck.assert(
+      FastCheck.property(
+        seeds,
+        FastCheck.integer({ min: 1, max: 3 }),
+        FastCheck.integer({ min: 1, max: 2 }),
+        (seed, permits, successes) => {
+          const config = configOf({ permits, successes, of: successes })
+          const world = new World(20, { config, quorum: 2 }, randomOf(seed), calm)
+          world.run(3000, 3)
+          world.failing = () => 1
+          world.run(15_000, 3)
+          world.failing = () => 0
+          world.run(15_000, 3)
+          assert.isAtMost(world.mostLeased, permits)
+          assert.isAtLeast(world.mostLeased, 1)
+          assert.deepStrictEqual(new Set(statesOf(world)), new Set(["closed"]))
+        }
+      ),
+      { numRuns: runs(20, 500) }
+    )
+  })
+
+  it("stays closed for all when one process alone fails", () => {
+    FastCheck.assert(
+      FastCheck.property(seeds, (seed) => {
+        const world = new World(5, { config: configOf(), quorum: 2 }, randomOf(seed), calm)
+        world.failing = (node) => (node.name === "n0" ? 1 : 0)
+        world.run(20_000, 10)
+        const [own, ...others] = statesOf(world)
+        assert.notStrictEqual(own, "closed")
+        assert.deepStrictEqual(others, ["closed", "closed", "closed", "closed"])
+      }),
+      { numRuns: runs(20, 500) }
+    )
+  })
+
+  it("keeps to its permits in any weather, and is one again when the store answers", () => {
+    const weather = FastCheck.record({
+      lost: FastCheck.constantFrom(0, 0.05, 0.3),
+      unanswered: FastCheck.constantFrom(0, 0.05, 0.3),
+      partition: FastCheck.constantFrom(0, 0.001, 0.01),
+      restart: FastCheck.constantFrom(0, 0.001),
+      forgets: FastCheck.constantFrom(0, 0.001, 0.01),
+      unannounced: FastCheck.constantFrom(0, 0.2, 1),
+      delay: FastCheck.constantFrom(1, 50, 300)
+    })
+    FastCheck.assert(
+      FastCheck.property(seeds, weather, FastCheck.integer({ min: 1, max: 2 }), (seed, weather, permits) => {
+        const random = randomOf(seed)
+        const world = new World(8, { config: configOf({ permits }), quorum: 2 }, random, weather)
+        for (let phase = 0; phase < 6; phase++) {
+          const share = random()
+          const level = share < 0.4 ? 0 : share < 0.6 ? 0.5 : 1
+          world.failing = () => level
+          const hand = random()
+          if (hand < 0.3) {
+            const states = ["open", "closed", "isolated", "disabled", "metrics-only", "half-open"] as const
+            world.nodes[Math.floor(random() * 8)].steer(states[Math.floor(random() * 6)], world.now)
+          }
+          world.run(6000, 4)
+        }
+        if (world.forgotten === 0) assert.isAtMost(world.mostLeased, permits)
+        world.heal()
+        world.failing = () => 0
+        world.run(20_000, 4)
+        const states = new Set(statesOf(world))
+        assert.strictEqual(states.size, 1, [...states].join(", "))
+      }),
+      { numRuns: runs(30, 3000) }
+    )
+  })
+})

@@ -1,0 +1,85 @@
+/** A fleet in one test: processes that share one store in memory, each with a wire to it that can be cut. */
+import { Effect, type Scope } from "effect"
+import { CircuitBreaker } from "effect-resilience"
+import { Share, SharedStore } from "effect-resilience/fleet"
+
+/** What is between a process and the store. */
+export interface Wire {
+  /** `dead` refuses at once, `silent` never answers, `lossy` does what it is asked but loses the answer. */
+  state: "up" | "dead" | "silent" | "lossy"
+  /** Whether announcements arrive. */
+  announces: boolean
+}
+
+export interface Process {
+  readonly wire: Wire
+  readonly store: SharedStore.Service
+}
+
+export const wired = (adapter: () => SharedStore.Adapter, wire: Wire): SharedStore.Adapter => {
+  const over = <A>(
+    ask: (adapter: SharedStore.Adapter) => Effect.Effect<A, unknown>
+  ): Effect.Effect<A, unknown> =>
+    Effect.suspend(() => {
+      switch (wire.state) {
+        case "up":
+          return ask(adapter())
+        case "dead":
+          return Effect.fail("connection refused")
+        case "silent":
+          return Effect.never
+        case "lossy":
+          return Effect.zipRight(ask(adapter()), Effect.fail("connection reset"))
+      }
+    })
+  return {
+    exchange: (news) => over((adapter) => adapter.exchange(news)),
+    take: (request) => over((adapter) => adapter.take(request)),
+    read: (request) => over((adapter) => adapter.read(request)),
+    write: (request) => over((adapter) => adapter.write(request)),
+    release: (key, lease) => over((adapter) => adapter.release(key, lease)),
+    follow: (listener, again) =>
+      adapter().follow((announcement) => {
+        if (wire.announces && wire.state === "up") listener(announcement)
+      }, again)
+  }
+}
+
+/** A store that processes share, and that can be replaced by an empty one. */
+export class Fleet {
+  private memory = new SharedStore.Memory()
+
+  /** One more process. */
+  process(options: SharedStore.Options = {}): Effect.Effect<Process, never, Scope.Scope> {
+    const wire: Wire = { state: "up", announces: true }
+    const adapter = wired(() => this.memory.adapter, wire)
+    return Effect.map(SharedStore.make(adapter, options), (store) => ({ wire, store }))
+  }
+
+  /** The store starts anew and knows nothing. Its followers do not come back, so announcements are lost from now on. */
+  restart(): void {
+    this.memory = new SharedStore.Memory()
+  }
+}
+
+/** A breaker of a process, shared in local mode unless the options say otherwise. */
+export const breakerIn = (
+  { store }: Process,
+  options: Omit<CircuitBreaker.Options, "openFor"> & { readonly openFor?: CircuitBreaker.Settings["openFor"] }
+): Effect.Effect<CircuitBreaker.CircuitBreaker> =>
+  CircuitBreaker.make({ name: "partner", share: Share.local(), ...options }).pipe(
+    Effect.provideService(SharedStore.SharedStore, store)
+  ) as Effect.Effect<CircuitBreaker.CircuitBreaker>
+
+/** So many processes with a breaker each. */
+export const breakersIn = (
+  fleet: Fleet,
+  count: number,
+  options: Parameters<typeof breakerIn>[1]
+): Effect.Effect<ReadonlyArray<readonly [CircuitBreaker.CircuitBreaker, Process]>, never, Scope.Scope> =>
+  Effect.forEach(Array.from({ length: count }), (_, index) =>
+    Effect.gen(function* () {
+      const process = yield* fleet.process({ instance: `process ${index}` })
+      return [yield* breakerIn(process, options), process] as const
+    })
+  )
