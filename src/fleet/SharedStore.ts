@@ -197,6 +197,7 @@ export const make = (adapter: Adapter, options: Options = {}): Effect.Effect<Ser
         events.publish({ _tag: "Degraded", at, reason })
         return Effect.logWarning(`the shared store does not answer, going on locally: ${quoted(reason)}`)
       })
+
     const unavailable = (operation: string, cause: unknown) =>
       new StoreUnavailable({ operation, reason: reasonOf(cause), cause })
     const late = (operation: string) =>
