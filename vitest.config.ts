@@ -6,6 +6,9 @@
 // Tests of what the compiler says compile whole programs. They are named `*.types.test.ts`, and `npm run test:types` (the mode
 // "types") runs them and nothing else.
 //
+// Tests that start a real Redis are named `*.redis.live.test.ts`. Where there is no `redis-server`, the run begins with a line that
+// says so, and these files are not part of it.
+//
 // So the name of a file decides where it runs, wherever it lies, and a lint rule keeps sockets out of `pure`. Run one of them
 // with `npm test -- --project pure`, or a part of it with `npm test -- Retry`.
 //
@@ -13,6 +16,7 @@
 // each storm as that says: a test that needs many runs asks it for two numbers.
 //
 // The library is imported by its published names, which package.json maps to dist and this file maps to src.
+import { spawnSync } from "node:child_process"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { defineConfig } from "vitest/config"
@@ -38,12 +42,17 @@ const withLongRuns = (): Array<string> =>
     .map((file) => path.posix.join("test", file.replaceAll("\\", "/")))
     .filter((file) => file.endsWith(".test.ts") && fs.readFileSync(file, "utf8").includes("support/runs.js"))
 
+const ofRedis = "test/**/*.redis.live.test.ts"
+const isRedisHere = spawnSync("redis-server", ["--version"]).status === 0
+const notHere = isRedisHere ? [] : [ofRedis]
+
 const live = ["test/**/*.live.test.ts", "examples/**/*.test.ts"]
 const types = ["test/**/*.types.test.ts"]
 
 export default defineConfig(({ mode }) => {
   // Given to each project, because what a project extends is read again without the mode.
   const isLong = mode === "long"
+  if (!isRedisHere && mode !== "types") console.warn(`redis-server was not found: ${ofRedis} is not run`)
   const inMode = isLong ? { env: { LONG: "1" }, testTimeout: 300_000 } : {}
   return {
     plugins: [docsAsTests()],
@@ -85,7 +94,8 @@ export default defineConfig(({ mode }) => {
               ? withLongRuns().filter((file) => file.endsWith(".live.test.ts"))
               : mode === "types"
                 ? []
-                : live
+                : live,
+            exclude: notHere
           }
         }
       ]

@@ -315,6 +315,9 @@ export class Memory {
       )
   }
 
+  /** Forgets everything, as a store does that is started again empty. */
+  readonly forget: Effect.Effect<void> = Effect.sync(() => this.table.forget())
+
   private step<A>(step: (now: number) => A): Effect.Effect<A> {
     return Effect.map(Effect.clock, (clock) => step(Time.monotonicMillis(clock)))
   }

@@ -13,27 +13,16 @@ import { createClient, type RedisClientOptions } from "redis"
 import type * as Core from "../core/options.js"
 import * as SharedStore from "../fleet/SharedStore.js"
 import { fromConfig } from "../policy/fromConfig.js"
-import type { Client as StoreClient, Watcher } from "./store/connection.js"
+import { type Client, watched } from "./client.js"
 import * as store from "./store/store.js"
 
 // ------------------------------------------------------------------------------------------------------------- models
 
 /**
- * What the store needs of a client: one of `createClient`, `createCluster` or `createSentinel`.
- *
  * @since 0.1.0
  * @category models
  */
-export interface Client {
-  readonly isOpen: boolean
-  readonly isReady: boolean
-  connect(): Promise<unknown>
-  destroy(): unknown
-  eval(script: string, options: { keys: Array<string>; arguments: Array<string> }): Promise<unknown>
-  evalSha(digest: string, options: { keys: Array<string>; arguments: Array<string> }): Promise<unknown>
-  subscribe(channel: string, listener: (message: string) => void): Promise<unknown>
-  on(event: string, listener: (error: unknown) => void): unknown
-}
+export type { Client } from "./client.js"
 
 /**
  * What a user of Redis needs for the store, as its ACL says it. `HELLO` and `AUTH` need no permission; a database other than 0 needs
@@ -130,42 +119,6 @@ const clientOptions = ({ client, ...settings }: UrlOptions) => {
         ...client?.socket
       }
     })
-  }
-}
-
-/** Connects a client and tells how it fares. */
-const watched = (client: Client, watcher: Watcher): StoreClient => {
-  let isOver = false
-  const over = (error: unknown) => {
-    isOver = true
-    watcher.over(error)
-  }
-  // The event is of the socket, of one node, or of all, before or after it is `isReady`.
-  const check = () => {
-    if (client.isReady) watcher.ready()
-  }
-  // These stay for good: an error without a listener ends the program.
-  client.on("error", watcher.failed)
-  client.on("terminated", over)
-  client.on("ready", check)
-  client.on("connect", check)
-  if (!client.isOpen) client.connect().then(check, over)
-  return {
-    isReady: () => client.isReady,
-    isOver: () => isOver,
-    evalsha: (digest, keys, args) => client.evalSha(digest, { keys: [...keys], arguments: [...args] }),
-    eval: (text, keys, args) => client.eval(text, { keys: [...keys], arguments: [...args] }),
-    subscribe: (channel, listener) => client.subscribe(channel, listener),
-    destroy: () => void destroyed(client)
-  }
-}
-
-/** Destroys a client, in whatever state it is. */
-const destroyed = async (client: Client): Promise<void> => {
-  try {
-    await client.destroy()
-  } catch {
-    // It was closed already.
   }
 }
 

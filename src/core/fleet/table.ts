@@ -119,7 +119,6 @@ interface Breaker extends Evidence {
   probes: { successes: number; failures: number }
   /** Probes that are out, and when each comes back by itself. */
   readonly leases: Map<number, number>
-  lastLease: number
   /** The processes that reported failures, and until when each counts. */
   readonly failing: Map<string, number>
 }
@@ -137,7 +136,6 @@ const created = (now: number, epoch: number): Breaker => ({
   settingsVersion: 0,
   probes: { successes: 0, failures: 0 },
   leases: new Map(),
-  lastLease: 0,
   failing: new Map()
 })
 
@@ -163,6 +161,10 @@ class Remembered<A extends { until: number }> {
 
   delete(key: string): void {
     this.entries.delete(key)
+  }
+
+  clear(): void {
+    this.entries.clear()
   }
 
   set(key: string, entry: A, now: number): void {
@@ -193,6 +195,12 @@ export class Table {
     this.breakers = new Remembered(most)
     this.rates = new Remembered(most)
     this.values = new Remembered(most)
+  }
+
+  /** Forgets everything except the numbers that it has given, which are not given again. */
+  forget(): void {
+    this.instances.clear()
+    for (const remembered of [this.breakers, this.rates, this.values]) remembered.clear()
   }
 
   /** How many breakers, rates and values it remembers. */
@@ -265,7 +273,7 @@ export class Table {
     }
     if (probe === undefined || probe.generation !== breaker.generation) return undefined
     if (breaker.leases.size >= probe.permits) return undefined
-    const lease = ++breaker.lastLease
+    const lease = ++this.tokens
     breaker.leases.set(lease, now + probe.timeToLive)
     return lease
   }

@@ -1,0 +1,65 @@
+/** A client of ioredis as the store's connections need it. */
+import type { Client as StoreClient, Watcher } from "../redis/store/connection.js"
+
+/**
+ * What the store needs of a client: a `Redis` or a `Cluster`.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Client {
+  readonly status: string
+  /** The socket of a `Redis`. */
+  readonly stream?: Destroyable | null | undefined
+  /** The nodes of a `Cluster`. */
+  nodes?(): ReadonlyArray<{ readonly stream?: Destroyable | null | undefined }>
+  connect(): Promise<unknown>
+  disconnect(): void
+  eval(script: string, keys: number, ...keysAndArguments: Array<string>): Promise<unknown>
+  evalsha(digest: string, keys: number, ...keysAndArguments: Array<string>): Promise<unknown>
+  subscribe(channel: string): Promise<unknown>
+  on(event: string, listener: (first: unknown, second: unknown) => void): unknown
+}
+
+/**
+ * A socket.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Destroyable {
+  destroy(): unknown
+}
+
+/** Connects a client and tells how it fares. */
+export const watched = (client: Client, watcher: Watcher): StoreClient => {
+  let lastError: unknown
+  // These stay for good: an error without a listener is printed.
+  client.on("error", (error) => void (lastError = error))
+  client.on("close", () => {
+    watcher.failed(lastError ?? new Error("the connection was closed"))
+    lastError = undefined
+  })
+  client.on("end", () => watcher.over(new Error("the client has given up to connect")))
+  client.on("ready", () => watcher.ready())
+  // What is wrong is told as an event too.
+  if (client.status === "wait") client.connect().catch(() => {})
+  return {
+    isReady: () => client.status === "ready",
+    isOver: () => client.status === "end",
+    evalsha: (digest, keys, args) => client.evalsha(digest, keys.length, ...keys, ...args),
+    eval: (text, keys, args) => client.eval(text, keys.length, ...keys, ...args),
+    subscribe: (channel, listener) => {
+      client.on("message", (from, message) => {
+        if (from === channel && typeof message === "string") listener(message)
+      })
+      return client.subscribe(channel)
+    },
+    destroy: () => {
+      const nodes = client.nodes?.() ?? []
+      client.disconnect()
+      // A server that hangs would never answer the end of the connection.
+      for (const { stream } of [client, ...nodes]) stream?.destroy()
+    }
+  }
+}
