@@ -122,9 +122,9 @@ class Around {
 }
 
 /** What a part is around, made when it is needed. */
-class Inner implements Inward {
+export class Inner implements Inward {
   constructor(
-    private readonly around: Around,
+    private readonly around: { below(position: number): Body },
     private readonly position: number
   ) {}
 

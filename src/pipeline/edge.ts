@@ -16,9 +16,9 @@ import type { AnyExit, AnyFiber, Body } from "../internal/erased.js"
 import { startIn } from "../internal/fork.js"
 import * as Time from "../internal/time.js"
 import * as Wait from "../internal/wait.js"
-import { type Around, type Begun, type Edge, isBegun, type Part, partOf, passing } from "../policy/frame.js"
+import { type Begun, type Edge, isBegun, type Part, partOf, passing } from "../policy/frame.js"
 import { observerIn } from "../policy/events.js"
-import { type Apply, begin, following, piped } from "./compose.js"
+import { type Apply, begin, following, Inner, piped } from "./compose.js"
 
 /** What a run of the function is given. */
 interface Call {
@@ -59,18 +59,6 @@ class Attempt implements Call {
   abort(reason: unknown): void {
     this.aborted = { reason }
     this.controller?.abort(reason)
-  }
-}
-
-/** What the policy at a position is around, made when it is needed. */
-class Below implements Around {
-  constructor(
-    private readonly call: EdgeCall,
-    private readonly position: number
-  ) {}
-
-  get self(): Body {
-    return this.call.below(this.position)
   }
 }
 
@@ -143,7 +131,7 @@ export class EdgeCall implements Edge {
     if (!home.isDirect) return void this.fork(this.below(parts.length), parts.length)
     for (let position = parts.length - 1; position >= 0; position--) {
       const part = parts[position]
-      const begun = part && begin(part, this, Time.liveClock, new Below(this, position))
+      const begun = part && begin(part, this, Time.liveClock, new Inner(this, position))
       if (begun === undefined) return void this.fork(this.below(position + 1), position + 1)
       if (!isBegun(begun)) return void this.follow(begun, position + 1)
       this.begun[position] = begun

@@ -49,6 +49,7 @@ export interface Settings {
 }
 
 /**
+ * @since 0.1.0
  * @category models
  */
 export interface Described {
@@ -348,8 +349,6 @@ export interface KeyedSettingsConfig<Settings> extends Configured<Bounds> {
 }
 
 /**
- * The layers of a policy's tag.
- *
  * @since 0.1.0
  * @category services
  */
@@ -360,8 +359,6 @@ export interface Layers<Self, Options, Settings, SettingsConfig, Listeners> {
 }
 
 /**
- * The layers of a policy's tag, where every option has a default.
- *
  * @since 0.1.0
  * @category services
  */
@@ -379,8 +376,6 @@ export interface LayersWithDefaults<Self, Options, Settings, SettingsConfig, Lis
 }
 
 /**
- * The layers of a tag of a keyed policy.
- *
  * @since 0.1.0
  * @category services
  */
@@ -391,8 +386,6 @@ export interface KeyedLayers<Self, Options, Settings, Listeners> {
 }
 
 /**
- * The layers of a tag of a keyed policy, where every option has a default.
- *
  * @since 0.1.0
  * @category services
  */

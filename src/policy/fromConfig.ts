@@ -5,7 +5,7 @@ import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
-import { type Caller, InvalidOption, isObject, onBehalfOf } from "../core/options.js"
+import { type Caller, InvalidOption, isObject, join, onBehalfOf } from "../core/options.js"
 
 /** What is read from the configuration, and for whom. */
 export interface Reading<Settings> {
@@ -64,10 +64,7 @@ const read = (
   const entries = Object.entries(settings).filter(([, value]) => value !== undefined)
   return Effect.mapBoth(
     Effect.validateAll(entries, ([name, value]) =>
-      Effect.map(read(policy, path === "" ? name : `${path}.${name}`, value, configs), (value) => [
-        name,
-        value
-      ])
+      Effect.map(read(policy, join(path, name), value, configs), (value) => [name, value])
     ),
     { onFailure: (errors) => errors.reduce(ConfigError.And), onSuccess: Object.fromEntries }
   )

@@ -24,7 +24,7 @@ export const healthOf = (status: number): Health => {
 }
 
 /** Codes, separated by spaces. */
-const codes = (...lines: ReadonlyArray<string>): ReadonlySet<string> =>
+export const codes = (...lines: ReadonlyArray<string>): ReadonlySet<string> =>
   new Set(lines.flatMap((line) => line.split(" ")))
 
 /** Codes of errors before a request is sent: no connection, no address, no secure connection (the handshake). */

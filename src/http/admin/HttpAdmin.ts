@@ -165,8 +165,6 @@ export type Keyed = Policy.Keyed<Exclude<Instance, AnyCache>, Exclude<Entry, Cac
 export type Source<R = unknown> = Instance | Keyed | Effect.Effect<Instance | Keyed, never, R>
 
 /**
- * A request to steer a policy.
- *
  * @since 0.1.0
  * @category options
  */
@@ -180,8 +178,6 @@ export interface Asked {
 }
 
 /**
- * A request to read policies.
- *
  * @since 0.1.0
  * @category options
  */
@@ -194,8 +190,6 @@ export interface AskedToRead {
 }
 
 /**
- * Who may read the policies over HTTP.
- *
  * @since 0.1.0
  * @category options
  */
@@ -205,8 +199,6 @@ export interface Reading {
 }
 
 /**
- * How policies are steered over HTTP.
- *
  * @since 0.1.0
  * @category options
  */

@@ -93,14 +93,13 @@ export interface FallbackPart<out E2 = never, out R2 = never> extends Policy.Des
 /**
  * What the exit of a request means to a part. The result is the response, whatever its status; the error is that of the client or
  * of a part further inside.
+ *
  * @since 0.1.0
  * @category models
  */
 export type Condition = FailureCondition.FailureCondition<Response, unknown>
 
 /**
- * Which requests may be repeated, besides those of which a part can see it and those that are marked.
- *
  * @since 0.1.0
  * @category options
  */
@@ -268,8 +267,6 @@ export const retry: {
 } = <P extends Part<unknown, unknown>>(options: RetryOptions = {}): P => internalRetry.make(options)
 
 /**
- * Which instance a request belongs to.
- *
  * @since 0.1.0
  * @category options
  */
@@ -507,8 +504,6 @@ export const hedge = <O>(options: Checked<O, HedgeOptions>): Part<Hedge.ErrorOf<
   internalHedge.make(options)
 
 /**
- * The options of {@link fallback}.
- *
  * @since 0.1.0
  * @category options
  */

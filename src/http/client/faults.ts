@@ -4,7 +4,7 @@ import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import * as Cause from "effect/Cause"
 import * as Predicate from "effect/Predicate"
 import type { Fault } from "../../core/http/httpBlame.js"
-import { isExhausted, isUntrusted, says, wasNeverSent } from "../../core/http/httpSemantics.js"
+import { codes, isExhausted, isUntrusted, says, wasNeverSent } from "../../core/http/httpSemantics.js"
 import type { TimeoutExceeded } from "../../timeout/Timeout.js"
 import { invalidRequest, type RequestError } from "./errors.js"
 
@@ -21,23 +21,12 @@ export const faultOfTimeout = (error: TimeoutExceeded): Fault =>
   error.stalled === undefined ? (noted.get(error) ?? "timed-out") : "own-stall"
 
 /** Codes by which undici, node:http and `new URL` refuse a request, and the mistakes of a body that has another length. */
-const invalid: ReadonlySet<string> = new Set([
-  "ERR_INVALID_ARG_TYPE",
-  "ERR_INVALID_ARG_VALUE",
-  "ERR_INVALID_CHAR",
-  "ERR_INVALID_HTTP_TOKEN",
-  "ERR_INVALID_PROTOCOL",
-  "ERR_INVALID_STATE",
-  "ERR_INVALID_URL",
-  "ERR_HTTP_CONTENT_LENGTH_MISMATCH",
-  "ERR_HTTP_INVALID_HEADER_VALUE",
-  "ERR_SOCKET_BAD_PORT",
-  "ERR_UNESCAPED_CHARACTERS",
-  "UND_ERR_BPL_MISSING_UPSTREAM",
-  "UND_ERR_INVALID_ARG",
-  "UND_ERR_NOT_SUPPORTED",
-  "UND_ERR_REQ_CONTENT_LENGTH_MISMATCH"
-])
+const invalid = /*#__PURE__*/ codes(
+  "ERR_INVALID_ARG_TYPE ERR_INVALID_ARG_VALUE ERR_INVALID_CHAR ERR_INVALID_HTTP_TOKEN ERR_INVALID_PROTOCOL",
+  "ERR_INVALID_STATE ERR_INVALID_URL ERR_HTTP_CONTENT_LENGTH_MISMATCH ERR_HTTP_INVALID_HEADER_VALUE",
+  "ERR_SOCKET_BAD_PORT ERR_UNESCAPED_CHARACTERS UND_ERR_BPL_MISSING_UPSTREAM UND_ERR_INVALID_ARG",
+  "UND_ERR_NOT_SUPPORTED UND_ERR_REQ_CONTENT_LENGTH_MISMATCH"
+)
 
 /** What the `fetch` of Node refuses to send. It gives messages and no codes. */
 const invalidToFetch: ReadonlySet<string> = new Set([
@@ -50,20 +39,12 @@ const invalidToFetch: ReadonlySet<string> = new Set([
 ])
 
 /** Pools that are closed, or have as many origins as they may. */
-const closed: ReadonlySet<string> = new Set([
-  "UND_ERR_CLOSED",
-  "UND_ERR_DESTROYED",
-  "UND_ERR_MAX_ORIGINS_REACHED"
-])
+const closed = /*#__PURE__*/ codes("UND_ERR_CLOSED UND_ERR_DESTROYED UND_ERR_MAX_ORIGINS_REACHED")
 
 /** Answers that a client does not take. The last two are of Bun. */
-const unusable: ReadonlySet<string> = new Set([
-  "HPE_HEADER_OVERFLOW",
-  "UND_ERR_HEADERS_OVERFLOW",
-  "UND_ERR_RES_EXCEEDED_MAX_SIZE",
-  "TooManyRedirects",
-  "UnexpectedRedirect"
-])
+const unusable = /*#__PURE__*/ codes(
+  "HPE_HEADER_OVERFLOW UND_ERR_HEADERS_OVERFLOW UND_ERR_RES_EXCEEDED_MAX_SIZE TooManyRedirects UnexpectedRedirect"
+)
 
 /** Redirects that are not followed by `fetch`, by its messages. One whose body cannot be sent again has none. */
 const unusableToFetch: ReadonlySet<string> = new Set([
@@ -76,7 +57,7 @@ const unusableToFetch: ReadonlySet<string> = new Set([
   'cross origin not allowed for request mode "cors"'
 ])
 
-const aborted: ReadonlySet<string> = new Set(["AbortError", "TimeoutError"])
+const aborted = /*#__PURE__*/ codes("AbortError TimeoutError")
 
 /** Signals end requests with an error of the DOM, which is known by its name. */
 const isAborted = (error: unknown): boolean =>
@@ -86,8 +67,8 @@ const isAborted = (error: unknown): boolean =>
 const isInterrupted = (error: unknown): boolean =>
   Cause.isInterruptedException(error) || (error instanceof Error && Cause.isInterruptedException(error.cause))
 
-const hasCode = (error: unknown, codes: ReadonlySet<string>): boolean =>
-  says(error, ({ code }) => codes.has(code))
+const hasCode = (error: unknown, among: ReadonlySet<string>): boolean =>
+  says(error, ({ code }) => among.has(code))
 
 /** What kept a request from an answer whose client failed in sending it. */
 export const faultOf = (error: RequestError): Fault => {
@@ -149,13 +130,9 @@ const like = (body: HttpBody.HttpBody): BodyInit =>
     : ""
 
 /** Codes with which node:http throws instead of failing. */
-const thrown: ReadonlySet<string> = new Set([
-  "ERR_INVALID_CHAR",
-  "ERR_INVALID_HTTP_TOKEN",
-  "ERR_INVALID_PROTOCOL",
-  "ERR_HTTP_INVALID_HEADER_VALUE",
-  "ERR_UNESCAPED_CHARACTERS"
-])
+const thrown = /*#__PURE__*/ codes(
+  "ERR_INVALID_CHAR ERR_INVALID_HTTP_TOKEN ERR_INVALID_PROTOCOL ERR_HTTP_INVALID_HEADER_VALUE ERR_UNESCAPED_CHARACTERS"
+)
 
 /** The error of a request that a client threw out as invalid. Any other defect is a bug, and stays one. */
 export const refusalIn = (defect: unknown, request: Request): RequestError | undefined =>

@@ -56,12 +56,8 @@ export const make = <P extends Part.Any>(
   caller: Caller = { policy: "HttpResilience.timeout" }
 ): P => {
   const millis = check(caller, input)
-  const {
-    body = defaults.body,
-    limit,
-    name = defaults.name,
-    onTimeout
-  } = isOptions(input) ? input : { limit: input }
+  const given: HttpResilience.TimeoutOptions = isOptions(input) ? input : { limit: input }
+  const { body = defaults.body, limit, name = defaults.name, onTimeout } = given
   const coverage = coverageOf(body)
   const policy = Timeout.timeout({ limit, name, onTimeout })
   const tell = telling(policy.name, {

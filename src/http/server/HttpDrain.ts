@@ -88,8 +88,6 @@ export interface Drained extends Counts {
 }
 
 /**
- * A server that can be drained.
- *
  * @since 0.1.0
  * @category models
  */

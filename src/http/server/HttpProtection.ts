@@ -157,6 +157,7 @@ export interface BulkheadOptions extends Bulkhead.Options, Policy.Bounds, KeyOpt
 export interface CircuitBreakerOptions extends CircuitBreaker.Options, Policy.Bounds, KeyOptions, Answering {}
 
 /**
+ * @since 0.1.0
  * @category options
  */
 export interface RateLimiterAnswering extends Answering {

@@ -43,7 +43,7 @@ const looks = 8
 /** Waits until the body is overdue. Bytes that wait to be read are the app's business, and so is a body while a response is sent. */
 const overdue = (
   request: Request,
-  { name, stallTimeout, totalTimeout }: Pick<Config, "name" | "stallTimeout" | "totalTimeout">
+  { name, stallTimeout, totalTimeout }: Config
 ): Effect.Effect<RequestBodyTimeout> =>
   Effect.withFiberRuntime((fiber) => {
     const clock = clockOf(fiber)
