@@ -2,7 +2,7 @@
 import { Effect } from "effect"
 import { Bulkhead, CircuitBreaker, Trip } from "effect-resilience"
 import { repeated } from "./loop.js"
-import { compare, type Contender, cpuNanos } from "./measure.js"
+import { compare, type Contender, cpuNanos, shuffled } from "./measure.js"
 import { median } from "./median.js"
 import { type Call, striding } from "./paths.js"
 import { figure, type Study } from "./studies.js"
@@ -135,19 +135,18 @@ const keys = async (): Promise<Growth> => {
     const call = Effect.suspend(() => calls[next++ % size])
     contenders.push(loop(`${size} keys`, call))
   }
-  // Short samples would find the memory of many keys cold each time.
-  const rounds: Array<ReadonlyArray<number>> = []
-  for (let round = -1; round < 3; round++) {
-    const taken: Array<number> = []
-    globalThis.gc?.()
-    for (const { run } of contenders) {
+  // Short samples would find the memory of many keys cold each time. What a full collection costs those after it is in none of them.
+  const taken = new Map(contenders.map((contender) => [contender, new Array<number>()]))
+  for (let round = -1; round < 5; round++) {
+    for (const contender of shuffled(contenders)) {
+      globalThis.gc?.()
+      await contender.run(20_000)
       const startedAt = cpuNanos()
-      await run(100_000)
-      taken.push((cpuNanos() - startedAt) / 100_000)
+      await contender.run(100_000)
+      if (round >= 0) taken.get(contender)?.push((cpuNanos() - startedAt) / 100_000)
     }
-    if (round >= 0) rounds.push(taken)
   }
-  const nanos = contenders.map((_, index) => median(rounds.map((taken) => taken[index])))
+  const nanos = [...taken.values()].map(median)
   return {
     what: "a call of a keyed breaker, the keys in turn",
     points: contenders.map(({ name }, index) => ({ at: name, nanos: nanos[index] })),
