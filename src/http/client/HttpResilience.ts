@@ -586,7 +586,7 @@ export const idempotencyKey = (): Part => internalKey.make()
  * @category options
  */
 export interface StandardOptions {
-  /** The limit for all attempts and delays, and for reading a body that is not streamed. Default: 30 seconds. */
+  /** The limit for preparation, attempts, delays, and reading the body (`"buffered"` by default). Default: 30 seconds. */
   readonly totalTimeout?: DurationInput | TimeoutOptions | Part<unknown, unknown> | false | undefined
   /** Made by {@link fallback}. Default: none. */
   readonly fallback?: FallbackPart<unknown, unknown> | Part<unknown, unknown> | false | undefined
@@ -605,7 +605,7 @@ export interface StandardOptions {
   /** Default: {@link circuitBreaker} with its defaults, one for each origin. */
   readonly circuitBreaker?:
     CircuitBreakerOptions | Breakers<unknown> | Part<unknown, unknown> | false | undefined
-  /** The limit for each attempt, less than the total. Default: 10 seconds, at most nine tenths of the total. */
+  /** The limit for each attempt, at most the total. Default: 10 seconds, or nine tenths of the total if that is shorter. */
   readonly attemptTimeout?: DurationInput | TimeoutOptions | Part<unknown, unknown> | false | undefined
 }
 

@@ -3,7 +3,7 @@
  * does not outlive its use, also under `HttpClient.withScope`.
  *
  * Two things are used that the types of the platform hide: `postprocess`, without which a second attempt would be prepared again, and
- * which requests belong to a scope. Both are looked for where version 0.97 has them, and not needed.
+ * which requests belong to a scope. Both are looked for where version 0.97 has them, and are optional.
  */
 import * as HttpClient from "@effect/platform/HttpClient"
 import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
