@@ -206,7 +206,12 @@ export interface Permit {
  * @since 0.1.0
  * @category models
  */
-export type ProtectFor<A, E, Needed = never> = Policy.PolicyFor<A, E, CircuitOpen, Needed>
+export type ProtectFor<A, E, Needed = never, Away = never> = Policy.PolicyFor<
+  A,
+  E,
+  CircuitOpen | Away,
+  Needed
+>
 
 /**
  * Makes a policy of a condition.
@@ -214,8 +219,10 @@ export type ProtectFor<A, E, Needed = never> = Policy.PolicyFor<A, E, CircuitOpe
  * @since 0.1.0
  * @category models
  */
-export interface ProtectWhen<Needed = never> {
-  <A, E>(condition: FailureCondition.FailureCondition<A, E>): Policy.PolicyFor<A, E, CircuitOpen, Needed>
+export interface ProtectWhen<Needed = never, Away = never> {
+  <A, E>(
+    condition: FailureCondition.FailureCondition<A, E>
+  ): Policy.PolicyFor<A, E, CircuitOpen | Away, Needed>
 }
 
 /**
@@ -224,11 +231,11 @@ export interface ProtectWhen<Needed = never> {
  * @since 0.1.0
  * @category models
  */
-export interface Operations<Needed = never> {
+export interface Operations<Needed = never, Away = never> {
   /** Runs an effect through the breaker. A typed failure or a defect counts as a failure, an interruption as nothing. */
-  readonly protect: Policy.Policy<CircuitOpen, Needed>
+  readonly protect: Policy.Policy<CircuitOpen | Away, Needed>
   /** Runs effects of one type through the breaker, with a condition that says what their exits mean. */
-  readonly protectWhen: ProtectWhen<Needed>
+  readonly protectWhen: ProtectWhen<Needed, Away>
   /** What a call would meet now: an open circuit whose time has passed reads `half-open`. */
   readonly state: Effect.Effect<State, never, Needed>
   /** How much longer the circuit stays open; zero in every other state. */
@@ -240,7 +247,7 @@ export interface Operations<Needed = never> {
    */
   readonly changes: Stream.Stream<StateChange, never, Needed>
   /** Takes a permit for one call. {@link record} gives it back, or, uncounted, the end of the scope. */
-  readonly acquire: Effect.Effect<Permit, CircuitOpen, Needed | Scope.Scope>
+  readonly acquire: Effect.Effect<Permit, CircuitOpen | Away, Needed | Scope.Scope>
   /** Records the outcome of a permit's call. Only the first record of a permit counts. */
   readonly record: (permit: Permit, outcome: FailureCondition.Outcome) => Effect.Effect<void, never, Needed>
   /** Opens the circuit for as long as `openFor` says. */
@@ -275,7 +282,7 @@ export interface Operations<Needed = never> {
  * @since 0.1.0
  * @category models
  */
-export interface CircuitBreaker extends Operations, Policy.Described {
+export interface CircuitBreaker<Away = never> extends Operations<never, Away>, Policy.Described {
   readonly [TypeId]: TypeId
 }
 
@@ -360,19 +367,19 @@ export interface Listeners {
  * @since 0.1.0
  * @category options
  */
-export interface Given extends Listeners {
+export interface Given<E = never> extends Listeners {
   /**
    * Shares the breaker with those of the same name in other processes: one of `Share` in `effect-resilience/fleet`, which requires
    * the store that they share. It needs a `name`; a tag has one. Default: each process learns by itself.
    */
-  readonly share?: ((breaker: Shareable) => Effect.Effect<Link, never, unknown>) | undefined
+  readonly share?: ((breaker: Shareable) => Effect.Effect<Link<E>, never, unknown>) | undefined
 }
 
 /**
  * @since 0.1.0
  * @category options
  */
-export interface Options extends Omit<Settings, "openFor">, Given {
+export interface Options<E = never> extends Omit<Settings, "openFor">, Given<E> {
   /**
    * How long the circuit stays open: a duration; a schedule, which steps with every reopening and begins anew after a recovery
    * (see {@link Opening}); or a function of what opened it. Default: 10 seconds.
@@ -397,6 +404,18 @@ export interface Options extends Omit<Settings, "openFor">, Given {
  * @category sharing
  */
 export type { Link, Shareable } from "./sharing.js"
+
+/**
+ * What calls of a breaker fail with when the store does not answer, by its options.
+ *
+ * @since 0.1.0
+ * @category sharing
+ */
+export type AwayOf<O> = O extends { readonly share?: infer Share }
+  ? Share extends (breaker: Shareable) => Effect.Effect<Link<infer Away>, never, infer _R>
+    ? Away
+    : never
+  : never
 
 // ------------------------------------------------------------------------------------------------------- constructors
 
@@ -424,7 +443,9 @@ export type { Link, Shareable } from "./sharing.js"
  */
 export const make: {
   (): Effect.Effect<CircuitBreaker>
-  <O>(options: Checked<O, Options>): Effect.Effect<CircuitBreaker, never, Policy.ContextOf<O>>
+  <O>(
+    options: Checked<O, Options<unknown>>
+  ): Effect.Effect<CircuitBreaker<AwayOf<O>>, never, Policy.ContextOf<O>>
 } = breakers.make
 
 /**
@@ -498,8 +519,10 @@ export const keyed: {
  * @since 0.1.0
  * @category services
  */
-export interface Service<Self>
-  extends Operations<Self>, Policy.LayersWithDefaults<Self, Options, Settings, SettingsConfig, Given> {}
+export interface Service<Self, Away = never>
+  extends
+    Operations<Self, Away>,
+    Policy.LayersWithDefaults<Self, Options<Away>, Settings, SettingsConfig, Given<Away>> {}
 
 /**
  * The class that a breaker's tag extends.
@@ -507,8 +530,8 @@ export interface Service<Self>
  * @since 0.1.0
  * @category services
  */
-export interface TagClass<Self, Id extends string>
-  extends Context.TagClass<Self, `CircuitBreaker/${Id}`, CircuitBreaker>, Service<Self> {}
+export interface TagClass<Self, Id extends string, Away = never>
+  extends Context.TagClass<Self, `CircuitBreaker/${Id}`, CircuitBreaker<Away>>, Service<Self, Away> {}
 
 /**
  * A circuit breaker as a service of its own. Extend it once for each thing that can fail by itself.
@@ -547,7 +570,11 @@ export interface TagClass<Self, Id extends string>
  * @since 0.1.0
  * @category services
  */
-export const Tag: <const Id extends string>(id: Id) => <Self>() => TagClass<Self, Id> = breakers.Tag
+export const Tag: <const Id extends string>(id: Id) => <Self, Away = never>() => TagClass<Self, Id, Away> =
+  breakers.Tag as unknown as TagOf
+
+// A tag is the same whatever its breakers fail with.
+type TagOf = <Id extends string>(id: Id) => <Self, Away>() => TagClass<Self, Id, Away>
 
 /**
  * What the tag of keyed breakers offers besides being a tag.

@@ -148,7 +148,7 @@ type Judge = Condition.Judge<unknown, unknown>
 
 /** Makes a breaker. What its schedule and its listeners require is in the types of the public constructors. */
 export const make = (
-  options: CircuitBreaker.Options,
+  options: CircuitBreaker.Options<unknown>,
   defaultName: string,
   caller?: Caller,
   family?: object
@@ -230,7 +230,7 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
 
   constructor(
     private configured: Configured,
-    private options: CircuitBreaker.Options,
+    private options: CircuitBreaker.Options<unknown>,
     private readonly context: Context.Context<unknown>,
     private readonly family: object | undefined,
     private readonly events: Events<CircuitBreaker.Event, CircuitBreaker.StateChange>,
@@ -271,6 +271,7 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
   /** Admits a call, or rejects it, as long as the state stays as it is by it: there is nothing to give back or to mask. */
   enter(guard: BreakerGuard, caller: Calling, clock: Clock.Clock): Begun | Body | undefined {
     if (this.configured.openFor.stale) return undefined
+    if (this.link?.before !== undefined) return this.isProbing(caller) ? passing : undefined
     switch (this.circuit.state) {
       case "disabled":
         return passing
@@ -298,9 +299,13 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
 
   /** A call for which the open times have to be worked out first, or that may be a probe. */
   run(judge: Judge, alone: Alone, fiber: AnyFiber, clock: Clock.Clock): Body {
-    return this.configured.openFor.stale
-      ? Effect.flatMap(this.prepare(clock), () => alone.enter(fiber))
-      : this.runMasked(judge, alone.self, clock, fiber)
+    if (this.configured.openFor.stale) return Effect.flatMap(this.prepare(clock), () => alone.enter(fiber))
+    const before = this.link?.before
+    if (before === undefined) return this.runMasked(judge, alone.self, clock, fiber)
+    return Effect.flatMap(before, (met): Body => {
+      if (met === "uncounted") return alone.self
+      return met === "open" ? this.rejectUnasked() : this.runMasked(judge, alone.self, clock, fiber)
+    })
   }
 
   /** Whether a fiber is inside a call that will be counted, of which the calls that it makes are a part. */
@@ -358,10 +363,10 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
         )
         return Effect.flatMap(body, (exit) => {
           probe.over = true
-          return Effect.zipRight(
-            FiberRef.set(probing, outer),
-            this.settle(judge, permit, exit, clock, restore)
-          )
+          const settled = this.settle(judge, permit, exit, clock, restore)
+          const told =
+            this.link?.after === undefined ? settled : Effect.zipRight(restore(this.link.after), settled)
+          return Effect.zipRight(FiberRef.set(probing, outer), told)
         })
       })
     )
@@ -393,6 +398,19 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
     const { error, failure } = this.rejection(this.circuit, now)
     const { retryAfter, state } = error
     return after(this.events.emit.Rejected?.({ state, retryAfter, error }), failure)
+  }
+
+  /** Rejects a call because the store does not answer, and it is not known for how long. */
+  private rejectUnasked(): Effect.Effect<never, CircuitOpen> {
+    this.rejected += 1
+    const error = rejectedBy(
+      this,
+      withoutStack(() => new CircuitOpen({ name: this.name, state: "open", retryAfter: undefined }))
+    )
+    return after(
+      this.events.emit.Rejected?.({ state: "open", retryAfter: undefined, error }),
+      Effect.fail(error)
+    )
   }
 
   /** The error is most of the cost of a rejection, so an open circuit makes at most one per millisecond. */
@@ -437,7 +455,9 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
   private count(permit: Circuit.Permit, observed: Observed, clock: Clock.Clock): Told {
     const now = Time.monotonicMillis(clock)
     const duration = this.timed ? now - permit.startedAt : 0
-    const step = Circuit.record(this.configured.config, this.circuit, permit, { ...observed, duration }, now)
+    const { config } = this.configured
+    const mayOpen = this.link?.mayOpen !== false
+    const step = Circuit.record(config, this.circuit, permit, { ...observed, duration }, now, mayOpen)
     const { link } = this
     if (link !== undefined && permit.probe !== undefined) {
       const isFailure = observed.failed || this.isSlow(duration)
@@ -516,23 +536,34 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
   get acquire(): Effect.Effect<CircuitBreaker.Permit, CircuitOpen, Scope.Scope> {
     return Effect.suspend(() =>
       this.prepared((clock, fiber) => {
-        if (this.isCounting(fiber) || this.isProbing(fiber)) {
-          const { generation } = this.circuit
-          return Effect.succeed(new HeldPermit(this, { generation, probe: undefined, startedAt: 0 }, true))
-        }
-        return Effect.uninterruptibleMask((restore) =>
-          this.admit(
-            clock,
-            restore,
-            (permit): Effect.Effect<CircuitBreaker.Permit, CircuitOpen, Scope.Scope> => {
-              if (permit === undefined) return restore(this.reject(Time.monotonicMillis(clock)))
-              const held = new HeldPermit(this, permit)
-              return Effect.as(
-                Effect.addFinalizer(() => this.record(held, Condition.ignored)),
-                held
-              )
-            }
-          )
+        if (this.isCounting(fiber) || this.isProbing(fiber)) return Effect.succeed(this.uncounted)
+        const before = this.link?.before
+        if (before === undefined) return this.take(clock)
+        return Effect.flatMap(
+          before,
+          (met): Effect.Effect<CircuitBreaker.Permit, CircuitOpen, Scope.Scope> => {
+            if (met === "uncounted") return Effect.succeed(this.uncounted)
+            return met === "open" ? this.rejectUnasked() : this.take(clock)
+          }
+        )
+      })
+    )
+  }
+
+  /** A permit of a call that counts for nothing. */
+  private get uncounted(): CircuitBreaker.Permit {
+    const { generation } = this.circuit
+    return new HeldPermit(this, { generation, probe: undefined, startedAt: 0 }, true)
+  }
+
+  private take(clock: Clock.Clock): Effect.Effect<CircuitBreaker.Permit, CircuitOpen, Scope.Scope> {
+    return Effect.uninterruptibleMask((restore) =>
+      this.admit(clock, restore, (permit): Effect.Effect<CircuitBreaker.Permit, CircuitOpen, Scope.Scope> => {
+        if (permit === undefined) return restore(this.reject(Time.monotonicMillis(clock)))
+        const held = new HeldPermit(this, permit)
+        return Effect.as(
+          Effect.addFinalizer(() => this.record(held, Condition.ignored)),
+          held
         )
       })
     )
@@ -550,9 +581,9 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
         if (held.returned) return Effect.void
         held.returned = true
         if (outcome._tag === "Ignored") return this.giveBack(held.permit, clock) ?? Effect.void
-        if (outcome._tag === "Success") return this.count(held.permit, succeeded, clock) ?? Effect.void
+        if (outcome._tag === "Success") return this.shared(this.count(held.permit, succeeded, clock))
         const retryAfter = outcome.retryAfter && runtimeMillis(outcome.retryAfter)
-        return this.count(held.permit, { failed: true, failure: undefined, retryAfter }, clock) ?? Effect.void
+        return this.shared(this.count(held.permit, { failed: true, failure: undefined, retryAfter }, clock))
       })
   }
 
@@ -614,7 +645,7 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
         if (told !== undefined || openFor.stale)
           return Effect.zipRight(told ?? Effect.void, this.steer(step, from))
         if (from !== undefined && !from.includes(this.circuit.state)) return Effect.void
-        return this.commit(step(config, this.circuit, now), "hand") ?? Effect.void
+        return this.shared(this.commit(step(config, this.circuit, now), "hand"))
       })
     )
   }
@@ -668,9 +699,8 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
       Effect.suspend(() => {
         const { configured } = reconfigure(this.options, given, this.name)
         this.link?.check(configured.config, given, "CircuitBreaker.configure")
-        return Effect.flatMap(this.configureHere(given), () =>
-          Effect.sync(() => this.link?.configured(given))
-        )
+        const told = Effect.sync(() => this.link?.configured(given))
+        return this.shared(Effect.zipRight(this.configureHere(given), told))
       })
   }
 
@@ -699,12 +729,13 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
 
   /** Ties it to the breakers of its name in other processes. */
   shareBy(
-    share: NonNullable<CircuitBreaker.Options["share"]>,
+    share: NonNullable<CircuitBreaker.Options<unknown>["share"]>,
     caller?: Caller
   ): Effect.Effect<void, never, unknown> {
     return Effect.map(share(this), (link) => {
       link.check(this.config, undefined, caller?.policy ?? constructorName)
-      this.link = link
+      // The error of a store that does not answer stands in the types of the public constructors.
+      this.link = link as Link
     })
   }
 
@@ -716,6 +747,11 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
 
   private isSlow(duration: number): boolean {
     return Trip.isSlow(this.config.trip, { failed: false, duration })
+  }
+
+  /** Something by hand, and the store knows of it where calls wait for the store. */
+  private shared(done: Told): Effect.Effect<void> {
+    return both(done, this.link?.after) ?? Effect.void
   }
 
   follow(step: Circuit.Step): Told {
@@ -749,9 +785,9 @@ interface Family extends Stateful.KeyedFamily {
   readonly keyed: CircuitBreaker.KeyedOperations<this["needed"]>
   readonly keyedService: CircuitBreaker.KeyedService<this["needed"]>
   readonly instance: CircuitBreaker.CircuitBreaker
-  readonly options: CircuitBreaker.Options
+  readonly options: CircuitBreaker.Options<unknown>
   readonly settings: CircuitBreaker.Settings
-  readonly given: CircuitBreaker.Given
+  readonly given: CircuitBreaker.Given<unknown>
   readonly snapshot: CircuitBreaker.Snapshot
 }
 

@@ -29,7 +29,7 @@ const defaultMaxMillis = Duration.toMillis(Duration.minutes(5))
 
 export const make = (
   policy: string,
-  { initial, maxOpenFor, openFor = defaultOpenFor }: CircuitBreaker.Options
+  { initial, maxOpenFor, openFor = defaultOpenFor }: Omit<CircuitBreaker.Options, "share">
 ): OpenFor => {
   const max = maxOpenFor === undefined ? undefined : optionMillis(policy, "maxOpenFor", maxOpenFor)
   if (Schedule.isSchedule(openFor)) return new Scheduled(openFor, max, initial?.reopenings ?? 0)

@@ -69,7 +69,7 @@ const listeners: Shape<CircuitBreaker.Listeners> = {
 }
 
 /** What is given besides settings from the configuration. */
-export const given: Shape<CircuitBreaker.Given> = { share: callable, ...listeners }
+export const given: Shape<CircuitBreaker.Given<unknown>> = { share: callable, ...listeners }
 
 const halfOpenShape: Shape<CircuitBreaker.HalfOpenOptions> = {
   permits: whole(1),
@@ -81,7 +81,7 @@ const halfOpenShape: Shape<CircuitBreaker.HalfOpenOptions> = {
   uninterruptible: flag
 }
 
-export const shape: Shape<CircuitBreaker.Options> = {
+export const shape: Shape<CircuitBreaker.Options<unknown>> = {
   name: text,
   trip: (policy, option, value) => void Trip.checked(policy, option, value as Trip.Trip),
   openFor: whereRead,
@@ -92,7 +92,7 @@ export const shape: Shape<CircuitBreaker.Options> = {
 }
 
 export const configure = (
-  options: CircuitBreaker.Options,
+  options: CircuitBreaker.Options<unknown>,
   defaultName: string,
   caller?: Caller
 ): Configured => onBehalfOf(caller, constructorName, () => read(options, defaultName))
@@ -106,10 +106,10 @@ const changeable: Shape<CircuitBreaker.Reconfiguration> = {
 
 /** The options with some of the settings changed, and what they come to. Throws an `InvalidOption` for the first bad one. */
 export const reconfigure = (
-  options: CircuitBreaker.Options,
+  options: CircuitBreaker.Options<unknown>,
   given: CircuitBreaker.Reconfiguration,
   name: string
-): { readonly options: CircuitBreaker.Options; readonly configured: Configured } => {
+): { readonly options: CircuitBreaker.Options<unknown>; readonly configured: Configured } => {
   const policy = "CircuitBreaker.configure"
   object(policy, "", given, changeable)
   const merged = {
@@ -124,7 +124,7 @@ export const reconfigure = (
 const defined = <A extends object>(settings: A): A =>
   Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined)) as A
 
-const read = (options: CircuitBreaker.Options, defaultName: string): Configured => {
+const read = (options: CircuitBreaker.Options<unknown>, defaultName: string): Configured => {
   object(constructorName, "", options, shape)
   const name = nameOf(constructorName, defaultName, options.name)
   // All that are not named would be one breaker.

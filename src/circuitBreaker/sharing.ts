@@ -30,11 +30,20 @@ export interface Shareable {
  * @since 0.1.0
  * @category sharing
  */
-export interface Link {
+export interface Link<out E = never> {
   /** What the breaker shows of it. */
   readonly settings: Policy.Settings
   /** Refuses rules and settings that cannot be shared, with an `InvalidOption`. */
   readonly check: (config: Circuit.Config, given: Reconfiguration | undefined, policy: string) => void
+  /**
+   * Asks the store how a call stands, before the call: it meets the circuit, which has been told, or is rejected, or is not counted.
+   * Absent where calls do not wait for the store.
+   */
+  readonly before?: Effect.Effect<"circuit" | "open" | "uncounted", E> | undefined
+  /** Tells the store of a call that is over, or of a change by hand. */
+  readonly after?: Effect.Effect<void> | undefined
+  /** Whether calls open the circuit of this process by themselves. */
+  readonly mayOpen: boolean
   /** A call was counted that failed, or that was slow by a rule. */
   readonly counted: (isSlow: boolean) => void
   /** The circuit has changed its state, by a call or by hand. */

@@ -250,17 +250,22 @@ export interface Recorded extends Step {
   readonly counted: boolean
 }
 
-/** Takes the result of a call, and the permit with it. */
+/**
+ * Takes the result of a call, and the permit with it. Whether a closed circuit opens by it may be left to somebody else: then it
+ * counts, and does not open.
+ */
 export const record = (
   config: Config,
   before: Circuit,
   permit: Permit,
   result: Result,
-  now: number
+  now: number,
+  mayOpen = true
 ): Recorded => {
   const { circuit, transitions } = settle(config, before, now)
   if (!holds(circuit, permit)) return { circuit, transitions, counted: false }
   const counted = count(config, withoutPermit(circuit, permit), result, now)
+  if (!mayOpen && counted.state === "closed") return { circuit: counted, transitions, counted: true }
   const step = decide(config, { circuit: counted, transitions }, result, now)
   return { circuit: step.circuit, transitions: step.transitions, counted: true }
 }

@@ -230,6 +230,8 @@ export interface Sums {
   readonly failures: number
   /** How many of them were slow, failed or not. */
   readonly slow: number
+  /** The failures in a row that they end with, calls before them included, where that is known. */
+  readonly run?: number
 }
 
 /**
@@ -238,11 +240,10 @@ export interface Sums {
  */
 export const countMany = (seen: Seen, sums: Sums, now: number): void => {
   const calls = sums.successes + sums.failures
-  if (calls === 0) return
   switch (seen._tag) {
     case "run": {
       const run: Window.Mutable<Run> = seen
-      run.length = sums.successes > 0 ? 0 : run.length + sums.failures
+      run.length = sums.run ?? (sums.successes > 0 ? 0 : run.length + sums.failures)
       return
     }
     case "count":

@@ -57,3 +57,52 @@ export const local: (
   options?: breaker.LocalOptions
 ) => (breaker: CircuitBreaker.Shareable) => Effect.Effect<CircuitBreaker.Link, never, SharedStore> =
   breaker.local
+
+/**
+ * @since 0.1.0
+ * @category circuit breakers
+ */
+export type { InlineOptions, OnStoreFailure } from "./breaker.js"
+
+/**
+ * Gives the store the last word in every call: each call asks it before and after. The processes count as one, so that
+ * `Trip.consecutive(5)` means five failures in a row, whichever processes they are in.
+ *
+ * **When to use**
+ *
+ * Where a call more after the decision is worse than a round trip before every call. Otherwise use {@link local}.
+ *
+ * Calls that wait at the same time go with one exchange. When the store does not answer, `onStoreFailure` says what a call does;
+ * the first such calls wait for the deadline of the store, later ones not at all. Only `"fail"` adds `StoreUnavailable` to the error
+ * type, and a tag is then declared with it.
+ *
+ * @example
+ * ```ts
+ * import { Trip, CircuitBreaker } from "effect-resilience"
+ * import { Share, type SharedStore } from "effect-resilience/fleet"
+ *
+ * class Payments extends CircuitBreaker.Tag("Payments")<Payments, SharedStore.StoreUnavailable>() {}
+ *
+ * // Layer<Payments, never, SharedStore>
+ * export const PaymentsLive = Payments.layer({
+ *   trip: Trip.consecutive(5),
+ *   openFor: "60 seconds",
+ *   share: Share.inline({ onStoreFailure: "fail" })
+ * })
+ * ```
+ *
+ * @since 0.1.0
+ * @category circuit breakers
+ */
+export const inline: <Mode extends breaker.OnStoreFailure = "local">(
+  options?: breaker.InlineOptions<Mode>
+) => (
+  breaker: CircuitBreaker.Shareable
+) => Effect.Effect<CircuitBreaker.Link<breaker.AwayIn<Mode>>, never, SharedStore> = breaker.inline as Inline
+
+// Whether the error can be is in the type of the option.
+type Inline = <Mode extends breaker.OnStoreFailure>(
+  options?: breaker.InlineOptions<Mode>
+) => (
+  breaker: CircuitBreaker.Shareable
+) => Effect.Effect<CircuitBreaker.Link<breaker.AwayIn<Mode>>, never, SharedStore>

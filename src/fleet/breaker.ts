@@ -5,12 +5,13 @@ import type * as CircuitBreaker from "../circuitBreaker/CircuitBreaker.js"
 import type * as Circuit from "../core/circuit.js"
 import * as core from "../core/fleet/breaker.js"
 import type { Announcement, Report, View } from "../core/fleet/table.js"
-import { InvalidOption, object, type Shape, whole } from "../core/options.js"
+import { among, InvalidOption, object, type Shape, whole } from "../core/options.js"
 import * as Trip from "../core/trip.js"
 import type { DurationInput } from "../internal/duration.js"
 import type * as Policy from "../policy/Policy.js"
 import type { Hub, Member } from "./hub.js"
 import { SharedStore } from "./SharedStore.js"
+import type { StoreUnavailable } from "./storeUnavailable.js"
 
 /** The options of `Share.local`. */
 export interface LocalOptions {
@@ -38,20 +39,52 @@ export const local = (
     })
 }
 
-/** The store may be away; then the circuit of the process is all there is. */
-class LocalLink implements CircuitBreaker.Link, Member {
-  readonly settings: Policy.Settings
-  private readonly part: core.Part
+/** What a call does when the store does not answer. */
+export type OnStoreFailure = "local" | "open" | "closed" | "fail"
+
+/** The options of `Share.inline`. */
+export interface InlineOptions<Mode extends OnStoreFailure = OnStoreFailure> {
+  /**
+   * What a call does when the store does not answer: it meets the circuit of its process (`"local"`), is rejected with `CircuitOpen`
+   * (`"open"`), runs uncounted (`"closed"`), or fails with `StoreUnavailable` (`"fail"`), which is then an error of its type. Default:
+   * `"local"`.
+   */
+  readonly onStoreFailure?: Mode | undefined
+}
+
+const inlineShape: Shape<InlineOptions> = { onStoreFailure: among("local", "open", "closed", "fail") }
+
+/** The error that a mode adds to calls. */
+export type AwayIn<Mode extends OnStoreFailure> = Mode extends "fail" ? StoreUnavailable : never
+
+export const inline = (
+  options: InlineOptions = {}
+): ((
+  breaker: CircuitBreaker.Shareable
+) => Effect.Effect<CircuitBreaker.Link<StoreUnavailable>, never, SharedStore>) => {
+  object("Share.inline", "", options, inlineShape)
+  const { onStoreFailure = "local" } = options
+  return (breaker) =>
+    Effect.map(SharedStore, ({ hub, isConnected }) => {
+      const link = new InlineLink(breaker, hub, isConnected, onStoreFailure)
+      hub.join(link)
+      return link
+    })
+}
+
+/** A breaker's part in the exchange of its process. While the store is away, the circuit of the process is all there is. */
+abstract class SharedLink implements Member {
+  abstract readonly settings: Policy.Settings
+  protected readonly part: core.Part
   /** The settings that were changed since the breakers of the fleet were made. */
   private changes: CircuitBreaker.Reconfiguration = {}
 
   constructor(
     private readonly breaker: CircuitBreaker.Shareable,
-    private readonly hub: Hub,
-    private readonly isConnected: () => boolean,
+    protected readonly hub: Hub,
+    protected readonly isConnected: () => boolean,
     quorum: number
   ) {
-    this.settings = { mode: "local", quorum }
     this.part = new core.Part(breaker.name, quorum)
   }
 
@@ -138,6 +171,52 @@ class LocalLink implements CircuitBreaker.Link, Member {
           cause
         )
     )
+  }
+}
+
+class LocalLink extends SharedLink implements CircuitBreaker.Link {
+  readonly settings: Policy.Settings
+  readonly mayOpen = true
+
+  constructor(breaker: CircuitBreaker.Shareable, hub: Hub, isConnected: () => boolean, quorum: number) {
+    super(breaker, hub, isConnected, quorum)
+    this.settings = { mode: "local", quorum }
+  }
+}
+
+/** Asks the store in every call: the calls of all processes are counted as if they were those of one. */
+class InlineLink extends SharedLink implements CircuitBreaker.Link<StoreUnavailable> {
+  readonly settings: Policy.Settings
+  readonly before: Effect.Effect<"circuit" | "open" | "uncounted", StoreUnavailable>
+  readonly after: Effect.Effect<void>
+
+  constructor(
+    breaker: CircuitBreaker.Shareable,
+    hub: Hub,
+    isConnected: () => boolean,
+    onStoreFailure: OnStoreFailure
+  ) {
+    super(breaker, hub, isConnected, 1)
+    this.settings = { mode: "inline", onStoreFailure }
+    const ask = Effect.suspend(() => {
+      this.part.ask()
+      return hub.ask
+    })
+    this.before = Effect.matchEffect(ask, {
+      onSuccess: () => Effect.succeed("circuit" as const),
+      onFailure: (error): Effect.Effect<"circuit" | "open" | "uncounted", StoreUnavailable> => {
+        if (onStoreFailure === "fail") return error
+        const met = { local: "circuit", open: "open", closed: "uncounted" } as const
+        return Effect.succeed(met[onStoreFailure])
+      }
+    })
+    // What the answer has decided is to be known to the store before the next call of any process.
+    const decided = Effect.suspend(() => (this.part.isWishing ? hub.ask : Effect.void))
+    this.after = Effect.ignore(Effect.zipRight(ask, decided))
+  }
+
+  get mayOpen(): boolean {
+    return !this.isConnected()
   }
 }
 

@@ -11,7 +11,7 @@ import type { Announcement, Answer, News, Report, View } from "../core/fleet/tab
 import { forkScoped, startIn } from "../internal/fork.js"
 import * as Time from "../internal/time.js"
 import * as Wait from "../internal/wait.js"
-import type { StoreUnavailable } from "./storeUnavailable.js"
+import { StoreUnavailable } from "./storeUnavailable.js"
 
 /** A shared instance, as the process's exchange sees it. */
 export interface Member {
@@ -36,6 +36,9 @@ const keptIntervals = 5
 /** The longest pause between exchanges while the store does not answer, in intervals. */
 const maxBackoff = 8
 
+/** What waits for an exchange that begins after it asked. */
+type Asking = (answered: Effect.Effect<void, StoreUnavailable>) => void
+
 interface Pending {
   readonly news: News
   readonly members: ReadonlyArray<Member>
@@ -49,6 +52,10 @@ export class Hub {
   private failures = 0
   private lastAnswer = -Infinity
   private urgent = false
+  private asking: Array<Asking> = []
+  /** Those that the members which have been asked so far answer. */
+  private served: Array<Asking> = []
+  private unavailable: StoreUnavailable | undefined
   /** How many members have still to be asked for what they have to say. */
   private unasked = 0
   private nudged = false
@@ -98,9 +105,44 @@ export class Hub {
     if (this.failures > 0) this.wakeUp?.()
   }
 
+  /**
+   * Waits for an exchange that begins from now on; all that wait go with one. While the store does not answer, nothing waits for it.
+   */
+  get ask(): Effect.Effect<void, StoreUnavailable> {
+    return Effect.suspend(() => {
+      if (this.unavailable !== undefined) return this.unavailable
+      return Wait.forOthers<void, StoreUnavailable>((resume) => {
+        this.asking.push(resume)
+        this.wake()
+        return Effect.sync(() => {
+          this.asking = this.asking.filter((asking) => asking !== resume)
+        })
+      })
+    })
+  }
+
+  private answer(asking: ReadonlyArray<Asking>): void {
+    const answered = this.unavailable ?? Effect.void
+    for (const resume of asking) resume(answered)
+  }
+
+  private failed(error: StoreUnavailable): void {
+    const asking = [...this.served, ...this.asking]
+    this.failures += 1
+    this.unavailable = error
+    this.served = []
+    this.asking = []
+    this.answer(asking)
+  }
+
   /** Exchanges news for as long as the scope is open. */
   get run(): Effect.Effect<void, never, Scope.Scope> {
-    return Effect.asVoid(forkScoped(Effect.forever(Effect.zipRight(this.round, this.pause))))
+    const over = Effect.sync(() => {
+      const reason = "the scope of the store is closed"
+      this.failed(new StoreUnavailable({ operation: "exchange", reason, cause: undefined }))
+    })
+    const rounds = Effect.forever(Effect.zipRight(this.round, this.pause))
+    return Effect.asVoid(forkScoped(Effect.ensuring(rounds, over)))
   }
 
   /** Exchanges until nothing urgent is left. */
@@ -114,16 +156,23 @@ export class Hub {
       const now = Time.monotonicMillis(clock)
       const pending = this.unheard(now) ?? this.collect(now)
       return Effect.matchEffect(this.exchange(pending.news), {
-        onFailure: () => Effect.sync(() => void (this.failures += 1)),
+        onFailure: (error) => Effect.sync(() => this.failed(error)),
         onSuccess: (answer) => {
           const later = Time.monotonicMillis(clock)
           const continues = later - this.lastAnswer <= keptIntervals * this.interval
           this.pending = undefined
           this.failures = 0
+          this.unavailable = undefined
           this.lastAnswer = later
           this.living = Math.max(1, answer.instances)
           pending.members.forEach((member, at) => member.heard(answer.views[at], later, continues))
-          return this.urgent || this.unasked > 0 ? this.roundAt(clock) : Effect.void
+          if (this.unasked === 0) {
+            const { served } = this
+            this.served = []
+            this.answer(served)
+          }
+          const isMore = this.urgent || this.unasked > 0 || this.asking.length > 0
+          return isMore ? this.roundAt(clock) : Effect.void
         }
       })
     })
@@ -139,7 +188,11 @@ export class Hub {
   private collect(now: number): Pending {
     const members: Array<Member> = []
     const reports: Array<Report> = []
-    if (this.unasked === 0) this.unasked = this.members.size
+    if (this.unasked === 0) {
+      this.unasked = this.members.size
+      this.served = this.asking
+      this.asking = []
+    }
     // Whoever is asked goes to the end, so that the next exchange begins with those that this one has no room for.
     for (const reference of [...this.members].slice(0, this.unasked)) {
       if (reports.length === maxReports) break

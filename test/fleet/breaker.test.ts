@@ -1,11 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, TestClock } from "effect"
-import { type CircuitBreaker, Trip } from "effect-resilience"
+import { Trip } from "effect-resilience"
 import { down, up } from "../support/calls.js"
-import { breakersIn, Fleet } from "../support/fleet.js"
+import { type Breaker, breakersIn, Fleet } from "../support/fleet.js"
 
-const failing = (breaker: CircuitBreaker.CircuitBreaker) => Effect.exit(breaker.protect(down))
-const states = (breakers: ReadonlyArray<readonly [CircuitBreaker.CircuitBreaker, unknown]>) =>
+const failing = (breaker: Breaker) => Effect.exit(breaker.protect(down))
+const states = (breakers: ReadonlyArray<readonly [Breaker, unknown]>) =>
   Effect.forEach(breakers, ([breaker]) => breaker.state)
 
 const options = {

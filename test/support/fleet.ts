@@ -62,21 +62,23 @@ export class Fleet {
   }
 }
 
+export type Breaker = CircuitBreaker.CircuitBreaker<SharedStore.StoreUnavailable>
+
 /** A breaker of a process, shared in local mode unless the options say otherwise. */
 export const breakerIn = (
   { store }: Process,
-  options: Omit<CircuitBreaker.Options, "openFor"> & { readonly openFor?: CircuitBreaker.Settings["openFor"] }
-): Effect.Effect<CircuitBreaker.CircuitBreaker> =>
+  options: CircuitBreaker.Options<SharedStore.StoreUnavailable>
+): Effect.Effect<Breaker> =>
   CircuitBreaker.make({ name: "partner", share: Share.local(), ...options }).pipe(
     Effect.provideService(SharedStore.SharedStore, store)
-  ) as Effect.Effect<CircuitBreaker.CircuitBreaker>
+  ) as Effect.Effect<Breaker>
 
 /** So many processes with a breaker each. */
 export const breakersIn = (
   fleet: Fleet,
   count: number,
-  options: Parameters<typeof breakerIn>[1]
-): Effect.Effect<ReadonlyArray<readonly [CircuitBreaker.CircuitBreaker, Process]>, never, Scope.Scope> =>
+  options: CircuitBreaker.Options<SharedStore.StoreUnavailable>
+): Effect.Effect<ReadonlyArray<readonly [Breaker, Process]>, never, Scope.Scope> =>
   Effect.forEach(Array.from({ length: count }), (_, index) =>
     Effect.gen(function* () {
       const process = yield* fleet.process({ instance: `process ${index}` })

@@ -89,6 +89,7 @@ export class Part {
   private sent: Sent | undefined
   private isKnown = false
   private activeAt = -Infinity
+  private isAskedFor = false
 
   // Probes.
   private leases: ReadonlyArray<Lease> = []
@@ -174,6 +175,17 @@ export class Part {
     this.settled = [...this.settled, { lease: lease.lease, generation: this.generation, outcome }]
   }
 
+  /** A call asks how the fleet stands: it is told with the next answer, and gets a lease if it needs one. */
+  ask(): void {
+    this.isAskedFor = true
+    if (this.isLeased) this.isKnocking = true
+  }
+
+  /** Whether the store has still to take a decision of this process. */
+  get isWishing(): boolean {
+    return this.wish !== undefined
+  }
+
   // ------------------------------------------------------------------------------------------------------------ reports
 
   /** Settings for all. */
@@ -201,7 +213,8 @@ export class Part {
     // Calls in a state that was entered by hand are not seen.
     const isSteered = circuit.state !== "closed" && circuit.state !== "open" && circuit.state !== "half-open"
     const isNews = successes + failures + slow > 0 || this.isKnocking || this.settled.length > 0
-    if (isNews || isSteered || this.leases.length > 0) this.activeAt = now
+    if (isNews || isSteered || this.isAskedFor || this.leases.length > 0) this.activeAt = now
+    this.isAskedFor = false
     const isWaiting = this.wish !== undefined || this.isPending || !this.isKnown
     if (!isWaiting && now - this.activeAt > window) {
       // What the others see meanwhile is not news any more when calls are made again.
@@ -316,7 +329,7 @@ export class Part {
     if (this.isLeased) return this.heardProbes(config, circuit, view, now)
     if (this.state !== "closed" || this.wish !== undefined) return undefined
     // What the others saw before this process could know is not news; its own calls are.
-    const news = (before && difference(view, before)) ?? sent.own
+    const news = { ...((before && difference(view, before)) ?? sent.own), run: view.run }
     return this.heardEvidence(config, circuit, news, view.failing >= Math.min(this.quorum, instances), now)
   }
 
@@ -398,7 +411,7 @@ export class Part {
   private heardEvidence(
     config: Circuit.Config,
     circuit: Circuit.Circuit,
-    news: Evidence,
+    news: Trip.Sums,
     isQuorum: boolean,
     now: number
   ): Circuit.Step | undefined {

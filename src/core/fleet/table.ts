@@ -71,6 +71,8 @@ export interface View extends Evidence, Register {
   readonly epoch: number
   /** How many processes have reported failures of late. */
   readonly failing: number
+  /** Failures in a row over all processes, since the state changed. News with any success ends the row. */
+  readonly run: number
   readonly settings: string | undefined
   /** How often the settings were changed. */
   readonly settingsVersion: number
@@ -110,6 +112,7 @@ interface Breaker extends Evidence {
   successes: number
   failures: number
   slow: number
+  run: number
   generation: number
   state: StateName
   /** When an open state ends. */
@@ -129,6 +132,7 @@ const created = (now: number, epoch: number): Breaker => ({
   successes: 0,
   failures: 0,
   slow: 0,
+  run: 0,
   generation: 0,
   state: "closed",
   openUntil: 0,
@@ -250,6 +254,7 @@ export class Table {
     breaker.successes += report.successes
     breaker.failures += report.failures
     breaker.slow += report.slow
+    breaker.run = report.successes > 0 ? 0 : breaker.run + report.failures
     if (report.failures + report.slow > 0) breaker.failing.set(instance, now + report.window)
     for (const { generation, lease, outcome } of report.settled ?? []) {
       if (generation !== breaker.generation || !breaker.leases.delete(lease)) continue
@@ -267,6 +272,7 @@ export class Table {
         breaker.generation = Math.max(breaker.generation, expected ?? 0) + 1
         breaker.state = state
         breaker.openUntil = now + remaining
+        breaker.run = 0
         breaker.probes = { successes: 0, failures: 0 }
         breaker.leases.clear()
       }
@@ -382,6 +388,7 @@ const viewOf = (id: string, breaker: Breaker, lease: number | undefined, now: nu
   failures: breaker.failures,
   slow: breaker.slow,
   failing: breaker.failing.size,
+  run: breaker.run,
   generation: breaker.generation,
   state: breaker.state,
   remaining: breaker.state === "open" ? Math.max(0, breaker.openUntil - now) : 0,

@@ -128,7 +128,7 @@ const answerOf = ({ reports }: News, [instances, ...views]: Reply): Answer => ({
 
 const viewOf = (id: string, reply: Reply): View => {
   const [epoch, successes, failures, slow, failing, generation, state, remaining, settings, version] = reply
-  const [lease, worked, failed] = reply.slice(10)
+  const [lease, worked, failed, run] = reply.slice(10)
   if (!isState(state)) throw new Error(`the store knows a state that this release does not: ${String(state)}`)
   return {
     id,
@@ -137,6 +137,7 @@ const viewOf = (id: string, reply: Reply): View => {
     failures: Number(failures),
     slow: Number(slow),
     failing: Number(failing),
+    run: Number(run),
     generation: Number(generation),
     state,
     remaining: Number(remaining),

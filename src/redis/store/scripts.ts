@@ -72,7 +72,7 @@ for index = 3, #KEYS, 3 do
   local function has(part) return string.find(parts, part, 1, true) end
 
   local breaker = redis.call('HMGET', key, 'epoch', 'successes', 'failures', 'slow', 'generation', 'state', 'until',
-    'settings', 'version', 'worked', 'failed')
+    'settings', 'version', 'worked', 'failed', 'run')
   local epoch = breaker[1]
   if not epoch then
     epoch = unique(0)
@@ -82,7 +82,7 @@ for index = 3, #KEYS, 3 do
   local successes, failures, slow = breaker[2] or '0', breaker[3] or '0', breaker[4] or '0'
   local generation, state, openUntil = tonumber(breaker[5] or 0), breaker[6] or 'closed', tonumber(breaker[7] or 0)
   local settings, version = breaker[8], tonumber(breaker[9] or 0)
-  local worked, failed = tonumber(breaker[10] or 0), tonumber(breaker[11] or 0)
+  local worked, failed, run = tonumber(breaker[10] or 0), tonumber(breaker[11] or 0), tonumber(breaker[12] or 0)
   local announce, granted = false, false
 
   if has('e') then
@@ -90,6 +90,10 @@ for index = 3, #KEYS, 3 do
     if isNew then
       if more ~= '0' then successes = redis.call('HINCRBY', key, 'successes', more) end
       if bad ~= '0' then failures = redis.call('HINCRBY', key, 'failures', bad) end
+      if more ~= '0' or bad ~= '0' then
+        run = more == '0' and run + tonumber(bad) or 0
+        redis.call('HSET', key, 'run', number(run))
+      end
       if late ~= '0' then slow = redis.call('HINCRBY', key, 'slow', late) end
       if bad ~= '0' or late ~= '0' then
         redis.call('ZADD', failing, number(now + window), instance)
@@ -128,9 +132,9 @@ for index = 3, #KEYS, 3 do
     local next, remaining, expected = argument(), tonumber(argument()), tonumber(argument())
     if isNew and (not expected or generation <= expected) then
       generation = math.max(generation, expected or 0) + 1
-      state, openUntil, worked, failed = next, now + remaining, 0, 0
+      state, openUntil, worked, failed, run = next, now + remaining, 0, 0, 0
       redis.call('HSET', key, 'generation', number(generation), 'state', state, 'until', number(openUntil),
-        'worked', 0, 'failed', 0)
+        'worked', 0, 'failed', 0, 'run', 0)
       redis.call('DEL', leases)
       announce = true
     end
@@ -151,7 +155,8 @@ for index = 3, #KEYS, 3 do
     redis.call('PUBLISH', channel, cjson.encode({ label, number(generation), state, remaining, settings or '', number(version) }))
   end
   answer[#answer + 1] = { epoch, successes, failures, slow, redis.call('ZCOUNT', failing, '(' .. number(now), '+inf'),
-    number(generation), state, remaining, settings, number(version), granted, worked, failed }
+    number(generation), state, remaining, settings, number(version), granted, worked, failed,
+    number(run) }
 end
 return answer
 `)
