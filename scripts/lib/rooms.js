@@ -25,7 +25,8 @@ export const policies = folders
 /** What an integration may see of the rooms of policies besides their public modules, whose names are capitalized. */
 export const internals = {
   "http/internal": ["bulkhead/options.js", "circuitBreaker/options.js", "rateLimiter/options.js"],
-  "http/client": ["timeout/limit.js", "timeout/telling.js"]
+  "http/client": ["timeout/limit.js", "timeout/telling.js"],
+  fleet: ["cache/secondLevel.js"]
 }
 
 const http = [...policies, ...base, "core/http"]

@@ -13,6 +13,7 @@ import type * as Layer from "effect/Layer"
 import type * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import type * as FailureCondition from "../policy/FailureCondition.js"
+import type { Link, Shareable } from "./sharing.js"
 import { caches, stores } from "./store.js"
 import type { Checked, Configured } from "../policy/types.js"
 import type * as Policy from "../policy/Policy.js"
@@ -172,6 +173,8 @@ export interface Snapshot {
   /** Lookups that failed or died. */
   readonly failures: number
   readonly evictions: number
+  /** Values that the shared store had, so that nothing was looked up. Only with `share`. */
+  readonly fromStore?: number
 }
 
 /**
@@ -313,6 +316,20 @@ export interface Listeners<K, A, E> {
 }
 
 /**
+ * What a store is given besides its settings.
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export interface Given<K, A, E> extends Listeners<K, A, E> {
+  /**
+   * Shares values with the caches of the same name in other processes: `Share.values` in `effect-resilience/fleet`, which requires the
+   * store that they share. It needs a `name`; a tag has one. Default: each process looks up for itself.
+   */
+  readonly share?: ((cache: Shareable) => Effect.Effect<Link<K, A>, never, unknown>) | undefined
+}
+
+/**
  * The options of a store. A function among them is asked in the middle of a step, so it should be quick and pure. One that throws
  * or returns no duration counts as zero, with a warning in the log.
  *
@@ -320,7 +337,7 @@ export interface Listeners<K, A, E> {
  * @category options
  */
 export interface StoreOptions<K, A, E>
-  extends Omit<Settings, "timeToLive" | "staleIfError" | "negativeTimeToLive">, Listeners<K, A, E> {
+  extends Omit<Settings, "timeToLive" | "staleIfError" | "negativeTimeToLive">, Given<K, A, E> {
   /**
    * How long a value is fresh, from the end of its lookup; a function decides for each outcome, failures and defects included.
    * With zero only calls at the same time share a lookup; an infinite duration lasts until the value is evicted.
@@ -348,6 +365,14 @@ export interface Options<K, A, E> extends StoreOptions<K, A, E> {
   /** Finds the value of a key. It runs with the services of the cache's maker, once for all who wait for it. */
   readonly lookup: (key: K) => Effect.Effect<A, E, unknown>
 }
+
+// ------------------------------------------------------------------------------------------------------------ sharing
+
+/**
+ * @since 0.1.0
+ * @category sharing
+ */
+export type { Brought, Link, Shareable, Sought } from "./sharing.js"
 
 // ------------------------------------------------------------------------------------------------------- constructors
 
@@ -428,7 +453,7 @@ export interface StoreService<Self, K, A, E> extends StoreOperations<K, A, E, Se
     (settings: SettingsConfig | Config.Config<Settings>): Layer.Layer<Self, ConfigError.ConfigError>
     <L>(
       settings: SettingsConfig | Config.Config<Settings>,
-      listeners: Checked<L, Listeners<K, A, E>>
+      given: Checked<L, Given<K, A, E>>
     ): Layer.Layer<Self, ConfigError.ConfigError, Exclude<Policy.ContextOf<L>, Scope.Scope>>
   }
 }
@@ -448,7 +473,7 @@ export interface StoreTagClass<Self, Id extends string, K, A, E>
  * @since 0.1.0
  * @category options
  */
-export interface LookupOptions<K, A, E> extends Listeners<K, A, E> {
+export interface LookupOptions<K, A, E> extends Given<K, A, E> {
   /** Finds the value of a key. It runs with the services of the cache's maker, once for all who wait for it. */
   readonly lookup: (key: K) => Effect.Effect<A, E, unknown>
 }

@@ -7,20 +7,25 @@ import type * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as FiberRef from "effect/FiberRef"
 import * as Wait from "../internal/wait.js"
+import type { Told } from "../internal/listeners.js"
 import type { Stored } from "./entries.js"
 
 /** How a lookup ended, for its waiters. */
 export interface Ending {
-  readonly exit: Exit.Exit<unknown, unknown>
+  exit: Exit.Exit<unknown, unknown>
+  /** How old the value is, or the one that stands in for the failure; 0 for one that was looked up. */
+  age: number
   /** The lookup interrupted itself: waiters that did not start it ask again. */
-  readonly interrupted: boolean
+  interrupted: boolean
   /** The value that stands in for the failure. */
-  readonly instead: { readonly stored: Stored; readonly age: number } | undefined
+  instead: Stored | undefined
 }
 
 export interface Waiter {
   /** Whether it is the effect of this one that runs. */
   readonly started: boolean
+  /** Nothing but the outcome of a lookup will do. */
+  readonly forced: boolean
   /** The lookup that waits, when it is one. */
   readonly within: Flight | undefined
   /** Called with `undefined` when the wait times out. */
@@ -38,8 +43,16 @@ export class Flight {
   cancelled = false
   /** Whether the cache wants the outcome even without waiters. */
   kept: boolean
+  /** Whether its outcome was stored: nothing has overtaken it. */
+  current = false
+  /** How old a value is that another process has looked up. */
+  age = 0
+  /** How long its lookup took, if that is not all that it took. */
+  took: number | undefined
+  /** What comes after the waiters have been served, in a cache that is shared. */
+  finish: ((exit: Exit.Exit<unknown, unknown>, told: Told) => Effect.Effect<void>) | undefined
   private ending: Ending | undefined
-  private readonly waiters = new Set<Waiter>()
+  readonly waiters = new Set<Waiter>()
 
   constructor(
     readonly key: unknown,
@@ -57,8 +70,8 @@ export class Flight {
     return this.waiters.size
   }
 
-  join(started: boolean, within: Flight | undefined): Waiter {
-    const waiter: Waiter = { started, within, resume: undefined, tired: false }
+  join(started: boolean, forced: boolean, within: Flight | undefined): Waiter {
+    const waiter: Waiter = { started, forced, within, resume: undefined, tired: false }
     this.waiters.add(waiter)
     return waiter
   }

@@ -23,6 +23,8 @@ import { nameOf } from "../policy/define.js"
 
 const constructorName = "Cache.make"
 
+export const kind = "cache"
+
 /** A duration that may depend on what a lookup brought. */
 export type Computed<Input> = (input: Input, key: unknown) => DurationInput
 
@@ -31,6 +33,8 @@ export interface Configured {
   readonly name: string
   readonly capacity: number
   readonly bounds: Core.Bounds
+  /** The same for every value, in milliseconds; infinite when it depends on the value. */
+  readonly freshFor: number
   readonly timeToLive: Computed<Exit.Exit<unknown, unknown>>
   readonly negativeTimeToLive: (
     failed: Cache.Failed<unknown>,
@@ -62,7 +66,8 @@ const computed: Check = (policy, option, value) => {
   if (typeof value !== "function") duration(range)(policy, option, value)
 }
 
-const listeners: Shape<Cache.Listeners<unknown, unknown, unknown>> = {
+const given: Shape<Cache.Given<unknown, unknown, unknown>> = {
+  share: callable,
   onHit: callable,
   onMiss: callable,
   onStale: callable,
@@ -80,24 +85,24 @@ const shape: Shape<Options> = {
   softTimeout: duration(range),
   maxAge: duration({ infinite: true }),
   earlyRefresh: number(0),
-  ...listeners
+  ...given
 }
 
 /** What is known of a store, and of a cache, which looks values up itself. */
 const shapes = { store: shape, cache: { ...shape, lookup: callable } }
 
 /** The same for what is given besides settings from the configuration. */
-export const givenShapes = { store: listeners, cache: { ...listeners, lookup: callable } }
+export const givenShapes = { store: given, cache: { ...given, lookup: callable } }
 
 export const configure = (
-  kind: "store" | "cache",
+  form: "store" | "cache",
   options: Options,
   defaultName: string,
   caller: Caller
 ): Configured =>
   onBehalfOf(caller, constructorName, () => {
-    object(constructorName, "", options, shapes[kind])
-    if (kind === "cache")
+    object(constructorName, "", options, shapes[form])
+    if (form === "cache")
       callable(constructorName, "lookup", (options as Cache.Options<unknown, unknown, unknown>).lookup)
     return read(options, defaultName)
   })
@@ -105,6 +110,14 @@ export const configure = (
 const read = (options: Options, defaultName: string): Configured => {
   const { negativeTimeToLive, staleIfError, timeToLive } = options
   const name = nameOf(constructorName, defaultName, options.name)
+  if (options.share !== undefined && name === kind) {
+    throw new InvalidOption(
+      constructorName,
+      "name",
+      options.name,
+      'given, for the caches of a fleet with "share"'
+    )
+  }
   const capacity = integer(constructorName, "capacity", options.capacity ?? 1000, 1)
   const maxAge = optionMillis(constructorName, "maxAge", options.maxAge ?? Infinity, { infinite: true })
   const staleWhileRevalidate = millisOf("staleWhileRevalidate", options.staleWhileRevalidate ?? 0)
@@ -150,6 +163,7 @@ const read = (options: Options, defaultName: string): Configured => {
     name,
     capacity,
     bounds: { staleWhileRevalidate, staleIfError: standIn ?? Infinity, maxAge },
+    freshFor: Math.min(fresh ?? Infinity, maxAge),
     timeToLive: typeof timeToLive === "function" ? timeToLive : () => fresh ?? 0,
     negativeTimeToLive:
       typeof timeToLive === "function"

@@ -32,12 +32,11 @@ import { CircularLookup } from "./circularLookup.js"
 import { Entries, type Entry, type Remembered, type Stored } from "./entries.js"
 import { currentFlight, type Ending, Flight, type Reason, type Waiter } from "./flight.js"
 import { KeyMap } from "./keyMap.js"
-import { type Configured, configure, givenShapes } from "./options.js"
+import { type Configured, configure, givenShapes, kind } from "./options.js"
+import type { Engine, Link } from "./sharing.js"
 import type { Body, Restore } from "../internal/erased.js"
 
 export const TypeId: Cache.TypeId = Symbol.for("effect-resilience/Cache") as Cache.TypeId
-
-export const kind = "cache"
 
 /** How a value is given to a caller. */
 type Render<B> = (
@@ -84,11 +83,18 @@ const prepare = (
   defaultName: string,
   caller: Caller
 ): Effect.Effect<Parts> =>
-  Effect.map(Effect.context<never>(), (found) => {
+  Effect.flatMap(Effect.context<never>(), (found) => {
     const context = withoutSpan(found)
     const configured = configure(form, options, defaultName, caller)
     const events = new Events({ kind, name: configured.name }, tags, options, context)
-    return { ...configured, events, context }
+    const shared = options.share?.(configured) as Effect.Effect<Link<unknown, unknown>> | undefined
+    return Effect.map(shared ?? Effect.succeed(undefined), (link) => ({
+      ...configured,
+      settings: { ...configured.settings, share: link?.settings },
+      events,
+      context,
+      link
+    }))
   })
 
 /** Ends the cache with the scope in which it was made. */
@@ -99,13 +105,15 @@ const closing = <S extends StoreImpl>(made: Effect.Effect<S>): Effect.Effect<S, 
 interface Parts extends Configured {
   readonly events: Events<Event>
   readonly context: Context.Context<unknown>
+  /** What ties it to the caches of its name in other processes, if it is shared. */
+  readonly link: Link<unknown, unknown> | undefined
 }
 
 type Event = Cache.Event<unknown, unknown, unknown>
 
 const tags: Tags<Event> = { Hit: "heard", Miss: "heard", Stale: "heard", Refresh: "heard", Evict: "heard" }
 
-class StoreImpl implements Cache.Store<unknown, unknown, unknown> {
+class StoreImpl implements Cache.Store<unknown, unknown, unknown>, Engine {
   readonly [TypeId]: Cache.TypeId = TypeId
   get [Stateful.Kind](): Stateful.Kind {
     return shown
@@ -113,23 +121,23 @@ class StoreImpl implements Cache.Store<unknown, unknown, unknown> {
   readonly kind = kind
   readonly name: string
   readonly settings: Policy.Settings
-  private readonly entries: Entries
+  readonly entries: Entries
   /** The lookup whose outcome will be stored, by key. One that was overtaken by a change is not among them any more. */
-  private readonly flights = new KeyMap<unknown, Flight>()
+  readonly flights = new KeyMap<unknown, Flight>()
   /** All lookups whose fibers have not ended, overtaken ones too. */
   private readonly running = new Set<Flight>()
   private closed = false
-  private waiting = 0
+  waiting = 0
   private inFlight = 0
   private hits = 0
   private misses = 0
   private stale = 0
-  private lookups = 0
+  lookups = 0
   private refreshes = 0
   private failures = 0
   private evictions = 0
 
-  constructor(protected readonly parts: Parts) {
+  constructor(readonly parts: Parts) {
     this.name = parts.name
     this.settings = parts.settings
     this.entries = new Entries(parts.capacity)
@@ -237,7 +245,7 @@ class StoreImpl implements Cache.Store<unknown, unknown, unknown> {
           return Effect.die(new CircularLookup({ name: this.name, key: ask.key }))
         }
         const flight = joined ?? this.begin(ask.key, ask.forced ? "asked" : "miss", now)
-        const waiter = flight.join(joined === undefined, within)
+        const waiter = flight.join(joined === undefined, ask.forced, within)
         this.waiting += 1
         const told = again || ask.forced ? undefined : this.miss(ask.key)
         const waited = Effect.exit(restore(after(told, flight.wait(waiter))))
@@ -264,15 +272,16 @@ class StoreImpl implements Cache.Store<unknown, unknown, unknown> {
   }
 
   private deliver(ask: Ask, waiter: Waiter, ending: Ending, clock: Clock.Clock, restore: Restore): Body {
-    const { exit, instead, interrupted } = ending
+    const { age, exit, instead, interrupted } = ending
     // The lookup interrupted itself. A caller that did not start it asks again; the one that did gets the interruption, so
-    // that each caller starts at most one lookup.
-    if (interrupted && !waiter.started) return restore(this.askMasked(ask, clock, false, true))
-    if (Exit.isSuccess(exit)) return ask.render(exit, "fresh", 0)
+    // that each caller starts at most one lookup. So does one that wants news, of what another process knew before.
+    if (interrupted ? !waiter.started : ask.forced && age > 0 && instead === undefined) {
+      return restore(this.askMasked(ask, clock, false, true))
+    }
+    if (Exit.isSuccess(exit)) return ask.render(exit, "fresh", age)
     if (instead === undefined || ask.forced) return exit
-    const { age, stored } = instead
     return restore(
-      after(this.countStale(ask.key, "error-stale", age), ask.render(stored.exit, "error-stale", age))
+      after(this.countStale(ask.key, "error-stale", age), ask.render(instead.exit, "error-stale", age))
     )
   }
 
@@ -303,7 +312,7 @@ class StoreImpl implements Cache.Store<unknown, unknown, unknown> {
     return Wait.withAlarm(wait, Math.max(0, patience), tire)
   }
 
-  private goesOn(flight: Flight): void {
+  goesOn(flight: Flight): void {
     flight.kept = true
     if (flight.reason !== "miss") return
     flight.reason = "background"
@@ -360,13 +369,15 @@ class StoreImpl implements Cache.Store<unknown, unknown, unknown> {
     clock: Clock.Clock,
     caller: Fiber.RuntimeFiber<unknown, unknown>
   ): Effect.Effect<void> {
-    const body = Effect.suspend(() =>
-      flight.cancelled || this.closed ? Effect.interrupt : Effect.interruptible(lookup(key))
-    )
+    const body = Effect.suspend(() => {
+      if (flight.cancelled || this.closed) return Effect.interrupt
+      return this.parts.link?.search(this, flight, lookup, clock) ?? Effect.interruptible(lookup(key))
+    })
     const noted = Effect.zipRight(FiberRef.set(currentFlight, flight), Effect.exit(inherited(caller, body)))
     const program = Effect.flatMap(noted, (exit) =>
       Effect.suspend(() => {
         const told = this.settle(flight, exit, Time.monotonicMillis(clock))
+        if (flight.finish !== undefined) return flight.finish(exit, told)
         return told === undefined ? Effect.void : Effect.interruptible(told)
       })
     )
@@ -379,12 +390,13 @@ class StoreImpl implements Cache.Store<unknown, unknown, unknown> {
   /** Stores the outcome of a lookup, unless it was overtaken, and resumes all waiters. */
   private settle(flight: Flight, exit: Exit.Exit<unknown, unknown>, now: number): Told {
     const { key } = flight
-    const current = this.flights.get(key) === flight
+    const current = (flight.current = this.flights.get(key) === flight)
     if (current) this.flights.delete(key)
     this.inFlight -= 1
     this.waiting -= flight.waiting
     const abandoned = flight.waiting === 0
-    const { ending, told } = this.conclude(flight, exit, current, now)
+    const ending: Ending = { exit, age: 0, interrupted: false, instead: undefined }
+    const told = this.conclude(flight, ending, current, now)
     flight.end(ending)
     if (ending.interrupted || flight.reason === "miss") return told
     const duration = Duration.millis(now - flight.startedAt)
@@ -392,35 +404,39 @@ class StoreImpl implements Cache.Store<unknown, unknown, unknown> {
     return both(told, both(abandoned ? this.reportDefect(exit) : undefined, refreshed))
   }
 
-  private conclude(
-    flight: Flight,
-    exit: Exit.Exit<unknown, unknown>,
-    current: boolean,
-    now: number
-  ): { readonly ending: Ending; readonly told: Told } {
+  /** Stores an outcome that is current, and completes the ending. */
+  private conclude(flight: Flight, ending: Ending, current: boolean, now: number): Told {
+    const { exit } = ending
     if (Exit.isSuccess(exit)) {
-      const took = now - flight.startedAt
-      const told = current ? this.keep(flight.key, exit, now, took) : undefined
-      return { ending: { exit, interrupted: false, instead: undefined }, told }
+      const { age, reason, took = now - flight.startedAt } = flight
+      if (reason !== "asked") ending.age = age
+      return current ? this.keep(flight.key, exit, now, took, age) : undefined
     }
     const failed = Condition.failedCause(exit.cause)
     if (failed === undefined) {
-      const ending = this.closed
-        ? { exit: Exit.die(new CacheClosed({ name: this.name })), interrupted: false, instead: undefined }
-        : { exit, interrupted: true, instead: undefined }
-      return { ending, told: undefined }
+      if (this.closed) ending.exit = Exit.die(new CacheClosed({ name: this.name }))
+      else ending.interrupted = true
+      return undefined
     }
     this.failures += 1
-    if (!current) return { ending: { exit, interrupted: false, instead: undefined }, told: undefined }
+    if (!current) return undefined
     const { instead, told } = this.remember(flight.key, exit, failed, now)
-    return { ending: { exit, interrupted: false, instead }, told }
+    ending.instead = instead
+    if (instead !== undefined) ending.age = now - instead.life.storedAt
+    return told
   }
 
-  private keep(key: unknown, exit: Exit.Success<unknown, unknown>, now: number, took?: number): Told {
+  private keep(
+    key: unknown,
+    exit: Exit.Success<unknown, unknown>,
+    now: number,
+    took?: number,
+    age = 0
+  ): Told {
     const { bounds, timeToLive } = this.parts
     const computed = this.compute("timeToLive", () => timeToLive(exit, key))
     const found = this.entries.get(key)
-    const life = Core.lifetime(bounds, computed.millis, took ?? found?.stored?.life.took ?? 0, now)
+    const life = Core.lifetime(bounds, computed.millis, took ?? found?.stored?.life.took ?? 0, now - age)
     if (Core.freshness(life, now) === "gone") {
       if (found !== undefined) this.entries.remove(found)
       return computed.told
@@ -437,7 +453,7 @@ class StoreImpl implements Cache.Store<unknown, unknown, unknown> {
     exit: Exit.Failure<unknown, unknown>,
     failed: Cache.Failed<unknown>,
     now: number
-  ): { readonly instead: Ending["instead"]; readonly told: Told } {
+  ): { readonly instead: Stored | undefined; readonly told: Told } {
     const { bounds, negativeTimeToLive, staleIfError } = this.parts
     const negative = this.compute("negativeTimeToLive", () => negativeTimeToLive(failed, exit, key))
     const standIn = this.compute("staleIfError", () => staleIfError(failed, key))
@@ -445,9 +461,7 @@ class StoreImpl implements Cache.Store<unknown, unknown, unknown> {
     const found = this.entries.get(key)
     const stored = found?.stored
     const instead =
-      stored !== undefined && Core.standsIn(stored.life, standIn.millis, now)
-        ? { stored, age: now - stored.life.storedAt }
-        : undefined
+      stored !== undefined && Core.standsIn(stored.life, standIn.millis, now) ? stored : undefined
     if (negative.millis === 0) return { instead, told: problems }
     const { entry, told } = this.entryOf(key, found)
     const until = now + Math.min(negative.millis, bounds.maxAge)
@@ -455,7 +469,7 @@ class StoreImpl implements Cache.Store<unknown, unknown, unknown> {
     return { instead, told: both(problems, told) }
   }
 
-  private entryOf(key: unknown, found: Entry | undefined): { readonly entry: Entry; readonly told: Told } {
+  entryOf(key: unknown, found: Entry | undefined): { readonly entry: Entry; readonly told: Told } {
     if (found !== undefined) {
       this.entries.use(found)
       return { entry: found, told: undefined }
@@ -467,10 +481,7 @@ class StoreImpl implements Cache.Store<unknown, unknown, unknown> {
   }
 
   /** Calls a function of the options. If it throws or returns no duration, the result is zero, with a warning in the log. */
-  private compute(
-    option: string,
-    ask: () => DurationInput
-  ): { readonly millis: number; readonly told: Told } {
+  compute(option: string, ask: () => DurationInput): { readonly millis: number; readonly told: Told } {
     let problem: unknown = "no duration"
     try {
       const millis = runtimeMillis(ask())
@@ -531,23 +542,29 @@ class StoreImpl implements Cache.Store<unknown, unknown, unknown> {
         if (this.closed) return Effect.die(new CacheClosed({ name: this.name }))
         this.overtake(key)
         const exit = Exit.succeed(value) as Exit.Success<unknown, never>
-        return this.keep(key, exit, Time.monotonicMillis(clock)) ?? Effect.void
+        const told = this.keep(key, exit, Time.monotonicMillis(clock))
+        const life = this.entries.get(key)?.stored?.life
+        return (
+          both(told, this.parts.link?.set(key, value, life && life.keptUntil - life.storedAt)) ?? Effect.void
+        )
       })
   }
 
   get invalidate() {
     return (key: unknown): Effect.Effect<void> =>
-      Effect.sync(() => {
+      Effect.suspend(() => {
         this.overtake(key)
         const entry = this.entries.get(key)
         if (entry !== undefined) this.entries.remove(entry)
+        return this.parts.link?.invalidate(key) ?? Effect.void
       })
   }
 
   get invalidateAll(): Effect.Effect<void> {
-    return Effect.sync(() => {
+    return Effect.suspend(() => {
       for (const flight of this.running) this.overtake(flight.key)
       this.entries.clear()
+      return this.parts.link?.invalidateAll ?? Effect.void
     })
   }
 
@@ -577,7 +594,8 @@ class StoreImpl implements Cache.Store<unknown, unknown, unknown> {
       lookups: this.lookups,
       refreshes: this.refreshes,
       failures: this.failures,
-      evictions: this.evictions
+      evictions: this.evictions,
+      ...this.parts.link?.counts
     }))
   }
 
@@ -644,7 +662,7 @@ interface StoreFamily extends Stateful.Family {
   readonly instance: Cache.Store<unknown, unknown, unknown>
   readonly options: Cache.StoreOptions<unknown, unknown, unknown>
   readonly settings: Cache.Settings
-  readonly given: Cache.Listeners<unknown, unknown, unknown>
+  readonly given: Cache.Given<unknown, unknown, unknown>
   readonly snapshot: Cache.Snapshot
 }
 

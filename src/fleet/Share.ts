@@ -4,8 +4,11 @@
  * @since 0.1.0
  */
 import type * as Effect from "effect/Effect"
+import type * as Schema from "effect/Schema"
+import type * as Cache from "../cache/Cache.js"
 import type * as CircuitBreaker from "../circuitBreaker/CircuitBreaker.js"
 import * as breaker from "./breaker.js"
+import * as cache from "./cache.js"
 import type { SharedStore } from "./SharedStore.js"
 
 // --------------------------------------------------------------------------------------------------- circuit breakers
@@ -106,3 +109,68 @@ type Inline = <Mode extends breaker.OnStoreFailure>(
 ) => (
   breaker: CircuitBreaker.Shareable
 ) => Effect.Effect<CircuitBreaker.Link<breaker.AwayIn<Mode>>, never, SharedStore>
+
+// -------------------------------------------------------------------------------------------------------------- caches
+
+/**
+ * The options of {@link values}.
+ *
+ * @since 0.1.0
+ * @category caches
+ */
+export type { KeyedValuesOptions, ValuesOptions } from "./cache.js"
+
+/**
+ * A second level for a cache: what one process has looked up, all have.
+ *
+ * - A process that has no fresh value looks in the store before it looks the key up. One process at a time looks a key up; the others
+ *   wait for its value, or serve a stale one meanwhile, as the options of the cache say. A process that dies loses the right to it
+ *   after `lease`.
+ * - A failure stays in its process: it is neither shared nor remembered by others. A process whose lookup fails lets the next one try.
+ *   Nobody waits for others longer than two leases; then a process looks up by itself.
+ * - `set` and `invalidate` change the store, and `refresh` looks up for all. Other processes keep what they have until it is stale.
+ *   `invalidateAll` forgets what this process knows, and looks every key up again.
+ * - While the store does not answer, the cache goes on without it.
+ *
+ * A value that cannot be decoded, as after a release that has changed the schema, is looked up again and replaced. A value that cannot
+ * be encoded stays in its process; the log says so once.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Schema } from "effect"
+ * import { Cache } from "effect-resilience"
+ * import { Share, SharedStore } from "effect-resilience/fleet"
+ *
+ * class Offer extends Schema.Class<Offer>("Offer")({ price: Schema.Number }) {}
+ * declare const fetchOffer: (id: string) => Effect.Effect<Offer, "unavailable">
+ *
+ * class Offers extends Cache.Tag("Offers")<Offers, typeof fetchOffer>() {}
+ *
+ * // Layer<Offers, never, SharedStore>
+ * const OffersLive = Offers.layer({
+ *   lookup: fetchOffer,
+ *   timeToLive: "1 minute",
+ *   staleIfError: "1 hour",
+ *   share: Share.values({ value: Offer })
+ * })
+ *
+ * const program = Offers.get("4711").pipe(Effect.provide(OffersLive), Effect.provide(SharedStore.memory))
+ * ```
+ *
+ * Leases: Nishtala et al., _Scaling Memcache at Facebook_, NSDI 2013; fencing as Martin Kleppmann, _How to do distributed locking_,
+ * 2016, describes it.
+ *
+ * @since 0.1.0
+ * @category caches
+ */
+export const values: {
+  <A, I, R>(
+    options: cache.ValuesOptions<A, I, R>
+  ): (cache: Cache.Shareable) => Effect.Effect<Cache.Link<string, A>, never, SharedStore | R>
+  <A, I, R, K>(
+    options: cache.KeyedValuesOptions<A, I, R, (key: K) => string>
+  ): (cache: Cache.Shareable) => Effect.Effect<Cache.Link<K, A>, never, SharedStore | R>
+  <A, I, R, K, KI, KR>(
+    options: cache.KeyedValuesOptions<A, I, R, Schema.Schema<K, KI, KR>>
+  ): (cache: Cache.Shareable) => Effect.Effect<Cache.Link<K, A>, never, SharedStore | R | KR>
+} = cache.values

@@ -9,7 +9,6 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
-import * as Random from "effect/Random"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import * as core from "../core/fleet/table.js"
@@ -22,6 +21,7 @@ import { followed } from "../internal/stream.js"
 import * as Time from "../internal/time.js"
 import * as Wait from "../internal/wait.js"
 import { Hub } from "./hub.js"
+import { randomName } from "./names.js"
 import { StoreUnavailable } from "./storeUnavailable.js"
 
 /**
@@ -274,11 +274,6 @@ const withDeadline =
     )
 
 const reasonOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause))
-
-const randomName = Effect.map(
-  Effect.all([Random.nextIntBetween(0, 2 ** 32), Random.nextIntBetween(0, 2 ** 32)]),
-  (parts) => parts.map((part) => part.toString(36)).join("")
-)
 
 // ------------------------------------------------------------------------------------------------------------- memory
 

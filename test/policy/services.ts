@@ -295,6 +295,7 @@ const storeKinds = kindsOf<Cache.StoreOptions<string, string, never>>({
   softTimeout: "duration",
   maxAge: "positive",
   earlyRefresh: "finite",
+  share: "listener",
   ...listeners("onHit", "onMiss", "onStale", "onRefresh", "onEvict")
 })
 
