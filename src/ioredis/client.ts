@@ -47,8 +47,8 @@ export const watched = (client: Client, watcher: Watcher): StoreClient => {
   return {
     isReady: () => client.status === "ready",
     isOver: () => client.status === "end",
-    evalsha: (digest, keys, args) => client.evalsha(digest, keys.length, ...keys, ...args),
-    eval: (text, keys, args) => client.eval(text, keys.length, ...keys, ...args),
+    evalsha: (digest, keys, args) => asked(client.evalsha(digest, keys.length, ...keys, ...args)),
+    eval: (text, keys, args) => asked(client.eval(text, keys.length, ...keys, ...args)),
     subscribe: (channel, listener) => {
       client.on("message", (from, message) => {
         if (from === channel && typeof message === "string") listener(message)
@@ -61,5 +61,15 @@ export const watched = (client: Client, watcher: Watcher): StoreClient => {
       // A server that hangs would never answer the end of the connection.
       for (const { stream } of [client, ...nodes]) stream?.destroy()
     }
+  }
+}
+
+/** What a request is answered. One that was under way when the connection broke is not sent again, which ioredis says at length. */
+const asked = async (request: Promise<unknown>): Promise<unknown> => {
+  try {
+    return await request
+  } catch (error) {
+    if (!(error instanceof Error && error.name === "MaxRetriesPerRequestError")) throw error
+    throw new Error("the connection was lost", { cause: error })
   }
 }

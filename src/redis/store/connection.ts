@@ -2,7 +2,9 @@
  * A connection to Redis that repairs itself. The client reconnects when a connection breaks; this replaces a client that has given up
  * or hears nothing any more, because a connection may be dead without being closed.
  */
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
 import * as Time from "../../internal/time.js"
 import * as Wait from "../../internal/wait.js"
 import type { Script } from "./scripts.js"
@@ -62,7 +64,7 @@ export class Connection {
     keys: ReadonlyArray<string>,
     args: ReadonlyArray<string>
   ): Effect.Effect<unknown, unknown> {
-    return Effect.flatMap(Effect.clock, (clock) =>
+    const request = Effect.flatMap(Effect.clock, (clock) =>
       Effect.suspend(() => {
         this.repair(Time.monotonicMillis(clock))
         return Effect.flatMap(this.connected, (client) => {
@@ -78,6 +80,8 @@ export class Connection {
         })
       })
     )
+    // An answer that comes too late is news.
+    return Effect.onInterrupt(request, () => Effect.sync(() => void (this.isTroubled = true)))
   }
 
   /** Makes a client. Throws what making it throws. */
@@ -162,7 +166,7 @@ export class Connection {
 
   /** Sends a request. Its answer is noticed even when nobody waits for it any more. */
   private ask(send: () => Promise<unknown>): Effect.Effect<unknown, unknown> {
-    const request = Effect.tryPromise({
+    return Effect.tryPromise({
       try: async () => {
         try {
           const answer = await send()
@@ -176,7 +180,6 @@ export class Connection {
       },
       catch: (error) => error
     })
-    return Effect.onInterrupt(request, () => Effect.sync(() => void (this.isTroubled = true)))
   }
 
   private answered(): void {
@@ -190,6 +193,9 @@ export class Connection {
 const isUnknownScript = (error: unknown): boolean =>
   error instanceof Error && error.message.startsWith("NOSCRIPT")
 
+/** A client may be ready before its subscriptions are, as with a cluster. */
+const subscribeAgain = { times: 20, schedule: Schedule.spaced(Duration.millis(100)) }
+
 /** Listens to a channel until the subscription is lost for good, and fails then. */
 export const follow = (
   open: Open,
@@ -199,25 +205,31 @@ export const follow = (
 ): Effect.Effect<never, unknown> =>
   Effect.suspend(() => {
     let client: Client | undefined
-    let isSubscribed = false
+    let forget = () => {}
+    let ready = () => {}
+    const isReady = Wait.forOthers<void>((resume) => {
+      ready = () => resume(Effect.void)
+      if (client?.isReady() === true) ready()
+    })
+    const subscribe = Effect.tryPromise({
+      try: async () => client?.subscribe(channel, listener),
+      catch: (error) => error
+    })
     const lost = Wait.forOthers<never, unknown>((resume) => {
       const fail = (error: unknown) => resume(Effect.fail(error))
-      const subscribe = () => {
-        if (client === undefined || isSubscribed) return
-        isSubscribed = true
-        client.subscribe(channel, listener).catch(fail)
-      }
-      const forget = connection.onRestart(fail)
+      forget = connection.onRestart(fail)
       try {
-        client = open({ ready: subscribe, failed: () => {}, over: fail })
-        if (client.isReady()) subscribe()
+        client = open({ ready: () => ready(), failed: () => {}, over: fail })
       } catch (error) {
         fail(error)
       }
-      return Effect.sync(forget)
     })
+    const subscribed = Effect.zipRight(isReady, Effect.retry(subscribe, subscribeAgain))
     return Effect.ensuring(
-      lost,
-      Effect.sync(() => client?.destroy())
+      Effect.raceFirst(lost, Effect.zipRight(subscribed, Effect.never)),
+      Effect.sync(() => {
+        forget()
+        client?.destroy()
+      })
     )
   })

@@ -5,7 +5,7 @@
 import { createHash } from "node:crypto"
 
 /** The layout of the data. Releases with different layouts run side by side without meeting. */
-const version = "v1"
+const layout = "v1"
 
 export interface Place {
   readonly prefix: string
@@ -19,7 +19,7 @@ export class Keys {
   readonly living: string
   private readonly exchange: string
 
-  constructor({ environment, prefix }: Place) {
+  constructor({ environment, prefix }: Place, version = layout) {
     this.start = `${prefix}:${environment}:${version}`
     this.exchange = `{${this.start}}`
     this.living = `${this.exchange}:living`
