@@ -17,6 +17,7 @@ import {
   Timeout,
   Trip
 } from "effect-resilience"
+import { Share, SharedStore } from "effect-resilience/fleet"
 
 /** What the protected effect is: a plain function call, or a promise that is already settled. */
 export type Body = "sync" | "promise"
@@ -191,6 +192,19 @@ const built = (path: string, bytes: number, build: () => unknown): Path => ({
 })
 const bareBytes = 320
 
+/** A clock without timers, for what goes on besides calls. */
+const withoutTimers: Clock.Clock = { ...striding(1), sleep: () => Effect.never }
+
+/** A breaker in a fleet. Its exchange with the store is no part of a call. */
+const shared = (options: CircuitBreaker.Settings) =>
+  Effect.flatMap(
+    Effect.withClock(SharedStore.make(new SharedStore.Memory().adapter), withoutTimers),
+    (store) =>
+      CircuitBreaker.make({ name: "partner", ...options, share: Share.local() }).pipe(
+        Effect.provideService(SharedStore.SharedStore, store)
+      )
+  )
+
 export const paths: ReadonlyArray<Path> = [
   {
     policy: "circuit breaker",
@@ -266,6 +280,38 @@ export const paths: ReadonlyArray<Path> = [
     },
     prepare: ({ fails }) =>
       Effect.map(CircuitBreaker.make({ trip: Trip.consecutive(Number.MAX_SAFE_INTEGER) }), ({ protect }) => ({
+        call: protect(fails)
+      }))
+  },
+  {
+    policy: "circuit breaker",
+    path: "shared, closed, consecutive",
+    targets: { sync: { ops: 4, fibers: 0, timers: 0, bytes: 850 }, promise: { fibers: 0, timers: 0 } },
+    prepare: ({ succeeds }) =>
+      Effect.map(shared({ trip: Trip.consecutive(5) }), ({ protect }) => ({ call: protect(succeeds) }))
+  },
+  {
+    policy: "circuit breaker",
+    path: "shared, closed, rate and slow calls",
+    targets: { sync: { ops: 4, fibers: 0, timers: 0, bytes: 1250 } },
+    prepare: ({ succeeds }) =>
+      Effect.map(shared({ trip: rateAndSlowness }), ({ protect }) => ({ call: protect(succeeds) }))
+  },
+  {
+    policy: "circuit breaker",
+    path: "shared, open, rejected",
+    targets: { sync: { ops: 4, fibers: 0, timers: 0, bytes: 1000 } },
+    prepare: ({ succeeds }) =>
+      Effect.flatMap(shared({ openFor: "1 hour" }), ({ open, protect }) =>
+        Effect.as(open, { call: protect(succeeds) })
+      )
+  },
+  {
+    policy: "circuit breaker",
+    path: "shared, failure recorded",
+    targets: { sync: { ops: 6, fibers: 0, timers: 0, bytes: 950 } },
+    prepare: ({ fails }) =>
+      Effect.map(shared({ trip: Trip.consecutive(Number.MAX_SAFE_INTEGER) }), ({ protect }) => ({
         call: protect(fails)
       }))
   },

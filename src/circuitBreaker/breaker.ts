@@ -746,7 +746,7 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
   }
 
   private isSlow(duration: number): boolean {
-    return Trip.isSlow(this.config.trip, { failed: false, duration })
+    return Trip.isSlow(this.config.trip, duration)
   }
 
   /** Something by hand, and the store knows of it where calls wait for the store. */
@@ -766,7 +766,7 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
   }
 
   private look({ trip }: Circuit.Config): void {
-    this.timed = this.telling || Trip.isSlow(trip, { failed: false, duration: Infinity })
+    this.timed = this.telling || Trip.isSlow(trip, Infinity)
     this.clocked = this.timed || Trip.looksAtTime(trip)
   }
 }

@@ -300,7 +300,7 @@ const count = (config: Config, circuit: Circuit, result: Result, now: number): C
     return own
   }
   // A circuit that opens because calls are slow must not close because a probe was.
-  if (result.failed || Trip.isSlow(config.trip, result)) counts.failures += 1
+  if (result.failed || Trip.isSlow(config.trip, result.duration)) counts.failures += 1
   else counts.successes += 1
   return { ...circuit, counts, failuresInARow: result.failed ? circuit.failuresInARow + 1 : 0 }
 }

@@ -268,10 +268,11 @@ export const looksAtTime = (trip: Trip): boolean =>
     : trip._tag === "slowRate" || ("window" in trip && "within" in trip.window)
 
 /** Whether a call was slow by any of the rules. */
-export const isSlow = (trip: Trip, call: Call): boolean =>
-  trip._tag === "any"
-    ? trip.rules.some((rule) => isSlow(rule, call))
-    : trip._tag === "slowRate" && call.duration > trip.slowerThan
+export const isSlow = (trip: Trip, duration: number): boolean => {
+  if (trip._tag !== "any") return trip._tag === "slowRate" && duration > trip.slowerThan
+  for (const rule of trip.rules) if (isSlow(rule, duration)) return true
+  return false
+}
 
 /** How far back the rules look, in milliseconds: the longest window over time, or none. */
 export const reach = (trip: Trip): number | undefined => {

@@ -996,3 +996,64 @@ describe("a circuit that is recalled", () => {
     )
   })
 })
+
+describe("a circuit in a fleet", () => {
+  const config: Circuit.Config = {
+    trip: Trip.consecutive(1),
+    openFor: () => 100,
+    halfOpen: { permits: 1, successes: 2, of: 3, maxWait: 50 }
+  }
+  const inState = (state: Circuit.StateName) =>
+    Circuit.steer(config, Circuit.initial(config, 0), state, 0).circuit
+  const states = ["closed", "open", "half-open", "isolated", "disabled", "metrics-only"] as const
+  const table = states.flatMap((from) => states.map((to) => [from, to] as const))
+
+  it.each(table)("that is %s follows to %s", (from, to) => {
+    const remaining = to === "open" ? 70 : 0
+    const { circuit, transitions } = Circuit.follow(config, inState(from), { state: to, remaining }, 10)
+    assert.strictEqual(circuit.state, to)
+    if (circuit.state === "open") assert.strictEqual(circuit.until, 80)
+    // Probes of a fleet's half-open period are those of that period alone.
+    assert.lengthOf(transitions, from === to && to !== "half-open" ? 0 : 1)
+  })
+
+  it("is half-open where the time of an open one is over", () => {
+    const { circuit } = Circuit.follow(config, inState("closed"), { state: "open", remaining: 0 }, 10)
+    assert.strictEqual(circuit.state, "half-open")
+  })
+
+  it("counts an opening that it follows, and how long it lasts", () => {
+    const { circuit } = Circuit.follow(config, inState("closed"), { state: "open", remaining: 70 }, 10)
+    assert.deepInclude(circuit, { reopenings: 1, openedFor: 70, since: 10 })
+    assert.strictEqual(Circuit.settle(config, circuit, 80).circuit.state, "half-open")
+  })
+
+  it.each([
+    [{ successes: 1, failures: 1 }, "half-open"],
+    [{ successes: 2, failures: 1 }, "closed"],
+    [{ successes: 1, failures: 2 }, "open"]
+  ])("decides by the probes of all: %j", (counts, state) => {
+    const { circuit } = Circuit.probed(config, inState("half-open"), counts, 10)
+    assert.strictEqual(circuit.state, state)
+    if (state === "half-open") assert.deepStrictEqual(circuit.counts, counts)
+  })
+
+  it.each(["closed", "open", "isolated"] as const)("that is %s has no probes to decide", (state) => {
+    const before = inState(state)
+    assert.strictEqual(Circuit.probed(config, before, { successes: 9, failures: 9 }, 10).circuit, before)
+  })
+
+  it("opens because of the calls of others for as long as its own settings say", () => {
+    const { circuit } = Circuit.openBecause(config, inState("closed"), 10)
+    assert.deepInclude(circuit, { state: "open", until: 110, reopenings: 1 })
+  })
+
+  it("counts without opening where that is decided elsewhere", () => {
+    const closed = Circuit.initial(config, 0)
+    const permit = { generation: 0, probe: undefined, startedAt: 0 }
+    const failed = { failed: true, duration: 0, failure: undefined, retryAfter: undefined }
+    const step = Circuit.record(config, closed, permit, failed, 5, false)
+    assert.isTrue(step.counted)
+    assert.deepInclude(step.circuit, { state: "closed", counts: { successes: 0, failures: 1 } })
+  })
+})

@@ -155,7 +155,8 @@ describe("a trip rule as a value", () => {
   })
 
   it("counts a call as slow by any of its rules for slow calls, and by no other", () => {
-    const slow = (trip: Trip.Trip) => Array.from("sSfF", (letter) => Trip.isSlow(trip, callOf(letter)))
+    const slow = (trip: Trip.Trip) =>
+      Array.from("sSfF", (letter) => Trip.isSlow(trip, callOf(letter).duration))
     assert.deepStrictEqual(slow(slowRateOf(1, { of: 1 })), [false, true, false, true])
     assert.deepStrictEqual(slow(allKinds), [false, true, false, true])
     assert.deepStrictEqual(slow(rateOf(1, { of: 1 })), [false, false, false, false])
@@ -501,5 +502,96 @@ describe("what a trip rule has seen survives a restart", () => {
     assert.deepInclude(readings[0], { calls: 0, hits: 0, met: false })
     assert.deepEqual(readings.slice(1), recalled(before, before, calls, calls.length, 0))
     assert.isAbove(readings[1].calls, 0)
+  })
+})
+
+describe("many calls counted at once", () => {
+  const arbitrary = FastCheck.array(FastCheck.constantFrom("s", "f", "S", "F"), { maxLength: 12 })
+  const sumsOf = (calls: ReadonlyArray<string>): Trip.Sums => ({
+    successes: calls.filter((call) => call.toLowerCase() === "s").length,
+    failures: calls.filter((call) => call.toLowerCase() === "f").length,
+    slow: calls.filter((call) => call === call.toUpperCase()).length
+  })
+  /** The readings after calls one by one before, and then others one by one and at once. */
+  const both = (trip: Trip.Trip, before: ReadonlyArray<string>, calls: ReadonlyArray<string>, at = 5) => {
+    const one = Trip.nothing(trip, 0)
+    const many = Trip.nothing(trip, 0)
+    for (const call of before) {
+      for (const seen of [one, many]) Trip.count(seen, callOf(call).failed, callOf(call).duration, 0)
+    }
+    for (const call of calls) Trip.count(one, callOf(call).failed, callOf(call).duration, at)
+    Trip.countMany(many, sumsOf(calls), at)
+    return [Trip.readings(one, at), Trip.readings(many, at)] as const
+  }
+
+  it("are in a window over time what they are one by one", () => {
+    const trip = Trip.any([rateOf(0.5, { within: 100 }, 1), slowRateOf(0.5, { within: 50 }, 1)])
+    FastCheck.assert(
+      FastCheck.property(arbitrary, arbitrary, FastCheck.nat({ max: 200 }), (before, calls, at) => {
+        const [one, many] = both(trip, before, calls, at)
+        assert.deepStrictEqual(many, one)
+      })
+    )
+  })
+
+  it("are in a window over calls what they are one by one, as long as it holds them", () => {
+    const trip = Trip.any([rateOf(0.5, { of: 12 }, 1), slowRateOf(0.5, { of: 40 }, 1)])
+    FastCheck.assert(
+      FastCheck.property(arbitrary, arbitrary, (before, calls) => {
+        const [one, many] = both(trip, before, calls)
+        assert.deepStrictEqual(many, one)
+      })
+    )
+  })
+
+  it("fill a window over calls that is too small with no larger a share of hits than theirs", () => {
+    FastCheck.assert(
+      FastCheck.property(
+        arbitrary,
+        FastCheck.array(FastCheck.constantFrom("s", "f"), { minLength: 5, maxLength: 300 }),
+        FastCheck.integer({ min: 1, max: 5 }),
+        (before, calls, size) => {
+          const [, [many]] = both(rateOf(0.5, { of: size }, 1), before, calls)
+          const share = sumsOf(calls).failures / calls.length
+          assert.strictEqual(many.calls, size)
+          assert.isAtMost(many.rate, share)
+          assert.isAbove(many.rate, share - 1 / size)
+        }
+      )
+    )
+  })
+
+  it("spread their hits, so that the newest of them are no worse than the oldest", () => {
+    const seen = Trip.nothing(rateOf(0.5, { of: 10 }, 1), 0)
+    Trip.countMany(seen, { successes: 5, failures: 5, slow: 0 }, 0)
+    for (let call = 0; call < 5; call++) Trip.count(seen, false, 0, 0)
+    assert.strictEqual(Trip.readings(seen, 0)[0].hits, 3)
+  })
+
+  it("go on with a row of failures if all of them failed, and end it with any success", () => {
+    FastCheck.assert(
+      FastCheck.property(FastCheck.nat({ max: 5 }), arbitrary, (before, calls) => {
+        const [[one], [many]] = both(Trip.consecutive(3), "f".repeat(before).split(""), calls)
+        assert.isAtMost(many.calls, one.calls)
+        const { failures, successes } = sumsOf(calls)
+        assert.strictEqual(many.calls, successes > 0 ? 0 : before + failures)
+      })
+    )
+  })
+
+  it("end with the row of failures that is known", () => {
+    const seen = Trip.nothing(Trip.consecutive(3), 0)
+    Trip.countMany(seen, { successes: 4, failures: 9, slow: 0, run: 3 }, 0)
+    assert.isTrue(Trip.isMet(seen, 0))
+    Trip.countMany(seen, { successes: 0, failures: 0, slow: 0, run: 0 }, 0)
+    assert.isFalse(Trip.isMet(seen, 0))
+  })
+
+  it("say how far back rules look, and from when on calls are slow", () => {
+    const slower = { slowerThan: 200, threshold: 1, minimumCalls: 1, window: { within: 500 } }
+    const trip = Trip.any([Trip.consecutive(3), slowRateOf(1, { within: 70 }), Trip.slowRate(slower)])
+    assert.strictEqual(Trip.reach(trip), 500)
+    assert.isUndefined(Trip.reach(Trip.any([Trip.consecutive(3), rateOf(1, { of: 5 })])))
+    assert.deepStrictEqual(Trip.slowness(trip), new Set([100, 200]))
   })
 })
