@@ -4,6 +4,7 @@
  *
  * @since 0.1.0
  */
+import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -228,8 +229,18 @@ export const make = (adapter: Adapter, options: Options = {}): Effect.Effect<Ser
       ),
       Effect.never
     )
-    const again = Effect.zipRight(Effect.sleep(Duration.millis(interval)), Effect.void)
-    yield* forkScoped(Effect.forever(Effect.catchAllCause(Effect.scoped(follow), () => again)))
+    let saidLast = ""
+    /** Changes are still heard of, with the next exchange. While no exchange works either, that has been said. */
+    const deaf = (cause: Cause.Cause<unknown>) =>
+      Effect.suspend(() => {
+        const reason = reasonOf(Cause.squash(cause))
+        if (health._tag === "Degraded" || reason === saidLast) return Effect.void
+        saidLast = reason
+        return Effect.logWarning(`announcements of the shared store are not heard: ${quoted(reason)}`)
+      })
+    const again = (cause: Cause.Cause<unknown>) =>
+      Effect.zipRight(deaf(cause), Effect.sleep(Duration.millis(interval)))
+    yield* forkScoped(Effect.forever(Effect.catchAllCause(Effect.scoped(follow), again)))
     yield* hub.run
 
     return {

@@ -84,6 +84,34 @@ const take = (store: Adapter, id: string, more: Partial<SharedStore.Take> = {}) 
 const read = (store: Adapter, key: string, holder: string, more: Partial<SharedStore.Read> = {}) =>
   store.read({ key, holder, staleAfter: minute, timeToLive: minute, ...more })
 
+/** redis-cell's algorithm, as its source has it. */
+class Cell {
+  private readonly emission: number
+  private readonly tolerance: number
+  private arrival = 0
+
+  constructor(
+    private readonly maxBurst: number,
+    count: number,
+    period: number
+  ) {
+    this.emission = period / count
+    this.tolerance = this.emission * (maxBurst + 1)
+  }
+
+  throttle(now: number, quantity: number): ReadonlyArray<number> {
+    const increment = this.emission * quantity
+    const before = Math.max(now, this.arrival)
+    const next = before + increment
+    const behind = now - (next - this.tolerance)
+    const limited = behind < 0
+    if (!limited) this.arrival = next
+    const left = (limited ? before : next) - now
+    const remaining = Math.floor((this.tolerance - left) / this.emission)
+    return [limited ? 1 : 0, this.maxBurst + 1, remaining, limited ? -behind : -1, left]
+  }
+}
+
 type Law = (fleet: Fleet) => Effect.Effect<unknown, unknown, Scope.Scope>
 
 const equal = (actual: unknown, expected: unknown): void => assert.deepStrictEqual(actual, expected)
@@ -429,6 +457,40 @@ export const laws: Readonly<Record<string, Law>> = {
       yield* advance(minute)
       const later = yield* take(two, "r", { permits: 10 })
       equal([later.granted, later.remaining, later.resetAfter], [10, 50, 10_000])
+    }),
+
+  "a rate answers as redis-cell does": ({ advance, join }) =>
+    Effect.gen(function* () {
+      const store = yield* join
+      /** (limited, limit, remaining, retry after, reset) as in `CL.THROTTLE id burst-1 limit per permits`. */
+      const throttle = (id: string, burst: number, limit: number, per: number, permits = 1) =>
+        Effect.map(
+          store.take({ id, limit, per, burst, permits, atLeast: permits, spent: 0 }),
+          ({ granted, remaining, resetAfter, retryAfter }) =>
+            granted === 0
+              ? [1, burst, remaining, retryAfter, resetAfter]
+              : [0, burst, remaining, -1, resetAfter]
+        )
+      equal(yield* throttle("user123", 16, 30, minute), [0, 16, 15, -1, 2000])
+      const cell = new Cell(15, 30, 60 * minute)
+      let now = 0
+      for (const [after, permits] of [
+        ...Array.from({ length: 17 }, () => [0, 1] as const),
+        ...([
+          [1, 1],
+          [1, 1],
+          [3, 2],
+          [0, 1],
+          [7, 4],
+          [40, 1],
+          [0, 15],
+          [0, 1]
+        ] as const)
+      ]) {
+        now += after * minute
+        yield* advance(after * minute)
+        equal(yield* throttle("user456", 16, 30, 60 * minute, permits), cell.throttle(now, permits))
+      }
     }),
 
   "permits spent without asking are charged first": ({ join }) =>
