@@ -17,6 +17,7 @@ interface Manifest {
   readonly name: string
   readonly version: string
   readonly exports: Readonly<Record<string, unknown>>
+  readonly peerDependencies: Readonly<Record<string, string>>
 }
 
 const root = path.resolve(import.meta.dirname, "..")
@@ -58,6 +59,12 @@ const checkExports = (manifest: Manifest): void => {
     if (!(`./${name}` in manifest.exports)) problems.push(`${name} has no entry in "exports"`)
   }
 }
+
+/** The peers that no line of the README installs, each in the lowest major version that it may have: other peers want that one. */
+const missingPeers = (manifest: Manifest): ReadonlyArray<string> =>
+  Object.entries(manifest.peerDependencies)
+    .filter(([peer]) => !fs.existsSync(path.join(consumer, "node_modules", peer, "package.json")))
+    .map(([peer, range]) => `${peer}@${range.split(" || ")[0]}`)
 
 /** Imports an entry in plain node, in a separate process that does not see the repository. */
 const checkImport = (specifier: string): void => {
@@ -109,6 +116,8 @@ try {
   // Before the optional peers are installed: without an integration, its peers are not needed.
   checkImport(manifest.name)
   others.forEach(install)
+  const missing = missingPeers(manifest)
+  if (missing.length > 0) install(`npm install ${missing.join(" ")}`)
 
   const entries = Object.keys(manifest.exports)
     .filter((entry) => entry !== "./package.json")

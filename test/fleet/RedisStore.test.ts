@@ -52,10 +52,11 @@ describe.each([
 ])("the store of effect-resilience/%s", (_, store) => {
   it.effect.each(wrong)("refuses %j", ([options, option, expected]) =>
     Effect.gen(function* () {
-      for (const [policy, made] of [
+      const ways: ReadonlyArray<readonly [policy: string, made: Effect.Effect<unknown>]> = [
         ["RedisStore.layer", Effect.scoped(Layer.build(store.layer(options as never)))],
         ["RedisStore.make", Effect.scoped(store.make(options as never))]
-      ] as const) {
+      ]
+      for (const [policy, made] of ways) {
         const defect = defectOf(yield* Effect.exit(made))
         if (!(defect instanceof InvalidOption)) return assert.fail(String(defect))
         assert.deepStrictEqual([defect.policy, defect.option, defect.expected], [policy, option, expected])
