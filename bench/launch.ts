@@ -19,7 +19,17 @@ await build({
   format: "esm",
   platform: "node",
   target: "node20",
-  external: ["effect", "@effect/*", "cockatiel", "esbuild", "mitata", "opossum", "p-limit"],
+  external: [
+    "effect",
+    "@effect/*",
+    "cockatiel",
+    "esbuild",
+    "ioredis",
+    "mitata",
+    "opossum",
+    "p-limit",
+    "redis"
+  ],
   logLevel: "warning"
 })
 
