@@ -73,7 +73,8 @@ export interface Link<in K, in out A> {
   readonly find: <E, R>(sought: Sought<K, A, E, R>) => Effect.Effect<Brought<A, E>, never, R>
   /** A value that is of no use later has no `keptFor`. */
   readonly set: (key: K, value: A, keptFor: number | undefined) => Effect.Effect<void>
-  readonly invalidate: (key: K) => Effect.Effect<void>
+  /** Invalidates a key in the store and, by `forget`, in the cache. */
+  readonly invalidate: (key: K, forget: Effect.Effect<void>) => Effect.Effect<void>
   readonly invalidateAll: Effect.Effect<void>
   /** What the snapshot of the cache has besides. */
   readonly counts: { readonly fromStore: number }

@@ -551,13 +551,14 @@ class StoreImpl implements Cache.Store<unknown, unknown, unknown>, Engine {
   }
 
   get invalidate() {
-    return (key: unknown): Effect.Effect<void> =>
-      Effect.suspend(() => {
+    return (key: unknown): Effect.Effect<void> => {
+      const forget = Effect.sync(() => {
         this.overtake(key)
         const entry = this.entries.get(key)
         if (entry !== undefined) this.entries.remove(entry)
-        return this.parts.link?.invalidate(key) ?? Effect.void
       })
+      return this.parts.link?.invalidate(key, forget) ?? forget
+    }
   }
 
   get invalidateAll(): Effect.Effect<void> {

@@ -318,12 +318,14 @@ class CacheLink implements Cache.Link<unknown, unknown> {
   get set() {
     return (key: unknown, value: unknown, keptFor: number | undefined): Effect.Effect<void> =>
       keptFor === undefined
-        ? this.invalidate(key)
+        ? this.change(key, Effect.succeed(undefined), 0)
         : this.change(key, this.codec.encode(value, 0), this.bounded(keptFor))
   }
 
   get invalidate() {
-    return (key: unknown): Effect.Effect<void> => this.change(key, Effect.succeed(undefined), 0)
+    return (key: unknown, forget: Effect.Effect<void>): Effect.Effect<void> =>
+      // Once more at the end, because a call may find what the store has until then.
+      Effect.zipRight(forget, Effect.ensuring(this.change(key, Effect.succeed(undefined), 0), forget))
   }
 
   get invalidateAll(): Effect.Effect<void> {

@@ -82,14 +82,14 @@ export class Fleet {
   process(
     name: string,
     options: Options = {},
-    lookup: Lookup = Effect.sync(() => this.by.length)
+    lookup: Lookup | ((key: string) => Lookup) = Effect.sync(() => this.by.length)
   ): Effect.Effect<Process, never, Scope.Scope> {
     return Effect.gen(this, function* () {
       const line = new Line(this.memory.adapter)
       const store = yield* SharedStore.make(line.adapter)
       const given: Cache.Options<string, number, "down"> = {
         name: "offers",
-        lookup: () => this.counted(name, lookup),
+        lookup: (key) => this.counted(name, typeof lookup === "function" ? lookup(key) : lookup),
         timeToLive: "10 seconds",
         share: Share.values({ value: Schema.Number }),
         ...options
