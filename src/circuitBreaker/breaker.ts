@@ -364,14 +364,13 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
         return Effect.flatMap(body, (exit) => {
           probe.over = true
           const settled = this.settle(judge, permit, exit, clock, restore)
-          const told =
-            this.link?.after === undefined ? settled : Effect.zipRight(restore(this.link.after), settled)
-          return Effect.zipRight(FiberRef.set(probing, outer), told)
+          return Effect.zipRight(FiberRef.set(probing, outer), settled)
         })
       })
     )
   }
 
+  /** Records how a call ended and returns its permit. The store that has the last word is asked after the call's own listeners. */
   private settle(
     judge: Judge,
     permit: Circuit.Permit,
@@ -384,11 +383,12 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
       verdict = observe(this, judge, exit)
     } catch (defect) {
       // A condition that throws is a bug to show, but not a reason to keep the permit.
-      const told = this.giveBack(permit, clock)
+      const told = both(this.giveBack(permit, clock), this.link?.after)
       return after(told && restore(told), Effect.die(defect))
     }
-    const told =
+    const counted =
       verdict._tag === "Ignored" ? this.giveBack(permit, clock) : this.count(permit, observed(verdict), clock)
+    const told = both(counted, this.link?.after)
     return after(told && restore(told), exit)
   }
 

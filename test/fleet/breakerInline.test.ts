@@ -43,6 +43,24 @@ describe("a breaker that is shared inline", () => {
     })
   )
 
+  it.scoped("tells of the failure before the state that it leads to, as an unshared one does", () =>
+    Effect.gen(function* () {
+      const told: Array<string> = []
+      const note = (what: string) => () => Effect.sync(() => told.push(what))
+      const listeners = {
+        onSuccess: note("success"),
+        onFailure: note("failure"),
+        onStateChange: ({ to }: CircuitBreaker.StateChange) => Effect.sync(() => told.push(to))
+      }
+      const breakers = yield* started(1, { trip: Trip.consecutive(2), ...listeners })
+      yield* through(breakers, 0, down)
+      yield* through(breakers, 0, down)
+      yield* TestClock.adjust("5 seconds")
+      yield* through(breakers, 0, up)
+      assert.deepStrictEqual(told, ["failure", "failure", "open", "half-open", "success", "closed"])
+    })
+  )
+
   it.scoped("counts no failures across a success of another process", () =>
     Effect.gen(function* () {
       const breakers = yield* started(2)
