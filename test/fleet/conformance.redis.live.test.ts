@@ -24,6 +24,17 @@ for (const client of Object.keys(clients)) {
   })
 }
 
+it.scopedLive("a rate has no more than its burst when its key outlives it", () =>
+  Effect.gen(function* () {
+    const { drift, join } = yield* redisFleet(server, "ioredis 6")
+    const store = yield* join
+    const take = store.take({ id: "r", limit: 1, per: 60_000, burst: 5, permits: 60, atLeast: 1, spent: 0 })
+    assert.strictEqual((yield* take).granted, 5)
+    yield* drift(3_600_000)
+    assert.strictEqual((yield* take).granted, 5)
+  })
+)
+
 // ------------------------------------------------------------------------------------------------------ random histories
 
 const minute = 60_000

@@ -326,6 +326,27 @@ export const laws: Readonly<Record<string, Law>> = {
       equal([view.probes, view.lease], [{ successes: 0, failures: 0 }, undefined])
     }),
 
+  "a probe that ends for another generation than the present one is not over": ({ join }) =>
+    Effect.gen(function* () {
+      const store = yield* join
+      const probe = { generation: 0, permits: 1, timeToLive: minute }
+      const { lease = NaN } = yield* tell(store, "one", 1, "b", { probe })
+      const settled = [{ lease, generation: 1, outcome: "success" }] as const
+      const view = yield* tell(store, "one", 2, "b", { settled, probe })
+      equal([view.probes, view.lease], [{ successes: 0, failures: 0 }, undefined])
+    }),
+
+  "a probe that ends after its time to live counts for nothing, while others are out": ({ advance, join }) =>
+    Effect.gen(function* () {
+      const store = yield* join
+      const probe = { generation: 0, permits: 2, timeToLive: minute }
+      const { lease = NaN } = yield* tell(store, "one", 1, "b", { probe })
+      yield* tell(store, "two", 1, "b", { probe: { ...probe, timeToLive: 5 * minute } })
+      yield* advance(minute)
+      const settled = [{ lease, generation: 0, outcome: "success" }] as const
+      equal((yield* tell(store, "one", 2, "b", { settled })).probes, { successes: 0, failures: 0 })
+    }),
+
   "a change of state ends the probes of before": ({ join }) =>
     Effect.gen(function* () {
       const store = yield* join
@@ -512,6 +533,17 @@ export const laws: Readonly<Record<string, Law>> = {
       equal((yield* take(store, "other", { permits: -20, receipt })).granted, 0)
     }),
 
+  "a refused request changes nothing about what goes back": ({ advance, join }) =>
+    Effect.gen(function* () {
+      const store = yield* join
+      const rate = { burst: 120 }
+      const { receipt } = yield* take(store, "r", { ...rate, permits: 50 })
+      yield* take(store, "r", { ...rate, permits: 40 })
+      yield* advance(minute)
+      equal((yield* take(store, "r", { ...rate, permits: 200, atLeast: 200 })).granted, 0)
+      equal((yield* take(store, "r", { ...rate, permits: -50, receipt })).granted, -30)
+    }),
+
   // -------------------------------------------------------------------------------------------------------- values
 
   "one reader gets the lease of a missing value, and all read what it stores": ({ join }) =>
@@ -593,6 +625,8 @@ export const laws: Readonly<Record<string, Law>> = {
         store.write({ key: "k", lease, value, timeToLive: minute })
       equal(yield* write(first, "first"), true)
       equal((yield* read(store, "k", "three")).found?.value, "first")
+      // The other one is still at it.
+      equal((yield* read(store, "k", "three", { staleAfter: 0 })).lease, undefined)
       equal(yield* write(second, "second"), true)
       equal((yield* read(store, "k", "three")).found?.value, "second")
     }),
