@@ -7,8 +7,10 @@ import type * as Effect from "effect/Effect"
 import type * as Schema from "effect/Schema"
 import type * as Cache from "../cache/Cache.js"
 import type * as CircuitBreaker from "../circuitBreaker/CircuitBreaker.js"
+import type * as RateLimiter from "../rateLimiter/RateLimiter.js"
 import * as breaker from "./breaker.js"
 import * as cache from "./cache.js"
+import * as limiter from "./limiter.js"
 import type { SharedStore } from "./SharedStore.js"
 
 // --------------------------------------------------------------------------------------------------- circuit breakers
@@ -174,3 +176,84 @@ export const values: {
     options: cache.KeyedValuesOptions<A, I, R, Schema.Schema<K, KI, KR>>
   ): (cache: Cache.Shareable) => Effect.Effect<Cache.Link<K, A>, never, SharedStore | R | KR>
 } = cache.values
+// ------------------------------------------------------------------------------------------------------ rate limiters
+
+/**
+ * The options of {@link leasedRate} and of {@link inlineRate}.
+ *
+ * @since 0.1.0
+ * @category rate limiters
+ */
+export type { InlineRateOptions, LeasedRateOptions } from "./limiter.js"
+
+/**
+ * Shares a rate, and takes its permits in advance: as many as the process uses in a `period`. Most calls are admitted without asking the
+ * store; one that finds no permits waits for one answer. All processes together never exceed the token bucket.
+ *
+ * - The store grants half of the burst. The rest has room for permits that processes hold, and for processes that lost the store.
+ * - A process keeps permits for at most two periods, then gives them back.
+ * - While the store does not answer, `onStoreFailure` decides. A process that alone loses the store adds its share to the rate of the
+ *   others, unless it rejects. Afterwards all keep to their shares until the last must have come back, ten intervals of the store. A
+ *   process that starts without the store rejects until it knows its fleet.
+ *
+ * Only for a token bucket, with a burst of at least 4. A `cost` is at most what the store grants at once.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { RateLimiter } from "effect-resilience"
+ * import { Share, SharedStore } from "effect-resilience/fleet"
+ *
+ * class Partner extends RateLimiter.Tag("Partner")<Partner>() {}
+ *
+ * // Layer<Partner, never, SharedStore>
+ * const PartnerLive = Partner.layer({
+ *   rate: RateLimiter.tokenBucket({ limit: 1000, per: "1 second" }),
+ *   share: Share.leasedRate()
+ * })
+ *
+ * const program = Effect.succeed("hot offer").pipe(
+ *   Partner.protect,
+ *   Effect.provide(PartnerLive),
+ *   Effect.provide(SharedStore.memory)
+ * )
+ * ```
+ *
+ * @since 0.1.0
+ * @category rate limiters
+ */
+export const leasedRate: (
+  options?: limiter.LeasedRateOptions
+) => (limiter: RateLimiter.Shareable) => Effect.Effect<RateLimiter.Link, never, SharedStore> =
+  limiter.leasedRate
+
+/**
+ * Shares a rate, and asks the store for every call: exactly the rate, whoever uses it, for one round trip in each call. A call that has
+ * to wait asks again when the store said that its turn is.
+ *
+ * For a smooth rate, for a token bucket that is too small to be leased, and for calls that are few.
+ *
+ * Without an answer within the deadline of the store (500 milliseconds), `onStoreFailure` decides as it does for {@link leasedRate}.
+ *
+ * @example
+ * ```ts
+ * import { RateLimiter } from "effect-resilience"
+ * import { Share } from "effect-resilience/fleet"
+ *
+ * class Reports extends RateLimiter.Tag("Reports")<Reports>() {}
+ *
+ * // Layer<Reports, never, SharedStore>
+ * export const ReportsLive = Reports.layer({
+ *   rate: RateLimiter.smooth({ limit: 10, per: "1 minute" }),
+ *   maxWait: "10 seconds",
+ *   share: Share.inlineRate({ onStoreFailure: "reject" })
+ * })
+ * ```
+ *
+ * @since 0.1.0
+ * @category rate limiters
+ */
+export const inlineRate: (
+  options?: limiter.InlineRateOptions
+) => (limiter: RateLimiter.Shareable) => Effect.Effect<RateLimiter.Link, never, SharedStore> =
+  limiter.inlineRate

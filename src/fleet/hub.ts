@@ -27,6 +27,12 @@ export interface Member {
   readonly announced: (announcement: Announcement, now: number) => void
 }
 
+/** What looks at the exchanges of its process, and says nothing in them. */
+export interface Watcher {
+  /** An exchange is over, answered or not. */
+  readonly exchanged: (now: number) => void
+}
+
 /** The most reports of one exchange, which bounds how long the store works at one script: Redis takes 20 to 40 µs for each. */
 const maxReports = 250
 
@@ -61,6 +67,8 @@ export class Hub {
   private nudged = false
   private wakeUp: (() => void) | undefined
   private living = 1
+  private firstAnswer = Infinity
+  private readonly watchers = new Set<WeakRef<Watcher>>()
 
   constructor(
     private readonly exchange: (news: News) => Effect.Effect<Answer, StoreUnavailable>,
@@ -73,6 +81,34 @@ export class Hub {
   /** How many processes live, this one included; as of the last exchange. */
   get instances(): number {
     return this.living
+  }
+
+  /** How many processes live, once that is known. With its first answer a process may be the first of a fleet that starts. */
+  get known(): number | undefined {
+    return this.lastAnswer - this.firstAnswer >= this.interval / 2 ? this.living : undefined
+  }
+
+  /** Whether the store has not answered the last exchange. */
+  get isAway(): boolean {
+    return this.failures > 0
+  }
+
+  /** How long after an outage another process may not have noticed yet that it is over, in milliseconds. */
+  get settling(): number {
+    return (maxBackoff + 2) * this.interval
+  }
+
+  /** Looks at each exchange from now on, for as long as something else holds the watcher. */
+  watch(watcher: Watcher): void {
+    this.watchers.add(new WeakRef(watcher))
+  }
+
+  private tellWatchers(now: number): void {
+    for (const reference of this.watchers) {
+      const watcher = reference.deref()
+      if (watcher === undefined) this.watchers.delete(reference)
+      else watcher.exchanged(now)
+    }
   }
 
   /** Takes part from now on, for as long as something else holds the member. It soon knows how the fleet stands. */
@@ -156,7 +192,11 @@ export class Hub {
       const now = Time.monotonicMillis(clock)
       const pending = this.unheard(now) ?? this.collect(now)
       return Effect.matchEffect(this.exchange(pending.news), {
-        onFailure: (error) => Effect.sync(() => this.failed(error)),
+        onFailure: (error) =>
+          Effect.sync(() => {
+            this.failed(error)
+            this.tellWatchers(Time.monotonicMillis(clock))
+          }),
         onSuccess: (answer) => {
           const later = Time.monotonicMillis(clock)
           const continues = later - this.lastAnswer <= keptIntervals * this.interval
@@ -165,7 +205,9 @@ export class Hub {
           this.unavailable = undefined
           this.lastAnswer = later
           this.living = Math.max(1, answer.instances)
+          this.firstAnswer = Math.min(this.firstAnswer, later)
           pending.members.forEach((member, at) => member.heard(answer.views[at], later, continues))
+          this.tellWatchers(later)
           if (this.unasked === 0) {
             const { served } = this
             this.served = []

@@ -14,6 +14,7 @@ import { type DurationInput, optionMillis, withDurations } from "../internal/dur
 import { valueInWords } from "../policy/describe.js"
 import { limiters } from "./limiter.js"
 import type { RateLimitExceeded } from "./rateLimitExceeded.js"
+import type { Sharing } from "./sharing.js"
 import type { Checked, Configured } from "../policy/types.js"
 import type * as Policy from "../policy/Policy.js"
 
@@ -386,10 +387,33 @@ export interface Listeners {
 }
 
 /**
+ * What a limiter is given besides its settings.
+ *
  * @since 0.1.0
  * @category options
  */
-export interface Options extends Settings, Listeners {}
+export interface Given extends Listeners {
+  /**
+   * Shares the rate with the limiters of the same name in other processes: `Share.leasedRate` or `Share.inlineRate` of
+   * `effect-resilience/fleet`, which require the store that they share. It needs a `name`; a tag has one. Default: each process has
+   * the rate for itself.
+   */
+  readonly share?: Sharing | undefined
+}
+
+/**
+ * @since 0.1.0
+ * @category options
+ */
+export interface Options extends Settings, Given {}
+
+// ------------------------------------------------------------------------------------------------------------ sharing
+
+/**
+ * @since 0.1.0
+ * @category sharing
+ */
+export type { Link, Shareable, Sharing } from "./sharing.js"
 
 // ------------------------------------------------------------------------------------------------------- constructors
 
@@ -489,7 +513,7 @@ export const keyed = <O>(
  * @category services
  */
 export interface Service<Self>
-  extends Operations<Self>, Policy.Layers<Self, Options, Settings, SettingsConfig, Listeners> {}
+  extends Operations<Self>, Policy.Layers<Self, Options, Settings, SettingsConfig, Given> {}
 
 /**
  * The class that a limiter's tag extends.
@@ -545,7 +569,7 @@ export const Tag: <const Id extends string>(id: Id) => <Self>() => TagClass<Self
  * @category services
  */
 export interface KeyedService<Self>
-  extends KeyedOperations<Self>, Policy.KeyedLayers<Self, KeyedOptions, Settings, Listeners> {}
+  extends KeyedOperations<Self>, Policy.KeyedLayers<Self, KeyedOptions, Settings, Given> {}
 
 /**
  * The class that a tag of keyed limiters extends.

@@ -22,34 +22,32 @@ import * as Stateful from "../policy/stateful.js"
 import * as Time from "../internal/time.js"
 import * as Wait from "../internal/wait.js"
 import { Line, type Permit, type Place } from "./queue.js"
-import { checkCost, type Configured, configure, listeners } from "./options.js"
+import { checkCost, type Configured, configure, given, kind } from "./options.js"
 import { RateLimitExceeded } from "./rateLimitExceeded.js"
 import type { AnyExit, Body, Restore } from "../internal/erased.js"
 
 export const TypeId: RateLimiter.TypeId = Symbol.for("effect-resilience/RateLimiter") as RateLimiter.TypeId
 
-export const kind = "rate-limiter"
-
 /** Runs a listener and undoes the admission if the listener is interrupted. */
-const undoing = (told: Told, undo: () => void): Told =>
+export const undoing = (told: Told, undo: () => void): Told =>
   told && Effect.onInterrupt(told, () => Effect.sync(undo))
 
 /** A call: what it costs, what runs, and what its exits mean where that is asked. */
-interface Call {
+export interface Call {
   readonly cost: number
   readonly self: Body
   readonly classify: Classify | undefined
 }
 
-type Classify = FailureCondition.Classifier<unknown, unknown>
+export type Classify = FailureCondition.Classifier<unknown, unknown>
 
 /** A call that gives its permit back when the condition ignores how it ended. An interruption is not asked about. */
-class Observed implements Begun {
+export class Observed<P> implements Begun {
   constructor(
-    private readonly limiter: Limiter,
+    private readonly limiter: { readonly giveBack: (permit: P, clock: Clock.Clock) => void },
     private readonly classify: Classify,
     private readonly clock: Clock.Clock,
-    private readonly permit: Permit
+    private readonly permit: P
   ) {}
 
   ended(exit: AnyExit): Body {
@@ -71,8 +69,10 @@ export const make = (
     const clock = yield* Effect.clock
     const context = withoutSpan(yield* Effect.context<never>())
     const events = new Events({ kind, name: configured.name }, tags, options, context)
-    return new Limiter(configured, events, Time.monotonicMillis(clock))
-  })
+    if (options.share === undefined) return new Limiter(configured, events, Time.monotonicMillis(clock))
+    const { cost, name, rate } = configured
+    return (yield* options.share({ name, rate, cost, made: { configured, events } })).limiter
+  }) as Effect.Effect<Limiter>
 
 const tags: Tags<RateLimiter.Event, RateLimiter.RateChanged> = {
   Queued: "heard",
@@ -89,16 +89,16 @@ export class Limiter implements RateLimiter.RateLimiter, Member<RateLimiter.Snap
   readonly kind = kind
   readonly name: string
   readonly settings: Policy.Settings
-  private protection: Policy.Policy<RateLimitExceeded> | undefined
+  protected protection: Policy.Policy<RateLimitExceeded> | undefined
   private readonly line: Line
   private readonly maxWait: number
   /** Whether a call that is admitted at once begins in the same step. */
-  private readonly direct: boolean
-  private rejected = 0
+  protected readonly direct: boolean
+  protected rejected = 0
 
   constructor(
-    private readonly configured: Configured,
-    private readonly events: Events<RateLimiter.Event, RateLimiter.RateChanged>,
+    protected readonly configured: Configured,
+    protected readonly events: Events<RateLimiter.Event, RateLimiter.RateChanged>,
     /** When it was made. Time is counted from there, where a number has room for its fractions. */
     private readonly madeAt: number
   ) {
@@ -138,7 +138,7 @@ export class Limiter implements RateLimiter.RateLimiter, Member<RateLimiter.Snap
   }
 
   /** Admits a call at once, after a wait, or not at all. */
-  private guard(cost: number, classify?: Classify): Guard {
+  protected guard(cost: number, classify?: Classify): Guard {
     return {
       looksAtResults: classify !== undefined,
       begin: (_, clock) => {
@@ -184,17 +184,34 @@ export class Limiter implements RateLimiter.RateLimiter, Member<RateLimiter.Snap
       (permit): Body => {
         const later = this.now(clock)
         if (permit === undefined) return restore(this.reject(cost, later))
-        let begun = false
-        const body = Effect.suspend(() => {
-          begun = true
-          return this.body(call, clock, permit)
-        })
-        return Effect.catchAllCause(restore(after(this.admitted(cost, later - now), body)), (cause) => {
-          if (!begun) line.leave(place, this.now(clock))
-          return Effect.failCause(cause)
-        })
+        return this.begin(
+          cost,
+          toDuration(later - now),
+          restore,
+          () => this.body(call, clock, permit),
+          () => line.leave(place, this.now(clock))
+        )
       }
     )
+  }
+
+  /** Begins a call that has been admitted. An interruption before that undoes the admission. */
+  protected begin(
+    cost: number,
+    waited: Duration.Duration,
+    restore: Restore,
+    body: () => Body,
+    undo: () => void
+  ): Body {
+    let begun = false
+    const beginning = Effect.suspend(() => {
+      begun = true
+      return body()
+    })
+    return Effect.catchAllCause(restore(after(this.admitted(cost, waited), beginning)), (cause) => {
+      if (!begun) undo()
+      return Effect.failCause(cause)
+    })
   }
 
   /** Waits, in a mask, until the turn of a place or a change of rate. The wait can be interrupted even where the caller cannot. */
@@ -255,19 +272,27 @@ export class Limiter implements RateLimiter.RateLimiter, Member<RateLimiter.Snap
     now: number,
     late: RateLimitExceeded["reason"] = "rate"
   ): Effect.Effect<never, RateLimitExceeded> {
-    this.rejected += 1
-    const { line, name } = this
-    const { limit } = line.rate
-    const turn = line.turn(cost, now)
+    const turn = this.line.turn(cost, now)
     const reason = turn === Infinity ? "cost" : late
     const retryAfter = turn === Infinity ? undefined : toDuration(turn - now)
+    return this.rejectWith(this.line.rate, cost, reason, retryAfter)
+  }
+
+  protected rejectWith(
+    { limit }: Rate.Rate,
+    cost: number,
+    reason: RateLimitExceeded["reason"],
+    retryAfter: Duration.Duration | undefined
+  ): Effect.Effect<never, RateLimitExceeded> {
+    this.rejected += 1
+    const { name } = this
     const error = withoutStack(() => new RateLimitExceeded({ name, limit, cost, reason, retryAfter }))
     const told = this.events.emit.Rejected?.({ limit, cost, reason, retryAfter, error })
     return after(told, Exit.fail(error))
   }
 
-  private admitted(cost: number, waited: number): Told {
-    return this.events.emit.Admitted?.({ cost, waited: toDuration(waited) })
+  protected admitted(cost: number, waited: Duration.Duration): Told {
+    return this.events.emit.Admitted?.({ cost, waited })
   }
 
   private queued(cost: number, wait: number): Told {
@@ -282,7 +307,7 @@ export class Limiter implements RateLimiter.RateLimiter, Member<RateLimiter.Snap
         checkCost("RateLimiter.tryAcquire", cost)
         if (!this.line.tryTake(cost, this.now(clock))) return Effect.succeed(false)
         const permit = this.line.permit()
-        const told = this.admitted(cost, 0)
+        const told = this.admitted(cost, Duration.zero)
         return after(
           undoing(told, () => this.line.giveBack(permit, this.now(clock))),
           Effect.succeed(true)
@@ -311,7 +336,7 @@ export class Limiter implements RateLimiter.RateLimiter, Member<RateLimiter.Snap
           wait: toDuration(turn - now),
           cancel: Effect.map(Effect.clock, (clock) => line.leave(place, this.now(clock)))
         })
-        const told = turn > now ? this.queued(cost, turn - now) : this.admitted(cost, 0)
+        const told = turn > now ? this.queued(cost, turn - now) : this.admitted(cost, Duration.zero)
         return after(
           undoing(told, () => line.leave(place, this.now(clock))),
           reservation
@@ -383,7 +408,7 @@ interface Family extends Stateful.KeyedFamily {
   readonly instance: RateLimiter.RateLimiter
   readonly options: RateLimiter.Options
   readonly settings: RateLimiter.Settings
-  readonly given: RateLimiter.Listeners
+  readonly given: RateLimiter.Given
   readonly snapshot: RateLimiter.Snapshot
 }
 
@@ -392,7 +417,7 @@ const definition: Stateful.KeyedDefinition<Family> = {
   kind,
   make,
   check: configure,
-  given: listeners,
+  given,
   members: {
     protect: "policy",
     protectWhen: Stateful.condition("RateLimiter"),

@@ -18,6 +18,8 @@ import type * as RateLimiter from "./RateLimiter.js"
 import { duration, optionMillis, withDurations } from "../internal/duration.js"
 import { nameOf } from "../policy/define.js"
 
+export const kind = "rate-limiter"
+
 const constructorName = "RateLimiter.make"
 
 /** What the options of a rate limiter come to. Times are in milliseconds. */
@@ -33,12 +35,15 @@ export interface Configured {
 const defaultMaxQueued = 1000
 const anyWait = { zero: true, infinite: true }
 
-export const listeners: Shape<RateLimiter.Listeners> = {
+const listeners: Shape<RateLimiter.Listeners> = {
   onQueued: callable,
   onAdmitted: callable,
   onRejected: callable,
   onRateChanged: callable
 }
+
+/** What is given besides settings from the configuration. */
+export const given: Shape<RateLimiter.Given> = { share: callable, ...listeners }
 
 export const shape: Shape<RateLimiter.Options> = {
   name: text,
@@ -46,7 +51,7 @@ export const shape: Shape<RateLimiter.Options> = {
   maxWait: duration(anyWait),
   maxQueued: whole(0),
   cost: whole(1),
-  ...listeners
+  ...given
 }
 
 export const configure = (options: RateLimiter.Options, defaultName: string, caller?: Caller): Configured =>
@@ -64,6 +69,7 @@ const read = (options: RateLimiter.Options, defaultName: string): Configured => 
     const bound = rate._tag === "tokenBucket" ? "rate.burst" : "rate.limit"
     throw new InvalidOption(constructorName, "cost", cost, `at most "${bound}" (${most})`)
   }
+  options.share?.check?.({ name, rate, cost })
   const settings: Policy.Settings = {
     rate: withDurations(rate, "per"),
     maxWait: maxWait === 0 ? undefined : Duration.millis(maxWait),

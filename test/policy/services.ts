@@ -227,6 +227,7 @@ export const limiterKinds = kindsOf<RateLimiter.Options>({
   rate: "rate",
   maxWait: "duration",
   maxQueued: "wholeOrNone",
+  share: "listener",
   cost: "whole",
   ...listeners("onQueued", "onAdmitted", "onRejected", "onRateChanged")
 })
@@ -540,6 +541,7 @@ export const rows: ReadonlyArray<Row> = [
     kinds: kindsOf<RetryBudget.Options>({
       name: "name",
       rule: "rule",
+      share: "listener",
       ...listeners("onExhausted", "onRecovered", "onRefused")
     }),
     options: {},
