@@ -129,6 +129,10 @@ export const succeeded = (rule: Rule, budget: Budget, taken: number, now: number
 export const failed = (rule: Rule, budget: Budget, now: number): Budget =>
   rule._tag === "throttling" ? add(rule, budget, -1, now) : budget
 
+/** The budget with what time has put in so far: before its rule is changed. */
+export const settled = (rule: Rule, budget: Budget, now: number): Budget =>
+  rule._tag === "successes" ? tokensAt(rule, budget, now) : budget
+
 /** The budget after a retry or hedge was paid for, or `undefined` when there is too little in it. */
 export const withdraw = (rule: Rule, budget: Budget, cost: number, now: number): Budget | undefined => {
   const there = available(rule, budget, now)

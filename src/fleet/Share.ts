@@ -8,7 +8,9 @@ import type * as Schema from "effect/Schema"
 import type * as Cache from "../cache/Cache.js"
 import type * as CircuitBreaker from "../circuitBreaker/CircuitBreaker.js"
 import type * as RateLimiter from "../rateLimiter/RateLimiter.js"
+import type * as RetryBudget from "../retryBudget/RetryBudget.js"
 import * as breaker from "./breaker.js"
+import * as budget from "./budget.js"
 import * as cache from "./cache.js"
 import * as limiter from "./limiter.js"
 import type { SharedStore } from "./SharedStore.js"
@@ -257,3 +259,33 @@ export const inlineRate: (
   options?: limiter.InlineRateOptions
 ) => (limiter: RateLimiter.Shareable) => Effect.Effect<RateLimiter.Link, never, SharedStore> =
   limiter.inlineRate
+
+// ------------------------------------------------------------------------------------------------------ retry budgets
+
+/**
+ * Makes `minPerSecond` of a budget's rule the number for the whole fleet: each process has its part, divided by the living processes.
+ * A floor in each process keeps a service down that fifty of them retry; that of the fleet does not grow with it.
+ *
+ * While the store does not answer, the number that was last known holds. Before the first answer a process counts as the only one.
+ * Tokens that calls put in, and those that a budget begins with, are each process's own.
+ *
+ * @example
+ * ```ts
+ * import { RetryBudget } from "effect-resilience"
+ * import { Share } from "effect-resilience/fleet"
+ *
+ * class PartnerBudget extends RetryBudget.Tag("PartnerBudget")<PartnerBudget>() {}
+ *
+ * // Layer<PartnerBudget, never, SharedStore>
+ * export const PartnerBudgetLive = PartnerBudget.layer({
+ *   rule: RetryBudget.successes({ ratio: 0.1, minPerSecond: 3 }),
+ *   share: Share.floor()
+ * })
+ * ```
+ *
+ * @since 0.1.0
+ * @category retry budgets
+ */
+export const floor: () => (
+  budget: RetryBudget.Shareable
+) => Effect.Effect<RetryBudget.Link, never, SharedStore> = budget.floor

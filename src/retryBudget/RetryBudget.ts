@@ -13,6 +13,7 @@ import { callable, flag, InvalidOption, object, type Shape, whereRead } from "..
 import type * as FailureCondition from "../policy/FailureCondition.js"
 import { type DurationInput, optionMillis } from "../internal/duration.js"
 import * as internal from "./ledger.js"
+import type { Sharing } from "./sharing.js"
 import type { Checked, Configured } from "../policy/types.js"
 import type * as Policy from "../policy/Policy.js"
 
@@ -381,10 +382,32 @@ export interface Listeners {
 }
 
 /**
+ * What a budget is given besides its settings.
+ *
  * @since 0.1.0
  * @category options
  */
-export interface Options extends Settings, Listeners {}
+export interface Given extends Listeners {
+  /**
+   * Shares `minPerSecond` of the rule among the processes of a fleet: `Share.floor` of `effect-resilience/fleet`, which requires their
+   * store. Default: each process has it for itself.
+   */
+  readonly share?: Sharing | undefined
+}
+
+/**
+ * @since 0.1.0
+ * @category options
+ */
+export interface Options extends Settings, Given {}
+
+// ------------------------------------------------------------------------------------------------------------ sharing
+
+/**
+ * @since 0.1.0
+ * @category sharing
+ */
+export type { Link, Shareable, Sharing } from "./sharing.js"
 
 // ------------------------------------------------------------------------------------------------------- constructors
 
@@ -484,7 +507,7 @@ export const keyed: {
  * @category services
  */
 export interface Service<Self>
-  extends Operations<Self>, Policy.LayersWithDefaults<Self, Options, Settings, SettingsConfig, Listeners> {}
+  extends Operations<Self>, Policy.LayersWithDefaults<Self, Options, Settings, SettingsConfig, Given> {}
 
 /**
  * The class that a budget's tag extends.
@@ -538,7 +561,7 @@ export const Tag: <const Id extends string>(id: Id) => <Self>() => TagClass<Self
  * @category services
  */
 export interface KeyedService<Self>
-  extends KeyedOperations<Self>, Policy.KeyedLayersWithDefaults<Self, KeyedOptions, Settings, Listeners> {}
+  extends KeyedOperations<Self>, Policy.KeyedLayersWithDefaults<Self, KeyedOptions, Settings, Given> {}
 
 /**
  * The class that a tag of keyed budgets extends.

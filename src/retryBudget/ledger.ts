@@ -53,11 +53,14 @@ export const checkCost = (policy: string, option: string, cost: RetryBudget.Cost
   }
 }
 
-export const listeners: Shape<RetryBudget.Listeners> = {
+const listeners: Shape<RetryBudget.Listeners> = {
   onExhausted: callable,
   onRecovered: callable,
   onRefused: callable
 }
+
+/** What is given besides settings from the configuration. */
+const given: Shape<RetryBudget.Given> = { share: callable, ...listeners }
 
 /** Options of a rule, which are easily taken for those of the budget. */
 const ofRule = /^(ratio|capacity|minPerSecond|cost|refund|window|maxTokens|tokenRatio)$/
@@ -69,7 +72,7 @@ const shape: Shape<RetryBudget.Options> = {
     Rule.checked(policy, option, rule)
     if (rule._tag !== "throttling") checkCost(policy, `${option}.cost`, rule.cost)
   },
-  ...listeners
+  ...given
 }
 
 /** Checks the options, and says what the budget is called. Throws an `InvalidOption` for the first bad one. */
@@ -82,6 +85,7 @@ export const configure = (options: RetryBudget.Options, defaultName: string, cal
       throw new InvalidOption(constructorName, name, value, expected)
     }
     object(constructorName, "", options, shape)
+    options.share?.check?.(options.rule ?? defaultRule)
     return options.name ?? defaultName
   })
 
@@ -96,8 +100,10 @@ export const make = (
     const clock = yield* Effect.clock
     const context = withoutSpan(yield* Effect.context<never>())
     const events = new Events({ kind, name }, tags, options, context)
-    return new Budget(name, options.rule ?? defaultRule, events, Time.monotonicMillis(clock))
-  })
+    const budget = new Budget(name, options.rule ?? defaultRule, events, Time.monotonicMillis(clock))
+    if (options.share !== undefined) budget.link = yield* options.share(budget)
+    return budget
+  }) as Effect.Effect<Budget>
 
 const noCounts = { requests: 0, successes: 0, retries: 0, hedges: 0, refused: 0 }
 
@@ -107,13 +113,15 @@ const tags: Tags<RetryBudget.Event, RetryBudget.Change> = {
   Refused: "heard"
 }
 
-export class Budget implements RetryBudget.RetryBudget, Member<RetryBudget.Snapshot> {
+export class Budget implements RetryBudget.RetryBudget, Member<RetryBudget.Snapshot>, RetryBudget.Shareable {
   readonly [TypeId]: RetryBudget.TypeId = TypeId
   get [Stateful.Kind](): Stateful.Kind {
     return definition
   }
   readonly kind = kind
-  readonly settings: Policy.Settings
+  /** What ties it to the budgets of other processes, if it is shared. */
+  link: RetryBudget.Link | undefined
+  private readonly given: RetryBudget.Rule
   private state: Rule.Budget
   /** Counters, which decide nothing. */
   private counts = { ...noCounts }
@@ -123,12 +131,32 @@ export class Budget implements RetryBudget.RetryBudget, Member<RetryBudget.Snaps
 
   constructor(
     readonly name: string,
-    private readonly rule: RetryBudget.Rule,
+    public rule: RetryBudget.Rule,
     private readonly events: Events<RetryBudget.Event, RetryBudget.Change>,
     now: number
   ) {
-    this.settings = { rule: shown(rule) }
+    this.given = rule
     this.state = Rule.initial(rule, now)
+  }
+
+  get settings(): Policy.Settings {
+    return { rule: shown(this.given), share: this.link?.settings }
+  }
+
+  /** The time of a caller, at which the rule is up to date. */
+  private now(caller: AnyFiber): number {
+    const now = Time.monotonicMillis(Time.clockOf(caller))
+    this.link?.update(now)
+    return now
+  }
+
+  private balanceAt(now: number): number {
+    return Rule.balance(this.rule, this.state, now)
+  }
+
+  follow(rule: RetryBudget.Rule, now: number): void {
+    this.state = Rule.settled(this.rule, this.state, now)
+    this.rule = rule
   }
 
   // ------------------------------------------------------------------------------------------------------- for policies
@@ -140,20 +168,23 @@ export class Budget implements RetryBudget.RetryBudget, Member<RetryBudget.Snaps
 
   requested(fiber: AnyFiber): void {
     this.counts.requests += 1
-    this.state = Rule.requested(this.rule, this.state, nowOf(fiber))
+    const now = this.now(fiber)
+    this.state = Rule.requested(this.rule, this.state, now)
   }
 
   succeeded(taken: number, fiber: AnyFiber): void {
     this.counts.successes += 1
-    this.state = Rule.succeeded(this.rule, this.state, taken, nowOf(fiber))
+    const now = this.now(fiber)
+    this.state = Rule.succeeded(this.rule, this.state, taken, now)
   }
 
   failed(fiber: AnyFiber): void {
-    this.state = Rule.failed(this.rule, this.state, nowOf(fiber))
+    const now = this.now(fiber)
+    this.state = Rule.failed(this.rule, this.state, now)
   }
 
   withdraw(activity: RetryBudget.Activity, failure: Failure | undefined, fiber: AnyFiber): Withdrawal {
-    const now = nowOf(fiber)
+    const now = this.now(fiber)
     const cost = this.costOf(failure)
     const next = Rule.withdraw(this.rule, this.state, cost, now)
     if (next === undefined) return this.refuse(activity, cost, now)
@@ -169,7 +200,8 @@ export class Budget implements RetryBudget.RetryBudget, Member<RetryBudget.Snaps
   /** Takes back what was withdrawn, unless a reset has forgotten it. */
   giveBack(activity: RetryBudget.Activity, { bucket, cost, resets }: Withdrawal, fiber: AnyFiber): void {
     if (resets !== this.resets) return
-    this.state = Rule.giveBack(this.rule, this.state, cost, bucket, nowOf(fiber))
+    const now = this.now(fiber)
+    this.state = Rule.giveBack(this.rule, this.state, cost, bucket, now)
     this.count(activity, -1)
   }
 
@@ -191,7 +223,7 @@ export class Budget implements RetryBudget.RetryBudget, Member<RetryBudget.Snaps
     this.counts.refused += 1
     const turned = this.turn(true, now)
     const { Refused } = this.events.emit
-    const refused = Refused?.({ activity, cost, balance: Rule.balance(this.rule, this.state, now) })
+    const refused = Refused?.({ activity, cost, balance: this.balanceAt(now) })
     return this.outcome(false, cost, both(turned, refused))
   }
 
@@ -200,7 +232,7 @@ export class Budget implements RetryBudget.RetryBudget, Member<RetryBudget.Snaps
     if (this.exhausted === exhausted) return undefined
     this.exhausted = exhausted
     const { Exhausted, Recovered } = this.events.emit
-    const balance = Rule.balance(this.rule, this.state, now)
+    const balance = this.balanceAt(now)
     return exhausted ? Exhausted?.({ exhausted, balance }) : Recovered?.({ exhausted, balance })
   }
 
@@ -248,7 +280,7 @@ export class Budget implements RetryBudget.RetryBudget, Member<RetryBudget.Snaps
   }
 
   get balance(): Effect.Effect<number> {
-    return this.step((fiber) => Rule.balance(this.rule, this.state, nowOf(fiber)))
+    return this.step((fiber) => this.balanceAt(this.now(fiber)))
   }
 
   get changes(): Stream.Stream<RetryBudget.Change> {
@@ -258,7 +290,7 @@ export class Budget implements RetryBudget.RetryBudget, Member<RetryBudget.Snaps
   get snapshot(): Effect.Effect<RetryBudget.Snapshot> {
     return this.step((fiber) => ({
       name: this.name,
-      balance: Rule.balance(this.rule, this.state, nowOf(fiber)),
+      balance: this.balanceAt(this.now(fiber)),
       capacity: Rule.capacity(this.rule),
       exhausted: this.exhausted,
       ...this.counts
@@ -267,7 +299,7 @@ export class Budget implements RetryBudget.RetryBudget, Member<RetryBudget.Snaps
 
   get reset(): Effect.Effect<void> {
     return Effect.withFiberRuntime((fiber) => {
-      const now = nowOf(fiber)
+      const now = this.now(fiber)
       this.state = Rule.initial(this.rule, now)
       this.counts = { ...noCounts }
       this.resets += 1
@@ -275,8 +307,6 @@ export class Budget implements RetryBudget.RetryBudget, Member<RetryBudget.Snaps
     })
   }
 }
-
-const nowOf = (fiber: AnyFiber): number => Time.monotonicMillis(Time.clockOf(fiber))
 
 /** A rule as the options of its constructor. */
 const shown = (rule: RetryBudget.Rule): object => {
@@ -299,7 +329,7 @@ interface Family extends Stateful.KeyedFamily {
   readonly instance: RetryBudget.RetryBudget
   readonly options: RetryBudget.Options
   readonly settings: RetryBudget.Settings
-  readonly given: RetryBudget.Listeners
+  readonly given: RetryBudget.Given
   readonly snapshot: RetryBudget.Snapshot
 }
 
@@ -308,7 +338,7 @@ const definition: Stateful.KeyedDefinition<Family> = {
   kind,
   make,
   check: configure,
-  given: listeners,
+  given,
   defaults: {},
   members: {
     tryWithdraw: "call",
