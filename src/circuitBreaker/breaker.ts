@@ -755,7 +755,10 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
   }
 
   follow(step: Circuit.Step): Told {
-    return this.commit(step, "fleet")
+    const told = this.commit(step, "fleet")
+    // No call of this process may come before it has to open again.
+    const prepared = Effect.flatMap(Effect.clock, (clock) => this.prepare(clock))
+    return this.configured.openFor.stale ? both(prepared, told) : told
   }
 
   followSettings(given: CircuitBreaker.Reconfiguration): Effect.Effect<void> {

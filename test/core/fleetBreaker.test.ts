@@ -188,6 +188,8 @@ class World {
   /** Probes that were begun with a lease and have neither ended nor been given up on, for each generation of the store. */
   readonly leasedOut = new Map<number, number>()
   mostLeased = 0
+  /** The share of probes that end in a tick. */
+  probesEnd = 0.6
   calls = { successes: 0, failures: 0 }
   forgotten = 0
 
@@ -264,7 +266,7 @@ class World {
       if (this.random() < this.weather.restart) node.restart(this.now)
       if (this.random() < this.weather.partition) this.cutUntil.set(node, this.now + this.random() * 20_000)
       for (const running of node.running) {
-        if (this.random() < 0.6) {
+        if (this.random() < (running.leased ? this.probesEnd : 0.6)) {
           const failed = this.random() < this.failing(node)
           const outcome = this.random() < 0.05 ? "returned" : failed ? "failure" : "success"
           if (node.end(running, outcome, this.now) && outcome !== "returned") {
@@ -423,7 +425,9 @@ describe("the circuit of a fleet", () => {
     FastCheck.assert(
       FastCheck.property(seeds, weather, FastCheck.integer({ min: 1, max: 2 }), (seed, weather, permits) => {
         const random = randomOf(seed)
+        const rate = random() < 0.5 ? 4 : 0.4
         const world = new World(8, { config: configOf({ permits }), quorum: 2 }, random, weather)
+        world.probesEnd = random() < 0.5 ? 0.6 : 0.02
         for (let phase = 0; phase < 6; phase++) {
           const share = random()
           const level = share < 0.4 ? 0 : share < 0.6 ? 0.5 : 1
@@ -433,10 +437,11 @@ describe("the circuit of a fleet", () => {
             const states = ["open", "closed", "isolated", "disabled", "metrics-only", "half-open"] as const
             world.nodes[Math.floor(random() * 8)].steer(states[Math.floor(random() * 6)], world.now)
           }
-          world.run(6000, 4)
+          world.run(6000, rate)
         }
         if (world.forgotten === 0) assert.isAtMost(world.mostLeased, permits)
         world.heal()
+        world.probesEnd = 0.6
         world.run(3000, 0)
         const { remaining, state } = world.view
         // In a fleet that is closed a process may be open by itself.
@@ -447,7 +452,83 @@ describe("the circuit of a fleet", () => {
         const states = new Set(statesOf(world))
         assert.strictEqual(states.size, 1, [...states].join(", "))
       }),
-      { numRuns: runs(30, 3000) }
+      { numRuns: runs(100, 3000) }
     )
+  })
+})
+
+describe("the part of a process in it", () => {
+  const settings = { config: configOf({ successes: 2, of: 2 }), quorum: 2 }
+  const node = (name: string) => new Node(name, settings, randomOf(1), 0)
+  /** An exchange in which nothing goes wrong. */
+  const exchange = (table: Table, node: Node, now: number): void =>
+    node.hear(table.exchange(node.send(now), now).answer, now)
+  const stateOf = (table: Table): Circuit.StateName => {
+    const report = { id: "b", window: 1, successes: 0, failures: 0, slow: 0 }
+    const news = { instance: "observer", incarnation: "", sequence: 1, timeToLive: 1, reports: [report] }
+    return table.exchange(news, 0).answer.views[0].state
+  }
+
+  it("insists on what was done by hand when the store has forgotten and another process was faster", () => {
+    const [first, second] = [node("a"), node("b")]
+    const table = new Table()
+    for (const each of [first, second]) exchange(table, each, 0)
+    for (const now of [1, 2]) {
+      first.steer("open", now)
+      exchange(table, first, now)
+      exchange(table, second, now)
+    }
+    const empty = new Table()
+    second.steer("isolated", 3)
+    exchange(empty, second, 3)
+    // The store knows less than this process, which says so, but the other says first what was before.
+    const news = second.send(4)
+    for (const now of [4, 5]) exchange(empty, first, now)
+    assert.strictEqual(stateOf(empty), "open")
+    second.hear(empty.exchange(news, 6).answer, 6)
+    for (const now of [7, 8]) {
+      exchange(empty, second, now)
+      exchange(empty, first, now)
+    }
+    assert.strictEqual(stateOf(empty), "isolated")
+    assert.deepStrictEqual([first.circuit.state, second.circuit.state], ["isolated", "isolated"])
+  })
+
+  it("follows nobody between something by hand and its answer", () => {
+    const [first, second] = [node("a"), node("b")]
+    const table = new Table()
+    for (const each of [first, second]) exchange(table, each, 0)
+    first.steer("isolated", 1)
+    second.steer("open", 1)
+    const { announcements } = table.exchange(second.send(1), 1)
+    for (const announcement of announcements) first.hearOf(announcement, 1)
+    assert.strictEqual(first.circuit.state, "isolated")
+    exchange(table, first, 2)
+    assert.strictEqual(first.circuit.state, "isolated")
+    assert.strictEqual(stateOf(table), "isolated")
+  })
+
+  it("reports the outcome of a leased probe as that, and not as a call", () => {
+    const [first, second] = [node("a"), node("b")]
+    const table = new Table()
+    for (const each of [first, second]) exchange(table, each, 0)
+    first.steer("open", 1)
+    exchange(table, first, 1)
+    const later = 4000
+    assert.strictEqual(first.call(later), "rejected")
+    exchange(table, first, later)
+    assert.strictEqual(first.call(later), "leased probe")
+    first.end(first.running[0], "success", later + 1)
+    second.steer("closed", later + 1)
+    const { announcements } = table.exchange(second.send(later + 1), later + 1)
+    for (const announcement of announcements) first.hearOf(announcement, later + 1)
+    const [report] = first.send(later + 2).reports
+    assert.deepInclude(report, { successes: 0, failures: 0 })
+  })
+
+  it("asks for a lease at once when a call would probe, and then in its turn", () => {
+    const part = node("a").part
+    assert.isTrue(part.knock())
+    assert.isFalse(part.knock())
   })
 })

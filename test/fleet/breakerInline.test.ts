@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Duration, Effect, Exit, Fiber, TestClock } from "effect"
-import { CircuitBreaker, FailureCondition, Trip } from "effect-resilience"
+import { CircuitBreaker, FailureCondition, Policy, Retry, Timeout, Trip } from "effect-resilience"
 import { Share, SharedStore } from "effect-resilience/fleet"
 import { down, forked, up } from "../support/calls.js"
 import { type Breaker, breakersIn, Fleet } from "../support/fleet.js"
@@ -222,6 +222,18 @@ describe("a breaker that is shared inline", () => {
       yield* TestClock.adjust("20 seconds")
       assert.strictEqual(yield* through(breakers, 1, up), "up")
       assert.strictEqual(yield* through(breakers, 0, up), "up")
+    })
+  )
+
+  it.scoped("asks the store in a pipeline too", () =>
+    Effect.gen(function* () {
+      const [[breaker], [other]] = yield* started(2)
+      const pipeline = Policy.pipeline(Timeout.timeout("1 second"), breaker.protect, Retry.retry({ times: 0 }))
+      yield* other.isolate
+      const error = yield* Effect.flip(up.pipe(pipeline))
+      assert.deepInclude(error, { _tag: "CircuitOpen", state: "isolated" })
+      yield* other.release
+      assert.strictEqual(yield* up.pipe(pipeline), "up")
     })
   )
 
