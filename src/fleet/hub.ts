@@ -9,6 +9,7 @@ import type * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
 import type { Announcement, Answer, News, Report, View } from "../core/fleet/table.js"
 import { forkScoped, startIn } from "../internal/fork.js"
+import { quoted } from "../internal/quoted.js"
 import * as Time from "../internal/time.js"
 import * as Wait from "../internal/wait.js"
 import { StoreUnavailable } from "./storeUnavailable.js"
@@ -53,6 +54,8 @@ interface Pending {
 
 export class Hub {
   private readonly members = new Set<WeakRef<Member>>()
+  /** Those that have thrown, so that the log says so once. */
+  private readonly reported = new WeakSet<Member>()
   private pending: Pending | undefined
   private sequence = 0
   private failures = 0
@@ -127,6 +130,19 @@ export class Hub {
   /** Runs what a member tells its listeners, in a fiber of its own: a slow one delays no exchange. */
   tell(told: Effect.Effect<void>): void {
     startIn(this.runtime, forkScoped(told))
+  }
+
+  /** A step of a member. What another release sends may make it throw, which must not end the exchange of the others. */
+  private safely<A>(member: Member, step: () => A): A | undefined {
+    try {
+      return step()
+    } catch (thrown) {
+      const message = `the shared instance ${quoted(member.id)} cannot take part in its fleet`
+      if (!this.reported.has(member)) this.tell(Effect.logWarning(message, thrown))
+
+      this.reported.add(member)
+      return undefined
+    }
   }
 
   /** Exchanges news without waiting for the interval to end. May be called from a step. */
@@ -206,7 +222,9 @@ export class Hub {
           this.lastAnswer = later
           this.living = Math.max(1, answer.instances)
           this.firstAnswer = Math.min(this.firstAnswer, later)
-          pending.members.forEach((member, at) => member.heard(answer.views[at], later, continues))
+          pending.members.forEach((member, at) =>
+            this.safely(member, () => member.heard(answer.views[at], later, continues))
+          )
           this.tellWatchers(later)
           if (this.unasked === 0) {
             const { served } = this
@@ -243,7 +261,7 @@ export class Hub {
       const member = reference.deref()
       if (member === undefined) continue
       this.members.add(reference)
-      const report = member.report(now)
+      const report = this.safely(member, () => member.report(now))
       if (report === undefined) continue
       members.push(member)
       reports.push(report)
@@ -277,7 +295,7 @@ export class Hub {
   announce(announcement: Announcement, now: number): void {
     for (const reference of this.members) {
       const member = reference.deref()
-      if (member?.id === announcement.id) member.announced(announcement, now)
+      if (member?.id === announcement.id) this.safely(member, () => member.announced(announcement, now))
     }
   }
 }
