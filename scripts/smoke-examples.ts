@@ -4,6 +4,7 @@ import { Command, type CommandExecutor, FileSystem, type HttpClient } from "@eff
 import { NodeContext, NodeHttpClient, NodeRuntime } from "@effect/platform-node"
 import { Cause, Console, Data, Deferred, Effect, Exit, Layer, Ref, Stream } from "effect"
 import * as path from "node:path"
+import * as Redis from "../bench/fleet/server.js"
 import { type Answer, get, put, until } from "../examples/support/testing.js"
 
 const root = path.resolve(import.meta.dirname, "..")
@@ -182,6 +183,51 @@ const offers = Effect.gen(function* () {
   yield* checkAnswer("offers: closed again", yield* circuit, inState("closed", 0))
 })
 
+const sharedOffers = Effect.gen(function* () {
+  if (Redis.version() === undefined)
+    return yield* Console.log("offers with Redis: not run, there is no redis-server")
+  const readme = "examples/offers/README.md"
+  const redis = yield* Redis.start
+  const partner = yield* start(readme, "npx tsx examples/offers/partner-service.ts")
+  const env = {
+    PARTNER: partner.url,
+    REDIS_URL: `redis://127.0.0.1:${redis.port}`,
+    OPEN_FOR: "2 seconds"
+  }
+  const service = start(readme, "npx tsx examples/offers/offer-service.ts --store redis", env)
+  const [first, second] = yield* Effect.all([service, service], { concurrency: "unbounded" })
+  const offerOf = ({ url }: Program) => Effect.map(get(`${url}/offer`), ({ body }) => String(body))
+  const stateOf = ({ url }: Program) =>
+    Effect.map(get(`${url}/offer/circuit`), ({ body }) => (body as { current_state: string }).current_state)
+
+  yield* put(`${partner.url}/behaviour`, "500")
+  yield* Effect.all([offerOf(first), offerOf(second), offerOf(first)])
+  const opened = yield* eventually(
+    Effect.all([first.output, second.output]),
+    ([one, two]) => one.includes("from closed to open") && two.includes("from closed to open")
+  )
+  yield* check(
+    "offers with Redis: three failures open the circuit of both services",
+    opened.every((log) => log.includes("from closed to open")),
+    opened
+  )
+  yield* put(`${partner.url}/behaviour`, "200")
+  const hot = yield* eventually(offerOf(second), (offer) => offer.startsWith("Hot"))
+  yield* check("offers with Redis: hot again", hot.startsWith("Hot"), hot)
+  const closed = yield* eventually(stateOf(first), (state) => state === "closed")
+  yield* check("offers with Redis: the probe of one closes the circuit of both", closed === "closed", closed)
+
+  yield* redis.kill
+  const alone = yield* eventually(offerOf(first), (offer) => offer.startsWith("Hot"))
+  yield* check("offers with Redis: hot without Redis", alone.startsWith("Hot"), alone)
+  const log = yield* eventually(first.output, (text) => text.includes("the shared store does not answer"))
+  yield* check(
+    "offers with Redis: the log says that Redis is gone",
+    log.includes("the shared store does not answer"),
+    log
+  )
+})
+
 const gateway = Effect.gen(function* () {
   const { output, url } = yield* start("examples/gateway/README.md", "npm run gateway", {
     OPEN_FOR: "2 seconds"
@@ -269,6 +315,7 @@ const all: Effect.Effect<
   [
     suite("microservices", microservices),
     suite("offers", offers),
+    suite("offers with Redis", sharedOffers),
     suite("gateway", gateway),
     suite("promises", promises),
     suite("demo", demo)

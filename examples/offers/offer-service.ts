@@ -14,7 +14,9 @@ run({
     port: "the port to listen on, 0 for any free one (default: 8001)",
     partner: "the URL of the partner (default: http://localhost:8000)",
     failures: "how many failures in a row open the circuit (default: 3)",
-    "open-for": "how long the circuit stays open (default: 15 seconds)"
+    "open-for": "how long the circuit stays open (default: 15 seconds)",
+    store: "where the circuit is kept: memory, or redis, which several services share (default: memory)",
+    "redis-url": "the URL of Redis (default: redis://localhost:6379)"
   },
   main: Layer.unwrapEffect(Effect.map(options, Offer.layer))
 })

@@ -2,18 +2,23 @@
 import { HttpClient, HttpClientResponse } from "@effect/platform"
 import { Config, Effect, Schema } from "effect"
 import { CircuitBreaker, Fallback, Timeout, Trip } from "effect-resilience"
+import { Share } from "effect-resilience/fleet"
 import { minuteAndSecond } from "../time.js"
 
 /** The circuit breaker in front of the partner. */
 export class PartnerCircuit extends CircuitBreaker.Tag("partner")<PartnerCircuit>() {}
 
-/** Opens after three failures in a row (or FAILURES), for 15 seconds (or OPEN_FOR). Its listeners log its events. */
+/**
+ * Opens after three failures in a row (or FAILURES), for 15 seconds (or OPEN_FOR). All offer services with the same store have one
+ * circuit and one count; while the store does not answer, each goes on with its own. Its listeners log its events.
+ */
 export const circuit = PartnerCircuit.layerConfig(
   {
     trip: Config.integer("FAILURES").pipe(Config.withDefault(3), Config.map(Trip.consecutive)),
     openFor: Config.duration("OPEN_FOR").pipe(Config.withDefault("15 seconds"))
   },
   {
+    share: Share.inline({ onStoreFailure: "local" }),
     onSuccess: () => log("success"),
     onFailure: () => log("failure"),
     onRejected: () => log("rejected, the partner is not called"),

@@ -5,6 +5,7 @@ import { Effect, Layer } from "effect"
 import { STATUS_CODES } from "node:http"
 import * as Server from "../../support/server.js"
 import { circuit, offer, PartnerCircuit } from "./offer.js"
+import { store } from "./store.js"
 
 /** The state that a call would meet now: `half-open` as soon as the open time is over. */
 const showCircuit = Effect.map(PartnerCircuit.snapshot, ({ consecutiveFailures, state }) =>
@@ -44,7 +45,7 @@ export const layer = ({ partner, port }: Options) => {
     )
   )
   return Server.serve(routes, port).pipe(
-    Layer.provide(circuit),
+    Layer.provide(Layer.provide(circuit, store)),
     Layer.provide(client),
     Layer.provide(NodeHttpClient.layerUndici)
   )
