@@ -228,7 +228,11 @@ describe("a breaker that is shared inline", () => {
   it.scoped("asks the store in a pipeline too", () =>
     Effect.gen(function* () {
       const [[breaker], [other]] = yield* started(2)
-      const pipeline = Policy.pipeline(Timeout.timeout("1 second"), breaker.protect, Retry.retry({ times: 0 }))
+      const pipeline = Policy.pipeline(
+        Timeout.timeout("1 second"),
+        breaker.protect,
+        Retry.retry({ times: 0 })
+      )
       yield* other.isolate
       const error = yield* Effect.flip(up.pipe(pipeline))
       assert.deepInclude(error, { _tag: "CircuitOpen", state: "isolated" })
