@@ -21,13 +21,16 @@ export interface Client {
 /** Connects a client and tells how it fares. */
 export const watched = (client: Client, watcher: Watcher): StoreClient => {
   let isOver = false
+  let isDestroyed = false
   const over = (error: unknown) => {
     isOver = true
     watcher.over(error)
   }
   // The event is of the socket, of one node, or of all, before or after it is `isReady`.
   const check = () => {
-    if (client.isReady) watcher.ready()
+    // A client that is destroyed while it connects goes on and keeps its socket.
+    if (isDestroyed) void destroyed(client)
+    else if (client.isReady) watcher.ready()
   }
   // These stay for good: an error without a listener ends the program.
   client.on("error", watcher.failed)
@@ -41,7 +44,10 @@ export const watched = (client: Client, watcher: Watcher): StoreClient => {
     evalsha: (digest, keys, args) => client.evalSha(digest, { keys: [...keys], arguments: [...args] }),
     eval: (text, keys, args) => client.eval(text, { keys: [...keys], arguments: [...args] }),
     subscribe: (channel, listener) => client.subscribe(channel, listener),
-    destroy: () => void destroyed(client)
+    destroy: () => {
+      isDestroyed = true
+      void destroyed(client)
+    }
   }
 }
 

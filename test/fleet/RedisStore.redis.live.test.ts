@@ -238,7 +238,13 @@ for (const [name, { make }] of Object.entries(stores)) {
         store.hub.join(member)
         const channel = "resilience:default:v1:announcements:0"
         yield* until(server.ask("PUBSUB", "NUMSUB", channel), (reply) => String(reply).endsWith("1"))
-        for (const message of ["", "{", "null", "[]", "[1]", '["=partner","1","ajar","0","","0"]']) {
+        const garbage = [
+          ...["", "{", "null", "[]", "[1]", '["=partner","1","ajar","0","","0"]'],
+          ...['["jpartner","1","open","0","","0"]', '["=partner","1","open","0","j{","0"]'],
+          ...['["=partner","one","open","0","","0"]', '["=partner","1e300","open","0","","0"]'],
+          ...['["=partner","1","open","soon","","0"]', '["=partner","1","open","0","","new"]']
+        ]
+        for (const message of garbage) {
           yield* server.ask("PUBLISH", channel, message)
         }
         const change = { state: "open", remaining: 5000, expected: 0 } as const

@@ -150,25 +150,25 @@ const viewOf = (id: string, reply: Reply): View => {
 
 /** Anybody may publish on a channel, so a message may be anything. */
 const announcementOf = (message: string): Announcement | undefined => {
-  const [label, generation, state, remaining, settings, version] = listOf(parsed(message))
-  if (typeof label !== "string" || !isState(state)) return undefined
-  return {
-    id: unpacked(label),
-    generation: Number(generation),
-    state,
-    remaining: Number(remaining),
-    settings: maybe(settings, (text) => unpacked(textOf(text))),
-    settingsVersion: Number(version)
-  }
-}
-
-const parsed = (message: string): unknown => {
   try {
-    return JSON.parse(message)
+    const [label, generation, state, remaining, settings, version] = listOf(JSON.parse(message))
+    if (typeof label !== "string" || !isState(state)) return undefined
+    const announcement = {
+      id: unpacked(label),
+      generation: Number(generation),
+      state,
+      remaining: Number(remaining),
+      settings: maybe(settings, (text) => unpacked(textOf(text))),
+      settingsVersion: Number(version)
+    }
+    return isSound(announcement) ? announcement : undefined
   } catch {
     return undefined
   }
 }
+
+const isSound = ({ generation, remaining, settingsVersion }: Announcement): boolean =>
+  Number.isSafeInteger(generation) && Number.isSafeInteger(settingsVersion) && remaining >= 0
 
 const states: ReadonlyArray<unknown> = [
   "closed",
