@@ -180,9 +180,10 @@ export const make = (adapter: Adapter, options: Options = {}): Effect.Effect<Ser
     const runtime = yield* Effect.runtime<Scope.Scope>()
     const events = new Broadcast<Event>(64)
     let health: Health = { _tag: "Connected", since: Time.wallMillis(clock) }
+    let isOver = false
 
     const succeeded = Effect.suspend(() => {
-      if (health._tag === "Connected") return Effect.void
+      if (isOver || health._tag === "Connected") return Effect.void
       const at = Time.wallMillis(clock)
       const degradedFor = Duration.millis(Math.max(0, at - health.since))
       health = { _tag: "Connected", since: at }
@@ -205,27 +206,31 @@ export const make = (adapter: Adapter, options: Options = {}): Effect.Effect<Ser
       new StoreUnavailable({ operation, reason: `no answer within ${deadline} ms`, cause: undefined })
 
     /** An operation with its deadline, whose outcome is the store's health. */
-    const ask = <A>(operation: string, self: Effect.Effect<A, unknown>): Effect.Effect<A, StoreUnavailable> =>
-      Effect.mapError(self, (cause) => unavailable(operation, cause)).pipe(
+    const ask = <A>(operation: string, self: () => Effect.Effect<A, unknown>) =>
+      Effect.suspend(() => (isOver ? Effect.fail(overReason) : self())).pipe(
+        Effect.mapError((cause) => unavailable(operation, cause)),
         Effect.catchAllDefect((cause) => Effect.fail(unavailable(operation, cause))),
         withDeadline(deadline, () => late(operation)),
         Effect.tapBoth({ onFailure: failed, onSuccess: () => succeeded })
       )
     /** The same for an operation that a call waits for: while the store is away only the exchange asks it. */
-    const unlessAway = <A>(operation: string, self: Effect.Effect<A, unknown>) =>
+    const unlessAway = <A>(operation: string, self: () => Effect.Effect<A, unknown>) =>
       Effect.suspend(() =>
         health._tag === "Degraded"
           ? Effect.fail(new StoreUnavailable({ operation, reason: health.reason, cause: undefined }))
           : ask(operation, self)
       )
 
-    const exchange = (news: core.News) => ask("exchange", adapter.exchange(news))
+    const exchange = (news: core.News) =>
+      ask("exchange", () => Effect.map(adapter.exchange(news), (answer) => complete(answer, news)))
     const self = { instance, incarnation: yield* randomName }
     const hub = new Hub(exchange, self, interval, runtime)
     const follow = Effect.zipRight(
-      adapter.follow(
-        (announcement) => hub.announce(announcement, Time.monotonicMillis(clock)),
-        () => hub.again()
+      Effect.suspend(() =>
+        adapter.follow(
+          (announcement) => hub.announce(announcement, Time.monotonicMillis(clock)),
+          () => hub.again()
+        )
       ),
       Effect.never
     )
@@ -242,13 +247,20 @@ export const make = (adapter: Adapter, options: Options = {}): Effect.Effect<Ser
       Effect.zipRight(deaf(cause), Effect.sleep(Duration.millis(interval)))
     yield* forkScoped(Effect.forever(Effect.catchAllCause(Effect.scoped(follow), again)))
     yield* hub.run
+    // What outlives the store goes on by itself, as while the store does not answer.
+    yield* Effect.addFinalizer(() =>
+      Effect.sync(() => {
+        isOver = true
+        health = { _tag: "Degraded", since: Time.wallMillis(clock), reason: overReason }
+      })
+    )
 
     return {
       exchange,
-      take: (request) => unlessAway("take", adapter.take(request)),
-      read: (request) => unlessAway("read", adapter.read(request)),
-      write: (request) => unlessAway("write", adapter.write(request)),
-      release: (key, holder) => unlessAway("release", adapter.release(key, holder)),
+      take: (request) => unlessAway("take", () => adapter.take(request)),
+      read: (request) => unlessAway("read", () => adapter.read(request)),
+      write: (request) => unlessAway("write", () => adapter.write(request)),
+      release: (key, holder) => unlessAway("release", () => adapter.release(key, holder)),
       health: Effect.sync(() => health),
       changes: followed(() => events.follow()),
       instances: Effect.sync(() => hub.instances),
@@ -283,6 +295,14 @@ const withDeadline =
         })
       })
     )
+
+const overReason = "the scope of the store is closed"
+
+/** An answer as it is, unless it lacks something. */
+const complete = (answer: core.Answer, { reports }: core.News): core.Answer => {
+  if (answer.views.length === reports.length) return answer
+  throw new Error(`the answer to ${reports.length} reports has ${answer.views.length} views`)
+}
 
 const reasonOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause))
 
