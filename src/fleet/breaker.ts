@@ -78,6 +78,8 @@ abstract class SharedLink implements Member {
   protected readonly part: core.Part
   /** The settings that were changed since the breakers of the fleet were made. */
   private changes: CircuitBreaker.Reconfiguration = {}
+  /** The same, as far as this process has changed them. */
+  private own: CircuitBreaker.Reconfiguration = {}
 
   constructor(
     private readonly breaker: CircuitBreaker.Shareable,
@@ -115,8 +117,13 @@ abstract class SharedLink implements Member {
   }
 
   configured(given: CircuitBreaker.Reconfiguration): void {
-    this.changes = merged(this.changes, given)
-    this.part.configured(JSON.stringify(encoded(this.changes)))
+    this.own = merged(this.own, given)
+    this.send(merged(this.changes, given))
+  }
+
+  private send(changes: CircuitBreaker.Reconfiguration): void {
+    this.changes = changes
+    this.part.configured(JSON.stringify(encoded(changes)))
     this.hub.wake()
   }
 
@@ -163,7 +170,7 @@ abstract class SharedLink implements Member {
     return Effect.catchAllCause(
       Effect.suspend(() => {
         const changes = decoded(JSON.parse(text) as Changes)
-        return Effect.map(this.breaker.followSettings(changes), () => void (this.changes = changes))
+        return Effect.map(this.breaker.followSettings(changes), () => this.followed(changes))
       }),
       (cause) =>
         Effect.logWarning(
@@ -171,6 +178,14 @@ abstract class SharedLink implements Member {
           cause
         )
     )
+  }
+
+  /** Nothing is ever taken out of the changes: a process whose own are missing was not heard by the sender. */
+  private followed(changes: CircuitBreaker.Reconfiguration): void {
+    const all = merged(kept(this.changes, this.own), changes)
+    const isComplete = Object.keys(flat(all)).length === Object.keys(flat(changes)).length
+    if (isComplete) this.changes = changes
+    else this.send(all)
   }
 }
 
@@ -234,6 +249,17 @@ const merged = (before: Changes, given: Changes): Changes => ({
     halfOpen: { ...before.halfOpen, ...defined(given.halfOpen) }
   })
 })
+
+const flat = ({ halfOpen, ...changes }: Changes): object => ({ ...defined(changes), ...defined(halfOpen) })
+
+/** Of changes those that others change as well. */
+const kept = ({ halfOpen, ...changes }: Changes, of: Changes): Changes => ({
+  ...only(changes, of),
+  halfOpen: only(halfOpen ?? {}, of.halfOpen ?? {})
+})
+
+const only = <A extends object>(settings: A, of: object): Partial<A> =>
+  Object.fromEntries(Object.entries(settings).filter(([name]) => name in of)) as Partial<A>
 
 const isDuration = (openFor: NonNullable<Changes["openFor"]>): openFor is DurationInput =>
   Duration.isDuration(openFor) || typeof openFor !== "object"

@@ -395,6 +395,33 @@ describe("a breaker of a fleet that is steered", () => {
     })
   )
 
+  it.scoped("loses no setting of several that processes change at the same time", () =>
+    Effect.gen(function* () {
+      const { breakers } = yield* started(4)
+      const given: ReadonlyArray<CircuitBreaker.Reconfiguration> = [
+        { openFor: "7 seconds" },
+        { trip: Trip.consecutive(2) },
+        { halfOpen: { permits: 3 } },
+        { halfOpen: { successes: 2 } }
+      ]
+      yield* Effect.forEach(given, (settings, at) => breakers[at][0].configure(settings))
+      yield* TestClock.adjust("3 seconds")
+      const shown = "trip: consecutive(2), openFor: 7s, halfOpen: { permits: 3, successes: 2"
+      for (const [breaker] of breakers) assert.include(Policy.describe(breaker), shown)
+    })
+  )
+
+  it.scoped("agrees on one of several values that processes give a setting at the same time", () =>
+    Effect.gen(function* () {
+      const { breakers } = yield* started(3)
+      for (const [at, openFor] of (["7 seconds", "8 seconds", "9 seconds"] as const).entries()) {
+        yield* breakers[at][0].configure({ openFor })
+      }
+      yield* TestClock.adjust("3 seconds")
+      for (const [breaker] of breakers) assert.include(Policy.describe(breaker), "openFor: 9s")
+    })
+  )
+
   it.scoped("leaves settings that do not fit another release, and says so", () =>
     Effect.gen(function* () {
       const { breakers, fleet } = yield* started(1)

@@ -101,6 +101,8 @@ export class Part {
   private settings: string | undefined
   private version = 0
   private isPending = false
+  /** What another process has sent meanwhile, later than what is pending if the version says so. */
+  private missed: string | undefined
 
   constructor(
     readonly id: string,
@@ -438,6 +440,9 @@ export class Part {
   private heardSettings(sent: Sent, view: View): string | undefined {
     if (sent.settings !== undefined && sent.settings === this.settings && view.settings === this.settings) {
       this.isPending = false
+      const { missed } = this
+      this.missed = undefined
+      if (missed !== undefined && view.settingsVersion < this.version) return (this.settings = missed)
     }
     if (view.settingsVersion < sent.version) {
       this.version = view.settingsVersion
@@ -449,6 +454,7 @@ export class Part {
 
   private take({ settings, settingsVersion }: Announcement | View): string | undefined {
     this.version = settingsVersion
+    if (this.isPending) this.missed = settings
     if (settings === this.settings || this.isPending) return undefined
     this.settings = settings
     return settings
