@@ -1,5 +1,5 @@
 /** Real servers of Redis on free ports, in any state that a server can be in. */
-import { Effect, type Scope } from "effect"
+import { Data, Effect, type Scope } from "effect"
 import * as childProcess from "node:child_process"
 import * as fs from "node:fs"
 import * as net from "node:net"
@@ -23,6 +23,9 @@ export interface Start {
   /** What an administrator's client needs besides the port. */
   readonly admin?: Parameters<typeof createClient>[0]
 }
+
+/** The server did not do what it was asked for. */
+export class Refused extends Data.TaggedError("Refused")<{ readonly cause: unknown }> {}
 
 const defaults = (port: number): ReadonlyArray<string> => [
   ...["--port", String(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"],
@@ -73,7 +76,7 @@ export class RedisServer {
   readonly thaw = Effect.sync(() => void this.process?.kill("SIGCONT"))
 
   /** Asks as an administrator, over a connection of its own. */
-  ask(...command: ReadonlyArray<string>): Effect.Effect<unknown, Error> {
+  ask(...command: ReadonlyArray<string>): Effect.Effect<unknown, Refused> {
     return Effect.tryPromise({
       try: async () => {
         const client = createClient({
@@ -93,17 +96,17 @@ export class RedisServer {
           client.destroy()
         }
       },
-      catch: (error) => (error instanceof Error ? error : new Error(String(error)))
+      catch: (cause) => new Refused({ cause })
     })
   }
 
   /** All keys. */
-  get keys(): Effect.Effect<ReadonlyArray<string>, Error> {
+  get keys(): Effect.Effect<ReadonlyArray<string>, Refused> {
     return Effect.map(this.ask("KEYS", "*"), (keys) => (Array.isArray(keys) ? keys.map(String).sort() : []))
   }
 
   /** How many calls of a command it has had. */
-  calls(command: string): Effect.Effect<number, Error> {
+  calls(command: string): Effect.Effect<number, Refused> {
     return Effect.map(this.ask("INFO", "commandstats"), (info) =>
       Number(new RegExp(`cmdstat_${command}:calls=(\\d+)`).exec(String(info))?.[1] ?? 0)
     )
