@@ -61,9 +61,9 @@ export class Hub {
   private failures = 0
   private lastAnswer = -Infinity
   private urgent = false
-  private asking: Array<Asking> = []
+  private asking = new Set<Asking>()
   /** Those that the members which have been asked so far answer. */
-  private served: Array<Asking> = []
+  private served: Iterable<Asking> = []
   private unavailable: StoreUnavailable | undefined
   /** How many members have still to be asked for what they have to say. */
   private unasked = 0
@@ -164,16 +164,15 @@ export class Hub {
     return Effect.suspend(() => {
       if (this.unavailable !== undefined) return this.unavailable
       return Wait.forOthers<void, StoreUnavailable>((resume) => {
-        this.asking.push(resume)
+        this.asking.add(resume)
         this.wake()
-        return Effect.sync(() => {
-          this.asking = this.asking.filter((asking) => asking !== resume)
-        })
+        // A timeout may interrupt thousands at once.
+        return Effect.sync(() => void this.asking.delete(resume))
       })
     })
   }
 
-  private answer(asking: ReadonlyArray<Asking>): void {
+  private answer(asking: Iterable<Asking>): void {
     const answered = this.unavailable ?? Effect.void
     for (const resume of asking) resume(answered)
   }
@@ -183,7 +182,7 @@ export class Hub {
     this.failures += 1
     this.unavailable = error
     this.served = []
-    this.asking = []
+    this.asking = new Set()
     this.answer(asking)
   }
 
@@ -231,7 +230,7 @@ export class Hub {
             this.served = []
             this.answer(served)
           }
-          const isMore = this.urgent || this.unasked > 0 || this.asking.length > 0
+          const isMore = this.urgent || this.unasked > 0 || this.asking.size > 0
           return isMore ? this.roundAt(clock) : Effect.void
         }
       })
@@ -251,7 +250,7 @@ export class Hub {
     if (this.unasked === 0) {
       this.unasked = this.members.size
       this.served = this.asking
-      this.asking = []
+      this.asking = new Set()
     }
     // Whoever is asked goes to the end, so that the next exchange begins with those that this one has no room for.
     for (const reference of [...this.members].slice(0, this.unasked)) {
