@@ -5,12 +5,12 @@
  * waits is found by counting, at any speed of the machine.
  */
 import { Effect, Exit, Layer, Logger, LogLevel, ManagedRuntime, Runtime, Stream } from "effect"
-import { CircuitBreaker } from "effect-resilience"
+import { CircuitBreaker, RateLimiter } from "effect-resilience"
 import { Share, SharedStore } from "effect-resilience/fleet"
 import { RedisStore } from "effect-resilience/redis"
 import type { Collected, News, Order, Setup, Sharing, Timed as TimedCall, Traffic } from "./messages.js"
 import { cpuNanos } from "../measure.js"
-import { partner } from "./settings.js"
+import { partner, rate } from "./settings.js"
 
 class Timed extends CircuitBreaker.Tag("Timed")<Timed>() {}
 class Unshared extends CircuitBreaker.Tag("Unshared")<Unshared>() {}
@@ -18,8 +18,9 @@ class Asking extends CircuitBreaker.Tag("Asking")<Asking>() {}
 class Local extends CircuitBreaker.Tag("Local")<Local>() {}
 class Inline extends CircuitBreaker.Tag("Inline")<Inline>() {}
 class Alone extends CircuitBreaker.Tag("Alone")<Alone>() {}
+class Limited extends RateLimiter.Tag("Limited")<Limited>() {}
 
-type Services = Timed | Unshared | Asking | Local | Inline | Alone
+type Services = Timed | Unshared | Asking | Local | Inline | Alone | Limited
 
 const now = (): number => Date.now()
 
@@ -43,7 +44,8 @@ export const member = async ({ name, url }: Setup): Promise<void> => {
     Asking.layer({ share: Share.inline() }),
     Local.layer({ ...partner, ...told("local"), share: Share.local() }),
     Inline.layer({ ...partner, ...told("inline"), share: Share.inline() }),
-    Alone.layer({ ...partner, ...told("alone") })
+    Alone.layer({ ...partner, ...told("alone") }),
+    Limited.layer({ rate, share: Share.leasedRate() })
   )
   const managed = ManagedRuntime.make(
     Layer.provideMerge(policies, Layer.provide(RedisStore.layer({ url, instance: name }), quiet))
@@ -56,13 +58,16 @@ export const member = async ({ name, url }: Setup): Promise<void> => {
     )
   )
 
-  let traffic: Traffic = { timed: 0, partner: 0, through: [] }
+  let traffic: Traffic = { timed: 0, partner: 0, through: [], limited: 0 }
   let outage: number | undefined
   const fresh = () => ({
     shared: [] as Array<TimedCall>,
     unshared: [] as Array<TimedCall>,
     inline: [] as Array<number>,
+    admitted: [] as Array<number>,
     waited: 0,
+    asked: 0,
+    offered: 0,
     late: 0
   })
   let seen = fresh()
@@ -127,9 +132,11 @@ export const member = async ({ name, url }: Setup): Promise<void> => {
       seen.inline.push((performance.now() - startedAt) * 1000)
     })
   }
+  const limited = Limited.protect(Effect.void)
 
   let nextTimed = 0
   let nextPartner = 0
+  let owed = 0
   let dueAt = performance.now() + tickMillis
   const tick = (): void => {
     const at = performance.now()
@@ -145,6 +152,11 @@ export const member = async ({ name, url }: Setup): Promise<void> => {
       nextPartner = at + traffic.partner * (0.5 + Math.random())
       for (const sharing of traffic.through) callPartner(sharing)
       if (traffic.timed > 0 && traffic.through.includes("inline")) ask()
+    }
+    owed = Math.min(traffic.limited, owed + ((late + tickMillis) / 1000) * traffic.limited)
+    for (; owed >= 1; owed--) {
+      seen.offered += 1
+      if (!isAtOnce(limited, () => seen.admitted.push(now()))) seen.asked += 1
     }
   }
   tick()

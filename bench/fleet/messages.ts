@@ -16,6 +16,8 @@ export interface Traffic {
   readonly partner: number
   /** The breakers that guard the calls to the partner. */
   readonly through: ReadonlyArray<Sharing>
+  /** Calls a second on the shared limiter. */
+  readonly limited: number
 }
 
 export type Order =
@@ -46,6 +48,11 @@ export interface Collected {
   readonly waited: number
   /** Calls of any kind that began more than five seconds ago and have not ended. */
   readonly hung: number
+  /** Calls on the shared limiter, and those of them that waited for an answer of the store. */
+  readonly offered: number
+  readonly asked: number
+  /** When the limiter admitted a call. */
+  readonly admitted: ReadonlyArray<number>
   /** The longest that a timer was late: how much the machine itself delays everything. */
   readonly late: number
   /** The living processes, as this one knows them. */

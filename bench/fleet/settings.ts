@@ -1,5 +1,5 @@
 /** The policies of the proof, the same in every process. */
-import { Trip } from "effect-resilience"
+import { RateLimiter, Trip } from "effect-resilience"
 
 /** How many processes the fleet has. */
 export const processes = 20
@@ -16,3 +16,8 @@ export const partner = {
 
 /** The most probes in a half-open period, in the whole fleet. */
 export const probes = partner.halfOpen.permits
+
+export const limit = 400
+export const burst = 200
+
+export const rate = RateLimiter.tokenBucket({ limit, burst, per: "1 second" })
