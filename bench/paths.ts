@@ -10,6 +10,7 @@ import {
   CircuitBreaker,
   Fallback,
   Hedge,
+  Observer,
   Policy,
   RateLimiter,
   Retry,
@@ -217,6 +218,20 @@ export const paths: ReadonlyArray<Path> = [
       Effect.map(CircuitBreaker.make({ trip: Trip.consecutive(5) }), ({ protect }) => ({
         call: protect(succeeds)
       }))
+  },
+  {
+    // An observer that does nothing: what it costs to show it two events of a call.
+    policy: "circuit breaker",
+    path: "closed, consecutive, observed",
+    targets: { sync: { ops: 5, fibers: 0, timers: 0, bytes: 1600 }, promise: { fibers: 0, timers: 0 } },
+    prepare: ({ succeeds }) =>
+      CircuitBreaker.make({ trip: Trip.consecutive(5) }).pipe(
+        Effect.provideService(
+          Observer.Observer,
+          Observer.make(() => {})
+        ),
+        Effect.map(({ protect }) => ({ call: protect(succeeds) }))
+      )
   },
   {
     policy: "circuit breaker",

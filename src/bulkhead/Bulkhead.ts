@@ -96,6 +96,60 @@ export interface Failure extends Policy.Event<"bulkhead", "Failure"> {
 }
 
 /**
+ * A call that ran and was counted neither as a success nor as a failure. For the program's observer alone.
+ *
+ * @since 0.1.0
+ * @category events
+ */
+export interface Ignored extends Policy.Event<"bulkhead", "Ignored"> {
+  /** How long the call held its permits. */
+  readonly duration: Duration.Duration
+}
+
+/**
+ * A call that was interrupted while it ran. For the program's observer alone.
+ *
+ * @since 0.1.0
+ * @category events
+ */
+export interface Interrupted extends Policy.Event<"bulkhead", "Interrupted"> {
+  /** How long the call held its permits. */
+  readonly duration: Duration.Duration
+}
+
+/**
+ * Permits that were taken, in the step in which they were. For the program's observer alone.
+ *
+ * @since 0.1.0
+ * @category events
+ */
+export interface Acquired extends Policy.Event<"bulkhead", "Acquired"> {
+  readonly permits: number
+}
+
+/**
+ * Permits that were given back, in the step in which they were. For the program's observer alone.
+ *
+ * @since 0.1.0
+ * @category events
+ */
+export interface Released extends Policy.Event<"bulkhead", "Released"> {
+  readonly permits: number
+}
+
+/**
+ * A call that left the queue, in the step in which it did. For the program's observer alone.
+ *
+ * @since 0.1.0
+ * @category events
+ */
+export interface Dequeued extends Policy.Event<"bulkhead", "Dequeued"> {
+  readonly permits: number
+  /** It got its permits, was rejected because there are fewer than it asks for, waited for `maxWait`, or was interrupted. */
+  readonly reason: "granted" | "full" | "expired" | "interrupted"
+}
+
+/**
  * A change of how many permits there are.
  *
  * @since 0.1.0
@@ -112,7 +166,18 @@ export interface Resized extends Policy.Event<"bulkhead", "Resized"> {
  * @since 0.1.0
  * @category events
  */
-export type Event = Queued | Admitted | Rejected | Success | Failure | Resized
+export type Event =
+  | Queued
+  | Dequeued
+  | Admitted
+  | Acquired
+  | Rejected
+  | Success
+  | Failure
+  | Ignored
+  | Interrupted
+  | Released
+  | Resized
 
 /**
  * A bulkhead's state as plain data.

@@ -30,7 +30,7 @@ import { withoutSpan } from "../internal/context.js"
 import { Inside, inMask, insideOf } from "../internal/inside.js"
 import type { Member } from "../policy/keyed.js"
 import { after, both, type Told } from "../internal/listeners.js"
-import { PermitQueue } from "./queue.js"
+import { PermitQueue, type Watch } from "./queue.js"
 import { withoutStack } from "../policy/define.js"
 import { isOwnRejection, rejectedBy } from "../policy/rejectedBy.js"
 import * as Stateful from "../policy/stateful.js"
@@ -61,7 +61,12 @@ const tags: Tags<Bulkhead.Event, Bulkhead.Resized> = {
   Rejected: "heard",
   Success: "heard",
   Failure: "heard",
-  Resized: "followed"
+  Resized: "followed",
+  Dequeued: "observed",
+  Acquired: "observed",
+  Ignored: "observed",
+  Interrupted: "observed",
+  Released: "observed"
 }
 
 /** A call, and when its permits were taken. */
@@ -166,7 +171,11 @@ export class Limit implements Bulkhead.Bulkhead, Member<Bulkhead.Snapshot> {
   ) {
     this.name = configured.name
     this.settings = configured.settings
-    this.queue = new PermitQueue(configured.permits, configured.maxQueued)
+    const { name } = this
+    const { observe } = events
+    const watch: Watch | undefined =
+      observe && ((_tag, permits, reason) => observe({ _tag, kind, name, permits, reason } as Bulkhead.Event))
+    this.queue = new PermitQueue(configured.permits, configured.maxQueued, watch)
     const { Admitted, Failure, Queued, Success } = events.emit
     this.listening = (Admitted ?? Failure ?? Queued ?? Success) !== undefined
   }
@@ -370,15 +379,27 @@ export class Limit implements Bulkhead.Bulkhead, Member<Bulkhead.Snapshot> {
   private settle(call: Call, exit: AnyExit): Told {
     if (call.clock !== undefined) this.held = Held.mean(this.held, now(call) - call.startedAt)
     if (call.inside === undefined || call.inside.sharers === 0) this.queue.give(call.permits)
-    const verdict = call.judge(exit)
+    let verdict: Condition.Verdict | undefined
+    try {
+      verdict = call.judge(exit)
+    } finally {
+      if (verdict === undefined) this.uncounted(call, exit)
+    }
     const { Failure, Success } = this.events.emit
     if (verdict._tag === "Success") {
       this.successes += 1
       return Success?.({ duration: since(call) })
     }
-    if (verdict._tag === "Ignored" || isOwnRejection(this, exit)) return undefined
+    if (verdict._tag === "Ignored" || isOwnRejection(this, exit)) return this.uncounted(call, exit)
     this.failures += 1
     return Failure?.({ duration: since(call), failure: verdict.failed })
+  }
+
+  /** Shows the observer a call that ended and counts for nothing. */
+  private uncounted(call: Call, exit: AnyExit): undefined {
+    const { name } = this
+    const _tag = Condition.isInterruption(exit) ? "Interrupted" : "Ignored"
+    this.events.observe?.({ _tag, kind, name, duration: since(call) })
   }
 
   // ------------------------------------------------------------------------------------------------------ without a call

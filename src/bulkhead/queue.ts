@@ -12,6 +12,13 @@ import * as Wait from "../internal/wait.js"
 /** How a wait ended: with the permits, with more asked for than there are any more, or with the time over. */
 export type Waited = "granted" | "full" | "expired"
 
+/** Shows an observer what changes in a queue. */
+export type Watch = (
+  change: "Acquired" | "Released" | "Dequeued",
+  permits: number,
+  reason?: Waited | "interrupted"
+) => void
+
 export interface Waiter extends Links<Waiter> {
   readonly permits: number
   /** In which order the queue was entered. */
@@ -33,7 +40,8 @@ export class PermitQueue {
 
   constructor(
     private total: number,
-    private readonly maxQueued: number
+    private readonly maxQueued: number,
+    private readonly watch: Watch | undefined = undefined
   ) {}
 
   get permits(): number {
@@ -68,6 +76,7 @@ export class PermitQueue {
     if (!this.isFree(permits)) return false
     this.taken += permits
     this.grants += 1
+    this.watch?.("Acquired", permits)
     return true
   }
 
@@ -129,13 +138,14 @@ export class PermitQueue {
   give(permits: number): void {
     this.taken -= permits
     this.grants -= 1
+    this.watch?.("Released", permits)
     this.handOver()
   }
 
   /** Ends a wait from the waiter's side: permits that it was granted and has not noticed yet are handed on. */
   abandon(waiter: Waiter): void {
     if (waiter.ended === "granted") this.give(waiter.permits)
-    else this.leave(waiter, "expired")
+    else this.leave(waiter, "expired", "interrupted")
   }
 
   /** Changes how many permits there are. A request for more than that ends as if the queue had been full; with none, all wait. */
@@ -161,22 +171,24 @@ export class PermitQueue {
       if (this.taken + head.permits > this.total) return
       this.taken += head.permits
       this.grants += 1
+      this.watch?.("Acquired", head.permits)
       this.unlink(head, "granted")
     }
   }
 
   /** Takes a waiter out of the queue, if it is still in it. Those behind it may now be served. */
-  private leave(waiter: Waiter, ended: Waited): void {
+  private leave(waiter: Waiter, ended: Waited, reason: Waited | "interrupted" = ended): void {
     if (waiter.ended !== undefined) return
-    this.unlink(waiter, ended)
+    this.unlink(waiter, ended, reason)
     this.handOver()
   }
 
-  private unlink(waiter: Waiter, ended: Waited): void {
+  private unlink(waiter: Waiter, ended: Waited, reason: Waited | "interrupted" = ended): void {
     if (this.preparing.size === 0 || !this.preparing.delete(waiter)) this.line.remove(waiter)
     this.length -= 1
     this.asked -= waiter.permits
     waiter.ended = ended
+    this.watch?.("Dequeued", waiter.permits, reason)
     waiter.resume?.(ended)
   }
 }

@@ -141,12 +141,24 @@ export interface Evict<out K> extends Policy.Event<"cache", "Evict"> {
 }
 
 /**
+ * A value that was stored, by a lookup or by hand. For the program's observer alone.
+ *
+ * @since 0.1.0
+ * @category events
+ */
+export interface Stored<out K> extends Policy.Event<"cache", "Stored"> {
+  readonly key: K
+  /** For how long it is fresh from now on. Zero for one that came stale from another process. */
+  readonly timeToLive: Duration.Duration
+}
+
+/**
  * What happens in a cache.
  *
  * @since 0.1.0
  * @category events
  */
-export type Event<K, A, E> = Hit<K> | Miss<K> | Stale<K> | Refresh<K, A, E> | Evict<K>
+export type Event<K, A, E> = Hit<K> | Miss<K> | Stale<K> | Stored<K> | Refresh<K, A, E> | Evict<K>
 
 /**
  * What a cache holds and has done, as plain data. The counts are since it was made.

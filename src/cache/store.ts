@@ -111,7 +111,14 @@ interface Parts extends Configured {
 
 type Event = Cache.Event<unknown, unknown, unknown>
 
-const tags: Tags<Event> = { Hit: "heard", Miss: "heard", Stale: "heard", Refresh: "heard", Evict: "heard" }
+const tags: Tags<Event> = {
+  Hit: "heard",
+  Miss: "heard",
+  Stale: "heard",
+  Stored: "observed",
+  Refresh: "heard",
+  Evict: "heard"
+}
 
 class StoreImpl implements Cache.Store<unknown, unknown, unknown>, Engine {
   readonly [TypeId]: Cache.TypeId = TypeId
@@ -444,6 +451,13 @@ class StoreImpl implements Cache.Store<unknown, unknown, unknown>, Engine {
     const { entry, told } = this.entryOf(key, found)
     entry.stored = { exit, life }
     entry.remembered = undefined
+    this.parts.events.observe?.({
+      _tag: "Stored",
+      kind,
+      name: this.name,
+      key,
+      timeToLive: Duration.millis(life.freshUntil - now)
+    })
     return both(computed.told, told)
   }
 

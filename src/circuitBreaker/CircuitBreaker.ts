@@ -113,6 +113,39 @@ export interface Rejected
 }
 
 /**
+ * A call that was admitted and will be counted. It ends with one of `Success`, `Failure`, `Ignored` and `Interrupted`. For the
+ * program's observer alone.
+ *
+ * @since 0.1.0
+ * @category events
+ */
+export interface Admitted extends Policy.Event<"circuit-breaker", "Admitted"> {
+  /** Whether it is a probe of a half-open circuit. */
+  readonly probe: boolean
+}
+
+/**
+ * A call that was admitted and not counted: the condition ignores how it ended, or the circuit has changed its state meanwhile. For
+ * the program's observer alone.
+ *
+ * @since 0.1.0
+ * @category events
+ */
+export interface Ignored extends Policy.Event<"circuit-breaker", "Ignored"> {
+  readonly duration: Duration.Duration
+}
+
+/**
+ * A call that was admitted and interrupted. For the program's observer alone.
+ *
+ * @since 0.1.0
+ * @category events
+ */
+export interface Interrupted extends Policy.Event<"circuit-breaker", "Interrupted"> {
+  readonly duration: Duration.Duration
+}
+
+/**
  * Settings that were changed by {@link CircuitBreaker.configure}.
  *
  * @since 0.1.0
@@ -130,7 +163,7 @@ export interface Configured extends Policy.Event<"circuit-breaker", "Configured"
  * @since 0.1.0
  * @category events
  */
-export type Event = StateChange | Success | Failure | Rejected | Configured
+export type Event = StateChange | Admitted | Success | Failure | Ignored | Interrupted | Rejected | Configured
 
 /**
  * What opens the circuit, for an `openFor` that is computed.

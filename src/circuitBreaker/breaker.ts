@@ -8,6 +8,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FiberRef from "effect/FiberRef"
+import { identity } from "effect/Function"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import type * as CircuitBreaker from "./CircuitBreaker.js"
@@ -18,10 +19,12 @@ import type * as FailureCondition from "../policy/FailureCondition.js"
 import { Events, type Tags } from "../policy/events.js"
 import type * as Policy from "../policy/Policy.js"
 import { withoutSpan } from "../internal/context.js"
+import { leavableOf, onLeaving } from "../internal/fiber.js"
 import * as Condition from "../policy/condition.js"
 import { runtimeMillis } from "../internal/duration.js"
 import {
   type Alone,
+  type Around,
   type Begun,
   type Caller as Calling,
   isFiber,
@@ -65,11 +68,17 @@ class HeldPermit implements CircuitBreaker.Permit {
   }
 }
 
+/** What an observer has to be shown of a call that may be gone without a trace: its end. */
+interface Watched {
+  over: boolean
+}
+
 /** A call that is only counted, and that gives nothing back. When it is over it may be used for the next one. */
 class Counted extends Inside implements Begun, Circuit.Permit {
   generation = 0
   startedAt = NaN
   clock: Clock.Clock = Time.liveClock
+  watched: Watched | undefined
 
   constructor(private readonly guard: BreakerGuard) {
     super(guard.breaker)
@@ -82,6 +91,7 @@ class Counted extends Inside implements Begun, Circuit.Permit {
   ended(exit: AnyExit): Body {
     const { guard } = this
     const isFree = this.leave()
+    if (this.watched !== undefined) this.watched.over = true
     const next = guard.breaker.settleCounted(guard.judge, this, exit)
     if (isFree) guard.idle = this
     return next
@@ -102,8 +112,8 @@ class BreakerGuard implements Guard {
     return this.breaker
   }
 
-  begin(caller: Calling, clock: Clock.Clock): Begun | Body | undefined {
-    return this.breaker.enter(this, caller, clock)
+  begin(caller: Calling, clock: Clock.Clock, _: Around, restore: Restore): Begun | Body | undefined {
+    return this.breaker.enter(this, caller, clock, restore)
   }
 
   otherwise(alone: Alone, fiber: AnyFiber, clock: Clock.Clock): Body {
@@ -181,7 +191,10 @@ const tags: Tags<CircuitBreaker.Event, CircuitBreaker.StateChange> = {
   Failure: "heard",
   StateChange: "followed",
   Rejected: "heard",
-  Configured: "heard"
+  Configured: "heard",
+  Admitted: "observed",
+  Ignored: "observed",
+  Interrupted: "observed"
 }
 
 /** Notifies the listener of the new state, and then that of every change. */
@@ -269,7 +282,12 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
   // ---------------------------------------------------------------------------------------------------------- a call
 
   /** Admits a call, or rejects it, as long as the state stays as it is by it: there is nothing to give back or to mask. */
-  enter(guard: BreakerGuard, caller: Calling, clock: Clock.Clock): Begun | Body | undefined {
+  enter(
+    guard: BreakerGuard,
+    caller: Calling,
+    clock: Clock.Clock,
+    restore: Restore
+  ): Begun | Body | undefined {
     if (this.configured.openFor.stale) return undefined
     if (this.link?.before !== undefined) return this.isProbing(caller) ? passing : undefined
     switch (this.circuit.state) {
@@ -277,7 +295,10 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
         return passing
       case "closed":
       case "metrics-only":
-        return this.isCounting(caller) ? passing : this.counted(guard, caller, clock)
+        if (this.isCounting(caller)) return passing
+        return this.events.observe === undefined
+          ? this.counted(guard, caller, clock)
+          : this.watched(guard, caller, clock, restore)
       default: {
         if (this.isProbing(caller)) return passing
         const now = Time.monotonicMillis(clock)
@@ -295,6 +316,39 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
     // A call that began before its time mattered is not slow by a rule that came later.
     call.startedAt = this.timed ? Time.monotonicMillis(clock) : NaN
     return call
+  }
+
+  /** The same in front of an observer, where it can be seen that the call was interrupted. */
+  private watched(
+    guard: BreakerGuard,
+    caller: Calling,
+    clock: Clock.Clock,
+    restore: Restore
+  ): Begun | undefined {
+    if (this.isProbing(caller)) return passing
+    const fiber = isFiber(caller) && restore === identity ? leavableOf(caller) : undefined
+    if (fiber === undefined) return undefined
+    const call = this.counted(guard, caller, clock)
+    const { startedAt } = call
+    const watched: Watched = (call.watched = { over: false })
+    this.events.observe?.({ _tag: "Admitted", kind, name: this.name, probe: false })
+    onLeaving(fiber, () => {
+      if (!watched.over) this.uncountedBy(true, startedAt, clock)
+    })
+    return call
+  }
+
+  /** Shows a call to the observer that ends and is not counted. */
+  private uncountedBy(isInterrupted: boolean, startedAt: number, clock: Clock.Clock): void {
+    const _tag = isInterrupted ? "Interrupted" : "Ignored"
+    const { observe } = this.events
+    if (observe === undefined) return
+    observe({
+      _tag,
+      kind,
+      name: this.name,
+      duration: Duration.millis(Time.monotonicMillis(clock) - startedAt)
+    })
   }
 
   /** A call for which the open times have to be worked out first, or that may be a probe. */
@@ -330,7 +384,13 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
 
   /** Counts how a call ended that held nothing. In a closed circuit that is one step in place. */
   settleCounted(judge: Judge, call: Counted, exit: AnyExit): Body {
-    const verdict = observe(this, judge, exit)
+    let verdict: Condition.Verdict | undefined
+    try {
+      verdict = observe(this, judge, exit)
+    } finally {
+      if (verdict === undefined || verdict._tag === "Ignored")
+        this.uncountedBy(Condition.isInterruption(exit), call.startedAt, call.clock)
+    }
     if (verdict._tag === "Ignored") return exit
     const { circuit } = this
     if (circuit.state !== "closed" || circuit.generation !== call.generation) {
@@ -383,11 +443,13 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
       verdict = observe(this, judge, exit)
     } catch (defect) {
       // A condition that throws is a bug to show, but not a reason to keep the permit.
-      const told = both(this.giveBack(permit, clock), this.link?.after)
+      const told = both(this.giveBack(permit, clock, exit), this.link?.after)
       return after(told && restore(told), Effect.die(defect))
     }
     const counted =
-      verdict._tag === "Ignored" ? this.giveBack(permit, clock) : this.count(permit, observed(verdict), clock)
+      verdict._tag === "Ignored"
+        ? this.giveBack(permit, clock, exit)
+        : this.count(permit, observed(verdict), clock)
     const told = both(counted, this.link?.after)
     return after(told && restore(told), exit)
   }
@@ -447,6 +509,10 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
       const { circuit, permit } = Circuit.acquire(config, this.circuit, now)
       this.circuit = circuit
       if (permit?.probe !== undefined) this.link?.began(permit, now)
+      if (permit !== undefined) {
+        const probe = permit.probe !== undefined
+        this.events.observe?.({ _tag: "Admitted", kind, name: this.name, probe })
+      }
       return then(permit)
     })
   }
@@ -464,7 +530,9 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
       link.ended(permit, !step.counted ? "returned" : isFailure ? "failure" : "success")
     } else if (link !== undefined && step.counted) this.share(link, observed.failed, duration)
     const changed = this.commit(step)
-    return step.counted ? both(this.tell(observed, duration), changed) : changed
+    if (step.counted) return both(this.tell(observed, duration), changed)
+    this.uncountedBy(false, permit.startedAt, clock)
+    return changed
   }
 
   private tell({ failed, failure }: Observed, duration: number): Told {
@@ -475,7 +543,8 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
   }
 
   /** Releases the permit of a call whose outcome is ignored. */
-  private giveBack(permit: Circuit.Permit, clock: Clock.Clock): Told {
+  private giveBack(permit: Circuit.Permit, clock: Clock.Clock, exit?: AnyExit): Told {
+    this.uncountedBy(exit !== undefined && Condition.isInterruption(exit), permit.startedAt, clock)
     if (permit.probe !== undefined) this.link?.ended(permit, "returned")
     return this.commit(
       Circuit.release(this.configured.config, this.circuit, permit, Time.monotonicMillis(clock))

@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
@@ -16,8 +17,10 @@ import { type Begun, seenBy, takingPart } from "../policy/frame.js"
 import { combinator } from "../policy/define.js"
 import type { ContextOfEffect, ErrorOfEffect, Checked, SuccessOfEffect } from "../policy/types.js"
 import * as Events from "../policy/events.js"
+import { begun as begunToEnd } from "../policy/attempts.js"
 import * as Policy from "../policy/Policy.js"
 import type { Body } from "../internal/erased.js"
+import * as Time from "../internal/time.js"
 
 // ------------------------------------------------------------------------------------------------------------- models
 
@@ -32,12 +35,24 @@ export interface FallbackUsed<out A, out E> extends Policy.Event<"fallback", "Fa
 }
 
 /**
+ * A fallback that ran has ended. For the program's observer alone.
+ *
+ * @since 0.1.0
+ * @category events
+ */
+export interface FallbackEnded extends Policy.Event<"fallback", "FallbackEnded"> {
+  readonly outcome: "Success" | "Failure" | "Interrupted"
+  /** How long the fallback took. */
+  readonly duration: Duration.Duration
+}
+
+/**
  * What happens in a fallback.
  *
  * @since 0.1.0
  * @category events
  */
-export type Event<A, E> = FallbackUsed<A, E>
+export type Event<A, E> = FallbackUsed<A, E> | FallbackEnded
 
 /**
  * The options of a fallback, for effects that succeed with an `A` and fail with an `E`.
@@ -423,7 +438,10 @@ const shape: Shape<AnyOptions> = {
   onFallback: callable
 }
 
-const emitter = /*#__PURE__*/ Events.ofCall<Event<unknown, unknown>>({ Fallback: "heard" })
+const emitter = /*#__PURE__*/ Events.ofCall<Event<unknown, unknown>>({
+  Fallback: "heard",
+  FallbackEnded: "observed"
+})
 
 const make = (policy: string, use: Use, options: AnyOptions = {}): ((self: Body) => Body) => {
   object(policy, "", options, shape)
@@ -436,7 +454,14 @@ const make = (policy: string, use: Use, options: AnyOptions = {}): ((self: Body)
   }
   const replacing = (failure: Failure): Body => {
     const told = emit.Fallback?.({ failure })
-    return told === undefined ? use(failure) : Effect.flatMap(told, () => use(failure))
+    return told === undefined
+      ? use(failure)
+      : Effect.flatMap(told, () =>
+          observed(
+            name,
+            Effect.suspend(() => use(failure))
+          )
+        )
   }
   const begun: Begun = {
     ended: (exit) => {
@@ -451,6 +476,16 @@ const make = (policy: string, use: Use, options: AnyOptions = {}): ((self: Body)
   )
   return takingPart(fallback, { looksAtResults, begin: () => (needsMask ? undefined : begun) })
 }
+
+/** Shows the observer how what replaces a failure ended. */
+const observed = (name: string, self: Body): Body =>
+  Effect.withFiberRuntime((fiber) => {
+    const observer = Events.observerIn(fiber.currentContext)
+    if (observer === undefined) return self
+    const event = { _tag: "FallbackEnded", kind: "fallback", name } as const
+    const ended = begunToEnd<FallbackEnded>(observer, event, Time.clockOf(fiber))
+    return Effect.onExit(self, (exit) => Effect.sync(() => ended(exit, exit)))
+  })
 
 /** From its end on the result is the fallback's, until it is handed on or what replaces it has ended. */
 const disposing = (

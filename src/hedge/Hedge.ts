@@ -45,7 +45,7 @@ export interface Hedged<out A, out E> extends Policy.Event<"hedge", "Hedge"> {
  * @since 0.1.0
  * @category events
  */
-export type Event<A, E> = Hedged<A, E>
+export type Event<A, E> = Hedged<A, E> | Policy.AttemptEnded<"hedge">
 
 /**
  * What an attempt can know about itself.
@@ -281,7 +281,10 @@ const shape: Shape<Options<unknown, unknown>> = {
   onHedge: callable
 }
 
-const emitter = /*#__PURE__*/ Events.ofCall<Event<unknown, unknown>>({ Hedge: "heard" })
+const emitter = /*#__PURE__*/ Events.ofCall<Event<unknown, unknown>>({
+  Hedge: "heard",
+  Attempt: "observed"
+})
 
 function make(options: Options<unknown, unknown>): (self: Body) => Body {
   const policy = "Hedge.hedge"
@@ -290,6 +293,7 @@ function make(options: Options<unknown, unknown>): (self: Body) => Body {
   const { delay, shown } = readDelay(policy, options.delay)
   const emit = emitter({ kind: "hedge", name }, options)
   const plan: internal.Plan = {
+    name,
     condition: Condition.compile(options.condition, { defect: false }),
     maxHedges,
     delay,

@@ -12,11 +12,14 @@ import * as Runtime from "effect/Runtime"
 import * as RuntimeFlags from "effect/RuntimeFlags"
 import type * as FailureCondition from "../policy/FailureCondition.js"
 import type * as RetryBudget from "../retryBudget/RetryBudget.js"
+import { begun, type Ended } from "../policy/attempts.js"
 import type * as Condition from "../policy/condition.js"
 import { holding, Interrupter } from "../internal/disposal.js"
 import { startIn } from "../internal/fork.js"
+import type * as Policy from "../policy/Policy.js"
 import type { HedgeDelay } from "./delay.js"
 import { inherited } from "../internal/inside.js"
+import { type Observer, observerIn } from "../policy/events.js"
 import type { Call } from "../retryBudget/call.js"
 import { withBudget } from "../retryBudget/source.js"
 import type { Told } from "../internal/listeners.js"
@@ -28,6 +31,7 @@ type Failure = FailureCondition.Failed<unknown, unknown>
 
 /** What a race needs to know, once for every use of the policy. */
 export interface Plan {
+  readonly name: string
   readonly condition: Condition.Compiled<unknown, unknown>
   readonly maxHedges: number
   readonly delay: HedgeDelay
@@ -49,6 +53,8 @@ interface Attempt {
   readonly interrupter: Interrupter | undefined
   /** Whether it was not the effect that ended it, but a listener before it. */
   broken: boolean
+  /** Shows the observer its end. */
+  shown: Ended | undefined
 }
 
 interface Failed {
@@ -106,6 +112,7 @@ class Race {
   /** The attempt whose exit it is. */
   private winner: Attempt | undefined
   private wake: () => void = () => {}
+  private readonly observer: Observer | undefined
 
   constructor(
     private readonly plan: Plan,
@@ -117,6 +124,7 @@ class Race {
     this.clock = Time.clockOf(parent)
     this.startedAt = Time.monotonicMillis(this.clock)
     this.left = plan.maxHedges + 1
+    this.observer = observerIn(parent.currentContext)
     this.runtime = Runtime.make({
       context: parent.currentContext as Context.Context<unknown>,
       // A loser can be interrupted even where the caller cannot.
@@ -232,7 +240,8 @@ class Race {
       startedAt: now,
       fiber: undefined,
       interrupter: this.plan.disposeResult && new Interrupter(currentScheduler),
-      broken: false
+      broken: false,
+      shown: undefined
     }
     this.attempts.push(attempt)
     this.running += 1
@@ -247,27 +256,42 @@ class Race {
     const within = attempt.interrupter === undefined ? identity : Effect.interruptible
     const self = attemptOf(within(this.self), attempt.number, elapsed, this.parent)
     const heard = attempt.number === 1 ? undefined : told(attempt.number, elapsed, failure)
-    if (heard === undefined) return self
+    if (heard === undefined) {
+      this.begun(attempt)
+      return self
+    }
     return Effect.matchCauseEffect(within(heard), {
       onFailure: (cause) => {
         attempt.broken = true
         return Effect.failCause(cause)
       },
       onSuccess: () => {
-        attempt.startedAt = this.now()
+        this.begun(attempt)
         return self
       }
     })
   }
 
+  private begun(attempt: Attempt): void {
+    const { clock, observer, plan } = this
+    attempt.startedAt = this.now()
+    if (observer === undefined) return
+    const event = { _tag: "Attempt", kind: "hedge", name: plan.name, attempt: attempt.number } as const
+    attempt.shown = begun<Policy.AttemptEnded<"hedge">>(observer, event, clock)
+  }
+
   private ended(attempt: Attempt, exit: AnyExit): void {
-    if (this.isOver()) return this.dispose(exit)
+    if (this.isOver()) {
+      attempt.shown?.(exit)
+      return this.dispose(exit)
+    }
     this.running -= 1
     if (attempt.broken) return this.settle(attempt, exit)
     const now = this.now()
     const duration = now - attempt.startedAt
     try {
       const verdict = this.plan.condition.judge(exit)
+      attempt.shown?.(exit, verdict)
       if (verdict._tag !== "Failure") {
         if (verdict._tag === "Success") {
           this.plan.delay.answered(duration, now)
@@ -282,6 +306,7 @@ class Race {
       if (this.plan.startsNext?.(verdict.failed) === false) this.left = 0
       this.want(verdict.failed)
     } catch (defect) {
+      attempt.shown?.(exit)
       if (this.lastFailed?.attempt !== attempt) this.dispose(exit)
       this.settle(undefined, Exit.die(defect))
     }

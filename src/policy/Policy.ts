@@ -73,6 +73,28 @@ export interface Event<out Kind extends string = string, out Tag extends string 
 }
 
 /**
+ * How an attempt ended: as its policy judged it, by an interruption, or as one whose answer nobody waited for any more (`Ignored`).
+ *
+ * @since 0.1.0
+ * @category events
+ */
+export type AttemptOutcome = "Success" | "Failure" | "Ignored" | "Interrupted"
+
+/**
+ * An attempt of a retry or of a hedge that has ended, the first one and successful ones too. For the program's observer alone.
+ *
+ * @since 0.1.0
+ * @category events
+ */
+export interface AttemptEnded<out Kind extends string = string> extends Event<Kind, "Attempt"> {
+  /** The number of the attempt, from 1. */
+  readonly attempt: number
+  /** How long this attempt took, without delays and other attempts. */
+  readonly duration: Duration.Duration
+  readonly outcome: AttemptOutcome
+}
+
+/**
  * A policy that fits every effect: it may add the error `Added` and need the service `Needed`, and leaves everything else as it is.
  * Being a plain function, it goes through `pipe`, `flow` and `Effect.map` alike.
  *

@@ -47,6 +47,9 @@ const beforeFinalizers = <E>(cause: Cause.Cause<E>): Cause.Cause<E> =>
 export const failed = <A, E>(exit: Exit.Exit<A, E>): FailureCondition.Failed<A, E> | undefined =>
   Exit.isSuccess(exit) ? { _tag: "Result", result: exit.value } : failedCause(exit.cause)
 
+/** Whether nothing but an interruption ended it. */
+export const isInterruption = (exit: Exit.Exit<unknown, unknown>): boolean => failed(exit) === undefined
+
 /** An outcome with what a policy wants to know of a failure. */
 export type Verdict = FailureCondition.Success | FailureCondition.Ignored | FailureVerdict
 

@@ -25,20 +25,25 @@ export type Emit<E extends Event, Told> = {
   readonly [Tag in E["_tag"]]?: (payload: Omit<Tagged<E, Tag>, keyof Event>) => Told
 }
 
-/** The events of a policy, and which of them its stream carries: a tag that is forgotten does not compile. */
+/**
+ * The events of a policy, and whom they reach: its stream and its listener, its listener, or nobody but the observer. A tag that is
+ * forgotten does not compile.
+ */
 export type Tags<E extends Event, Followed extends Event = never> = {
-  readonly [Tag in E["_tag"]]: Tag extends Followed["_tag"] ? "followed" : "heard"
+  readonly [Tag in E["_tag"]]: Tag extends Followed["_tag"] ? "followed" : "heard" | "observed"
 }
 
-/** Sees every event of a program, synchronously, so it can neither delay a call nor fail it. It must not throw. */
-interface Observer {
+/** Sees every event of a program, within the step in which it happens. It does not throw. */
+export interface Observer {
   readonly unsafeObserve: (event: Event) => void
 }
 
-/** The observer of a program, under the key of its service. An instance looks for it when it is made, a call at an event. */
+export const observerKey = "effect-resilience/Observer"
+
+/** The observer of a program. An instance looks for it when it is made, a call at an event. */
 export const observerIn = (
   context: Pick<Context.Context<never>, "unsafeMap"> | undefined
-): Observer | undefined => context?.unsafeMap.get("effect-resilience/Observer") as Observer | undefined
+): Observer | undefined => context?.unsafeMap.get(observerKey) as Observer | undefined
 
 type Source = Pick<Described, "kind" | "name">
 
@@ -65,7 +70,8 @@ export const ofCall = <E extends Event>(tags: Tags<E>) => {
       }
     }
   }
-  for (const tag of Object.keys(tags)) {
+  for (const [tag, reach] of Object.entries(tags)) {
+    if (reach === "observed") continue
     const on = listenerName(tag)
     Object.defineProperty(Emitter.prototype, tag, {
       get(this: Emitter) {
@@ -88,6 +94,8 @@ const buffer = 64
 /** The events of an instance. Its listeners run with its maker's context and fail no call. */
 export class Events<E extends Event, Followed extends E = never> {
   emit: Emit<E, Told>
+  /** Shows the observer what reaches nobody else. Absent without one. */
+  readonly observe: ((event: E) => void) | undefined
   private broadcast: Broadcast<Followed> | undefined
 
   constructor(
@@ -96,22 +104,24 @@ export class Events<E extends Event, Followed extends E = never> {
     private readonly listeners: Listeners<E>,
     private readonly context: Context.Context<unknown>
   ) {
+    this.observe = observerIn(context)?.unsafeObserve
     this.emit = this.emitter()
   }
 
   private emitter(): Emit<E, Told> {
-    const { context, source } = this
-    const observer = observerIn(context)
+    const { context, observe } = this
+    const { kind, name } = this.source
     const emit: Record<string, (payload: object) => Told> = {}
     for (const [_tag, reach] of Object.entries(this.tags)) {
+      if (reach === "observed") continue
       const listener = listenerAt(this.listeners, listenerName(_tag))
       const broadcast = reach === "followed" ? this.broadcast : undefined
-      if ((listener ?? observer ?? broadcast) === undefined) continue
+      if ((listener ?? observe ?? broadcast) === undefined) continue
       emit[_tag] = (payload) => {
-        const event = { _tag, ...source, ...payload }
+        const event = { _tag, kind, name, ...payload }
         broadcast?.publish(event as unknown as Followed)
-        observer?.unsafeObserve(event)
-        return listener && Effect.provide(notifyShared(source.name, listener, event), context)
+        observe?.(event as unknown as E)
+        return listener && Effect.provide(notifyShared(name, listener, event), context)
       }
     }
     return emit as Emit<E, Told>

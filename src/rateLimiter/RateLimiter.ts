@@ -230,12 +230,35 @@ export interface Rejected
 }
 
 /**
+ * A call or a reservation that left the queue, in the step in which it did. For the program's observer alone.
+ *
+ * @since 0.1.0
+ * @category events
+ */
+export interface Dequeued extends Policy.Event<"rate-limiter", "Dequeued"> {
+  readonly cost: number
+  /** Its turn came, a change of rate put its turn too late, or it was interrupted or cancelled. */
+  readonly reason: "admitted" | "rejected" | "left"
+}
+
+/**
+ * A permit that was given back as far as it still counts: the call did not run, or its condition ignores how it ended. For the
+ * program's observer alone.
+ *
+ * @since 0.1.0
+ * @category events
+ */
+export interface GivenBack extends Policy.Event<"rate-limiter", "GivenBack"> {
+  readonly cost: number
+}
+
+/**
  * What happens in a limiter.
  *
  * @since 0.1.0
  * @category events
  */
-export type Event = Queued | Admitted | Rejected | RateChanged
+export type Event = Queued | Dequeued | Admitted | Rejected | GivenBack | RateChanged
 
 /**
  * A limiter's state as plain data. Times are milliseconds.

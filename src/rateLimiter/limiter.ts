@@ -21,7 +21,7 @@ import { withoutStack } from "../policy/define.js"
 import * as Stateful from "../policy/stateful.js"
 import * as Time from "../internal/time.js"
 import * as Wait from "../internal/wait.js"
-import { Line, type Permit, type Place } from "./queue.js"
+import { Line, type Permit, type Place, type Watch } from "./queue.js"
 import { checkCost, type Configured, configure, given, kind } from "./options.js"
 import { RateLimitExceeded } from "./rateLimitExceeded.js"
 import type { AnyExit, Body, Restore } from "../internal/erased.js"
@@ -78,7 +78,9 @@ const tags: Tags<RateLimiter.Event, RateLimiter.RateChanged> = {
   Queued: "heard",
   Admitted: "heard",
   Rejected: "heard",
-  RateChanged: "followed"
+  RateChanged: "followed",
+  Dequeued: "observed",
+  GivenBack: "observed"
 }
 
 export class Limiter implements RateLimiter.RateLimiter, Member<RateLimiter.Snapshot> {
@@ -106,7 +108,11 @@ export class Limiter implements RateLimiter.RateLimiter, Member<RateLimiter.Snap
     this.settings = configured.settings
     this.maxWait = Rate.micros(configured.maxWait)
     this.direct = events.emit.Admitted === undefined
-    this.line = new Line(configured.rate, configured.maxQueued, 0)
+    const { name } = this
+    const { observe } = events
+    const watch: Watch | undefined =
+      observe && ((_tag, cost, reason) => observe({ _tag, kind, name, cost, reason } as RateLimiter.Event))
+    this.line = new Line(configured.rate, configured.maxQueued, 0, watch)
   }
 
   /** The time of the rule: microseconds since the limiter was made. */

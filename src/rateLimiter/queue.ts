@@ -17,6 +17,13 @@ export interface Permit extends Rate.Admitted {
   readonly total: number
 }
 
+/** Shows an observer a place that is left, or a permit that is given back. */
+export type Watch = (
+  change: "Dequeued" | "GivenBack",
+  cost: number,
+  reason?: "admitted" | "rejected" | "left"
+) => void
+
 export interface Options {
   readonly cost: number
   /** The last instant at which it is still of use. */
@@ -130,7 +137,8 @@ export class Line {
   constructor(
     rate: Rate.Rate,
     readonly maxQueued: number,
-    now: number
+    now: number,
+    private readonly watch: Watch | undefined = undefined
   ) {
     this.rule = Rate.rule(rate)
     this.used = Rate.nothing(this.rule, now)
@@ -256,6 +264,7 @@ export class Line {
     if (permit.generation !== this.generation) return
     this.settle(now)
     this.used = Rate.giveBack(this.rule, this.used, permit, this.total - permit.total)
+    this.watch?.("GivenBack", permit.cost)
     this.changedAt = Math.max(this.changedAt, now)
     this.staleFrom(this.places.first?.run)
     this.settle(now)
@@ -394,6 +403,7 @@ export class Line {
     this.length -= 1
     this.headAt = undefined
     place.state = state
+    this.watch?.("Dequeued", place.cost, state)
     place.notify()
   }
 

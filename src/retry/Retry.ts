@@ -101,7 +101,8 @@ export interface Abort<out A, out E> extends Policy.Event<"retry", "Abort">, Fai
  * @since 0.1.0
  * @category events
  */
-export type Event<A, E> = RetryScheduled<A, E> | Retried<A, E> | Exceeded<A, E> | Abort<A, E>
+export type Event<A, E> =
+  RetryScheduled<A, E> | Retried<A, E> | Exceeded<A, E> | Abort<A, E> | Policy.AttemptEnded<"retry">
 
 /**
  * @since 0.1.0
@@ -344,7 +345,8 @@ const emitter = /*#__PURE__*/ Events.ofCall<Event<unknown, unknown>>({
   RetryScheduled: "heard",
   Retry: "heard",
   Exceeded: "heard",
-  Abort: "heard"
+  Abort: "heard",
+  Attempt: "observed"
 })
 
 function make(options: Options<unknown, unknown>): (self: Body) => Body {

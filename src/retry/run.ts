@@ -14,11 +14,13 @@ import type { AnyExit, Body, Restore } from "../internal/erased.js"
 import { after, both } from "../internal/listeners.js"
 import { type ScheduleState, stepSchedule } from "../internal/schedule.js"
 import * as Time from "../internal/time.js"
+import { begun as attempted, type Ended } from "../policy/attempts.js"
 import type * as Condition from "../policy/condition.js"
 import { withoutStack } from "../policy/define.js"
-import type { Emit } from "../policy/events.js"
+import { type Emit, type Observer, observerIn } from "../policy/events.js"
 import type * as FailureCondition from "../policy/FailureCondition.js"
 import { type Around, type Begun, type Guard, seenBy } from "../policy/frame.js"
+import type * as Policy from "../policy/Policy.js"
 import type { Call } from "../retryBudget/call.js"
 import { withBudget } from "../retryBudget/source.js"
 import { type Attempt, CurrentAttempt, firstAttempt } from "./currentAttempt.js"
@@ -44,6 +46,8 @@ type Failure = FailureCondition.Failed<unknown, unknown>
 /** One call: it begins with the first attempt and owns its run of the schedule. */
 export class Run implements Begun {
   scheduleState: ScheduleState
+  /** Shows the observer the end of the last attempt. */
+  attempted: Ended | undefined
   readonly startedAt: number
 
   constructor(
@@ -54,7 +58,8 @@ export class Run implements Begun {
     /** For a retry that disposes of results: it runs in a mask, in which attempts, delays and listeners are interruptible. */
     readonly restore: Restore = identity,
     /** Takes what disposes of the result that comes back. */
-    readonly hold: ((dispose: Effect.Effect<unknown, never, unknown>) => void) | undefined = undefined
+    readonly hold: ((dispose: Effect.Effect<unknown, never, unknown>) => void) | undefined = undefined,
+    readonly observer: Observer | undefined = undefined
   ) {
     this.startedAt = Time.monotonicMillis(clock)
     // The schedule is only stepped by a failure: a call that succeeds pays nothing for it.
@@ -76,7 +81,10 @@ export class Run implements Begun {
 export const guardOf = (plan: Plan): Guard => ({
   looksAtResults: plan.condition.looksAtResults,
   begin: ({ currentContext }, clock, around) =>
-    (plan.options.budget ?? plan.options.disposeResult ?? nestedIn(currentContext))
+    (plan.options.budget ??
+    plan.options.disposeResult ??
+    nestedIn(currentContext) ??
+    observerIn(currentContext))
       ? undefined
       : new Run(plan, around, clock, undefined),
   otherwise: (around) => apply(plan, around)
@@ -90,8 +98,13 @@ const apply = (plan: Plan, around: Around): Body => {
   const begin = (restore?: Restore, hold?: Run["hold"]): Body => {
     const begun = (call?: Call): Body =>
       Effect.withFiberRuntime((fiber) => {
-        const run = new Run(plan, around, Time.clockOf(fiber), call, restore, hold)
-        return attempt(run, 1, nestedIn(fiber.currentContext))
+        const { currentContext } = fiber
+        const clock = Time.clockOf(fiber)
+        const observer = observerIn(currentContext)
+        const run = new Run(plan, around, clock, call, restore, hold, observer)
+        const first = attempt(run, 1, nestedIn(currentContext))
+        // Where the last attempt was interrupted, nothing else sees its end.
+        return observer ? Effect.onExit(first, (exit) => Effect.sync(() => run.attempted?.(exit))) : first
       })
     return budget === undefined ? begun() : withBudget(budget, begun, restore)
   }
@@ -104,12 +117,16 @@ const nestedIn = (context: Context.Context<never>): Attempt | undefined =>
 
 const attempt = (run: Run, number: number, current: Attempt | undefined): Body => {
   const { condition, options } = run.plan
+  if (run.observer) {
+    const event = { _tag: "Attempt", kind: "retry", name: run.plan.name, attempt: number } as const
+    run.attempted = attempted<Policy.AttemptEnded<"retry">>(run.observer, event, run.clock)
+  }
   if (options.disposeResult !== undefined) {
     return attemptDisposing(run, number, current, options.disposeResult)
   }
   const body = knowing(current, run.around.self)
   const begun: Begun = { ended: (exit) => run.ended(exit, number) }
-  return seenBy(body, begun, condition.looksAtResults || run.call !== undefined)
+  return seenBy(body, begun, condition.looksAtResults || (run.call ?? run.observer) !== undefined)
 }
 
 /** What an attempt after the first can know, worked out when it asks. */
@@ -252,6 +269,7 @@ const giveUp = (run: Run, failed: Failed, reason: Retry.Reason): Deciding<Done> 
 const decide = (run: Run, number: number, exit: AnyExit): Deciding | undefined => {
   const { condition, emit, hintJitter, hintOf, maxDuration, maxHint, options, schedule, times } = run.plan
   const verdict = condition.judge(exit)
+  run.attempted?.(exit, verdict)
   if (verdict._tag === "Success") run.call?.succeeded()
   if (verdict._tag !== "Failure") return undefined
   const { failed: failure } = verdict

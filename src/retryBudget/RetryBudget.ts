@@ -52,6 +52,30 @@ export interface Refused extends Policy.Event<"retry-budget", "Refused"> {
 }
 
 /**
+ * A retry or hedge that the budget paid for. For the program's observer alone.
+ *
+ * @since 0.1.0
+ * @category events
+ */
+export interface Withdrawn extends Policy.Event<"retry-budget", "Withdrawn"> {
+  readonly activity: Activity
+  readonly cost: number
+  /** The balance after it. */
+  readonly balance: number
+}
+
+/**
+ * A retry or hedge that was paid for and did not begin: what it cost was given back. For the program's observer alone.
+ *
+ * @since 0.1.0
+ * @category events
+ */
+export interface GivenBack extends Policy.Event<"retry-budget", "GivenBack"> {
+  readonly activity: Activity
+  readonly cost: number
+}
+
+/**
  * The budget became exhausted: with this retry or hedge it began to refuse.
  *
  * @since 0.1.0
@@ -89,7 +113,7 @@ export type Change = Exhausted | Recovered
  * @since 0.1.0
  * @category events
  */
-export type Event = Change | Refused
+export type Event = Change | Refused | Withdrawn | GivenBack
 
 /**
  * A budget as plain data.

@@ -110,7 +110,9 @@ const noCounts = { requests: 0, successes: 0, retries: 0, hedges: 0, refused: 0 
 const tags: Tags<RetryBudget.Event, RetryBudget.Change> = {
   Exhausted: "followed",
   Recovered: "followed",
-  Refused: "heard"
+  Refused: "heard",
+  Withdrawn: "observed",
+  GivenBack: "observed"
 }
 
 export class Budget implements RetryBudget.RetryBudget, Member<RetryBudget.Snapshot>, RetryBudget.Shareable {
@@ -190,6 +192,14 @@ export class Budget implements RetryBudget.RetryBudget, Member<RetryBudget.Snaps
     if (next === undefined) return this.refuse(activity, cost, now)
     this.state = next
     this.count(activity, 1)
+    this.events.observe?.({
+      _tag: "Withdrawn",
+      kind,
+      name: this.name,
+      activity,
+      cost,
+      balance: Rule.balance(this.rule, next, now)
+    })
     return this.outcome(true, cost, this.turn(false, now))
   }
 
@@ -203,6 +213,7 @@ export class Budget implements RetryBudget.RetryBudget, Member<RetryBudget.Snaps
     const now = this.now(fiber)
     this.state = Rule.giveBack(this.rule, this.state, cost, bucket, now)
     this.count(activity, -1)
+    this.events.observe?.({ _tag: "GivenBack", kind, name: this.name, activity, cost })
   }
 
   private costOf(failure: Failure | undefined): number {

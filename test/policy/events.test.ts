@@ -1,11 +1,37 @@
 // The events of all policies as the program's observer sees them.
 import { assert, it } from "@effect/vitest"
-import { Context, Effect, Schedule, TestClock } from "effect"
-import { Bulkhead, Fallback, Hedge, type Policy, Retry, RetryBudget, Timeout } from "effect-resilience"
+import { Effect, Schedule, TestClock } from "effect"
+import {
+  Bulkhead,
+  Cache,
+  Fallback,
+  Hedge,
+  Observer,
+  type Policy,
+  RateLimiter,
+  Retry,
+  RetryBudget,
+  Timeout
+} from "effect-resilience"
 import { down } from "../support/calls.js"
 import { rows } from "./services.js"
 
 const twice = Schedule.recurs(1)
+
+const waits = Effect.flatMap(
+  RateLimiter.make({ rate: RateLimiter.smooth({ limit: 1, per: "1 second" }), maxWait: "1 second" }),
+  ({ protect }) => Effect.zipRight(protect(Effect.void), protect(Effect.void))
+)
+const ignores = Effect.flatMap(
+  RateLimiter.make({ rate: RateLimiter.smooth({ limit: 1, per: "1 second" }) }),
+  ({ protectWhen }) => Effect.exit(protectWhen<unknown, string>({ ignore: { error: () => true } })(down))
+)
+const stores = Effect.scoped(
+  Effect.flatMap(
+    Cache.make({ lookup: (key: string) => Effect.succeed(key), timeToLive: "1 minute" }),
+    (cache) => cache.get("a")
+  )
+)
 
 /** Each brings a policy to an event, without a listener. */
 const cases: ReadonlyArray<readonly [event: string, Effect.Effect<unknown, unknown, never>]> = [
@@ -19,6 +45,9 @@ const cases: ReadonlyArray<readonly [event: string, Effect.Effect<unknown, unkno
       Effect.zipRight(budget.tryWithdraw(), budget.tryWithdraw())
     )
   ],
+  ["rate-limiter Dequeued", Effect.exit(waits)],
+  ["rate-limiter GivenBack", ignores],
+  ["cache Stored", stores],
   ...rows.map(({ kind, listening: [listener, options, call], ...row }) => {
     const live = row.tag.layer({ ...row.options, ...options })
     return [`${kind} ${listener.slice("on".length)}`, Effect.provide(call, live)] as const
@@ -26,7 +55,10 @@ const cases: ReadonlyArray<readonly [event: string, Effect.Effect<unknown, unkno
   ["retry RetryScheduled", down.pipe(Retry.retry({ schedule: twice }))],
   ["retry Retry", down.pipe(Retry.retry({ schedule: twice }))],
   ["retry Exceeded", down.pipe(Retry.retry({ schedule: twice }))],
+  ["retry Attempt", Effect.void.pipe(Retry.retry({ times: 1 }))],
   ["fallback Fallback", down.pipe(Fallback.succeed("cold"))],
+  ["fallback FallbackEnded", down.pipe(Fallback.succeed("cold"))],
+  ["hedge Attempt", Effect.void.pipe(Hedge.hedge({ delay: "1 second" }))],
   ["hedge Hedge", Effect.delay(Effect.void, "3 seconds").pipe(Hedge.hedge({ delay: "1 second" }))],
   ["timeout Timeout", Effect.never.pipe(Timeout.timeout("1 second"))]
 ]
@@ -34,10 +66,10 @@ const cases: ReadonlyArray<readonly [event: string, Effect.Effect<unknown, unkno
 it.effect.each(cases)("the observer of the program sees %s", ([event, self]) =>
   Effect.gen(function* () {
     const seen: Array<Policy.Event> = []
-    const observer = { unsafeObserve: (event: Policy.Event) => void seen.push(event) }
-    const observed = Effect.provide(
+    const observed = Effect.provideService(
       Effect.exit(self),
-      Context.unsafeMake<never>(new Map([["effect-resilience/Observer", observer]]))
+      Observer.Observer,
+      Observer.make((event) => void seen.push(event))
     )
     const fiber = yield* Effect.fork(observed)
     yield* TestClock.adjust("5 seconds")

@@ -1,0 +1,132 @@
+/**
+ * Sees every event of every policy of a program, without a change at any call.
+ *
+ * @since 0.1.0
+ */
+import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Runtime from "effect/Runtime"
+import { callable } from "../core/options.js"
+import { startFiber, startIn } from "../internal/fork.js"
+import { runningFiber } from "../internal/inside.js"
+import { observerIn, observerKey } from "./events.js"
+import type * as Policy from "./Policy.js"
+
+/**
+ * What is called with every event of every policy. It must not throw: make it by {@link make}, which sees to that.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Service {
+  readonly unsafeObserve: (event: Policy.Event) => void
+}
+
+/**
+ * The observer of a program. Without one, events that no listener hears are not made.
+ *
+ * Policies that are instances (breaker, bulkhead, limiter, budget, cache) read it once, where they are made. The others (retry,
+ * hedge, timeout, fallback) read it at the call.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Observer, Retry } from "effect-resilience"
+ *
+ * const printing = Observer.make(({ kind, _tag }) => console.log(kind, _tag))
+ *
+ * const program = Effect.fail("down").pipe(
+ *   Retry.retry({ times: 2 }),
+ *   Effect.provideService(Observer.Observer, printing)
+ * )
+ * ```
+ *
+ * @since 0.1.0
+ * @category context
+ */
+export class Observer extends Context.Reference<Observer>()(observerKey, {
+  defaultValue: (): Service => ({ unsafeObserve: () => {} })
+}) {}
+
+/**
+ * An observer of a synchronous function, which is called in the step in which an event happens. It can neither delay, interrupt nor
+ * fail a call: what it throws is logged as a warning the first time, and it goes on being called. It runs within every call, so keep
+ * it short. A promise that it returns is not waited for.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (observe: (event: Policy.Event) => void): Service => {
+  callable("Observer.make", "observe", observe)
+  let hasThrown = false
+  return {
+    unsafeObserve: (event) => {
+      try {
+        observe(event)
+      } catch (thrown) {
+        if (!hasThrown) log(thrown)
+        hasThrown = true
+      }
+    }
+  }
+}
+
+const log = (thrown: unknown): void => {
+  const warning = Effect.logWarning("an observer threw", Cause.die(thrown))
+  const fiber = runningFiber()
+  if (fiber === undefined) startIn(Runtime.defaultRuntime, warning)
+  else startFiber(fiber, warning, Runtime.defaultRuntimeFlags)
+}
+
+/**
+ * One observer of two, the first one first.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const both = (first: Service, second: Service): Service => ({
+  unsafeObserve: (event) => {
+    first.unsafeObserve(event)
+    second.unsafeObserve(event)
+  }
+})
+
+/**
+ * Adds an observer to a program, given its function as to {@link make}. One that is there already goes on being called, before it.
+ *
+ * Build the layers of policies on it: an instance that was made before does not know it.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Layer } from "effect"
+ * import { CircuitBreaker, Observer } from "effect-resilience"
+ *
+ * class Partner extends CircuitBreaker.Tag("Partner")<Partner>() {}
+ *
+ * const counts = new Map<string, number>()
+ * const CountingLive = Observer.layer(({ kind, name, _tag }) => {
+ *   const event = `${kind} ${name} ${_tag}`
+ *   counts.set(event, (counts.get(event) ?? 0) + 1)
+ * })
+ *
+ * const PartnerLive = Partner.layer({ openFor: "15 seconds" })
+ * const program = Effect.succeed("offer").pipe(
+ *   Partner.protect,
+ *   Effect.provide(PartnerLive.pipe(Layer.provideMerge(CountingLive)))
+ * )
+ * ```
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer = (observe: (event: Policy.Event) => void): Layer.Layer<Observer> =>
+  Layer.effect(
+    Observer,
+    Effect.contextWith((context: Context.Context<never>) => {
+      const here = make(observe)
+      const around = observerIn(context) as Service | undefined
+      return around === undefined ? here : both(around, here)
+    })
+  )
