@@ -11,6 +11,9 @@ export interface Client {
   readonly status: string
   /** The socket of a `Redis`. */
   readonly stream?: Destroyable | null | undefined
+  /** The options of a client, of which the store sets one: it subscribes again itself. */
+  readonly options?:
+    { autoResubscribe?: boolean | undefined; enableOfflineQueue?: boolean | undefined } | undefined
   /** The nodes of a `Cluster`. */
   nodes?(): ReadonlyArray<{ readonly stream?: Destroyable | null | undefined }>
   connect(): Promise<unknown>
@@ -34,6 +37,7 @@ export interface Destroyable {
 /** Connects a client and tells how it fares. */
 export const watched = (client: Client, watcher: Watcher): StoreClient => {
   let lastError: unknown
+  if (client.nodes === undefined && client.options !== undefined) client.options.autoResubscribe = false
   // These stay for good: an error without a listener is printed.
   client.on("error", (error) => void (lastError = error))
   client.on("close", () => {
@@ -53,6 +57,15 @@ export const watched = (client: Client, watcher: Watcher): StoreClient => {
       client.on("message", (from, message) => {
         if (from === channel && typeof message === "string") listener(message)
       })
+      // A cluster subscribes again itself. A `Redis` would too, but it ends the program when the connection breaks meanwhile, because
+      // it lets the promise of its own subscription fail.
+      if (client.nodes === undefined) {
+        client.on("ready", () => {
+          client.subscribe(channel).catch((error: unknown) => {
+            if (client.status === "ready") watcher.over(error)
+          })
+        })
+      }
       return client.subscribe(channel)
     },
     destroy: () => {
