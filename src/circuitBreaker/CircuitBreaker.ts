@@ -315,9 +315,20 @@ export interface Operations<Needed = never, Away = never> {
  * @since 0.1.0
  * @category models
  */
-export interface CircuitBreaker<Away = never> extends Operations<never, Away>, Policy.Described {
+export interface CircuitBreaker extends CircuitBreakerFailing<never> {}
+
+/**
+ * A circuit breaker whose calls also fail with `Away`: one that is shared, where the store does not answer.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface CircuitBreakerFailing<Away> extends Operations<never, Away>, Policy.Described {
   readonly [TypeId]: TypeId
 }
+
+/** A breaker that fails with nothing more is called just that, in an editor too. */
+type Failing<Away> = [Away] extends [never] ? CircuitBreaker : CircuitBreakerFailing<Away>
 
 // ------------------------------------------------------------------------------------------------------------ options
 
@@ -476,9 +487,7 @@ export type AwayOf<O> = O extends { readonly share?: infer Share }
  */
 export const make: {
   (): Effect.Effect<CircuitBreaker>
-  <O>(
-    options: Checked<O, Options<unknown>>
-  ): Effect.Effect<CircuitBreaker<AwayOf<O>>, never, Policy.ContextOf<O>>
+  <O>(options: Checked<O, Options<unknown>>): Effect.Effect<Failing<AwayOf<O>>, never, Policy.ContextOf<O>>
 } = breakers.make
 
 /**
@@ -564,7 +573,7 @@ export interface Service<Self, Away = never>
  * @category services
  */
 export interface TagClass<Self, Id extends string, Away = never>
-  extends Context.TagClass<Self, `CircuitBreaker/${Id}`, CircuitBreaker<Away>>, Service<Self, Away> {}
+  extends Context.TagClass<Self, `CircuitBreaker/${Id}`, CircuitBreakerFailing<Away>>, Service<Self, Away> {}
 
 /**
  * A circuit breaker as a service of its own. Extend it once for each thing that can fail by itself.

@@ -51,7 +51,9 @@ describe("a shared breaker", () => {
     }
     expect(Partner.layer({ share: Share.inline() })).type.toBe<Layer.Layer<Partner, never, Store>>()
     const made = CircuitBreaker.make({ name: "partner", ...inline })
-    expect(made).type.toBe<Effect.Effect<CircuitBreaker.CircuitBreaker<StoreUnavailable>, never, Store>>()
+    expect(made).type.toBe<
+      Effect.Effect<CircuitBreaker.CircuitBreakerFailing<StoreUnavailable>, never, Store>
+    >()
     const run = Effect.flatMap(made, (breaker) => call.pipe(breaker.protect))
     expect(run).type.toBe<Effect.Effect<string, CircuitOpen | StoreUnavailable, Store>>()
   })

@@ -62,7 +62,7 @@ export class Fleet {
   }
 }
 
-export type Breaker = CircuitBreaker.CircuitBreaker<SharedStore.StoreUnavailable>
+export type Breaker = CircuitBreaker.CircuitBreakerFailing<SharedStore.StoreUnavailable>
 
 /** A breaker of a process, shared in local mode unless the options say otherwise. */
 export const breakerIn = (
