@@ -107,7 +107,7 @@ export const probing = ({ figure, goal }: Report.Report, url: string) =>
       holds.pipe(
         Effect.delay("50 millis"),
         Effect.repeat({ until: (found) => found }),
-        Effect.timeoutFail({ duration: "60 seconds", onTimeout: () => new Error(`not within 60 s: ${what}`) })
+        Effect.timeoutFail({ duration: "60 seconds", onTimeout: () => `not within 60 s: ${what}` })
       )
     const call = Effect.suspend(() => {
       const knock = (breaker: CircuitBreaker.CircuitBreaker) =>

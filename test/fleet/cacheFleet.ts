@@ -41,7 +41,7 @@ export class Line {
         case "frozen":
           return Effect.never
         case "down":
-          return Effect.fail(new Error("ECONNREFUSED"))
+          return Effect.fail("ECONNREFUSED")
         case "answers lost":
           return Effect.zipRight(self, Effect.never)
         case "up":

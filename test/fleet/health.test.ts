@@ -51,7 +51,7 @@ const switchable = (options?: SharedStore.Options) =>
     }
   })
 
-const refuses = Effect.fail(new Error("OOM"))
+const refuses = Effect.fail("OOM")
 
 const take = (store: SharedStore.Service) =>
   store.take({ id: "rate", limit: 1, per: 1000, burst: 5, permits: 1, atLeast: 1, spent: 0 })
@@ -192,7 +192,7 @@ it.scoped("a store whose announcements cannot be heard says so once, and goes on
       follow: () =>
         Effect.suspend(() => {
           tries += 1
-          return Effect.fail(new Error("NOPERM"))
+          return Effect.fail("NOPERM")
         })
     }
     const logger = Logger.make(({ message }) => void lines.push(String(message)))

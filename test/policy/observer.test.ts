@@ -1,6 +1,6 @@
 // What an observer sees of a call: enough to know what is held, and nothing that it does reaches the call.
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, Exit, Fiber, Layer, Logger, type Runtime, Schedule } from "effect"
+import { Data, Duration, Effect, Exit, Fiber, Layer, Logger, type Runtime, Schedule } from "effect"
 import {
   Bulkhead,
   CircuitBreaker,
@@ -16,6 +16,8 @@ import {
 import { interruptedAtEveryStep, runToEnd } from "../support/everyStep.js"
 import { mistakes } from "../support/interleave.js"
 import { runs } from "../support/runs.js"
+
+class Refused extends Data.TaggedError("Refused") {}
 
 type Body = Effect.Effect<unknown, unknown>
 
@@ -444,8 +446,8 @@ describe("pipe, pipeline and promises show an observer the same events", () => {
       const pipeline = (...all: ReadonlyArray<(self: Body) => Body>) =>
         (Policy.pipeline as (...all: ReadonlyArray<(self: Body) => Body>) => (self: Body) => Body)(...all)
       const self = Effect.tryPromise({
-        try: () => (isUp() ? Promise.resolve("up") : Promise.reject(new Error("down"))),
-        catch: (error) => error
+        try: () => (isUp() ? Promise.resolve("up") : Promise.reject(new Refused())),
+        catch: (error) => error as Refused
       })
       const runtime = yield* observedBy(observe)(Effect.runtime<never>())
       const guard = (
@@ -455,10 +457,10 @@ describe("pipe, pipeline and promises show an observer the same events", () => {
           ) => (run: () => Promise<unknown>) => () => Promise<unknown>
         }
       )(...policies).provide(runtime)
-      const guarded = guard(() => (isUp() ? Promise.resolve("up") : Promise.reject(new Error("down"))))
+      const guarded = guard(() => (isUp() ? Promise.resolve("up") : Promise.reject(new Refused())))
       const call: Body =
         way === "promise"
-          ? Effect.tryPromise({ try: guarded, catch: (error) => error })
+          ? Effect.tryPromise({ try: guarded, catch: (error) => error as Refused })
           : observedBy(observe)(
               way === "pipeline"
                 ? pipeline(...policies)(self)
