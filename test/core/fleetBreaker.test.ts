@@ -442,6 +442,8 @@ describe("the circuit of a fleet", () => {
         if (world.forgotten === 0) assert.isAtMost(world.mostLeased, permits)
         world.heal()
         world.probesEnd = 0.6
+        // A process without calls asks for nothing, so it may not know what it has missed.
+        world.run(3000, 4)
         world.run(3000, 0)
         // What opened travels for a while, so an open time ends later for a process than for the store.
         if (world.view.remaining === 0) world.run(2 * weather.delay, 0)

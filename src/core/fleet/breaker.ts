@@ -86,6 +86,8 @@ export class Part {
 
   private wish: Wish | undefined
   private isForgotten = false
+  /** Whether the circuit has not followed the fleet's, because it was steered and the answer to that is not known yet. */
+  private isBehind = false
   private sent: Sent | undefined
   private isKnown = false
   private activeAt = -Infinity
@@ -321,7 +323,8 @@ export class Part {
     instances: number,
     now: number
   ): Circuit.Step | undefined {
-    if (this.isNews(view)) return this.adopt(config, circuit, view, now)
+    const isOverruled = this.isBehind && this.wish === undefined
+    if (isOverruled || this.isNews(view)) return this.adopt(config, circuit, view, now)
     if (this.isForgotten) return undefined
     if (view.lease !== undefined && view.generation === this.generation) {
       const usableUntil = sent.at + unusedMillis
@@ -370,7 +373,8 @@ export class Part {
   ): Circuit.Step | undefined {
     this.gather(circuit)
     // A store that had forgotten knows again that all is well: a circuit that is open by itself stays so.
-    const isSame = state === "closed" && this.state === "closed"
+    const isSame = state === "closed" && this.state === "closed" && !this.isBehind
+    this.isBehind = this.wish?.byHand === true
     this.generation = generation
     this.state = state
     this.until = now + remaining
@@ -380,7 +384,7 @@ export class Part {
     this.isKnocking = false
     this.isForgotten = false
     this.activeAt = now
-    if (this.wish?.byHand === true) return undefined
+    if (this.isBehind) return undefined
     this.wish = undefined
     if (isSame) return undefined
     this.seen = undefined
