@@ -27,7 +27,7 @@ interface Settings {
 interface Running {
   readonly permit: Circuit.Permit
   /** The fleet's generation in which it probes with a lease. */
-  readonly leased: boolean
+  readonly leased: number | undefined
 }
 
 /** A process: its circuit, its part in the fleet, and its half of the exchange, as the hub does it. */
@@ -91,7 +91,7 @@ class Node {
     this.circuit = circuit
     if (permit === undefined) return "rejected"
     if (permit.probe !== undefined) this.part.began(permit, at)
-    this.running.push({ permit, leased: needsLease })
+    this.running.push({ permit, leased: needsLease ? this.part["generation"] : undefined })
     return permit.probe === undefined ? "call" : needsLease ? "leased probe" : "probe"
   }
 
@@ -185,8 +185,6 @@ class World {
   private readonly busy = new Set<Node>()
   /** The share of calls that fail now. */
   failing: (node: Node) => number = () => 0
-  /** Probes that were begun with a lease and have neither ended nor been given up on, for each generation of the store. */
-  readonly leasedOut = new Map<number, number>()
   mostLeased = 0
   /** The share of probes that end in a tick. */
   probesEnd = 0.6
@@ -248,13 +246,21 @@ class World {
     this.table = new Table()
   }
 
-  /** Probes with a lease that somebody still waits for, in all processes. */
+  /**
+   * The most probes with a lease, in all processes, that are waited for in one half-open period of the fleet. Where a person has begun
+   * another period meanwhile, those of the one before are still out.
+   */
   get probesOut(): number {
-    const isOut = (node: Node) => (running: Running) =>
-      running.leased &&
-      Circuit.holds(node.circuit, running.permit) &&
-      node.at(this.now) < running.permit.startedAt + this.settings.config.halfOpen.maxWait
-    return this.nodes.reduce((sum, node) => sum + node.running.filter(isOut(node)).length, 0)
+    const out = new Map<number, number>()
+    for (const node of this.nodes) {
+      for (const { leased, permit } of node.running) {
+        const until = permit.startedAt + this.settings.config.halfOpen.maxWait
+        if (leased === undefined || !Circuit.holds(node.circuit, permit) || node.at(this.now) >= until)
+          continue
+        out.set(leased, (out.get(leased) ?? 0) + 1)
+      }
+    }
+    return Math.max(0, ...out.values())
   }
 
   tick(millis: number, rate: number): void {
@@ -266,7 +272,7 @@ class World {
       if (this.random() < this.weather.restart) node.restart(this.now)
       if (this.random() < this.weather.partition) this.cutUntil.set(node, this.now + this.random() * 20_000)
       for (const running of node.running) {
-        if (this.random() < (running.leased ? this.probesEnd : 0.6)) {
+        if (this.random() < (running.leased !== undefined ? this.probesEnd : 0.6)) {
           const failed = this.random() < this.failing(node)
           const outcome = this.random() < 0.05 ? "returned" : failed ? "failure" : "success"
           if (node.end(running, outcome, this.now) && outcome !== "returned") {

@@ -170,7 +170,7 @@ const story = (kind: Kind, { advance, random, yieldSome }: Interleaving): Effect
     return wrong
   }).pipe(Effect.scoped, Effect.withRandom(Random.make(random(2 ** 30))))
 
-const seeds = runs(6, 150)
+const seeds = runs(6, 75)
 
 const mistakesOf = (kind: Kind, preemptOneIn?: number) =>
   mistakes({ seeds, preemptOneIn }, (interleaving) => story(kind, interleaving))
