@@ -43,7 +43,7 @@ const withLongRuns = (): Array<string> =>
     .filter((file) => file.endsWith(".test.ts") && fs.readFileSync(file, "utf8").includes("support/runs.js"))
 
 const ofRedis = "test/**/*.redis.live.test.ts"
-const isRedisHere = spawnSync("redis-server", ["--version"]).status === 0
+const isRedisHere = spawnSync(process.env["REDIS_SERVER"] ?? "redis-server", ["--version"]).status === 0
 const notHere = isRedisHere ? [] : [ofRedis]
 
 const live = ["test/**/*.live.test.ts", "examples/**/*.test.ts"]

@@ -187,7 +187,7 @@ const sharedOffers = Effect.gen(function* () {
   if (Redis.version() === undefined)
     return yield* Console.log("offers with Redis: not run, there is no redis-server")
   const readme = "examples/offers/README.md"
-  const redis = yield* Redis.start
+  const redis = yield* Redis.start()
   const partner = yield* start(readme, "npx tsx examples/offers/partner-service.ts")
   const env = {
     PARTNER: partner.url,

@@ -36,7 +36,7 @@ const sum = (collected: ReadonlyArray<Collected>, what: "asked" | "hung" | "offe
 const story = (report: Report.Report) =>
   Effect.gen(function* () {
     const { figure, goal } = report
-    const server = yield* Server.start
+    const server = yield* Server.start()
     const proxies = yield* Effect.forEach(faults, () => Proxy.make(server.port))
     const fleet = yield* Fleet.start(
       Array.from({ length: processes }, (_, index): Setup => {

@@ -8,8 +8,19 @@ import * as path from "node:path"
 
 export class ServerFailed extends Data.TaggedError("ServerFailed")<{ readonly message: string }> {}
 
+export interface Options {
+  /** Default: what `REDIS_SERVER` names, or `redis-server`. */
+  readonly program?: string
+  /** The arguments for a port, in the server's own folder. Default: a server that keeps nothing on disk. */
+  readonly args?: (port: number) => ReadonlyArray<string>
+  /** Succeeds when the server on a port answers. Default: a `PING`. */
+  readonly answers?: (port: number) => Effect.Effect<unknown, unknown>
+}
+
 export interface Server {
   readonly port: number
+  /** Its working directory. */
+  readonly folder: string
   /** Stops the process where it is. Its connections stay open, and nothing answers. */
   readonly freeze: Effect.Effect<void>
   readonly thaw: Effect.Effect<void>
@@ -20,57 +31,76 @@ export interface Server {
   readonly ask: (...command: ReadonlyArray<string>) => Effect.Effect<string, ServerFailed>
 }
 
-const program = process.env["REDIS_SERVER"] ?? "redis-server"
+const redisServer = process.env["REDIS_SERVER"] ?? "redis-server"
 
 /** The version of the server, if there is one. */
 export const version = (): string | undefined => {
-  const { stdout } = spawnSync(program, ["--version"], { encoding: "utf8" })
+  const { stdout } = spawnSync(redisServer, ["--version"], { encoding: "utf8" })
   return /v=(\S+)/.exec(stdout ?? "")?.[1]
 }
 
-/** Starts a server, which ends with the scope. */
-export const start: Effect.Effect<Server, ServerFailed, Scope.Scope> = Effect.gen(function* () {
-  const folder = yield* Effect.acquireRelease(
-    Effect.sync(() => fs.mkdtempSync(path.join(os.tmpdir(), "fleet-redis-"))),
-    (folder) => Effect.sync(() => fs.rmSync(folder, { recursive: true, force: true }))
+const defaults = (port: number): ReadonlyArray<string> => [
+  "--port",
+  String(port),
+  "--bind",
+  "127.0.0.1",
+  "--save",
+  "",
+  "--appendonly",
+  "no"
+]
+
+const pings = (port: number): Effect.Effect<unknown, ServerFailed> =>
+  Effect.filterOrFail(
+    ask(port, ["PING"]),
+    (answer) => answer.startsWith("+PONG"),
+    (message) => new ServerFailed({ message })
   )
-  const port = yield* freePort
-  const flags = ["--port", String(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
-  let child: ChildProcess | undefined
 
-  const kill = Effect.async<void>((resume) => {
-    if (child === undefined || child.exitCode !== null || child.signalCode !== null)
-      return resume(Effect.void)
-    child.once("exit", () => resume(Effect.void))
-    // A frozen process takes no other signal.
-    child.kill("SIGKILL")
-  })
-  const restart = Effect.gen(function* () {
-    yield* kill
-    let output = ""
-    child = spawn(program, [...flags, "--dir", folder], { stdio: ["ignore", "pipe", "inherit"] })
-    child.stdout?.on("data", (text: Buffer) => (output += text.toString()))
-    yield* ask(port, ["PING"]).pipe(
-      Effect.filterOrFail(
-        (answer) => answer.startsWith("+PONG"),
-        (message) => new ServerFailed({ message })
-      ),
-      Effect.retry({ times: 100, schedule: Schedule.spaced("50 millis") }),
-      Effect.mapError(() => new ServerFailed({ message: `redis-server does not answer:\n${output}` }))
+/** Starts a server, which ends with the scope. */
+export const start = ({
+  answers = pings,
+  args = defaults,
+  program = redisServer
+}: Options = {}): Effect.Effect<Server, ServerFailed, Scope.Scope> =>
+  Effect.gen(function* () {
+    const folder = yield* Effect.acquireRelease(
+      Effect.sync(() => fs.mkdtempSync(path.join(os.tmpdir(), "fleet-redis-"))),
+      (folder) => Effect.sync(() => fs.rmSync(folder, { recursive: true, force: true }))
     )
-  })
+    const port = yield* freePort
+    let child: ChildProcess | undefined
 
-  yield* Effect.addFinalizer(() => kill)
-  yield* restart
-  return {
-    port,
-    kill,
-    restart,
-    freeze: Effect.sync(() => void child?.kill("SIGSTOP")),
-    thaw: Effect.sync(() => void child?.kill("SIGCONT")),
-    ask: (...command) => ask(port, command)
-  }
-})
+    const kill = Effect.async<void>((resume) => {
+      if (child === undefined || child.exitCode !== null || child.signalCode !== null)
+        return resume(Effect.void)
+      child.once("exit", () => resume(Effect.void))
+      // A frozen process takes no other signal.
+      child.kill("SIGKILL")
+    })
+    const restart = Effect.gen(function* () {
+      yield* kill
+      let output = ""
+      child = spawn(program, [...args(port)], { cwd: folder, stdio: ["ignore", "pipe", "inherit"] })
+      child.stdout?.on("data", (text: Buffer) => (output += text.toString()))
+      yield* answers(port).pipe(
+        Effect.retry({ times: 600, schedule: Schedule.spaced("50 millis") }),
+        Effect.mapError(() => new ServerFailed({ message: `${program} does not answer:\n${output}` }))
+      )
+    })
+
+    yield* Effect.addFinalizer(() => kill)
+    yield* restart
+    return {
+      port,
+      folder,
+      kill,
+      restart,
+      freeze: Effect.sync(() => void child?.kill("SIGSTOP")),
+      thaw: Effect.sync(() => void child?.kill("SIGCONT")),
+      ask: (...command) => ask(port, command)
+    }
+  })
 
 /**
  * A free port below those that systems give to outgoing connections: one of these might take the port while the server is down, or

@@ -148,7 +148,7 @@ export const probing = ({ figure, goal }: Report.Report, url: string) =>
 
 export const thousand = (report: Report.Report) =>
   Effect.gen(function* () {
-    const server = yield* Server.start
+    const server = yield* Server.start()
     const url = `redis://127.0.0.1:${server.port}`
     yield* Effect.scoped(Effect.provide(costs(report, server), RedisStore.layer({ url })))
     yield* Effect.scoped(probing(report, url))
