@@ -13,7 +13,7 @@
 // with `npm test -- --project pure`, or a part of it with `npm test -- Retry`.
 //
 // `npm run test:long` (the mode "long") runs the files that import test/support/runs.ts, with as many runs of each property and
-// each storm as that says: a test that needs many runs asks it for two numbers.
+// each storm as that says: a test that needs many runs asks it for two numbers. `LONG_SHARE=0.4` takes four tenths of the larger.
 //
 // The library is imported by its published names, which package.json maps to dist and this file maps to src.
 import { spawnSync } from "node:child_process"

@@ -8,7 +8,7 @@
 import { Console, Effect } from "effect"
 import * as Fleet from "./fleet.js"
 import { member } from "./member.js"
-import type { Collected, Setup, Sharing, Traffic } from "./messages.js"
+import type { Collected, Setup, Sharing, Timed, Traffic } from "./messages.js"
 import * as Proxy from "./proxy.js"
 import * as Report from "./report.js"
 import * as Server from "./server.js"
@@ -59,33 +59,28 @@ const story = (report: Report.Report) =>
         const millis = performance.now() - startedAt
         const shown = (micros: ReadonlyArray<number>) =>
           `${Report.time(Report.quantile(micros, 0.5))} / ${Report.time(Report.quantile(micros, 0.99))}`
-        const [shared, unshared, inline] = [
-          all(collected, "shared"),
-          all(collected, "unshared"),
-          all(collected, "inline")
-        ]
-        yield* figure(`${name}: p50 / p99 of a call, local`, shown(shared.map(([passed]) => passed)))
-        yield* figure(`${name}: the same, not shared`, shown(unshared.map(([passed]) => passed)))
-        if (inline.length > 0) yield* figure(`${name}: the same, inline`, shown(inline))
-        const work = {
-          shared: Report.quantile(
-            shared.map(([, worked]) => worked),
-            0.99
-          ),
-          unshared: Report.quantile(
-            unshared.map(([, worked]) => worked),
+        const passed = (calls: ReadonlyArray<Timed>) => calls.map(([micros]) => micros)
+        const worked = (calls: ReadonlyArray<Timed>) =>
+          Report.quantile(
+            calls.map(([, micros]) => micros),
             0.99
           )
-        }
+        const shared = all(collected, "shared")
+        const unshared = all(collected, "unshared")
+        const inline = all(collected, "inline")
+        yield* figure(`${name}: p50 / p99 of a call, local`, shown(passed(shared)))
+        yield* figure(`${name}: the same, not shared`, shown(passed(unshared)))
+        if (inline.length > 0) yield* figure(`${name}: the same, inline`, shown(inline))
+        const work = { shared: worked(shared), unshared: worked(unshared) }
         calm ??= work
         const percent = (share: number) => `${share < 1 ? "" : "+"}${((share - 1) * 100).toFixed(0)} %`
         yield* figure(
           `${name}: p99 of the processor's time, against the first phase`,
           `local ${percent(work.shared / calm.shared)}, not shared ${percent(work.unshared / calm.unshared)}`
         )
-        const calls = all(collected, "shared").length
         const waited = sum(collected, "waited")
-        yield* goal(`${name}: no call waits`, waited === 0 && calls > 0, `${waited} of ${calls}`)
+        const isSeen = shared.length > 0
+        yield* goal(`${name}: no call waits`, waited === 0 && isSeen, `${waited} of ${shared.length}`)
         const hung = sum(collected, "hung")
         yield* goal(`${name}: no call hangs`, hung === 0, String(hung))
         return { collected, millis }
