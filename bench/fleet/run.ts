@@ -1,6 +1,6 @@
 /**
  * `npm run fleet`: twenty processes share their policies over a real Redis, which is frozen, killed and cut off, and a thousand
- * instances in one process show how costs grow. Prints figures, and exits with 1 when a goal is missed. Takes less than two minutes.
+ * instances in one process show how costs grow. Prints figures, and exits with 1 when a goal is missed. Takes about two minutes.
  *
  * Goals are counts, of calls that waited, of probes, of permits, because a count is the same on every machine. What depends on the
  * machine is shown next to the same for policies that share nothing, and times between processes are granted what timers were late.
