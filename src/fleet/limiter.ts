@@ -8,16 +8,16 @@ import * as core from "../core/fleet/lease.js"
 import type { Take } from "../core/fleet/table.js"
 import { among, InvalidOption, object, type Shape } from "../core/options.js"
 import * as Rate from "../core/rateLimit.js"
-import * as Beside from "../internal/beside.js"
+import type * as Beside from "../internal/beside.js"
 import { duration, type DurationInput, optionMillis } from "../internal/duration.js"
 import type { Body, Restore } from "../internal/erased.js"
 import { startIn } from "../internal/fork.js"
 import { after, type Told } from "../internal/listeners.js"
 import * as Time from "../internal/time.js"
 import * as Wait from "../internal/wait.js"
-import { type Guard, passing, seenBy } from "../policy/frame.js"
+import { type Begun, passing, seenBy } from "../policy/frame.js"
 import type * as Policy from "../policy/Policy.js"
-import { type Call, type Classify, Limiter, Observed, undoing } from "../rateLimiter/limiter.js"
+import { alarmed, type Call, type Classify, Limiter, Observed, undoing } from "../rateLimiter/limiter.js"
 import { checkCost, kind } from "../rateLimiter/options.js"
 import type * as RateLimiter from "../rateLimiter/RateLimiter.js"
 import type { Watcher } from "./hub.js"
@@ -139,7 +139,6 @@ const sharing = (mode: string, options: InlineRateOptions, divide: Divide): Shar
 class FleetLimiter extends Limiter {
   override readonly settings: Policy.Settings
   private rate: Rate.Rate
-  private readonly longestWait: number
   /** When the turns of reservations come. */
   private reserved: Array<number> = []
 
@@ -154,7 +153,6 @@ class FleetLimiter extends Limiter {
     super(configured, events, 0)
     this.settings = { ...configured.settings, share }
     this.rate = configured.rate
-    this.longestWait = configured.maxWait
   }
 
   /** Held by the limiter, and weakly by the exchange. */
@@ -195,24 +193,14 @@ class FleetLimiter extends Limiter {
 
   // ----------------------------------------------------------------------------------------------------------- a call
 
-  protected override guard(cost: number, classify?: Classify): Guard {
-    const { lease } = this
-    return {
-      looksAtResults: classify !== undefined,
-      begin: (_, clock) => {
-        const permit = this.direct ? this.step(clock, (now) => lease.take(cost, now)) : undefined
-        if (permit === undefined) return undefined
-        return classify === undefined ? passing : this.observed(classify, clock, permit)
-      },
-      otherwise: ({ self }, fiber, clock) =>
-        Effect.uninterruptibleMask((restore) =>
-          Effect.withFiberRuntime((_, { runtimeFlags }) =>
-            this.enterFleet({ cost, self, classify }, clock, restore, (told) =>
-              Beside.begin(fiber, runtimeFlags, told)
-            )
-          )
-        )
-    }
+  protected override tryBegin(
+    cost: number,
+    classify: Classify | undefined,
+    clock: Clock.Clock
+  ): Begun | undefined {
+    const permit = this.step(clock, (now) => this.lease.take(cost, now))
+    if (permit === undefined) return undefined
+    return classify === undefined ? passing : this.observed(classify, clock, permit)
   }
 
   private observed(classify: Classify, clock: Clock.Clock, permit: core.Permit): Observed<core.Permit> {
@@ -224,7 +212,7 @@ class FleetLimiter extends Limiter {
       this.step(clock, (now) => this.lease.giveBack(permit, now))
   }
 
-  private enterFleet(
+  protected override enter(
     call: Call,
     clock: Clock.Clock,
     restore: Restore,
@@ -241,7 +229,7 @@ class FleetLimiter extends Limiter {
     }
     const permit = this.step(clock, (now) => lease.take(cost, now))
     if (permit !== undefined) return run(permit)
-    const waiter = this.step(clock, (now) => lease.enter(cost, now + this.longestWait, now))
+    const waiter = this.step(clock, (now) => lease.enter(cost, now + this.configured.maxWait, now))
     return Effect.flatMap(this.waited(waiter, clock, begin), (permit) =>
       permit === undefined ? restore(this.refused(waiter)) : run(permit)
     )
@@ -429,9 +417,3 @@ class FleetLimiter extends Limiter {
     })
   }
 }
-
-/** Waits until something has changed for a call, or for so many milliseconds. */
-const alarmed = (waiter: core.Waiter, changed: Effect.Effect<void>, millis: number): Effect.Effect<void> =>
-  Effect.uninterruptibleMask((restore) =>
-    Wait.withAlarm(restore(changed), Math.max(0, Math.ceil(millis)), () => waiter.notify())
-  )

@@ -95,7 +95,7 @@ export class Limiter implements RateLimiter.RateLimiter, Member<RateLimiter.Snap
   private readonly line: Line
   private readonly maxWait: number
   /** Whether a call that is admitted at once begins in the same step. */
-  protected readonly direct: boolean
+  private readonly direct: boolean
   protected rejected = 0
 
   constructor(
@@ -144,15 +144,10 @@ export class Limiter implements RateLimiter.RateLimiter, Member<RateLimiter.Snap
   }
 
   /** Admits a call at once, after a wait, or not at all. */
-  protected guard(cost: number, classify?: Classify): Guard {
+  private guard(cost: number, classify?: Classify): Guard {
     return {
       looksAtResults: classify !== undefined,
-      begin: (_, clock) => {
-        if (!this.direct) return undefined
-        const now = this.now(clock)
-        if (!this.line.tryTake(cost, now)) return this.maxWait === 0 ? this.reject(cost, now) : undefined
-        return classify === undefined ? passing : new Observed(this, classify, clock, this.line.permit())
-      },
+      begin: (_, clock) => (this.direct ? this.tryBegin(cost, classify, clock) : undefined),
       otherwise: ({ self }, fiber, clock) =>
         Effect.uninterruptibleMask((restore) =>
           Effect.withFiberRuntime((_, { runtimeFlags }) =>
@@ -164,12 +159,23 @@ export class Limiter implements RateLimiter.RateLimiter, Member<RateLimiter.Snap
     }
   }
 
+  /** Admits or rejects a call at once, or leaves it to {@link enter}. */
+  protected tryBegin(
+    cost: number,
+    classify: Classify | undefined,
+    clock: Clock.Clock
+  ): ReturnType<Guard["begin"]> {
+    const now = this.now(clock)
+    if (!this.line.tryTake(cost, now)) return this.maxWait === 0 ? this.reject(cost, now) : undefined
+    return classify === undefined ? passing : new Observed(this, classify, clock, this.line.permit())
+  }
+
   giveBack(permit: Permit, clock: Clock.Clock): void {
     this.line.giveBack(permit, this.now(clock))
   }
 
   /** A call with nothing that can come between being admitted, or in line, and the beginning of the call. */
-  private enter(
+  protected enter(
     call: Call,
     clock: Clock.Clock,
     restore: Restore,
@@ -251,7 +257,7 @@ export class Limiter implements RateLimiter.RateLimiter, Member<RateLimiter.Snap
         rest.addObserver(() => place.notify())
       })
       return Effect.zipRight(
-        left === Infinity ? changed : alarmed(place, changed, left),
+        left === Infinity ? changed : alarmed(place, changed, Rate.millis(left)),
         this.untilTold(place, rest, clock)
       )
     })
@@ -264,7 +270,8 @@ export class Limiter implements RateLimiter.RateLimiter, Member<RateLimiter.Snap
     place.changed = false
     const changed = Wait.forOthers<void>((resume) => place.listen(() => resume(Effect.void)))
     // Only the head of the queue needs a timer, which admits every call whose turn has come.
-    const pause = this.line.isFirst(place) ? alarmed(place, changed, this.line.firstAt - now) : changed
+    const left = Rate.millis(this.line.firstAt - now)
+    const pause = this.line.isFirst(place) ? alarmed(place, changed, left) : changed
     return Effect.flatMap(pause, () => this.untilTurn(place, clock))
   }
 
@@ -397,10 +404,14 @@ export class Limiter implements RateLimiter.RateLimiter, Member<RateLimiter.Snap
 
 const toDuration = (micros: number): Duration.Duration => Duration.millis(Rate.millis(micros))
 
-/** Waits until something has changed at a place, or for so many microseconds. A timer counts in milliseconds. */
-const alarmed = (place: Place, changed: Effect.Effect<void>, micros: number): Effect.Effect<void> =>
+/** Waits until something has changed at a place, or for so many milliseconds. A timer counts whole ones. */
+export const alarmed = (
+  place: Pick<Place, "notify">,
+  changed: Effect.Effect<void>,
+  millis: number
+): Effect.Effect<void> =>
   Effect.uninterruptibleMask((restore) =>
-    Wait.withAlarm(restore(changed), Math.ceil(Rate.millis(micros)), () => place.notify())
+    Wait.withAlarm(restore(changed), Math.max(0, Math.ceil(millis)), () => place.notify())
   )
 
 // --------------------------------------------------------------------------------------------------------- definition
