@@ -136,11 +136,16 @@ const sharing = (mode: string, options: InlineRateOptions, divide: Divide): Shar
 
 // ------------------------------------------------------------------------------------------------------------- engine
 
+interface Reserved {
+  readonly cost: number
+  readonly turn: number
+}
+
 class FleetLimiter extends Limiter {
   override readonly settings: Policy.Settings
   private rate: Rate.Rate
-  /** When the turns of reservations come. */
-  private reserved: Array<number> = []
+  /** Reservations whose turns have not come. */
+  private readonly reserved = new Set<Reserved>()
 
   constructor(
     { configured, events }: RateLimiter.Shareable["made"],
@@ -156,7 +161,7 @@ class FleetLimiter extends Limiter {
   }
 
   /** Held by the limiter, and weakly by the exchange. */
-  readonly watcher: Watcher = { exchanged: (now) => this.stepAt(now, () => {}) }
+  readonly watcher: Watcher = { exchanged: (now) => this.stepAt(now, () => this.passTurns(now)) }
 
   // ------------------------------------------------------------------------------------------------------------ steps
 
@@ -209,7 +214,18 @@ class FleetLimiter extends Limiter {
 
   private readonly returning = {
     giveBack: (permit: core.Permit, clock: Clock.Clock): void =>
-      this.step(clock, (now) => this.lease.giveBack(permit, now))
+      this.step(clock, (now) => {
+        this.showGivenBack(permit.cost)
+        this.lease.giveBack(permit, now)
+      })
+  }
+
+  private showGivenBack(cost: number): void {
+    this.events.observe?.({ _tag: "GivenBack", kind, name: this.name, cost })
+  }
+
+  private showDequeued(cost: number, reason: RateLimiter.Dequeued["reason"]): void {
+    this.events.observe?.({ _tag: "Dequeued", kind, name: this.name, cost, reason })
   }
 
   protected override enter(
@@ -252,7 +268,9 @@ class FleetLimiter extends Limiter {
       if (waiter.state !== "waiting") return Effect.succeed(waiter.permit)
       if (waiter.wait !== undefined && !isTold) {
         isTold = true
-        rest = begin(this.queuedEvent(waiter.cost, waiter.wait))
+        const told = this.queuedEvent(waiter.cost, waiter.wait)
+        waiter.onLeft = (how) => this.showDequeued(waiter.cost, how === "refused" ? "rejected" : how)
+        rest = begin(told)
       }
       const changed = Wait.forOthers<void>((resume) => waiter.listen(() => resume(Effect.void)))
       const pause = lease.isFirst(waiter) ? alarmed(waiter, changed, left) : changed
@@ -266,7 +284,10 @@ class FleetLimiter extends Limiter {
     })
     const waiting = Effect.zipLeft(untilTurn, untilTold)
     return Effect.catchAllCause(Effect.interruptible(waiting), (cause) => {
-      this.step(clock, (now) => lease.leave(waiter, now))
+      this.step(clock, (now) => {
+        if (waiter.state === "admitted") this.showGivenBack(waiter.cost)
+        lease.leave(waiter, now)
+      })
       return Effect.failCause(cause)
     }).pipe(Effect.ensuring(Effect.suspend(() => (rest === undefined ? Effect.void : Fiber.interrupt(rest)))))
   }
@@ -344,10 +365,14 @@ class FleetLimiter extends Limiter {
               restore(this.rejectWith(this.rate, cost, "rate", Duration.millis(lease.unknownWait))),
             onSuccess: ({ receipt, retryAfter }) => {
               lease.admitted += 1
-              if (retryAfter > 0) this.reserved.push(Time.monotonicMillis(clock) + retryAfter)
+              const reserved = { cost, turn: Time.monotonicMillis(clock) + retryAfter }
+              if (retryAfter > 0) this.reserved.add(reserved)
               const back: Take = { ...take, permits: -cost, spent: 0, receipt }
               return restore(
-                this.reservation(cost, retryAfter, () => this.start(Effect.ignore(this.store.take(back))))
+                this.reservation(cost, retryAfter, () => {
+                  this.cancel(reserved, Time.monotonicMillis(clock))
+                  this.start(Effect.ignore(this.store.take(back)))
+                })
               )
             }
           })
@@ -372,9 +397,24 @@ class FleetLimiter extends Limiter {
     )
   }
 
+  private cancel(reserved: Reserved, now: number): void {
+    this.passTurns(now)
+    if (this.reserved.delete(reserved)) this.showDequeued(reserved.cost, "left")
+    else this.showGivenBack(reserved.cost)
+  }
+
+  /** Removes the reservations whose turns have come. */
+  private passTurns(now: number): void {
+    for (const reserved of this.reserved) {
+      if (reserved.turn > now) continue
+      this.reserved.delete(reserved)
+      this.showDequeued(reserved.cost, "admitted")
+    }
+  }
+
   private queuedAt(now: number): number {
-    this.reserved = this.reserved.filter((turn) => turn > now)
-    return this.lease.queued + this.reserved.length
+    this.passTurns(now)
+    return this.lease.queued + this.reserved.size
   }
 
   override get setRate() {

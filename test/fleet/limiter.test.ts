@@ -1,7 +1,7 @@
 // Limiters of several processes over one store in memory.
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Either, Exit, Fiber, Stream, TestClock } from "effect"
-import { Policy, RateLimiter } from "effect-resilience"
+import { Observer, Policy, RateLimiter } from "effect-resilience"
 import { Share, SharedStore } from "effect-resilience/fleet"
 import { forked, refusalOf, settled, up } from "../support/calls.js"
 import { Fleet, type Process } from "../support/fleet.js"
@@ -175,6 +175,69 @@ describe.each(modes)("a limiter of a fleet, %s", (mode, options) => {
       yield* cancel
       yield* TestClock.adjust("130 millis")
       assert.isTrue(yield* other.limiter.tryAcquire(10))
+    })
+  )
+
+  it.scoped("shows an observer what leaves the queue, and each permit given back", () =>
+    Effect.gen(function* () {
+      const seen: Array<string> = []
+      let queued = 0
+      const observer = Observer.make((given) => {
+        const event = given as RateLimiter.Event
+        if (event._tag === "Queued") queued += 1
+        if (event._tag === "Dequeued") queued -= 1
+        seen.push(event._tag === "Dequeued" ? `${event._tag} ${event.reason}` : event._tag)
+      })
+      const [{ limiter }] = yield* limitersIn(new Fleet(), 1, { ...options, maxWait: "5 seconds" }).pipe(
+        Effect.provideService(Observer.Observer, observer)
+      )
+      const compare = Effect.map(limiter.snapshot, (snapshot) => assert.strictEqual(queued, snapshot.queued))
+      yield* limiter.acquire(mode === "leased" ? 50 : 100)
+      const first = yield* forked(limiter.acquire(20))
+      const second = yield* forked(limiter.acquire(10))
+      yield* compare
+      yield* Fiber.interrupt(first)
+      yield* compare
+      const free = limiter.protectWhen({ ignore: { result: () => true } })
+      yield* TestClock.adjust("300 millis")
+      yield* Fiber.join(second)
+      yield* TestClock.adjust("2 seconds")
+      yield* free(Effect.void)
+      assert.deepStrictEqual(seen.splice(0), [
+        "Admitted",
+        "Queued",
+        "Queued",
+        "Dequeued left",
+        "Dequeued admitted",
+        "Admitted",
+        "Admitted",
+        "GivenBack"
+      ])
+      yield* limiter.acquire(mode === "leased" ? 50 : 100)
+      const { cancel } = yield* limiter.reserve(5)
+      yield* compare
+      yield* cancel
+      yield* compare
+      const { cancel: late, wait } = yield* limiter.reserve(5)
+      yield* TestClock.adjust(wait)
+      yield* late
+      yield* compare
+      yield* forked(limiter.acquire(40))
+      yield* limiter.setRate(RateLimiter.tokenBucket({ limit: 10, per: "1 second" }))
+      yield* settled
+      yield* compare
+      assert.deepStrictEqual(seen, [
+        "Admitted",
+        "Queued",
+        "Dequeued left",
+        "Queued",
+        "Dequeued admitted",
+        "GivenBack",
+        "Queued",
+        "Dequeued rejected",
+        "RateChanged",
+        "Rejected"
+      ])
     })
   )
 

@@ -99,6 +99,8 @@ export class Waiter {
   retryAfter = Infinity
   /** How long until its turn when it was known that it has to wait for that; before, it waits for an answer. */
   wait: number | undefined
+  /** Called in the step in which it leaves the queue. */
+  onLeft: ((how: "admitted" | "refused" | "left") => void) | undefined
   private changed = false
   private listener: (() => void) | undefined
 
@@ -365,6 +367,7 @@ export class Lease {
     if (this.queue.length > 2 * this.waiting + 16) {
       this.queue = this.queue.filter(({ state }) => state === "waiting")
     }
+    waiter.onLeft?.(state)
     waiter.notify()
   }
 
