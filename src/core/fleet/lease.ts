@@ -95,7 +95,7 @@ export class Waiter {
   state: "waiting" | "admitted" | "refused" | "left" = "waiting"
   permit: Permit | undefined
   refusal: Refusal = "rate"
-  /** How long until its turn when it was refused; infinite when nobody knows. */
+  /** How long until its turn when it was refused; infinite when that is not known. */
   retryAfter = Infinity
   /** How long until its turn when it was known that it has to wait for that; before, it waits for an answer. */
   wait: number | undefined
@@ -163,12 +163,11 @@ interface Local {
 }
 
 export class Lease {
-  private interval: number
   private readonly demand: Pace
   private readonly used: Pace
   private lots: Array<Lot> = []
   private have = 0
-  /** Those who wait, oldest first; those who have left are passed over. */
+  /** Waiting calls, oldest first; those that have left are passed over. */
   private queue: Array<Waiter> = []
   private queuedCost = 0
   private waiting = 0
@@ -198,7 +197,6 @@ export class Lease {
     private plan: Plan,
     now: number
   ) {
-    this.interval = plan.per / plan.limit
     this.demand = new Pace(4 * Math.max(plan.period, 1))
     this.used = new Pace(lastShareTime)
     this.left = { permits: plan.burst ?? 1, at: now }
@@ -222,7 +220,7 @@ export class Lease {
     return hold > 0 ? this.have + left : left
   }
 
-  /** How long until a call of a cost may be admitted that comes after those who wait; at the earliest, because others ask too. */
+  /** How long until a call of a cost may be admitted after those that wait; at the earliest, because other processes ask too. */
   retryAfter(cost: number, now: number): number {
     if (cost > this.plan.most) return Infinity
     this.expire(now)
@@ -230,14 +228,20 @@ export class Lease {
     return turn === Infinity ? this.unknownWait : Math.max(0, turn - now)
   }
 
-  /** The time after which to come back when nobody knows one. */
+  /** The time after which to come back when the turn is not known. */
   get unknownWait(): number {
     return Math.max(1000, this.plan.period)
   }
 
-  /** Who waits first, and needs a timer. */
+  /** Whether a call waits first, and needs a timer. */
   isFirst(waiter: Waiter): boolean {
     return waiter === this.first()
+  }
+
+  /** How long a permit takes to come back, in milliseconds. */
+  private get interval(): number {
+    const { limit, per } = this.plan
+    return per / limit
   }
 
   /** When the first waiting call has to look again; infinite while an answer is on its way. */
@@ -297,7 +301,7 @@ export class Lease {
     this.settle(now)
   }
 
-  /** Admits whom there are permits for, and refuses those who would wait in vain. */
+  /** Admits the calls that there are permits for, and refuses those that would wait in vain. */
   settle(now: number): void {
     this.expire(now)
     for (;;) {
@@ -371,7 +375,7 @@ export class Lease {
     waiter.notify()
   }
 
-  /** Refuses those whose turn cannot come in time, while it is known that nothing is to be had. */
+  /** Refuses calls whose turn cannot come in time, while it is known that nothing is to be had. */
   private refuseInVain(now: number): boolean {
     if (!this.isEmpty(now)) return false
     let refused = false
@@ -427,7 +431,7 @@ export class Lease {
     return cost === 0 ? -Infinity : this.retryAt + this.laterBy(cost, cost)
   }
 
-  /** Tells those who have come since that they wait for their turn. */
+  /** Tells calls that have come since that they wait for their turn. */
   private tellQueued(now: number): void {
     let cost = this.queuedCost
     for (let index = this.queue.length - 1; index >= 0; index--) {
@@ -449,7 +453,7 @@ export class Lease {
     first?.notify()
   }
 
-  /** When the first who waits is admitted or asked for. */
+  /** When the first waiting call is admitted or asked for. */
   private nextLook({ cost }: Waiter, now: number): number {
     if (this.asks > 0) return Infinity
     if (this.away) return this.turnOf(cost, now)
@@ -495,7 +499,7 @@ export class Lease {
     return Math.min(this.spent, Math.ceil(burst / this.instances))
   }
 
-  /** As much as is used in a period, when less than a quarter of it is left, and what those who wait need. */
+  /** As much as is used in a period, when less than a quarter of it is left, and what waiting calls need. */
   private wanted(called: boolean, now: number): Wanted | undefined {
     if (this.asks > 0) return undefined
     const ahead = called ? Math.floor(this.demand.get(now) * this.plan.period) : 0
@@ -504,7 +508,7 @@ export class Lease {
     return { permits: ahead - spare, atLeast: 1 }
   }
 
-  /** What those who wait need and no request is for. Once there was too little, one request at a time asks for them. */
+  /** What waiting calls need and no request is for. Once there was too little, one request at a time asks for them. */
   private uncovered(oneByOne: boolean): Wanted | undefined {
     const permits = this.queuedCost - this.have - this.asked
     if (permits <= 0) return undefined
@@ -610,7 +614,7 @@ export class Lease {
       this.spent = 0
       this.instances = instances
     } else if (this.local?.isKnown === false || (this.local !== undefined && instances > this.instances)) {
-      // A store that was empty after the outage counts only those who have come back.
+      // A store that was empty after the outage counts only processes that have come back.
       const { tokens } = this.local
       this.instances = Math.max(instances, this.instances)
       if (!this.local.isKnown || this.plan.onStoreFailure === "share") {
@@ -649,7 +653,6 @@ export class Lease {
   /** Another rate from now on. Permits that are held stay. */
   setPlan(plan: Plan, now: number): void {
     this.plan = plan
-    this.interval = plan.per / plan.limit
     this.retryAt = -Infinity
     if (this.local !== undefined) this.local = this.localOf(now, this.local.isKnown)
     for (const waiter of [...this.queue]) {
@@ -661,10 +664,7 @@ export class Lease {
   }
 }
 
-interface Wanted {
-  readonly permits: number
-  readonly atLeast: number
-}
+type Wanted = Pick<Take, "permits" | "atLeast">
 
 /** A call that costs more than can be saved up goes with what can, and is paid for afterwards. */
 const isEnough = ({ capacity, tokens }: Local, cost: number): boolean =>
