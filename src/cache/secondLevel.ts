@@ -1,5 +1,6 @@
 /**
- * The second level on the side of the cache: what it takes from another process, whom it serves with it, and what it has for others.
+ * The second level on the side of the cache: what it takes from another process, which calls it serves with that, and what it
+ * publishes.
  * Only a `share` loads it.
  */
 import type * as Clock from "effect/Clock"

@@ -131,7 +131,7 @@ export type { KeyedValuesOptions, ValuesOptions } from "./cache.js"
  *   wait for its value, or serve a stale one meanwhile, as the options of the cache say. A process that dies loses the right to it
  *   after `lease`.
  * - A failure stays in its process: it is neither shared nor remembered by others. A process whose lookup fails lets the next one try.
- *   Nobody waits for others longer than two leases; then a process looks up by itself.
+ *   A process waits for others for two leases at most; then it looks up by itself.
  * - `set` and `invalidate` change the store, and `refresh` looks up for all. Other processes keep what they have until it is stale.
  *   `invalidateAll` forgets what this process knows, and looks every key up again.
  * - While the store does not answer, the cache goes on without it.
@@ -178,6 +178,7 @@ export const values: {
     options: cache.KeyedValuesOptions<A, I, R, Schema.Schema<K, KI, KR>>
   ): (cache: Cache.Shareable) => Effect.Effect<Cache.Link<K, A>, never, SharedStore | R | KR>
 } = cache.values
+
 // ------------------------------------------------------------------------------------------------------ rate limiters
 
 /**
@@ -190,9 +191,9 @@ export type { InlineRateOptions, LeasedRateOptions } from "./limiter.js"
 
 /**
  * Shares a rate, and takes its permits in advance: as many as the process uses in a `period`. Most calls are admitted without asking the
- * store; one that finds no permits waits for one answer. All processes together never exceed the token bucket.
+ * store; one that finds no permits waits for one answer. While the store answers, all processes together never exceed the token bucket.
  *
- * - The store grants half of the burst. The rest has room for permits that processes hold, and for processes that lost the store.
+ * - The store grants at least half of the burst. The rest has room for permits that processes hold, and for processes that lost the store.
  * - A process keeps permits for at most two periods, then gives them back.
  * - While the store does not answer, `onStoreFailure` decides. A process that alone loses the store adds its share to the rate of the
  *   others, unless it rejects. Afterwards all keep to their shares until the last must have come back, ten intervals of the store. A
@@ -230,8 +231,8 @@ export const leasedRate: (
   limiter.leasedRate
 
 /**
- * Shares a rate, and asks the store for every call: exactly the rate, whoever uses it, for one round trip in each call. A call that has
- * to wait asks again when the store said that its turn is.
+ * Shares a rate, and asks the store for every call: the processes get exactly the rate, and each call costs a round trip. A call that
+ * has to wait asks again when the store said that its turn is.
  *
  * For a smooth rate, for a token bucket that is too small to be leased, and for calls that are few.
  *

@@ -160,7 +160,7 @@ const polling: Backoff.Config = {
   max: 500
 }
 
-/** How long a value is kept for those who wait for it, even where it is of no use any more to those who come later. */
+/** How long a value is kept for calls that wait for it, even where it is too old for later ones. */
 const forWaiting = 2 * polling.max
 
 /** How many leases a process waits for. A process whose lookup failed says so, and the next tries: those may be many. */
@@ -224,7 +224,7 @@ class CacheLink implements Cache.Link<unknown, unknown> {
       this.lost.delete(key)
       const release = this.heard(key, holder, Effect.as(store.release(key, holder), true))
 
-      /** Since when a value counts whatever its age, as for all who wait for a lookup. */
+      /** A value that was stored since then counts at any age, as it does for all calls that wait for a lookup. */
       let since = startedAt
       let { newerThan } = sought
       let hasOffered = false

@@ -211,7 +211,7 @@ export interface SuccessesOptions {
   readonly ratio?: number | undefined
   /** The most tokens, and how many there are at the beginning. `0` refuses every retry. Default: `100`. */
   readonly capacity?: number | undefined
-  /** How many tokens time puts in, whatever happens. **Each process has its own.** Default: `0`. */
+  /** How many tokens time puts in, whatever happens. **Each process has its own**, unless `share` divides it. Default: `0`. */
   readonly minPerSecond?: number | undefined
   /** What a retry or hedge takes out. Greater than 0, at most `capacity`. Default: `1`. */
   readonly cost?: Cost | undefined
@@ -255,7 +255,7 @@ export interface RequestsOptions {
   readonly ratio?: number | undefined
   /** How long what a request put in, and what a retry took out, is remembered. Default: 10 seconds. */
   readonly window?: DurationInput | undefined
-  /** So many retries per second, over the window, are always paid for. **Each process has its own.** Default: `0`. */
+  /** So many retries per second, over the window, are always paid for. **Each process has its own**, unless `share` divides it. Default: `0`. */
   readonly minPerSecond?: number | undefined
 }
 

@@ -145,7 +145,7 @@ const story = (kind: Kind, { advance, random, yieldSome }: Interleaving): Effect
     ]
     for (let step = 0; step < 60; step++) yield* events[random(events.length)]()
 
-    // From here on all is well: everybody must be answered by the time that two leases and a lookup take.
+    // From here on all is well: every call must be answered by the time that two leases and a lookup take.
     for (const { line } of processes) line.state = "up"
     yield* Effect.repeatN(Effect.yieldNow(), 200)
     for (let time = 0; time < 3 * lease; time += 100) {
@@ -176,7 +176,7 @@ const mistakesOf = (kind: Kind, preemptOneIn?: number) =>
   mistakes({ seeds, preemptOneIn }, (interleaving) => story(kind, interleaving))
 
 describe("the shared caches of a fleet under random interleavings", () => {
-  it.effect("look a key up once at a time, whoever fails or leaves, and answer everybody", () =>
+  it.effect("look a key up once at a time, whichever call fails or leaves, and answer every call", () =>
     Effect.gen(function* () {
       const kind = { fails: true, hands: false, breaks: false }
       assert.deepStrictEqual(yield* mistakesOf(kind), {})
@@ -192,7 +192,7 @@ describe("the shared caches of a fleet under random interleavings", () => {
     })
   )
 
-  it.effect("answer everybody whatever becomes of the store and of other processes", () =>
+  it.effect("answer every call, whatever becomes of the store and of other processes", () =>
     Effect.gen(function* () {
       const kind = { fails: true, hands: true, breaks: true }
       assert.deepStrictEqual(yield* mistakesOf(kind), {})

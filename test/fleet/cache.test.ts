@@ -217,7 +217,7 @@ describe("a failure in a shared cache", () => {
     })
   )
 
-  it.scoped("lets the next process try, one at a time, and nobody waits for longer than two leases", () =>
+  it.scoped("lets the next process try, one at a time, and no process waits for longer than two leases", () =>
     Effect.gen(function* () {
       const fleet = new Fleet()
       const share = Share.values({ value: Schema.Number, lease: "1 second" })
@@ -532,7 +532,7 @@ describe("what is done by hand", () => {
     })
   )
 
-  it.scoped("set is what those get who wait for a lookup of another process", () =>
+  it.scoped("set is what calls get that wait for a lookup of another process", () =>
     Effect.gen(function* () {
       const fleet = new Fleet()
       const { cache: one } = yield* fleet.process("one", {}, Effect.never)
@@ -964,34 +964,36 @@ describe("the options of a shared cache", () => {
     })
   )
 
-  it.effect("go to a tag, to a store without a lookup, and beside settings from the configuration", () =>
-    Effect.gen(function* () {
-      class Offers extends Cache.Tag("Offers")<Offers, string, number>() {}
-      class Rates extends Cache.StoreTag("Rates")<Rates, string, number>() {}
-      const share = Share.values({ value })
-      const settings = { timeToLive: Config.duration("TTL") }
-      const layers = Layer.mergeAll(
-        Offers.layerConfig(settings, { lookup, share }),
-        Rates.layer({ timeToLive: "1 minute", share })
-      )
-      const uses = Effect.gen(function* () {
-        const rate = yield* Effect.succeed(2).pipe(Rates.cached("EUR"))
-        return [
-          yield* Offers.get("a"),
-          rate,
-          (yield* Offers.snapshot).fromStore,
-          (yield* Rates.snapshot).fromStore
-        ]
+  it.effect(
+    "go to a tag, to a store without a lookup, and together with settings from the configuration",
+    () =>
+      Effect.gen(function* () {
+        class Offers extends Cache.Tag("Offers")<Offers, string, number>() {}
+        class Rates extends Cache.StoreTag("Rates")<Rates, string, number>() {}
+        const share = Share.values({ value })
+        const settings = { timeToLive: Config.duration("TTL") }
+        const layers = Layer.mergeAll(
+          Offers.layerConfig(settings, { lookup, share }),
+          Rates.layer({ timeToLive: "1 minute", share })
+        )
+        const uses = Effect.gen(function* () {
+          const rate = yield* Effect.succeed(2).pipe(Rates.cached("EUR"))
+          return [
+            yield* Offers.get("a"),
+            rate,
+            (yield* Offers.snapshot).fromStore,
+            (yield* Rates.snapshot).fromStore
+          ]
+        })
+        const [first, second] = yield* Effect.all([
+          Effect.provide(uses, Layer.fresh(layers)),
+          Effect.provide(uses, Layer.fresh(layers))
+        ]).pipe(
+          Effect.provide(SharedStore.memory),
+          Effect.withConfigProvider(ConfigProvider.fromMap(new Map([["TTL", "1 minute"]])))
+        )
+        assert.deepStrictEqual(first, [1, 2, 0, 0])
+        assert.deepStrictEqual(second, [1, 2, 1, 1])
       })
-      const [first, second] = yield* Effect.all([
-        Effect.provide(uses, Layer.fresh(layers)),
-        Effect.provide(uses, Layer.fresh(layers))
-      ]).pipe(
-        Effect.provide(SharedStore.memory),
-        Effect.withConfigProvider(ConfigProvider.fromMap(new Map([["TTL", "1 minute"]])))
-      )
-      assert.deepStrictEqual(first, [1, 2, 0, 0])
-      assert.deepStrictEqual(second, [1, 2, 1, 1])
-    })
   )
 })

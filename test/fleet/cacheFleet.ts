@@ -29,7 +29,7 @@ export class Line {
     }
   }
 
-  /** Whoever holds it dies: what it asks from now on never arrives. */
+  /** Its process dies: what that asks from now on never arrives. */
   cut(): void {
     this.state = "frozen"
   }

@@ -89,7 +89,7 @@ class Agenda {
   }
 }
 
-/** The store behind its network. What arrives while it is frozen is done afterwards, whether or not anybody still waits for it. */
+/** The store behind its network. What arrives while it is frozen is done afterwards, even if no process waits for it any more. */
 class Store {
   readonly table = new Table()
   private thawsAt = 0
@@ -105,7 +105,7 @@ class Store {
     this.thawsAt = Math.max(this.thawsAt, this.agenda.now + millis)
   }
 
-  /** `late` is called when an answer comes that nobody waits for any more: the store answers again. */
+  /** `late` is called when an answer comes that no process waits for any more: the store answers again. */
   send<A>(
     step: (now: number) => A,
     answered: (answer: A) => void,
