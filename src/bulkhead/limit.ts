@@ -397,9 +397,13 @@ export class Limit implements Bulkhead.Bulkhead, Member<Bulkhead.Snapshot> {
 
   /** Shows the observer a call that ended and counts for nothing. */
   private uncounted(call: Call, exit: AnyExit): undefined {
-    const { name } = this
-    const _tag = Condition.isInterruption(exit) ? "Interrupted" : "Ignored"
-    this.events.observe?.({ _tag, kind, name, duration: since(call) })
+    const { events, name } = this
+    events.observe?.({
+      _tag: Condition.isInterruption(exit) ? "Interrupted" : "Ignored",
+      kind,
+      name,
+      duration: since(call)
+    })
   }
 
   // ------------------------------------------------------------------------------------------------------ without a call

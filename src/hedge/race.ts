@@ -19,7 +19,8 @@ import { startIn } from "../internal/fork.js"
 import type * as Policy from "../policy/Policy.js"
 import type { HedgeDelay } from "./delay.js"
 import { inherited } from "../internal/inside.js"
-import { type Observer, observerIn } from "../policy/events.js"
+import { observerIn } from "../policy/events.js"
+import type * as Observer from "../policy/Observer.js"
 import type { Call } from "../retryBudget/call.js"
 import { withBudget } from "../retryBudget/source.js"
 import type { Told } from "../internal/listeners.js"
@@ -112,7 +113,7 @@ class Race {
   /** The attempt whose exit it is. */
   private winner: Attempt | undefined
   private wake: () => void = () => {}
-  private readonly observer: Observer | undefined
+  private readonly observer: Observer.Service | undefined
 
   constructor(
     private readonly plan: Plan,

@@ -126,7 +126,7 @@ export const layer = (observe: (event: Policy.Event) => void): Layer.Layer<Obser
     Observer,
     Effect.contextWith((context: Context.Context<never>) => {
       const here = make(observe)
-      const around = observerIn(context) as Service | undefined
+      const around = observerIn(context)
       return around === undefined ? here : both(around, here)
     })
   )

@@ -4,7 +4,7 @@ import * as Duration from "effect/Duration"
 import type { AnyExit } from "../internal/erased.js"
 import * as Time from "../internal/time.js"
 import * as Condition from "./condition.js"
-import type { Observer } from "./events.js"
+import type * as Observer from "./Observer.js"
 import type * as Policy from "./Policy.js"
 
 /** It has ended, if it had not before. Without a verdict it counts for nothing. */
@@ -12,19 +12,20 @@ export type Ended = (exit: AnyExit, verdict?: Pick<Condition.Verdict, "_tag">) =
 
 /** Its time begins now. */
 export const begun = <E extends Policy.Event & Pick<Policy.AttemptEnded, "duration" | "outcome">>(
-  observer: Observer,
+  observer: Observer.Service,
   event: Omit<E, "duration" | "outcome"> & Policy.Event,
   clock: Clock.Clock
 ): Ended => {
   const startedAt = Time.monotonicMillis(clock)
-  let observe: Observer["unsafeObserve"] | undefined = observer.unsafeObserve
+  let hasEnded = false
   return (exit, verdict) => {
+    if (hasEnded) return
+    hasEnded = true
     const outcome: Policy.AttemptOutcome = Condition.isInterruption(exit)
       ? "Interrupted"
       : (verdict?._tag ?? "Ignored")
     const duration = Duration.millis(Time.monotonicMillis(clock) - startedAt)
     const ended: Policy.Event & Pick<E, "duration" | "outcome"> = { ...event, duration, outcome }
-    observe?.(ended)
-    observe = undefined
+    observer.unsafeObserve(ended)
   }
 }

@@ -9,6 +9,7 @@ import { Broadcast } from "../internal/broadcast.js"
 import { runningFiber } from "../internal/inside.js"
 import { type Listener, notify, notifyShared, type Told } from "../internal/listeners.js"
 import { followed } from "../internal/stream.js"
+import type * as Observer from "./Observer.js"
 import type { Described, Event } from "./Policy.js"
 
 type AnyListener = Listener<Event, unknown, unknown>
@@ -33,17 +34,12 @@ export type Tags<E extends Event, Followed extends Event = never> = {
   readonly [Tag in E["_tag"]]: Tag extends Followed["_tag"] ? "followed" : "heard" | "observed"
 }
 
-/** Sees every event of a program, within the step in which it happens. It does not throw. */
-export interface Observer {
-  readonly unsafeObserve: (event: Event) => void
-}
-
 export const observerKey = "effect-resilience/Observer"
 
 /** The observer of a program. An instance looks for it when it is made, a call at an event. */
 export const observerIn = (
   context: Pick<Context.Context<never>, "unsafeMap"> | undefined
-): Observer | undefined => context?.unsafeMap.get(observerKey) as Observer | undefined
+): Observer.Service | undefined => context?.unsafeMap.get(observerKey) as Observer.Service | undefined
 
 type Source = Pick<Described, "kind" | "name">
 
@@ -104,7 +100,8 @@ export class Events<E extends Event, Followed extends E = never> {
     private readonly listeners: Listeners<E>,
     private readonly context: Context.Context<unknown>
   ) {
-    this.observe = observerIn(context)?.unsafeObserve
+    const observer = observerIn(context)
+    this.observe = observer && ((event) => observer.unsafeObserve(event))
     this.emit = this.emitter()
   }
 

@@ -17,9 +17,10 @@ import * as Time from "../internal/time.js"
 import { begun as attempted, type Ended } from "../policy/attempts.js"
 import type * as Condition from "../policy/condition.js"
 import { withoutStack } from "../policy/define.js"
-import { type Emit, type Observer, observerIn } from "../policy/events.js"
+import { type Emit, observerIn } from "../policy/events.js"
 import type * as FailureCondition from "../policy/FailureCondition.js"
 import { type Around, type Begun, type Guard, seenBy } from "../policy/frame.js"
+import type * as Observer from "../policy/Observer.js"
 import type * as Policy from "../policy/Policy.js"
 import type { Call } from "../retryBudget/call.js"
 import { withBudget } from "../retryBudget/source.js"
@@ -59,7 +60,7 @@ export class Run implements Begun {
     readonly restore: Restore = identity,
     /** Takes what disposes of the result that comes back. */
     readonly hold: ((dispose: Effect.Effect<unknown, never, unknown>) => void) | undefined = undefined,
-    readonly observer: Observer | undefined = undefined
+    readonly observer: Observer.Service | undefined = undefined
   ) {
     this.startedAt = Time.monotonicMillis(clock)
     // The schedule is only stepped by a failure: a call that succeeds pays nothing for it.

@@ -319,32 +319,33 @@ it.effect("a budget says what it paid for and what it got back", () =>
 
 // ---------------------------------------------------------------------------------------------- an observer's faults
 
-describe("an observer that throws", () => {
-  const all = (observe: Observer.Service, lines: Array<unknown>) =>
-    Effect.gen(function* () {
-      const places = yield* Bulkhead.make({ permits: 1, maxQueued: 1 })
-      const breaker = yield* CircuitBreaker.make({ trip: Trip.consecutive(1) })
-      const policy = Policy.pipeline(
-        Timeout.timeout("10 millis"),
-        breaker.protect,
-        places.protect,
-        Hedge.hedge({ delay: "5 millis" }),
-        Retry.retry({ times: 1, schedule: twice }),
-        Fallback.succeed("cold")
-      )
-      const results = yield* Effect.forEach([Effect.succeed("up"), slow, down], (self: Body) => policy(self))
-      const { inUse } = yield* places.snapshot
-      return { results, inUse, state: yield* breaker.state }
-    }).pipe(
-      observedBy(observe),
-      Effect.provide(
-        Logger.replace(
-          Logger.defaultLogger,
-          Logger.make(({ message }) => void lines.push(message))
-        )
+/** Calls through policies of every kind. */
+const all = (observe: Observer.Service, lines: Array<unknown>) =>
+  Effect.gen(function* () {
+    const places = yield* Bulkhead.make({ permits: 1, maxQueued: 1 })
+    const breaker = yield* CircuitBreaker.make({ trip: Trip.consecutive(1) })
+    const policy = Policy.pipeline(
+      Timeout.timeout("10 millis"),
+      breaker.protect,
+      places.protect,
+      Hedge.hedge({ delay: "5 millis" }),
+      Retry.retry({ times: 1, schedule: twice }),
+      Fallback.succeed("cold")
+    )
+    const results = yield* Effect.forEach([Effect.succeed("up"), slow, down], (self: Body) => policy(self))
+    const { inUse } = yield* places.snapshot
+    return { results, inUse, state: yield* breaker.state }
+  }).pipe(
+    observedBy(observe),
+    Effect.provide(
+      Logger.replace(
+        Logger.defaultLogger,
+        Logger.make(({ message }) => void lines.push(message))
       )
     )
+  )
 
+describe("an observer that throws", () => {
   it("changes no call, is logged once and goes on being called", () => {
     const lines: Array<unknown> = []
     let called = 0
@@ -368,6 +369,19 @@ describe("an observer that throws", () => {
     runToEnd(all(Observer.both(throwing, observe), []))
     assert.isAtLeast(seen.length, 20)
   })
+})
+
+it("an observer may be an object that keeps what it sees in a field", () => {
+  class Counting implements Observer.Service {
+    count = 0
+    unsafeObserve(): void {
+      this.count += 1
+    }
+  }
+  const counting = new Counting()
+  const { observe, seen } = recording()
+  assert.deepStrictEqual(runToEnd(all(counting, [])).exit, runToEnd(all(observe, [])).exit)
+  assert.strictEqual(counting.count, seen.length)
 })
 
 it.effect("a layer adds its observer to the one that is there", () =>
