@@ -409,8 +409,12 @@ it.effect("a layer adds its observer to the one that is there", () =>
 
 describe("pipe, pipeline and promises show an observer the same events", () => {
   const partner = Trip.consecutive(2)
+  type Policies = ReadonlyArray<(self: Body) => Body>
+  const pipe = (policies: Policies, self: Body) => policies.reduce((inner, policy) => policy(inner), self)
+  const pipeline = (policies: Policies, self: Body) =>
+    (Policy.pipeline as (...all: Policies) => (self: Body) => Body)(...policies)(self)
   /** Policies that are made anew for each way to apply them. */
-  const compositions: Record<string, Effect.Effect<ReadonlyArray<(self: Body) => Body>>> = {
+  const compositions: Record<string, Effect.Effect<Policies>> = {
     "timeout, breaker, retry, fallback": Effect.map(CircuitBreaker.make({ trip: partner }), ({ protect }) => [
       Timeout.timeout("1 minute"),
       protect,
@@ -446,26 +450,19 @@ describe("pipe, pipeline and promises show an observer the same events", () => {
   }
   type Way = "pipe" | "pipeline" | "promise"
 
-  const shown = (
-    composition: Effect.Effect<ReadonlyArray<(self: Body) => Body>>,
-    script: ReadonlyArray<boolean>,
-    way: Way
-  ) =>
+  const shown = (composition: Effect.Effect<Policies>, script: ReadonlyArray<boolean>, way: Way) =>
     Effect.gen(function* () {
       const { observe, seen } = recording()
       const policies = yield* observedBy(observe)(composition)
       let calls = 0
       const isUp = () => script[calls++ % script.length]
-      const [first, ...rest] = policies
-      const pipeline = (...all: ReadonlyArray<(self: Body) => Body>) =>
-        (Policy.pipeline as (...all: ReadonlyArray<(self: Body) => Body>) => (self: Body) => Body)(...all)
       const self = Effect.tryPromise({
         try: () => (isUp() ? Promise.resolve("up") : Promise.reject(new Refused())),
         catch: (error) => error as Refused
       })
       const runtime = yield* observedBy(observe)(Effect.runtime<never>())
       const guard = (
-        Policy.promise as unknown as (...all: ReadonlyArray<(self: Body) => Body>) => {
+        Policy.promise as unknown as (...all: Policies) => {
           provide: (
             runtime: Runtime.Runtime<never>
           ) => (run: () => Promise<unknown>) => () => Promise<unknown>
@@ -475,11 +472,7 @@ describe("pipe, pipeline and promises show an observer the same events", () => {
       const call: Body =
         way === "promise"
           ? Effect.tryPromise({ try: guarded, catch: (error) => error as Refused })
-          : observedBy(observe)(
-              way === "pipeline"
-                ? pipeline(...policies)(self)
-                : rest.reduce((inner, policy) => policy(inner), first(self))
-            )
+          : observedBy(observe)(way === "pipeline" ? pipeline(policies, self) : pipe(policies, self))
       const exits: Array<boolean> = []
       for (let round = 0; round < 4; round++) exits.push(Exit.isSuccess(yield* Effect.exit(call)))
       return {
@@ -505,7 +498,7 @@ describe("pipe, pipeline and promises show an observer the same events", () => {
   }
 
   it("also when a timeout or the caller interrupts what is inside", () => {
-    const eventsOf = (apply: (policies: ReadonlyArray<(self: Body) => Body>) => Body, limit: number) => {
+    const eventsOf = (apply: typeof pipe, limit: number) => {
       const { observe, seen } = recording()
       const program = Effect.gen(function* () {
         const breaker = yield* CircuitBreaker.make()
@@ -516,19 +509,13 @@ describe("pipe, pipeline and promises show an observer the same events", () => {
           places.protect,
           Retry.retry({ times: 1, schedule: twice })
         ]
-        const fiber = yield* Effect.fork(apply(policies))
+        const fiber = yield* Effect.fork(apply(policies, slow))
         yield* Effect.sleep("15 millis")
         yield* Fiber.interrupt(fiber)
       })
       runToEnd(observedBy(observe)(program))
       return seen.map(({ _tag, kind }) => `${kind} ${_tag}`)
     }
-    const pipe = (policies: ReadonlyArray<(self: Body) => Body>) =>
-      policies.reduce((inner: Body, policy) => policy(inner), slow)
-    const pipeline = (policies: ReadonlyArray<(self: Body) => Body>) =>
-      (Policy.pipeline as (...all: ReadonlyArray<(self: Body) => Body>) => (self: Body) => Body)(...policies)(
-        slow
-      )
     for (const limit of [5, 10, 60_000]) {
       const piped = eventsOf(pipe, limit)
       assert.include(piped, "circuit-breaker Interrupted")
