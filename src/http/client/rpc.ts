@@ -15,7 +15,7 @@ export const rpc = (part: HttpResilience.Part<unknown> | HttpResilience.Fallback
   callable("HttpResilience.rpc", "part", part)
   return <E, R>(client: HttpClient.HttpClient.With<E, R>): HttpClient.HttpClient.With<E, R> => {
     const resilient = (part as HttpResilience.Part<unknown>)(client)
-    // The client that RPC transforms fails as any client does.
+    // RPC asks for a function that keeps any `E`, but gives it an `HttpClient`, whose errors are those of a sealed client.
     return sealed(around(resilient, answersOf)) as HttpClient.HttpClient.With<E, R>
   }
 }
