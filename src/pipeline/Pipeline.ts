@@ -39,21 +39,16 @@ export interface Pipeline<A2 = Policy.Given.Success, E2 = Policy.Given.Failure, 
 /**
  * Policies as one policy, in pipe order: innermost first.
  *
- * **When to use**
+ * **When to use**: for a composition that has a place of its own: built once where a program starts, printed, passed to callers,
+ * and used for many calls. It does what the same policies do in a `pipe`, for less.
  *
- * For a composition that has a place of its own: built once where a program starts, printed, passed to callers, and used
- * for many calls. It does what the same policies do in a `pipe`, for less.
+ * **Time line**: the same outcomes, listeners and counts as in a pipe. Neighbours that can decide at once share a frame: timeouts,
+ * circuit breakers, fallbacks, retries without a budget and without `disposeResult`, bulkheads and rate limiters. Anything else (a
+ * half-open breaker, a queue, another attempt) goes on as in a pipe. An interruption that ends a call may be in its cause once more
+ * or less.
  *
- * **Time line**
- *
- * The same outcomes, listeners and counts as in a pipe. Neighbours that can decide at once share a frame: timeouts, circuit
- * breakers, fallbacks, retries without a budget and without `disposeResult`, bulkheads and rate limiters. Anything else (a half-open
- * breaker, a queue, another attempt) goes on as in a pipe. An interruption that ends a call may be in its cause once more or less.
- *
- * **Types**
- *
- * Where every policy fits every effect, so does the pipeline, and its `parts` can be read. One that belongs to effects of one
- * type is taken as `flow` takes it, and the pipeline is a plain function to the compiler. A function that removes errors or
+ * **Types**: where every policy fits every effect, so does the pipeline, and its `parts` can be read. One that belongs to effects of
+ * one type is taken as `flow` takes it, and the pipeline is a plain function to the compiler. A function that removes errors or
  * requirements depending on the effect (as `Effect.provideService` does) belongs after the pipeline.
  *
  * **Adds** what the policies add.
@@ -182,11 +177,9 @@ type GuardForTo<Self, Result> = Self extends readonly [Effect.Effect<infer A, un
  * Policies around functions that return promises, in pipe order: innermost first. For handlers, for methods of an SDK, for
  * everything that is not in Effect. A program in Effect applies policies to effects.
  *
- * **Time line**
- *
- * The same outcomes and counts as in a pipe around `Effect.tryPromise`. As long as nothing has to wait, no fiber is started: circuit
- * breakers that are closed or reject, timeouts, fallbacks, first attempts of a retry, bulkheads and limiters that have a permit.
- * Another attempt, a queue, a probe, a listener and all other policies run in a fiber.
+ * **Time line**: the same outcomes and counts as in a pipe around `Effect.tryPromise`. As long as nothing has to wait, no fiber is
+ * started: circuit breakers that are closed or reject, timeouts, fallbacks, first attempts of a retry, bulkheads and limiters that
+ * have a permit. Another attempt, a queue, a probe, a listener and all other policies run in a fiber.
  *
  * **Rejects** with the error itself, of the function or of a policy (`CircuitOpen`), with a defect as it is, or with the reason of
  * the caller's signal.

@@ -224,22 +224,16 @@ export interface RetryOptions extends RequestOptions {
 /**
  * Sends a request again after a transient failure, if that is safe.
  *
- * **What is retried**
+ * **What is retried**: the statuses 408, 425, 429, 500, 502, 503 and 504, lost connections, and timeouts further inside. Never other
+ * statuses, invalid requests, bodies whose own source failed, redirect loops, untrusted certificates, and undecodable responses. An
+ * open circuit fails fast; the retry waits for other rejections from further inside.
  *
- * The statuses 408, 425, 429, 500, 502, 503 and 504, lost connections, and timeouts further inside. Never other statuses, invalid
- * requests, bodies whose own source failed, redirect loops, untrusted certificates, and undecodable responses. An open circuit
- * fails fast; the retry waits for other rejections from further inside.
+ * **Which requests**: GET, HEAD, OPTIONS, TRACE, PUT, DELETE and QUERY (RFC 9110, section 9.2.2; RFC 10008), and any other with an
+ * `Idempotency-Key` or marked with {@link idempotent}. Others are sent again only if they certainly were not sent: the connection was
+ * refused, the name not resolved, TLS not established. A streamed body is sent once, unless it is {@link replayable}.
  *
- * **Which requests**
- *
- * GET, HEAD, OPTIONS, TRACE, PUT, DELETE and QUERY (RFC 9110, section 9.2.2; RFC 10008), and any other with an `Idempotency-Key`
- * or marked with {@link idempotent}. Others are sent again only if they certainly were not sent: the connection was refused, the
- * name not resolved, TLS not established. A streamed body is sent once, unless it is {@link replayable}.
- *
- * **Time line**
- *
- * `times` retries are at most `times + 1` requests. The delay is that of the schedule, or what the server asked for if that is
- * longer: `Retry-After`, else a `RateLimit` without quota, plus up to half of it. Beyond `maxHint` the response comes back at
+ * **Time line**: `times` retries are at most `times + 1` requests. The delay is that of the schedule, or what the server asked for if
+ * that is longer: `Retry-After`, else a `RateLimit` without quota, plus up to half of it. Beyond `maxHint` the response comes back at
  * once. A replaced response is drained to keep its connection (up to 64 KiB, 100 milliseconds), or its request is aborted. The
  * last response or error comes back as it was.
  *
@@ -699,7 +693,6 @@ export type Standard<O> = O extends { readonly fallback: FallbackPart<infer E2, 
  *   circuitBreaker: { trip: Trip.consecutive(5) },
  *   bulkhead: { permits: 50, maxQueued: 200 }
  * })
- *
  * ```
  *
  * @since 0.1.0

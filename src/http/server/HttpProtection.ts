@@ -247,14 +247,11 @@ export const bulkhead: {
  * Rejects requests that would fail: after too many answers with a status from 500 on, it answers 503 until a probe succeeds. Takes
  * the same as {@link bulkhead}.
  *
- * **When to use**
+ * **When to use**: around routes that are useless without a failing dependency. If only one call of a handler fails, put a breaker
+ * around that call.
  *
- * Around routes that are useless without a failing dependency. If only one call of a handler fails, put a breaker around that call.
- *
- * **What counts**
- *
- * The status that the client gets, from a response or an error: from 500 on it is a failure, any other is a success. A request
- * whose client left is ignored, and so is one that a part further inside rejected.
+ * **What counts**: the status that the client gets, from a response or an error. From 500 on it is a failure, any other is a
+ * success. A request whose client left is ignored, and so is one that a part further inside rejected.
  *
  * @example
  * ```ts
@@ -356,16 +353,12 @@ type MakeAdmission = (value: object, use: object, caller: Caller) => AdmissionPa
 /**
  * Answers requests that take too long with 503 or 504.
  *
- * **When to use**
+ * **When to use**: innermost, around the app. A breaker and a bulkhead further out then see a slow request fail with that status.
  *
- * Innermost, around the app. A breaker and a bulkhead further out then see a slow request fail with that status.
- *
- * **Time line**
- *
- * At the limit the app is interrupted, also where the server runs it uninterruptibly; `Effect.uninterruptible` protects what must
- * not be. The answer is sent when the app's finalizers are done, or at once with `disconnect`. A client that leaves interrupts
- * the app, too. Around a server (`HttpServer.serve(app, timeout)`) the limit also covers sending: the connection of a response that
- * has begun is closed, so that no client takes a part for the whole.
+ * **Time line**: at the limit the app is interrupted, also where the server runs it uninterruptibly; `Effect.uninterruptible`
+ * protects what must not be. The answer is sent when the app's finalizers are done, or at once with `disconnect`. A client that
+ * leaves interrupts the app, too. Around a server (`HttpServer.serve(app, timeout)`) the limit also covers sending: the connection
+ * of a response that has begun is closed, so that no client takes a part for the whole.
  *
  * @example
  * ```ts
