@@ -146,6 +146,14 @@ const rules: Record<string, Rule> = {
       ["src/http/client/RetryAfter.ts", "export const when = (millis: number) => new Date(millis)\n"]
     ]
   },
+  "one file draws a secret from the host": {
+    rule: "no-restricted-globals",
+    offending: [
+      ["src/http/admin/admin.ts", "export const host = crypto.subtle\n"],
+      ["src/http/admin/keys.ts", "setTimeout(() => {}, 1)\n"]
+    ],
+    allowed: [["src/http/admin/keys.ts", "export const host = crypto.subtle\n"]]
+  },
   "src starts no timer": {
     rule: "no-restricted-globals",
     offending: [

@@ -1,7 +1,7 @@
 /** Hashed keys: an instance is shown by a hash of its key. */
 import * as Effect from "effect/Effect"
 
-// eslint-disable-next-line no-restricted-globals -- a secret drawn from `Random` could be replayed with a seed
+/** The host draws the secret: one of `Random` could be replayed with a seed. */
 const host = (): SubtleCrypto => crypto.subtle
 
 export type Hash = (key: string) => Effect.Effect<string>
