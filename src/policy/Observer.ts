@@ -15,7 +15,7 @@ import { observerIn, observerKey } from "./events.js"
 import type * as Policy from "./Policy.js"
 
 /**
- * What is called with every event of every policy. It must not throw: make it by {@link make}, which sees to that.
+ * Is called with every event of every policy. It must not throw; one made by {@link make} does not.
  *
  * @since 0.1.0
  * @category models
@@ -25,7 +25,7 @@ export interface Service {
 }
 
 /**
- * The observer of a program. Without one, events that no listener hears are not made.
+ * The observer of a program. Without one, an event that no listener hears is not made.
  *
  * Policies that are instances (breaker, bulkhead, limiter, budget, cache) read it once, where they are made. The others (retry,
  * hedge, timeout, fallback) read it at the call.
@@ -51,9 +51,19 @@ export class Observer extends Context.Reference<Observer>()(observerKey, {
 }) {}
 
 /**
- * An observer of a synchronous function, which is called in the step in which an event happens. It can neither delay, interrupt nor
- * fail a call: what it throws is logged as a warning the first time, and it goes on being called. It runs within every call, so keep
- * it short. A promise that it returns is not waited for.
+ * Makes an observer of a synchronous function, which is called in the step in which an event happens. It can neither delay, interrupt
+ * nor fail a call: its first error is logged as a warning, later ones are not, and it is called all the same. It runs within every
+ * call, so keep it short. A promise that it returns is not waited for.
+ *
+ * @example
+ * ```ts
+ * import { Observer } from "effect-resilience"
+ *
+ * const rejecting = new Set<string>()
+ * const observer = Observer.make(({ kind, name, _tag }) => {
+ *   if (_tag === "Rejected") rejecting.add(`${kind} ${name}`)
+ * })
+ * ```
  *
  * @since 0.1.0
  * @category constructors
@@ -81,7 +91,18 @@ const log = (thrown: unknown): void => {
 }
 
 /**
- * One observer of two, the first one first.
+ * One observer of two. The first is called first.
+ *
+ * @example
+ * ```ts
+ * import { Observer } from "effect-resilience"
+ *
+ * const names = new Set<string>()
+ * const observer = Observer.both(
+ *   Observer.make(({ name }) => void names.add(name)),
+ *   Observer.make(({ kind, _tag }) => console.log(kind, _tag))
+ * )
+ * ```
  *
  * @since 0.1.0
  * @category combinators
@@ -94,9 +115,9 @@ export const both = (first: Service, second: Service): Service => ({
 })
 
 /**
- * Adds an observer to a program, given its function as to {@link make}. One that is there already goes on being called, before it.
+ * Adds an observer to a program, as {@link make} makes it. One that is already there stays, and is called first.
  *
- * Build the layers of policies on it: an instance that was made before does not know it.
+ * Build the layers of policies on it, because instances that were made before do not call it.
  *
  * @example
  * ```ts

@@ -73,7 +73,7 @@ export interface Event<out Kind extends string = string, out Tag extends string 
 }
 
 /**
- * How an attempt ended: as its policy judged it, by an interruption, or as one whose answer nobody waited for any more (`Ignored`).
+ * How an attempt ended: as its policy judged it, or `Interrupted`. Also `Ignored` when it ended after the call had its answer.
  *
  * @since 0.1.0
  * @category events
