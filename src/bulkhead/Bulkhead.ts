@@ -228,16 +228,19 @@ export interface ProtectWhen<Needed = never> {
 export interface Operations<Needed = never> {
   /** Runs an effect with one permit. A typed failure or a defect counts as a failure, an interruption as nothing. */
   readonly protect: Policy.Policy<BulkheadFull, Needed>
-  /** `protect` for effects of one type. The condition says how their exits are counted, and admits or rejects nothing. */
+  /** `protect` for effects of one type. The condition says how their exits are counted; it does not decide who is admitted. */
   readonly protectWhen: ProtectWhen<Needed>
-  /** `protect` for calls that take so many permits, a whole number of at least 1. More than there are is rejected at once. */
+  /**
+   * `protect` for calls that take so many permits, a whole number of at least 1. A call that asks for more than there are is rejected
+   * at once.
+   */
   readonly withPermits: (permits: number) => Policy.Policy<BulkheadFull, Needed>
-  /** Takes one permit, waiting as a call would, and gives it back when the scope closes, whose exit is counted. */
+  /** Takes one permit, waiting as a call would, and releases it when the scope closes. The exit of the scope is counted. */
   readonly acquire: Effect.Effect<void, BulkheadFull, Needed | Scope.Scope>
   /**
-   * Changes how many permits there are: a whole number of at least 0, another is a defect of type `InvalidOption`. More permits
-   * go to waiting calls at once. With fewer, running calls finish, and calls that wait for more than there are, are rejected. With
-   * `0`, running calls finish, and others queue until it is resized again.
+   * Changes how many permits there are: a whole number of at least 0; any other value is a defect of type `InvalidOption`. More
+   * permits go to queued calls at once. With fewer, running calls finish, and queued calls that ask for more than there are get
+   * rejected. With `0`, running calls finish, and other calls queue, while there is room, until it is resized again.
    */
   readonly resize: (permits: number) => Effect.Effect<void, never, Needed>
   readonly snapshot: Effect.Effect<Snapshot, never, Needed>

@@ -67,7 +67,10 @@ export interface Options<A, E> {
   readonly condition?: FailureCondition.FailureCondition<A, E> | undefined
   /** Called before the fallback runs. */
   readonly onFallback?: ((event: FallbackUsed<A, E>) => Effect.Effect<unknown, unknown, unknown>) | undefined
-  /** Releases what a result holds that failed or whose caller was interrupted. Runs once for each, not interruptibly. */
+  /**
+   * Releases what a result holds: a failed one when the fallback in its place has ended, any other when the caller is interrupted
+   * before it gets it. Runs once for each, not interruptibly.
+   */
   readonly disposeResult?: ((result: A) => Effect.Effect<unknown, never, unknown>) | undefined
 }
 

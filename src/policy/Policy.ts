@@ -377,6 +377,7 @@ export interface KeyedSettingsConfig<Settings> extends Configured<Bounds> {
 export interface Layers<Self, Options, Settings, SettingsConfig, Listeners> {
   /** A layer with an instance of these options. Bad options are a defect of type `InvalidOption`. */
   readonly layer: <O>(options: Checked<O, Options>) => Layer.Layer<Self, never, ContextOf<O>>
+  /** A layer with settings from the configuration, and with listeners. Bad settings are a `ConfigError`. */
   readonly layerConfig: LayerConfig<Self, SettingsConfig | Config.Config<Settings>, Listeners>
 }
 
@@ -391,6 +392,7 @@ export interface LayersWithDefaults<Self, Options, Settings, SettingsConfig, Lis
   SettingsConfig,
   Listeners
 > {
+  /** A layer with an instance of these options. Bad options are a defect of type `InvalidOption`. */
   readonly layer: {
     (): Layer.Layer<Self>
     <O>(options: Checked<O, Options>): Layer.Layer<Self, never, ContextOf<O>>
@@ -404,6 +406,7 @@ export interface LayersWithDefaults<Self, Options, Settings, SettingsConfig, Lis
 export interface KeyedLayers<Self, Options, Settings, Listeners> {
   /** A layer with an instance for each key. Bad options are a defect of type `InvalidOption`. */
   readonly layer: <O>(options: Checked<O, Options>) => Layer.Layer<Self, never, KeyedContextOf<O>>
+  /** A layer with settings from the configuration, and with listeners. Bad settings are a `ConfigError`. */
   readonly layerConfig: LayerConfig<Self, KeyedSettingsConfig<Settings>, Listeners>
 }
 
@@ -412,10 +415,12 @@ export interface KeyedLayers<Self, Options, Settings, Listeners> {
  * @category services
  */
 export interface KeyedLayersWithDefaults<Self, Options, Settings, Listeners> {
+  /** A layer with an instance for each key. Bad options are a defect of type `InvalidOption`. */
   readonly layer: {
     (): Layer.Layer<Self>
     <O>(options: Checked<O, Options>): Layer.Layer<Self, never, KeyedContextOf<O>>
   }
+  /** A layer with settings from the configuration, and with listeners. Bad settings are a `ConfigError`. */
   readonly layerConfig: LayerConfig<Self, Partial<KeyedSettingsConfig<Settings>>, Listeners>
 }
 

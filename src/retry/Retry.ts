@@ -156,7 +156,7 @@ export const noHint: NoHint = { [NoHintTypeId]: NoHintTypeId }
 export interface Options<A, E, Input = A | E> {
   /**
    * The delays between attempts; its end ends the retry. Each call runs it from the start. Its input is what failed: the error, or
-   * the result that counts as a failure. Default: full jitter under an exponential from 100 milliseconds to 10 seconds.
+   * the result that counts as a failure. Default: exponential from 100 milliseconds up to 10 seconds, doubling, with full jitter.
    */
   readonly schedule?: Schedule.Schedule<unknown, Input, unknown> | undefined
   /** How many times to retry, after the first attempt. Default: `2`, and no limit when a `schedule` is given. */
@@ -173,7 +173,7 @@ export interface Options<A, E, Input = A | E> {
    * not beyond `maxDuration`. `maxHint` bounds the hint alone. From 0 to 1. Default: `0`.
    */
   readonly hintJitter?: number | undefined
-  /** Pays for the retries: a {@link RetryBudget.RetryBudget} or its tag, shared with others to the same place. Default: none. */
+  /** Pays for the retries: a {@link RetryBudget.RetryBudget} or its tag, shared with other retries and hedges. Default: no limit. */
   readonly budget?: RetryBudget.Source | undefined
   /** What comes back when all attempts failed: the last failure as it was, or a {@link RetriesExceeded}. Default: `"last"`. */
   readonly exceeded?: "last" | "wrap" | undefined

@@ -78,9 +78,12 @@ export type Event = TimedOut
  * @category models
  */
 export interface Options<E1 = never, R1 = never, E2 = never, R2 = never> {
-  /** How long the effect may take, or an effect that computes it for each call. With zero (or less, computed) it does not start. */
+  /**
+   * How long the effect may take, or an effect that computes it for each call. With zero (or less, if computed) the effect does not
+   * start; an infinite limit never ends a call.
+   */
   readonly limit: DurationInput | Effect.Effect<DurationInput, E1, R1>
-  /** Whether to leave at the limit without waiting for the interrupted effect, or one that cannot be interrupted. Default: `false`. */
+  /** Whether the call returns at the limit without waiting for the effect, even an uninterruptible one. Default: `false`. */
   readonly disconnect?: boolean | undefined
   /** The name in the error and in events. Default: `"timeout"`. */
   readonly name?: string | undefined

@@ -325,8 +325,8 @@ type GroupEndpoints = HttpApiGroup.HttpApiGroup.Endpoints<typeof group>
 type NameOf<E extends HttpApiEndpoint.HttpApiEndpoint.Any> = HttpApiEndpoint.HttpApiEndpoint.Name<E>
 
 /**
- * Implements {@link group} in an `HttpApi` that has it. Otherwise {@link router} or {@link layerRouter} need no api. Bad options are
- * a defect of type `InvalidOption`.
+ * Implements {@link group} in an `HttpApi` that has it; {@link router} and {@link layerRouter} need no api. Bad options are a
+ * defect of type `InvalidOption`.
  *
  * It requires what the policies and the hooks require, and the middlewares of the group. Hooks find what those provide, such as a
  * user.

@@ -132,7 +132,8 @@ export const quotaHint = (headers: Headers.Headers): Option.Option<Duration.Dura
   toOption(Fields.quotaHint(quotasOf(headers)))
 
 /**
- * How long to leave the server alone: {@link retryAfter}, else {@link quotaHint}. A server can ask for a year, so bound it.
+ * How long to leave the server alone: {@link retryAfter}, else {@link quotaHint}. `now` is the time in milliseconds of the Unix
+ * epoch. A server can ask for a year, so bound the wait.
  *
  * @example
  * ```ts

@@ -14,7 +14,9 @@ type Request = HttpServerRequest.HttpServerRequest
 
 export interface Config {
   readonly name: string
+  /** In milliseconds; `Infinity` for none. */
   readonly stallTimeout: number
+  /** In milliseconds; `Infinity` for none. */
   readonly totalTimeout: number
   readonly notify: (error: RequestBodyTimeout) => Effect.Effect<void, never, unknown>
   readonly answer: Answer
