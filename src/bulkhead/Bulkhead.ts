@@ -231,8 +231,8 @@ export interface Operations<Needed = never> {
   /** `protect` for effects of one type. The condition says how their exits are counted; it does not decide who is admitted. */
   readonly protectWhen: ProtectWhen<Needed>
   /**
-   * `protect` for calls that take so many permits, a whole number of at least 1. A call that asks for more than there are is rejected
-   * at once.
+   * `protect` for calls that take so many permits, a whole number of at least 1. A call that asks for more than there are is
+   * rejected at once.
    */
   readonly withPermits: (permits: number) => Policy.Policy<BulkheadFull, Needed>
   /** Takes one permit, waiting as a call would, and releases it when the scope closes. The exit of the scope is counted. */

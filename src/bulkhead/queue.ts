@@ -85,7 +85,10 @@ export class PermitQueue {
     return this.isTooMany(permits) || this.length >= this.maxQueued
   }
 
-  /** Enters the queue after {@link tryTake} in the same step; `undefined` when it is full. Not ready, it needs {@link ready}. */
+  /**
+   * Enters the queue, after {@link tryTake} in the same step; `undefined` when it is full. A waiter that is not ready gets no permits
+   * until {@link ready}.
+   */
   enter(permits: number, isReady = true): Waiter | undefined {
     if (this.isFull(permits)) return undefined
     const waiter: Waiter = {
@@ -117,7 +120,11 @@ export class PermitQueue {
     this.line.insert(waiter, previous)
   }
 
-  /** Waits in a mask around entering and using. Can be interrupted even where the caller cannot. Ends `before`, which readies it. */
+  /**
+   * Waits for at most so many milliseconds. Run it in the mask that also covers entering the queue and using the permits, or an
+   * interruption could lose them; the wait itself can be interrupted even where the caller cannot. A waiter that is not ready
+   * becomes so when `before` ends, at the latest with the wait.
+   */
   wait(waiter: Waiter, maxWait: number, before?: Fiber.RuntimeFiber<unknown>): Effect.Effect<Waited> {
     const settled = Wait.forOthers<Waited>((resume) => {
       waiter.resume = (waited) => resume(Exit.succeed(waited))

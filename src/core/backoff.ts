@@ -118,7 +118,7 @@ const choose = (config: Config, planned: number, previous: number, random: numbe
   }
 }
 
-/** Bounds a delay and takes its fraction away, except for a backoff of a millisecond or less, which would not wait without. */
+/** Bounds a delay and drops its fraction, unless the backoff is a millisecond or less and would then not wait. */
 const settle = (config: Config, planned: number, delay: number): number => {
   const bounded = Math.min(delay, config.max)
   return Math.max(planned, bounded) > 1 ? Math.floor(bounded) : bounded

@@ -143,7 +143,10 @@ export interface FallbackFor<in A, in E, Condition, out A2, out E2 = never, out 
 
 type Returned<F> = F extends (...args: never) => infer Result ? Result : never
 
-/** What stands second. With two overloads, a misspelt option would be lost. An option or either that stands first is a value. */
+/**
+ * The second argument: the fallback if the first is the effect, else the options. With two overloads, the compiler would not name a
+ * misspelt option. An `Option` or `Either` in the first place is a value.
+ */
 type Second<First, Fallback, Options> = First extends Option.Option<unknown> | Either.Either<unknown, unknown>
   ? Options
   : First extends Body

@@ -45,7 +45,7 @@ export const optionMillis = (
 const positive: DurationRange = {}
 const unbounded = [0, Infinity, ""] as const
 
-/** Whether there are options where a duration can stand, too. */
+/** Tells options from a duration, where either can be given. */
 export const isOptions = <O>(input: DurationInput | O): input is O =>
   isObject(input) && !Duration.isDuration(input)
 

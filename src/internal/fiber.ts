@@ -99,7 +99,7 @@ const leavesEachWay = (): boolean => {
 
 export const hasChildren = (fiber: Insides): boolean => fiber._children !== null && fiber._children.size > 0
 
-/** The cause of an interruption without the one by `id`, which is told by identity. The newest interruption is outermost. */
+/** The cause of an interruption without the one by `id`, compared by identity. The newest interruption is outermost. */
 export const withoutInterruption = (cause: Cause.Cause<never>, id: FiberId.FiberId): Cause.Cause<never> => {
   const newer: Array<Cause.Sequential<never>> = []
   for (let rest = cause; rest._tag === "Sequential"; rest = rest.left) {

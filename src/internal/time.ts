@@ -52,14 +52,17 @@ export const liveClock: Clock.Clock = Context.get(DefaultServices.liveServices, 
 export const timersOf = (clock: Clock.Clock): Clock.ClockScheduler | undefined =>
   Predicate.hasProperty(clock, "unsafeSchedule") ? (clock as Clock.Clock & Clock.ClockScheduler) : undefined
 
-/** Runs a task after at most {@link maxTimerMillis}. Returns what calls it off, with the host's timers as they were. */
+/** Runs a task after at most {@link maxTimerMillis}. Returns its cancellation, which works even when a test replaces the timers. */
 export const setTimer = (task: () => void, millis: number): (() => void) => {
   const clear = clearTimeout
   const handle = setTimeout(task, millis)
   return () => clear(handle)
 }
 
-/** Runs a task after so many turns of the event loop, which read what has arrived. Returns what calls it off. */
+/**
+ * Runs a task after so many turns of the event loop, which read what has arrived. Returns its cancellation. A browser has no such
+ * turns: there it is a timer.
+ */
 export const afterTurns = (turns: number, task: () => void): (() => void) => {
   if (typeof setImmediate !== "function") return setTimer(task, 0)
   let handle = setImmediate(turn)

@@ -1,4 +1,4 @@
-/** Shows an observer what has begun, such as an attempt, when it ends. */
+/** Shows an observer the end of an attempt or of a fallback. */
 import type * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import type { AnyExit } from "../internal/erased.js"
@@ -7,10 +7,10 @@ import * as Condition from "./condition.js"
 import type * as Observer from "./Observer.js"
 import type * as Policy from "./Policy.js"
 
-/** It has ended, if it had not before. Without a verdict it counts for nothing. */
+/** Ends it, once: later calls do nothing. Without a verdict it is `Ignored`. */
 export type Ended = (exit: AnyExit, verdict?: Pick<Condition.Verdict, "_tag">) => void
 
-/** Its time begins now. */
+/** Begins it: its time runs from now. */
 export const begun = <E extends Policy.Event & Pick<Policy.AttemptEnded, "duration" | "outcome">>(
   observer: Observer.Service,
   event: Omit<E, "duration" | "outcome"> & Policy.Event,

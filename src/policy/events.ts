@@ -27,8 +27,8 @@ export type Emit<E extends Event, Told> = {
 }
 
 /**
- * The events of a policy, and whom they reach: its stream and its listener, its listener, or nobody but the observer. A tag that is
- * forgotten does not compile.
+ * The events of a policy and, besides the observer, what they reach: `followed` its stream and listener, `heard` its listener,
+ * `observed` neither. A forgotten tag does not compile.
  */
 export type Tags<E extends Event, Followed extends Event = never> = {
   readonly [Tag in E["_tag"]]: Tag extends Followed["_tag"] ? "followed" : "heard" | "observed"
@@ -90,7 +90,7 @@ const buffer = 64
 /** The events of an instance. Its listeners run with its maker's context and fail no call. */
 export class Events<E extends Event, Followed extends E = never> {
   emit: Emit<E, Told>
-  /** Shows the observer what reaches nobody else. Absent without one. */
+  /** Shows the observer an event that has no listener. Absent without an observer. */
   readonly observe: ((event: E) => void) | undefined
   private broadcast: Broadcast<Followed> | undefined
 

@@ -173,7 +173,7 @@ export interface Options<A, E, Input = A | E> {
    * not beyond `maxDuration`. `maxHint` bounds the hint alone. From 0 to 1. Default: `0`.
    */
   readonly hintJitter?: number | undefined
-  /** Pays for the retries: a {@link RetryBudget.RetryBudget} or its tag, shared with other retries and hedges. Default: no limit. */
+  /** Pays for the retries: a {@link RetryBudget.RetryBudget} or its tag, shared with other retries and hedges. Default: none. */
   readonly budget?: RetryBudget.Source | undefined
   /** What comes back when all attempts failed: the last failure as it was, or a {@link RetriesExceeded}. Default: `"last"`. */
   readonly exceeded?: "last" | "wrap" | undefined

@@ -106,7 +106,7 @@ export abstract class Deadline {
     this.onExpired()
   }
 
-  /** On a test clock, a sleep beside the effect with the turns of `Effect.timeout`, so that one instant has the same order. */
+  /** On a test clock, a sleep that takes the same turns as in `Effect.timeout`, so that events of one instant keep their order. */
   private sleep(): void {
     const timers = Time.timersOf(this.clock)
     if (timers !== undefined) return this.sleepBy(timers)

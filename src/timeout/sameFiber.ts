@@ -1,4 +1,8 @@
-/** A limit in the caller's own fiber: its interruption is undone where the effect ends, as a fiber ends in `Effect.timeout`. */
+/**
+ * A limit in the caller's own fiber. At the limit the fiber is interrupted, and the interruption is undone where the effect ends,
+ * at an uninterruptible boundary. What ends with the body's fiber in `Effect.timeout` (its children and, after a failure, its
+ * changes to FiberRefs) ends at that boundary.
+ */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -17,7 +21,7 @@ import { hasChildren, type Insides, replaceForkScope, withoutInterruption } from
 const maxLevels = 8
 const levels = new WeakMap<Insides, number>()
 
-/** Not with children, which could not be told from the body's; not when a batched request may continue the body elsewhere. */
+/** Not with children, which could not be told from the body's, nor where a batched request may continue the body elsewhere. */
 export const fits = (fiber: Insides): boolean =>
   !hasChildren(fiber) && fiber._steps.length === 0 && levelOf(fiber) < maxLevels
 

@@ -41,7 +41,7 @@ const consequence = (
   counted: boolean = blame === "other side"
 ): Consequence => ({ blame, repeated, counted })
 
-/** A breaker counts what the other side is to blame for. Trust fails the same way at once: an open circuit would only hide why. */
+/** A breaker counts what the other side is to blame for. A lack of trust fails at once anyway; an open circuit would hide why. */
 export const consequences: Readonly<Record<Fault, Consequence>> = {
   invalid: consequence("caller", false),
   "body-failed": consequence("caller", false),
