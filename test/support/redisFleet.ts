@@ -78,7 +78,7 @@ export const redisFleet = (server: RedisServer, client: string): Effect.Effect<R
         Effect.sync(() => new Connection(open)),
         (connection) => Effect.sync(() => connection.close())
       )
-      return adapterOf(connection, open, keys, channel)
+      return adapterOf(connection, keys, channel)
     })
     const drift = (millis: number) =>
       Effect.sync(() => {

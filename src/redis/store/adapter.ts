@@ -11,11 +11,11 @@ import {
   type View
 } from "../../core/fleet/table.js"
 import type { Adapter } from "../../fleet/SharedStore.js"
-import { type Connection, follow, type Open } from "./connection.js"
+import { type Connection, follow } from "./connection.js"
 import { encoded, type Keys } from "./keys.js"
 import * as scripts from "./scripts.js"
 
-export const adapterOf = (connection: Connection, open: Open, keys: Keys, channel: string): Adapter => {
+export const adapterOf = (connection: Connection, keys: Keys, channel: string): Adapter => {
   const run = <A>(
     script: scripts.Script,
     key: ReadonlyArray<string>,
@@ -48,7 +48,7 @@ export const adapterOf = (connection: Connection, open: Open, keys: Keys, channe
     follow: (listener, again) =>
       Effect.suspend(() => {
         connection.again = again
-        return follow(open, connection, channel, (message) => {
+        return follow(connection, channel, (message) => {
           const announcement = announcementOf(message)
           if (announcement !== undefined) listener(announcement)
         })

@@ -56,7 +56,7 @@ export class Connection {
   /** Called when it is worth asking again. */
   again: () => void = () => {}
 
-  constructor(private readonly open: Open) {}
+  constructor(readonly open: Open) {}
 
   /** Runs a script, as soon as there is a connection. Fails at once when there can be none now. */
   run(
@@ -198,7 +198,6 @@ const subscribeAgain = { times: 20, schedule: Schedule.spaced(Duration.millis(10
 
 /** Listens to a channel until the subscription is lost for good, and fails then. */
 export const follow = (
-  open: Open,
   connection: Connection,
   channel: string,
   listener: (message: string) => void
@@ -219,7 +218,7 @@ export const follow = (
       const fail = (error: unknown) => resume(Effect.fail(error))
       forget = connection.onRestart(fail)
       try {
-        client = open({ ready: () => ready(), failed: () => {}, over: fail })
+        client = connection.open({ ready: () => ready(), failed: () => {}, over: fail })
       } catch (error) {
         fail(error)
       }

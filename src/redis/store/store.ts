@@ -111,7 +111,7 @@ export const storeOf = (
       }
     }
     yield* Effect.acquireRelease(Effect.sync(start), () => Effect.sync(() => connection.close()))
-    const adapter = adapterOf(connection, open, keys, keys.channel(database))
+    const adapter = adapterOf(connection, keys, keys.channel(database))
     return yield* SharedStore.make(adapter, { deadline, instance, interval })
   })
 
