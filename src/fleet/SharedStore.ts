@@ -23,7 +23,7 @@ import * as Time from "../internal/time.js"
 import * as Wait from "../internal/wait.js"
 import { Hub } from "./hub.js"
 import { randomName } from "./names.js"
-import { StoreUnavailable } from "./storeUnavailable.js"
+import { overReason, reasonOf, StoreUnavailable } from "./storeUnavailable.js"
 
 /**
  * @since 0.1.0
@@ -243,8 +243,7 @@ export const make = (adapter: Adapter, options: Options = {}): Effect.Effect<Ser
         saidLast = reason
         return Effect.logWarning(`announcements of the shared store are not heard: ${quoted(reason)}`)
       })
-    const again = (cause: Cause.Cause<unknown>) =>
-      Effect.zipRight(deaf(cause), Effect.sleep(Duration.millis(interval)))
+    const again = (cause: Cause.Cause<unknown>) => Effect.zipRight(deaf(cause), Effect.sleep(Duration.millis(interval)))
     yield* forkScoped(Effect.forever(Effect.catchAllCause(Effect.scoped(follow), again)))
     yield* hub.run
     // What outlives the store goes on by itself, as while the store does not answer.
@@ -296,15 +295,11 @@ const withDeadline =
       })
     )
 
-const overReason = "the scope of the store is closed"
-
 /** An answer as it is, unless it lacks something. */
 const complete = (answer: core.Answer, { reports }: core.News): core.Answer => {
   if (answer.views.length === reports.length) return answer
   throw new Error(`the answer to ${reports.length} reports has ${answer.views.length} views`)
 }
-
-const reasonOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause))
 
 // ------------------------------------------------------------------------------------------------------------- memory
 

@@ -12,7 +12,7 @@ import { forkScoped, startIn } from "../internal/fork.js"
 import { quoted } from "../internal/quoted.js"
 import * as Time from "../internal/time.js"
 import * as Wait from "../internal/wait.js"
-import { StoreUnavailable } from "./storeUnavailable.js"
+import { overReason, StoreUnavailable } from "./storeUnavailable.js"
 
 /** A shared instance, as the process's exchange sees it. */
 export interface Member {
@@ -189,8 +189,7 @@ export class Hub {
   /** Exchanges news for as long as the scope is open. */
   get run(): Effect.Effect<void, never, Scope.Scope> {
     const over = Effect.sync(() => {
-      const reason = "the scope of the store is closed"
-      this.failed(new StoreUnavailable({ operation: "exchange", reason, cause: undefined }))
+      this.failed(new StoreUnavailable({ operation: "exchange", reason: overReason, cause: undefined }))
     })
     const rounds = Effect.forever(Effect.zipRight(this.round, this.pause))
     return Effect.asVoid(forkScoped(Effect.ensuring(rounds, over)))

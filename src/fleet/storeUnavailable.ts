@@ -1,4 +1,4 @@
-/** The error of a store that did not answer, shared by the store and by what asks it. */
+/** The error of a store that did not answer, and its reasons; shared by the store and by what asks it. */
 import * as Data from "effect/Data"
 
 /**
@@ -18,3 +18,9 @@ export class StoreUnavailable extends Data.TaggedError("StoreUnavailable")<{
     return `the shared store is unavailable: ${this.reason}`
   }
 }
+
+/** The reason of an operation after the scope of its store is closed. */
+export const overReason = "the scope of the store is closed"
+
+/** What failed, in words. */
+export const reasonOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause))

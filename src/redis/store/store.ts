@@ -5,6 +5,7 @@ import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import { type Caller, type Check, InvalidOption, isObject, object, type Shape } from "../../core/options.js"
 import * as SharedStore from "../../fleet/SharedStore.js"
+import { reasonOf } from "../../fleet/storeUnavailable.js"
 import * as Time from "../../internal/time.js"
 import { adapterOf } from "./adapter.js"
 import { Connection, type Open } from "./connection.js"
@@ -106,8 +107,8 @@ export const storeOf = (
       try {
         connection.start(Time.monotonicMillis(clock))
       } catch (error) {
-        const reason = error instanceof Error ? error.message : String(error)
-        throw new InvalidOption(policy, option, undefined, `what the client accepts (${reason})`)
+        const expected = `what the client accepts (${reasonOf(error)})`
+        throw new InvalidOption(policy, option, undefined, expected)
       }
     }
     yield* Effect.acquireRelease(Effect.sync(start), () => Effect.sync(() => connection.close()))
