@@ -243,7 +243,7 @@ export const make = (adapter: Adapter, options: Options = {}): Effect.Effect<Ser
         saidLast = reason
         return Effect.logWarning(`announcements of the shared store are not heard: ${quoted(reason)}`)
       })
-    const again = (cause: Cause.Cause<unknown>) => Effect.zipRight(deaf(cause), Effect.sleep(Duration.millis(interval)))
+    const again = (cause: Cause.Cause<unknown>) => Effect.zipRight(deaf(cause), Time.sleep(interval))
     yield* forkScoped(Effect.forever(Effect.catchAllCause(Effect.scoped(follow), again)))
     yield* hub.run
     // What outlives the store goes on by itself, as while the store does not answer.
