@@ -10,13 +10,11 @@
  */
 import type * as Config from "effect/Config"
 import type { ConfigError } from "effect/ConfigError"
-import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
+import type * as Effect from "effect/Effect"
+import type * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import { Redis, type RedisOptions } from "ioredis"
-import type * as Core from "../core/options.js"
-import * as SharedStore from "../fleet/SharedStore.js"
-import { fromConfig } from "../policy/fromConfig.js"
+import type * as SharedStore from "../fleet/SharedStore.js"
 import { type Client, watched } from "./client.js"
 import * as store from "../redis/store/store.js"
 
@@ -87,36 +85,21 @@ export type Options = UrlOptions | ConnectOptions
 
 // ------------------------------------------------------------------------------------------------------- constructors
 
-const makeFor = (
-  options: Options,
-  caller: Core.Caller
-): Effect.Effect<SharedStore.Service, never, Scope.Scope> =>
-  Effect.suspend(() => {
-    store.check(options, caller)
-    return store.storeOf(options, caller, (jitter) => {
-      const { connect } = options
-      if (connect !== undefined) {
-        return { option: "connect", database: 0, open: (watcher) => watched(connect(), watcher) }
-      }
-      const { client, ...settings } = options
-      const { database, text } = store.urlOf(settings)
-      return {
-        option: "client",
-        database: database || (client?.db ?? 0),
-        open: (watcher) => watched(new Redis(text, { ...defaults(jitter), ...client }), watcher)
-      }
-    })
-  })
-
-const defaults = (jitter: number): Omit<RedisOptions, "replyMapping"> => ({
-  autoResendUnfulfilledCommands: false,
-  connectTimeout: store.connectTimeout,
-  disableClientInfo: true,
-  enableOfflineQueue: false,
-  // It asks with `INFO` whether the data is loaded. The scripts are refused until it is.
-  enableReadyCheck: false,
-  maxRetriesPerRequest: 0,
-  retryStrategy: (attempt) => store.reconnectDelay(attempt, jitter)
+const made = /*#__PURE__*/ store.constructorsOf<Client, NonNullable<UrlOptions["client"]>>({
+  clientOf: (url, options, jitter) =>
+    new Redis(url, {
+      autoResendUnfulfilledCommands: false,
+      connectTimeout: store.connectTimeout,
+      disableClientInfo: true,
+      enableOfflineQueue: false,
+      // It asks with `INFO` whether the data is loaded. The scripts are refused until it is.
+      enableReadyCheck: false,
+      maxRetriesPerRequest: 0,
+      retryStrategy: (attempt) => store.reconnectDelay(attempt, jitter),
+      ...options
+    }),
+  databaseOf: ({ db }) => db,
+  watched
 })
 
 /**
@@ -126,8 +109,7 @@ const defaults = (jitter: number): Omit<RedisOptions, "replyMapping"> => ({
  * @since 0.1.0
  * @category constructors
  */
-export const make = (options: Options): Effect.Effect<SharedStore.Service, never, Scope.Scope> =>
-  makeFor(options, { policy: "RedisStore.make" })
+export const make: (options: Options) => Effect.Effect<SharedStore.Service, never, Scope.Scope> = made.make
 
 // ------------------------------------------------------------------------------------------------------------- layers
 
@@ -144,8 +126,7 @@ export const make = (options: Options): Effect.Effect<SharedStore.Service, never
  * @since 0.1.0
  * @category layers
  */
-export const layer = (options: Options): Layer.Layer<SharedStore.SharedStore> =>
-  Layer.scoped(SharedStore.SharedStore, makeFor(options, { policy: "RedisStore.layer" }))
+export const layer: (options: Options) => Layer.Layer<SharedStore.SharedStore> = made.layer
 
 /**
  * {@link layer} with settings from the configuration. A bad one is a `ConfigError`.
@@ -161,18 +142,10 @@ export const layer = (options: Options): Layer.Layer<SharedStore.SharedStore> =>
  * @since 0.1.0
  * @category layers
  */
-export const layerConfig = (
+export const layerConfig: (
   settings: Config.Config.Wrap<Settings>,
-  given: Pick<UrlOptions, "client"> = {}
-): Layer.Layer<SharedStore.SharedStore, ConfigError> => {
-  const caller = { policy: "RedisStore.layerConfig" }
-  return Layer.scoped(
-    SharedStore.SharedStore,
-    Effect.flatMap(fromConfig({ caller, settings, check: store.check }), (read) =>
-      makeFor({ ...read, ...given }, caller)
-    )
-  )
-}
+  given?: Pick<UrlOptions, "client">
+) => Layer.Layer<SharedStore.SharedStore, ConfigError> = made.layerConfig
 
 // -------------------------------------------------------------------------------------------------------- permissions
 
@@ -182,6 +155,4 @@ export const layerConfig = (
  * @since 0.1.0
  * @category permissions
  */
-export const permissions = (
-  place: { readonly prefix?: string; readonly environment?: string } = {}
-): Permissions => store.permissionsOf(place)
+export const permissions = (place: store.PlaceOptions = {}): Permissions => store.permissionsOf(place)

@@ -10,13 +10,11 @@
  */
 import type * as Config from "effect/Config"
 import type { ConfigError } from "effect/ConfigError"
-import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
+import type * as Effect from "effect/Effect"
+import type * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import { createClient, type RedisClientOptions } from "redis"
-import type * as Core from "../core/options.js"
-import * as SharedStore from "../fleet/SharedStore.js"
-import { fromConfig } from "../policy/fromConfig.js"
+import type * as SharedStore from "../fleet/SharedStore.js"
 import { type Client, watched } from "./client.js"
 import * as store from "./store/store.js"
 
@@ -87,44 +85,23 @@ export type Options = UrlOptions | ConnectOptions
 
 // ------------------------------------------------------------------------------------------------------- constructors
 
-const makeFor = (
-  options: Options,
-  caller: Core.Caller
-): Effect.Effect<SharedStore.Service, never, Scope.Scope> =>
-  Effect.suspend(() => {
-    store.check(options, caller)
-    return store.storeOf(options, caller, (jitter) => {
-      const { connect } = options
-      if (connect !== undefined) {
-        return { option: "connect", database: 0, open: (watcher) => watched(connect(), watcher) }
-      }
-      const { client, database, url } = clientOptions(options)
-      return {
-        option: "client",
-        database,
-        open: (watcher) => watched(createClient({ ...client(jitter), url }), watcher)
-      }
-    })
-  })
-
-const clientOptions = ({ client, ...settings }: UrlOptions) => {
-  const { database, text } = store.urlOf(settings)
-  return {
-    url: text,
-    database: database || (client?.database ?? 0),
-    client: (jitter: number) => ({
+const made = /*#__PURE__*/ store.constructorsOf<Client, NonNullable<UrlOptions["client"]>>({
+  clientOf: (url, options, jitter) =>
+    createClient({
       disableOfflineQueue: true,
       disableClientInfo: true,
-      maintNotifications: "disabled" as const,
-      ...client,
+      maintNotifications: "disabled",
+      ...options,
       socket: {
         connectTimeout: store.connectTimeout,
         reconnectStrategy: (retries: number) => store.reconnectDelay(retries, jitter),
-        ...client?.socket
-      }
-    })
-  }
-}
+        ...options?.socket
+      },
+      url
+    }),
+  databaseOf: ({ database }) => database,
+  watched
+})
 
 /**
  * Makes a store, whose connections end with the scope. It does not wait for Redis: without it the store begins degraded and recovers.
@@ -133,8 +110,7 @@ const clientOptions = ({ client, ...settings }: UrlOptions) => {
  * @since 0.1.0
  * @category constructors
  */
-export const make = (options: Options): Effect.Effect<SharedStore.Service, never, Scope.Scope> =>
-  makeFor(options, { policy: "RedisStore.make" })
+export const make: (options: Options) => Effect.Effect<SharedStore.Service, never, Scope.Scope> = made.make
 
 // ------------------------------------------------------------------------------------------------------------- layers
 
@@ -151,8 +127,7 @@ export const make = (options: Options): Effect.Effect<SharedStore.Service, never
  * @since 0.1.0
  * @category layers
  */
-export const layer = (options: Options): Layer.Layer<SharedStore.SharedStore> =>
-  Layer.scoped(SharedStore.SharedStore, makeFor(options, { policy: "RedisStore.layer" }))
+export const layer: (options: Options) => Layer.Layer<SharedStore.SharedStore> = made.layer
 
 /**
  * {@link layer} with settings from the configuration. A bad one is a `ConfigError`.
@@ -168,18 +143,10 @@ export const layer = (options: Options): Layer.Layer<SharedStore.SharedStore> =>
  * @since 0.1.0
  * @category layers
  */
-export const layerConfig = (
+export const layerConfig: (
   settings: Config.Config.Wrap<Settings>,
-  given: Pick<UrlOptions, "client"> = {}
-): Layer.Layer<SharedStore.SharedStore, ConfigError> => {
-  const caller = { policy: "RedisStore.layerConfig" }
-  return Layer.scoped(
-    SharedStore.SharedStore,
-    Effect.flatMap(fromConfig({ caller, settings, check: store.check }), (read) =>
-      makeFor({ ...read, ...given }, caller)
-    )
-  )
-}
+  given?: Pick<UrlOptions, "client">
+) => Layer.Layer<SharedStore.SharedStore, ConfigError> = made.layerConfig
 
 // -------------------------------------------------------------------------------------------------------- permissions
 
@@ -189,6 +156,4 @@ export const layerConfig = (
  * @since 0.1.0
  * @category permissions
  */
-export const permissions = (
-  place: { readonly prefix?: string; readonly environment?: string } = {}
-): Permissions => store.permissionsOf(place)
+export const permissions = (place: store.PlaceOptions = {}): Permissions => store.permissionsOf(place)
