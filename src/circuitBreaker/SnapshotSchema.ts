@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
+import { states } from "../core/circuit.js"
 import type * as CircuitBreaker from "./CircuitBreaker.js"
 
 /**
@@ -36,7 +37,7 @@ export const Snapshot: Schema.Schema<Snapshot> = /*#__PURE__*/ (() => {
   const Rate = Schema.Number.pipe(Schema.between(0, 1))
   return Schema.Struct({
     name: Schema.String,
-    state: Schema.Literal("closed", "open", "half-open", "isolated", "disabled", "metrics-only"),
+    state: Schema.Literal(...states),
     since: Schema.Finite,
     takenAt: Schema.Finite,
     remainingDelay: Millis,

@@ -80,23 +80,9 @@ const isMemory = (value: unknown): boolean =>
 
 const isReading = (value: unknown): boolean => record(value) && typeof value.rule === "string"
 
-const states: Readonly<Record<CircuitBreaker.State, true>> = {
-  closed: true,
-  open: true,
-  "half-open": true,
-  isolated: true,
-  disabled: true,
-  "metrics-only": true
-}
-
 const checks: Readonly<Record<keyof CircuitBreaker.Snapshot, Check>> = {
   name: text,
-  state: [
-    Object.keys(states)
-      .map((state) => `"${state}"`)
-      .join(", "),
-    (value) => typeof value === "string" && Object.hasOwn(states, value)
-  ],
+  state: [Circuit.states.map((state) => `"${state}"`).join(", "), Circuit.isState],
   since: instant,
   takenAt: instant,
   remainingDelay: millis,

@@ -5,7 +5,11 @@
 import * as Trip from "./trip.js"
 import type { Mutable } from "./window.js"
 
-export type StateName = "closed" | "open" | "half-open" | "isolated" | "disabled" | "metrics-only"
+export const states = ["closed", "open", "half-open", "isolated", "disabled", "metrics-only"] as const
+
+export type StateName = (typeof states)[number]
+
+export const isState = (value: unknown): value is StateName => states.some((state) => state === value)
 
 interface Cause {
   /** What failed, when it was a call and not a person or a probe that never answered. */

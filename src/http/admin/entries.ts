@@ -4,6 +4,7 @@ import type * as Bulkhead from "../../bulkhead/Bulkhead.js"
 import type * as Cache from "../../cache/Cache.js"
 import type * as CircuitBreaker from "../../circuitBreaker/CircuitBreaker.js"
 import * as SnapshotSchema from "../../circuitBreaker/SnapshotSchema.js"
+import { states } from "../../core/circuit.js"
 import type * as RateLimiter from "../../rateLimiter/RateLimiter.js"
 import type * as RetryBudget from "../../retryBudget/RetryBudget.js"
 
@@ -76,14 +77,7 @@ const CacheSnapshot: Schema.Schema<Cache.Snapshot> = Schema.Struct({
   evictions: Count
 })
 
-const CircuitState: Schema.Schema<CircuitBreaker.State> = Schema.Literal(
-  "closed",
-  "open",
-  "half-open",
-  "isolated",
-  "disabled",
-  "metrics-only"
-)
+const CircuitState: Schema.Schema<CircuitBreaker.State> = Schema.Literal(...states)
 
 const entry = <const Kind extends string, State extends string, Snapshot, Encoded>(
   kind: Kind,

@@ -1,5 +1,6 @@
 /** The operations of the store as calls of its scripts: their keys, arguments and answers. */
 import * as Effect from "effect/Effect"
+import { isState } from "../../core/circuit.js"
 import {
   type Announcement,
   type Answer,
@@ -169,17 +170,6 @@ const announcementOf = (message: string): Announcement | undefined => {
 
 const isSound = ({ generation, remaining, settingsVersion }: Announcement): boolean =>
   Number.isSafeInteger(generation) && Number.isSafeInteger(settingsVersion) && remaining >= 0
-
-const states: ReadonlyArray<unknown> = [
-  "closed",
-  "open",
-  "half-open",
-  "isolated",
-  "disabled",
-  "metrics-only"
-] satisfies ReadonlyArray<View["state"]>
-
-const isState = (value: unknown): value is View["state"] => states.includes(value)
 
 const takenOf = ([granted, remaining, retryAfter, resetAfter, receipt]: Reply): Taken => ({
   granted: Number(granted),
