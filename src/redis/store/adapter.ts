@@ -108,16 +108,16 @@ const reportArguments = (report: Report): ReadonlyArray<string | number> => {
 const packed = (text: string): string =>
   /\p{Surrogate}/u.test(text) ? `j${JSON.stringify(text)}` : `=${text}`
 
-const unpacked = (text: string): string =>
-  text.startsWith("j") ? textOf(JSON.parse(text.slice(1))) : text.slice(1)
+const unpacked = (value: unknown): string => {
+  const text = String(value)
+  return text.startsWith("j") ? String(JSON.parse(text.slice(1))) : text.slice(1)
+}
 
 // ------------------------------------------------------------------------------------------------------------- answers
 
 type Reply = ReadonlyArray<unknown>
 
 const listOf = (reply: unknown): Reply => (Array.isArray(reply) ? reply : [reply])
-
-const textOf = (value: unknown): string => (typeof value === "string" ? value : String(value))
 
 const maybe = <A>(value: unknown, read: (value: unknown) => A): A | undefined =>
   value === null || value === undefined || value === "" ? undefined : read(value)
@@ -142,7 +142,7 @@ const viewOf = (id: string, reply: Reply): View => {
     generation: Number(generation),
     state,
     remaining: Number(remaining),
-    settings: maybe(settings, (text) => unpacked(textOf(text))),
+    settings: maybe(settings, unpacked),
     settingsVersion: Number(version),
     lease: maybe(lease, Number),
     probes: { successes: Number(worked), failures: Number(failed) }
@@ -159,7 +159,7 @@ const announcementOf = (message: string): Announcement | undefined => {
       generation: Number(generation),
       state,
       remaining: Number(remaining),
-      settings: maybe(settings, (text) => unpacked(textOf(text))),
+      settings: maybe(settings, unpacked),
       settingsVersion: Number(version)
     }
     return isSound(announcement) ? announcement : undefined
@@ -176,11 +176,11 @@ const takenOf = ([granted, remaining, retryAfter, resetAfter, receipt]: Reply): 
   remaining: Number(remaining),
   retryAfter: Number(retryAfter),
   resetAfter: Number(resetAfter),
-  receipt: textOf(receipt)
+  receipt: String(receipt)
 })
 
 const foundOf = ([value, age, lease, busyFor]: Reply): Found => ({
-  found: maybe(value, (text) => ({ value: unpacked(textOf(text)), age: Number(age) })),
+  found: maybe(value, (text) => ({ value: unpacked(text), age: Number(age) })),
   lease: maybe(lease, Number),
   busyFor: Number(busyFor)
 })
