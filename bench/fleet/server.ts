@@ -39,7 +39,8 @@ export const version = (): string | undefined => {
   return /v=(\S+)/.exec(stdout ?? "")?.[1]
 }
 
-const defaults = (port: number): ReadonlyArray<string> => [
+/** The arguments of a server in plain text, which keeps nothing on disk. */
+export const plain = (port: number): ReadonlyArray<string> => [
   "--port",
   String(port),
   "--bind",
@@ -58,11 +59,11 @@ const pings = (port: number): Effect.Effect<unknown, ServerFailed> =>
   )
 
 /** Starts a server, which ends with the scope. */
-export const start = ({
-  answers = pings,
-  args = defaults,
-  program = redisServer
-}: Options = {}): Effect.Effect<Server, ServerFailed, Scope.Scope> =>
+export const start = ({ answers = pings, args = plain, program = redisServer }: Options = {}): Effect.Effect<
+  Server,
+  ServerFailed,
+  Scope.Scope
+> =>
   Effect.gen(function* () {
     const folder = yield* Effect.acquireRelease(
       Effect.sync(() => fs.mkdtempSync(path.join(os.tmpdir(), "fleet-redis-"))),

@@ -1,6 +1,6 @@
 // How a store gets in: passwords, users with few rights, TLS, clusters, sentinels.
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Logger, LogLevel, Option, Redacted, type Scope } from "effect"
+import { Effect, Redacted, type Scope } from "effect"
 import type { SharedStore } from "effect-resilience/fleet"
 import { RedisStore as IoStore } from "effect-resilience/ioredis"
 import { RedisStore as NodeStore } from "effect-resilience/redis"
@@ -10,29 +10,28 @@ import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
 import { createCluster, createSentinel } from "redis"
+import { plain } from "../../bench/fleet/server.js"
 import { Keys } from "../../src/redis/store/keys.js"
 import * as scripts from "../../src/redis/store/scripts.js"
-import { redisServer, type RedisServer } from "../support/redis.js"
-import { becomes, news, operations, stores } from "../support/redisStores.js"
+import { redisServer } from "../support/redis.js"
+import {
+  answered,
+  becomes,
+  followed,
+  news,
+  operations,
+  patient,
+  reasonOf,
+  stores,
+  test
+} from "../support/redisStores.js"
 import { until } from "../support/until.js"
 import { oddNames } from "./conformance.js"
 
-const test = (name: string, body: () => Effect.Effect<unknown, unknown, Scope.Scope>): void =>
-  it.scopedLive(name, () => Logger.withMinimumLogLevel(body(), LogLevel.None))
-
-const patient = { interval: "20 millis", deadline: "20 seconds" } as const
-
-const reasonOf = (health: SharedStore.Health): string => (health._tag === "Degraded" ? health.reason : "")
-
-const plain = (port: number): ReadonlyArray<string> => [
-  ...["--port", String(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
-]
-
-const channel = "resilience:default:v1:announcements:0"
-
-/** Waits until somebody listens to announcements. */
-const followed = (server: RedisServer) =>
-  until(server.ask("PUBSUB", "NUMSUB", channel), (reply) => String(reply).endsWith("1"))
+/** A store of each package, connected as the program connects, given a port. */
+type Connected = Readonly<
+  Record<string, (port: number) => Effect.Effect<SharedStore.Service, never, Scope.Scope>>
+>
 
 // --------------------------------------------------------------------------------------------------------- passwords, TLS
 
@@ -101,55 +100,18 @@ describe.each(Object.entries(stores))("a store by %s", (name, { make }) => {
       childProcess.execFileSync(
         "openssl",
         [
-          ...[
-            "req",
-            "-x509",
-            "-newkey",
-            "ec",
-            "-pkeyopt",
-            "ec_paramgen_curve:prime256v1",
-            "-nodes",
-            "-days",
-            "2"
-          ],
-          ...[
-            "-subj",
-            "/CN=localhost",
-            "-addext",
-            "subjectAltName=DNS:localhost",
-            "-keyout",
-            key,
-            "-out",
-            cert
-          ]
+          ..."req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2".split(" "),
+          ..."-subj /CN=localhost -addext subjectAltName=DNS:localhost".split(" "),
+          ...["-keyout", key, "-out", cert]
         ],
         { stdio: "ignore" }
       )
       const ca = fs.readFileSync(cert)
       const server = yield* redisServer({
         args: (port) => [
-          ...[
-            "--port",
-            "0",
-            "--tls-port",
-            String(port),
-            "--bind",
-            "127.0.0.1",
-            "--save",
-            "",
-            "--appendonly",
-            "no"
-          ],
-          ...[
-            "--tls-cert-file",
-            cert,
-            "--tls-key-file",
-            key,
-            "--tls-ca-cert-file",
-            cert,
-            "--tls-auth-clients",
-            "no"
-          ]
+          ...plain(0),
+          ...["--tls-port", String(port), "--tls-auth-clients", "no"],
+          ...["--tls-cert-file", cert, "--tls-key-file", key, "--tls-ca-cert-file", cert]
         ],
         admin: { socket: { tls: true, host: "localhost", ca } }
       })
@@ -202,9 +164,7 @@ describe("a cluster", () => {
       }
     }))
 
-  const connections: Readonly<
-    Record<string, (port: number) => Effect.Effect<SharedStore.Service, never, Scope.Scope>>
-  > = {
+  const connections: Connected = {
     "node-redis": (port) =>
       NodeStore.make({
         ...patient,
@@ -228,10 +188,7 @@ describe("a cluster", () => {
         yield* becomes(store, "Connected")
         yield* followed(server)
         const reports = oddNames.map((id) => ({ ...news(0).reports[0], id, failures: 1 }))
-        const { views } = yield* until(
-          Effect.option(store.exchange(news(1, {}, { reports }))),
-          Option.isSome
-        ).pipe(Effect.flatten)
+        const { views } = yield* answered(store.exchange(news(1, {}, { reports })))
         assert.isTrue(views.every(({ failures }) => failures === 1))
         for (const operation of Object.values(operations(store))) yield* operation
       }))
@@ -270,9 +227,7 @@ describe("a failover by sentinels", () => {
     return { primary, replica, sentinel }
   })
 
-  const connections: Readonly<
-    Record<string, (port: number) => Effect.Effect<SharedStore.Service, never, Scope.Scope>>
-  > = {
+  const connections: Connected = {
     "node-redis": (port) =>
       NodeStore.make({
         ...patient,
@@ -303,18 +258,12 @@ describe("a failover by sentinels", () => {
       Effect.gen(function* () {
         const { primary, replica, sentinel } = yield* group
         const store = yield* make(sentinel.port)
-        const { views } = yield* until(
-          Effect.option(store.exchange(news(1, { failures: 3 }))),
-          Option.isSome
-        ).pipe(Effect.flatten)
+        const { views } = yield* answered(store.exchange(news(1, { failures: 3 })))
         yield* until(replica.keys, (keys) => keys.length > 2)
         yield* primary.kill
         yield* becomes(store, "Degraded")
         yield* becomes(store, "Connected")
-        const after = yield* until(
-          Effect.option(store.exchange(news(2, { failures: 1 }))),
-          Option.isSome
-        ).pipe(Effect.flatten)
+        const after = yield* answered(store.exchange(news(2, { failures: 1 })))
         // The replica has become the primary, with what it knew.
         assert.deepStrictEqual([after.views[0].failures, after.views[0].epoch], [4, views[0].epoch])
         assert.include(String(yield* replica.ask("INFO", "replication")), "role:master")

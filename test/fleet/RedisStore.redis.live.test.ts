@@ -1,18 +1,25 @@
 // A store over a real Redis that is away, freezes, dies, forgets or refuses: no operation waits longer than its deadline, and the
 // store recovers by itself.
-import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, Logger, LogLevel, Scope } from "effect"
+import { assert, describe } from "@effect/vitest"
+import { Effect, Exit, Fiber, Scope } from "effect"
 import type { SharedStore } from "effect-resilience/fleet"
 import { make as makeProxy } from "../../bench/fleet/proxy.js"
 import { redisServer } from "../support/redis.js"
-import { becomes, news, observed, operations, stores } from "../support/redisStores.js"
+import {
+  answered,
+  becomes,
+  channel,
+  followed,
+  news,
+  observed,
+  operations,
+  patient,
+  reasonOf,
+  stores,
+  test
+} from "../support/redisStores.js"
 import { until } from "../support/until.js"
 
-const test = (name: string, body: () => Effect.Effect<unknown, unknown, Scope.Scope>): void =>
-  it.scopedLive(name, () => Logger.withMinimumLogLevel(body(), LogLevel.None))
-
-/** Exchanges often, and gives up only what is certainly not answered. */
-const patient = { interval: "20 millis", deadline: "20 seconds" } as const
 /** Notices soon that nothing is answered. */
 const quick = { interval: "20 millis", deadline: "300 millis" } as const
 
@@ -32,8 +39,7 @@ for (const [name, { make }] of Object.entries(stores)) {
         yield* server.kill
         const store = yield* make({ url: server.url, ...patient })
         const events = yield* observed(store)
-        const health = yield* becomes(store, "Degraded")
-        assert.include(health._tag === "Degraded" ? health.reason : "", "ECONNREFUSED")
+        assert.include(reasonOf(yield* becomes(store, "Degraded")), "ECONNREFUSED")
         yield* server.start
         yield* becomes(store, "Connected")
         assert.strictEqual((yield* store.exchange(news(1, { failures: 1 }))).views[0].failures, 1)
@@ -166,14 +172,10 @@ for (const [name, { make }] of Object.entries(stores)) {
       Effect.gen(function* () {
         const server = yield* redisServer()
         const store = yield* make({ url: server.url, ...quick })
-        const channel = "resilience:default:v1:announcements:0"
-        const listeners = Effect.map(server.ask("PUBSUB", "NUMSUB", channel), (reply) =>
-          String(reply).endsWith("1")
-        )
-        yield* until(listeners, (listens) => listens)
+        yield* followed(server)
         for (const kind of ["normal", "pubsub"]) yield* server.ask("CLIENT", "KILL", "TYPE", kind)
-        yield* until(Effect.exit(store.exchange(news(1))), Exit.isSuccess)
-        yield* until(listeners, (listens) => listens)
+        yield* answered(store.exchange(news(1)))
+        yield* followed(server)
         yield* becomes(store, "Connected")
       }))
 
@@ -184,8 +186,7 @@ for (const [name, { make }] of Object.entries(stores)) {
         yield* store.exchange(news(1, { failures: 1 }))
         yield* server.ask("CONFIG", "SET", "maxmemory-policy", "noeviction")
         yield* server.ask("CONFIG", "SET", "maxmemory", "1")
-        const health = yield* becomes(store, "Degraded")
-        assert.include(health._tag === "Degraded" ? health.reason : "", "OOM")
+        assert.include(reasonOf(yield* becomes(store, "Degraded")), "OOM")
         const change = { state: "open", remaining: 1000, expected: undefined } as const
         assert.isTrue(Exit.isFailure(yield* Effect.exit(store.exchange(news(2, { failures: 1, change })))))
         yield* server.ask("CONFIG", "SET", "maxmemory", "0")
@@ -236,8 +237,7 @@ for (const [name, { make }] of Object.entries(stores)) {
           announced: (announcement: SharedStore.Announcement) => void heard.push(announcement)
         }
         store.hub.join(member)
-        const channel = "resilience:default:v1:announcements:0"
-        yield* until(server.ask("PUBSUB", "NUMSUB", channel), (reply) => String(reply).endsWith("1"))
+        yield* followed(server)
         const garbage = [
           ...["", "{", "null", "[]", "[1]", '["=partner","1","ajar","0","","0"]'],
           ...['["jpartner","1","open","0","","0"]', '["=partner","1","open","0","j{","0"]'],

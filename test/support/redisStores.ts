@@ -1,8 +1,10 @@
 /** The stores over Redis of both packages, as a program makes them. */
-import { Effect, type Scope, Stream } from "effect"
+import { it } from "@effect/vitest"
+import { Effect, Logger, LogLevel, Option, type Scope, Stream } from "effect"
 import type { SharedStore } from "effect-resilience/fleet"
 import { RedisStore as IoStore } from "effect-resilience/ioredis"
 import { RedisStore as NodeStore } from "effect-resilience/redis"
+import type { RedisServer } from "./redis.js"
 import { until } from "./until.js"
 
 type Settings = NodeStore.Settings
@@ -14,9 +16,31 @@ export interface StoreOf {
 
 export const stores: Readonly<Record<string, StoreOf>> = { "node-redis": NodeStore, ioredis: IoStore }
 
+/** A test in real time, whose stores log nothing. */
+export const test = (name: string, body: () => Effect.Effect<unknown, unknown, Scope.Scope>): void =>
+  it.scopedLive(name, () => Logger.withMinimumLogLevel(body(), LogLevel.None))
+
+/** Exchanges often, and gives up only what is certainly not answered. */
+export const patient = { interval: "20 millis", deadline: "20 seconds" } as const
+
+/** The channel of a store whose options name no place. */
+export const channel = "resilience:default:v1:announcements:0"
+
+/** Waits until a store listens to announcements. */
+export const followed = (server: RedisServer) =>
+  until(server.ask("PUBSUB", "NUMSUB", channel), (reply) => String(reply).endsWith("1"))
+
+/** The answer to what is asked until it is answered. */
+export const answered = <A, E, R>(asked: Effect.Effect<A, E, R>) =>
+  Effect.flatten(until(Effect.option(asked), Option.isSome))
+
 /** The health, as soon as it is as named. */
 export const becomes = (store: SharedStore.Service, tag: SharedStore.Health["_tag"]) =>
   until(store.health, ({ _tag }) => _tag === tag)
+
+/** Why a store is degraded. */
+export const reasonOf = (health: SharedStore.Health): string =>
+  health._tag === "Degraded" ? health.reason : ""
 
 /** A store and what it tells from the start. */
 export const observed = (store: SharedStore.Service) =>
