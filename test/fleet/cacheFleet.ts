@@ -2,6 +2,7 @@
 import { Duration, Effect, Schema, type Scope } from "effect"
 import { Cache } from "effect-resilience"
 import { Share, SharedStore } from "effect-resilience/fleet"
+import { through } from "../support/fleet.js"
 
 export type Lookup = Effect.Effect<number, "down">
 
@@ -20,11 +21,10 @@ export class Line {
 
   constructor(store: SharedStore.Adapter) {
     this.adapter = {
-      exchange: (news) => this.through("exchange", store.exchange(news)),
-      take: (request) => this.through("take", store.take(request)),
-      read: (request) => this.through("read", store.read(request)),
-      write: (request) => this.through("write", store.write(request)),
-      release: (key, holder) => this.through("release", store.release(key, holder)),
+      ...through(
+        () => store,
+        (operation, self) => this.pass(operation, self)
+      ),
       follow: (...given) => store.follow(...given)
     }
   }
@@ -34,7 +34,7 @@ export class Line {
     this.state = "frozen"
   }
 
-  private through<A>(what: string, self: Effect.Effect<A, unknown>): Effect.Effect<A, unknown> {
+  private pass<A>(what: string, self: Effect.Effect<A, unknown>): Effect.Effect<A, unknown> {
     return Effect.suspend(() => {
       if (what !== "exchange") this.asked.push(what)
       switch (this.state) {

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Exit, Fiber, Logger, Stream, TestClock } from "effect"
 import { SharedStore } from "effect-resilience/fleet"
+import { through } from "../support/fleet.js"
 
 /** A store in memory that can be switched off, and what it tells. */
 const switchable = (options?: SharedStore.Options) =>
@@ -9,19 +10,16 @@ const switchable = (options?: SharedStore.Options) =>
     let outage: Effect.Effect<never, unknown> | undefined
     let exchanges = 0
     let again = () => {}
-    const unlessOut = <A>(self: Effect.Effect<A, unknown>) => Effect.suspend(() => outage ?? self)
     const adapter: SharedStore.Adapter = {
-      exchange: (news) =>
-        unlessOut(
+      ...through(
+        () => memory,
+        (operation, self) =>
           Effect.suspend(() => {
-            exchanges += 1
-            return memory.exchange(news)
+            if (outage !== undefined) return outage
+            if (operation === "exchange") exchanges += 1
+            return self
           })
-        ),
-      take: (request) => unlessOut(memory.take(request)),
-      read: (request) => unlessOut(memory.read(request)),
-      write: (request) => unlessOut(memory.write(request)),
-      release: (key, holder) => unlessOut(memory.release(key, holder)),
+      ),
       follow: (_, retry) => {
         again = retry
         return Effect.void

@@ -16,34 +16,45 @@ export interface Process {
   readonly store: SharedStore.Service
 }
 
-export const wired = (adapter: () => SharedStore.Adapter, wire: Wire): SharedStore.Adapter => {
-  const over = <A>(
-    ask: (adapter: SharedStore.Adapter) => Effect.Effect<A, unknown>
-  ): Effect.Effect<A, unknown> =>
+/** The operations of a store, each passed through a function on its way. */
+export const through = (
+  adapter: () => SharedStore.Adapter,
+  pass: <A>(operation: string, self: Effect.Effect<A, unknown>) => Effect.Effect<A, unknown>
+): SharedStore.Operations<unknown> => {
+  const over = <A>(operation: string, ask: (adapter: SharedStore.Adapter) => Effect.Effect<A, unknown>) =>
+    pass(
+      operation,
+      Effect.suspend(() => ask(adapter()))
+    )
+  return {
+    exchange: (news) => over("exchange", (adapter) => adapter.exchange(news)),
+    take: (request) => over("take", (adapter) => adapter.take(request)),
+    read: (request) => over("read", (adapter) => adapter.read(request)),
+    write: (request) => over("write", (adapter) => adapter.write(request)),
+    release: (key, holder) => over("release", (adapter) => adapter.release(key, holder))
+  }
+}
+
+export const wired = (adapter: () => SharedStore.Adapter, wire: Wire): SharedStore.Adapter => ({
+  ...through(adapter, (_, self) =>
     Effect.suspend(() => {
       switch (wire.state) {
         case "up":
-          return ask(adapter())
+          return self
         case "dead":
           return Effect.fail("connection refused")
         case "silent":
           return Effect.never
         case "lossy":
-          return Effect.zipRight(ask(adapter()), Effect.fail("connection reset"))
+          return Effect.zipRight(self, Effect.fail("connection reset"))
       }
     })
-  return {
-    exchange: (news) => over((adapter) => adapter.exchange(news)),
-    take: (request) => over((adapter) => adapter.take(request)),
-    read: (request) => over((adapter) => adapter.read(request)),
-    write: (request) => over((adapter) => adapter.write(request)),
-    release: (key, lease) => over((adapter) => adapter.release(key, lease)),
-    follow: (listener, again) =>
-      adapter().follow((announcement) => {
-        if (wire.announces && wire.state === "up") listener(announcement)
-      }, again)
-  }
-}
+  ),
+  follow: (listener, again) =>
+    adapter().follow((announcement) => {
+      if (wire.announces && wire.state === "up") listener(announcement)
+    }, again)
+})
 
 /** A store that processes share, and that can be replaced by an empty one. */
 export class Fleet {
