@@ -334,7 +334,7 @@ type NameOf<E extends HttpApiEndpoint.HttpApiEndpoint.Any> = HttpApiEndpoint.Htt
  * @example
  * ```ts
  * import { HttpApi } from "@effect/platform"
- * import { Config, Effect } from "effect"
+ * import { Config, Effect, Redacted } from "effect"
  * import { CircuitBreaker } from "effect-resilience"
  * import { HttpAdmin } from "effect-resilience/http"
  *
@@ -346,7 +346,10 @@ type NameOf<E extends HttpApiEndpoint.HttpApiEndpoint.Any> = HttpApiEndpoint.Htt
  *   policies: [Partner],
  *   steering: {
  *     authorize: ({ request }) =>
- *       Effect.map(Config.string("OPS_TOKEN"), (token) => request.headers.authorization === `Bearer ${token}`)
+ *       Effect.map(
+ *         Config.redacted("OPS_TOKEN"),
+ *         (token) => request.headers.authorization === `Bearer ${Redacted.value(token)}`
+ *       )
  *   }
  * })
  * ```
