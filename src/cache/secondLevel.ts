@@ -100,15 +100,7 @@ const take = (
 const dismiss = (engine: Engine, flight: Flight, now: number): void => {
   const stored = engine.entries.get(flight.key)?.stored
   if (stored === undefined || Core.freshness(stored.life, now) === "gone") return
-  const waiters = [...flight.waiters].filter(({ forced }) => !forced)
-  if (waiters.length === 0) return
-  engine.goesOn(flight)
-  for (const waiter of waiters) {
-    if (!flight.leave(waiter)) continue
-    engine.waiting -= 1
-    waiter.tired = true
-    waiter.resume?.(undefined)
-  }
+  for (const waiter of [...flight.waiters]) if (!waiter.forced) engine.tire(flight, waiter)
 }
 
 /** Tells the other processes what was found, and forgets what was outdated by then. */

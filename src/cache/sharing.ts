@@ -7,7 +7,7 @@ import type { Body } from "../internal/erased.js"
 import type { Told } from "../internal/listeners.js"
 import type * as Policy from "../policy/Policy.js"
 import type { Entries, Entry } from "./entries.js"
-import type { Flight } from "./flight.js"
+import type { Flight, Waiter } from "./flight.js"
 import type { KeyMap } from "./keyMap.js"
 import type { Configured } from "./options.js"
 
@@ -92,10 +92,9 @@ export interface Engine {
   readonly parts: Configured
   readonly entries: Entries
   readonly flights: KeyMap<unknown, Flight>
-  waiting: number
   lookups: number
-  /** A lookup goes on for the cache. */
-  goesOn(flight: Flight): void
+  /** Ends the wait of a caller. The lookup goes on for the cache. */
+  tire(flight: Flight, waiter: Waiter): void
   entryOf(key: unknown, found: Entry | undefined): { readonly entry: Entry; readonly told: Told }
   compute(option: string, ask: () => DurationInput): { readonly millis: number; readonly told: Told }
 }

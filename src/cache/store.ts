@@ -134,7 +134,7 @@ class StoreImpl implements Cache.Store<unknown, unknown, unknown>, Engine {
   /** All lookups whose fibers have not ended, overtaken ones too. */
   private readonly running = new Set<Flight>()
   private closed = false
-  waiting = 0
+  private waiting = 0
   private inFlight = 0
   private hits = 0
   private misses = 0
@@ -309,17 +309,18 @@ class StoreImpl implements Cache.Store<unknown, unknown, unknown>, Engine {
     patience: number,
     wait: Effect.Effect<A>
   ): Effect.Effect<A> {
-    const tire = () => {
-      if (flight.ended || !flight.leave(waiter)) return
-      this.waiting -= 1
-      this.goesOn(flight)
-      waiter.tired = true
-      waiter.resume?.(undefined)
-    }
-    return Wait.withAlarm(wait, Math.max(0, patience), tire)
+    return Wait.withAlarm(wait, Math.max(0, patience), () => this.tire(flight, waiter))
   }
 
-  goesOn(flight: Flight): void {
+  tire(flight: Flight, waiter: Waiter): void {
+    if (flight.ended || !flight.leave(waiter)) return
+    this.waiting -= 1
+    this.goesOn(flight)
+    waiter.tired = true
+    waiter.resume?.(undefined)
+  }
+
+  private goesOn(flight: Flight): void {
     flight.kept = true
     if (flight.reason !== "miss") return
     flight.reason = "background"
