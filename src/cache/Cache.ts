@@ -141,7 +141,7 @@ export interface Evict<out K> extends Policy.Event<"cache", "Evict"> {
 }
 
 /**
- * A value that was stored, by a lookup or by hand. For the program's observer alone.
+ * A value that was stored: by a lookup, by hand, or from another process. For the program's observer alone.
  *
  * @since 0.1.0
  * @category events

@@ -91,7 +91,7 @@ const take = (
   const life = Core.lifetime(bounds, computed.millis, took, now - age)
   if (Core.freshness(life, now) === "gone") return computed.told
   const { entry, told } = engine.entryOf(key, found)
-  entry.stored = { exit, life }
+  engine.put(entry, { exit, life }, now)
   if (now < life.revalidateUntil || now >= flight.startedAt + softTimeout) dismiss(engine, flight, now)
   return both(computed.told, told)
 }

@@ -6,7 +6,7 @@ import type { DurationInput } from "../internal/duration.js"
 import type { Body } from "../internal/erased.js"
 import type { Told } from "../internal/listeners.js"
 import type * as Policy from "../policy/Policy.js"
-import type { Entries, Entry } from "./entries.js"
+import type { Entries, Entry, Stored } from "./entries.js"
 import type { Flight, Waiter } from "./flight.js"
 import type { KeyMap } from "./keyMap.js"
 import type { Configured } from "./options.js"
@@ -96,5 +96,7 @@ export interface Engine {
   /** Ends the wait of a caller. The lookup goes on for the cache. */
   tire(flight: Flight, waiter: Waiter): void
   entryOf(key: unknown, found: Entry | undefined): { readonly entry: Entry; readonly told: Told }
+  /** Stores a value in an entry. */
+  put(entry: Entry, stored: Stored, now: number): void
   compute(option: string, ask: () => DurationInput): { readonly millis: number; readonly told: Told }
 }

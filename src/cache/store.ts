@@ -450,16 +450,20 @@ class StoreImpl implements Cache.Store<unknown, unknown, unknown>, Engine {
       return computed.told
     }
     const { entry, told } = this.entryOf(key, found)
-    entry.stored = { exit, life }
+    this.put(entry, { exit, life }, now)
     entry.remembered = undefined
+    return both(computed.told, told)
+  }
+
+  put(entry: Entry, stored: Stored, now: number): void {
+    entry.stored = stored
     this.parts.events.observe?.({
       _tag: "Stored",
       kind,
       name: this.name,
-      key,
-      timeToLive: Duration.millis(life.freshUntil - now)
+      key: entry.key,
+      timeToLive: Duration.millis(stored.life.freshUntil - now)
     })
-    return both(computed.told, told)
   }
 
   /** Remembers a failure for as long as the options say, and finds the value that stands in for it. */

@@ -14,7 +14,7 @@ import {
   type Scope,
   TestClock
 } from "effect"
-import { Cache } from "effect-resilience"
+import { Cache, Observer } from "effect-resilience"
 import { Share, SharedStore } from "effect-resilience/fleet"
 import { after, Fleet, type Lookup } from "./cacheFleet.js"
 
@@ -99,6 +99,29 @@ describe("a shared cache", () => {
       for (const cache of [one, two, three]) assert.strictEqual(yield* cache.get("a"), 2)
       assert.deepStrictEqual(fleet.by, ["one", "two"])
       assert.deepInclude(yield* two.snapshot, { stale: 1, refreshes: 1, inFlight: 0, waiting: 0 })
+    })
+  )
+
+  it.scoped("shows an observer how long a value of another process is fresh, also that of a stale one", () =>
+    Effect.gen(function* () {
+      const fleet = new Fleet()
+      const options = { staleWhileRevalidate: "1 minute" } as const
+      const { cache: one } = yield* fleet.process("one", options)
+      const left: Array<number> = []
+      const observer = Observer.make((event) => {
+        const { _tag, timeToLive } = event as Cache.Stored<string>
+        if (_tag === "Stored") left.push(Duration.toMillis(timeToLive))
+      })
+      const others = yield* Effect.forEach(["two", "three"], (name) => fleet.process(name, options)).pipe(
+        Effect.provideService(Observer.Observer, observer)
+      )
+      yield* one.get("a")
+      yield* TestClock.adjust("4 seconds")
+      yield* others[0].cache.get("a")
+      yield* TestClock.adjust("11 seconds")
+      yield* others[1].cache.get("a")
+      yield* settle
+      assert.deepStrictEqual(left, [6000, 0, 10_000])
     })
   )
 
