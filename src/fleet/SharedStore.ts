@@ -54,8 +54,8 @@ export type {
 } from "../core/fleet/table.js"
 
 /**
- * What a store does, each in one step that no other process can come between. An adapter for another store implements these; it
- * needs no deadlines, which `make` adds.
+ * The operations of a store, each one atomic step. An adapter for another store implements these; it needs no deadlines, which
+ * `make` adds.
  *
  * @since 0.1.0
  * @category models
@@ -82,7 +82,7 @@ export interface Operations<E = StoreUnavailable> {
 export interface Adapter extends Operations<unknown> {
   /**
    * Calls a listener for each announcement while the scope is open, and `again` when a store that did not answer may do so again.
-   * When it fails, it is started anew. A lost announcement is no fault.
+   * If it fails, it is started again. Announcements may be lost.
    */
   readonly follow: (
     listener: (announcement: core.Announcement) => void,
@@ -140,7 +140,7 @@ export interface Options {
   /** How long an operation may take. Default: 500 milliseconds. */
   readonly deadline?: DurationInput | undefined
   /**
-   * What this process is called; no two of a fleet may share a name. Under a name that outlasts a restart, such as that of a pod,
+   * The name of this process; no two of a fleet may share one. Under a name that outlasts a restart, such as that of a pod,
    * a process that restarts again and again counts as one that fails, not as many. Default: a random one.
    */
   readonly instance?: string | undefined
@@ -235,7 +235,7 @@ export const make = (adapter: Adapter, options: Options = {}): Effect.Effect<Ser
       Effect.never
     )
     let saidLast = ""
-    /** Changes are still heard of, with the next exchange. While no exchange works either, that has been said. */
+    /** A process still learns of changes with its next exchange. While exchanges fail too, the log has said so already. */
     const deaf = (cause: Cause.Cause<unknown>) =>
       Effect.suspend(() => {
         const reason = reasonOf(Cause.squash(cause))
@@ -246,7 +246,7 @@ export const make = (adapter: Adapter, options: Options = {}): Effect.Effect<Ser
     const again = (cause: Cause.Cause<unknown>) => Effect.zipRight(deaf(cause), Time.sleep(interval))
     yield* forkScoped(Effect.forever(Effect.catchAllCause(Effect.scoped(follow), again)))
     yield* hub.run
-    // What outlives the store goes on by itself, as while the store does not answer.
+    // Policies that outlive the store go on alone, as while it does not answer.
     yield* Effect.addFinalizer(() =>
       Effect.sync(() => {
         isOver = true

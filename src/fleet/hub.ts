@@ -28,7 +28,7 @@ export interface Member {
   readonly announced: (announcement: Announcement, now: number) => void
 }
 
-/** What looks at the exchanges of its process, and says nothing in them. */
+/** Observes the exchanges of its process without taking part in them. */
 export interface Watcher {
   /** An exchange is over, answered or not. */
   readonly exchanged: (now: number) => void
@@ -43,7 +43,7 @@ const keptIntervals = 5
 /** The longest pause between exchanges while the store does not answer, in intervals. */
 const maxBackoff = 8
 
-/** What waits for an exchange that begins after it asked. */
+/** Resumes a call that waits for an exchange that begins after it asked. */
 type Asking = (answered: Effect.Effect<void, StoreUnavailable>) => void
 
 interface Pending {
@@ -54,7 +54,7 @@ interface Pending {
 
 export class Hub {
   private readonly members = new Set<WeakRef<Member>>()
-  /** Those that have thrown, so that the log says so once. */
+  /** Members that have thrown: each is logged once. */
   private readonly reported = new WeakSet<Member>()
   private pending: Pending | undefined
   private sequence = 0
@@ -62,10 +62,10 @@ export class Hub {
   private lastAnswer = -Infinity
   private urgent = false
   private asking = new Set<Asking>()
-  /** Those that the members which have been asked so far answer. */
+  /** The calls that are answered when all members have been asked. */
   private served: Iterable<Asking> = []
   private unavailable: StoreUnavailable | undefined
-  /** How many members have still to be asked for what they have to say. */
+  /** How many members have not been asked for a report yet. */
   private unasked = 0
   private nudged = false
   private wakeUp: (() => void) | undefined
@@ -139,7 +139,6 @@ export class Hub {
     } catch (thrown) {
       const message = `the shared instance ${quoted(member.id)} cannot take part in its fleet`
       if (!this.reported.has(member)) this.tell(Effect.logWarning(message, thrown))
-
       this.reported.add(member)
       return undefined
     }
@@ -251,7 +250,7 @@ export class Hub {
       this.served = this.asking
       this.asking = new Set()
     }
-    // Whoever is asked goes to the end, so that the next exchange begins with those that this one has no room for.
+    // A member that is asked goes to the end, so that the next exchange begins with those that this one has no room for.
     for (const reference of [...this.members].slice(0, this.unasked)) {
       if (reports.length === maxReports) break
       this.unasked -= 1

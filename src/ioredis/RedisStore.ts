@@ -2,9 +2,9 @@
  * The shared store over Redis 6.2 or later, by the package `ioredis`. What a fleet shares, and what happens while Redis does not
  * answer, is the same as with `effect-resilience/redis`.
  *
- * Every key of it has an end. Redis holds, for each breaker, about 150 bytes and its settings until an hour after the last news of it,
- * and 100 bytes for each process that fails; for each process 200 bytes until 24 intervals after its last news; for each rate 150
- * bytes until what it granted is paid for; and each value for as long as it lives, 30 days at most.
+ * Every key expires. For each breaker, Redis holds about 150 bytes and the settings until an hour after its last news, and 100 bytes
+ * for each process that fails; for each process 200 bytes until 24 intervals after its last news; for each rate 150 bytes until its
+ * grants are paid for; and each value until the end of its time to live, 30 days at most.
  *
  * @since 0.1.0
  */
@@ -27,7 +27,7 @@ import * as store from "../redis/store/store.js"
 export type { Client, Destroyable } from "./client.js"
 
 /**
- * What a user of Redis needs for the store, as its ACL says it. `HELLO` and `AUTH` need no permission; a database other than 0 needs
+ * The permissions that a Redis user needs for the store, in the words of an ACL. `HELLO` and `AUTH` need no permission; a database other than 0 needs
  * `SELECT`.
  *
  * @since 0.1.0
@@ -58,7 +58,7 @@ export interface UrlOptions extends Settings {
 }
 
 /**
- * Connections as the program makes them: to a cluster, by Sentinel, with a configuration that it has already.
+ * Connections that the program makes: to a cluster, by Sentinel, or with a configuration of its own.
  *
  * @since 0.1.0
  * @category options
@@ -150,7 +150,7 @@ export const layerConfig: (
 // -------------------------------------------------------------------------------------------------------- permissions
 
 /**
- * What a user of Redis needs for the store.
+ * The permissions that a Redis user needs for the store.
  *
  * @since 0.1.0
  * @category permissions

@@ -46,7 +46,7 @@ export const watched = (client: Client, watcher: Watcher): StoreClient => {
   })
   client.on("end", () => watcher.over(new Error("the client has given up to connect")))
   client.on("ready", () => watcher.ready())
-  // What is wrong is told as an event too.
+  // A failure to connect is an event too.
   if (client.status === "wait") client.connect().catch(() => {})
   return {
     isReady: () => client.status === "ready",

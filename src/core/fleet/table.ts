@@ -1,6 +1,6 @@
 /**
- * What a shared store knows of a fleet, and the one step in which a process tells its news and reads everybody's. The rule that every
- * store obeys: the store in memory is this table, and the script of Redis is compared with it.
+ * What a shared store knows of a fleet, and the one step in which a process reports its news and reads that of all. The rule that
+ * every store obeys: the store in memory is this table, and the scripts of Redis are compared with it.
  *
  * Times are milliseconds on the clock of the store. Everything that leaves it is relative to now, because the clocks of processes differ.
  */
@@ -147,7 +147,7 @@ const expire = (times: Map<unknown, number>, now: number): void => {
   for (const [key, until] of times) if (until <= now) times.delete(key)
 }
 
-/** Entries that are forgotten at a time. What is over goes with later entries, and beyond `most` the longest untouched goes too. */
+/** Entries that expire. Adding one evicts expired ones, and beyond `most` those that were untouched for longest. */
 class Remembered<A extends { until: number }> {
   private readonly entries = new Map<string, A>()
   private sweepAt = 64
@@ -212,7 +212,7 @@ export class Table {
     return { breakers: this.breakers.size, rates: this.rates.size, values: this.values.size }
   }
 
-  /** Takes a process's news and says what the fleet knows. Announcements are for everybody. */
+  /** Takes a process's news and answers with what the fleet knows. Announcements are for all processes. */
   exchange(
     news: News,
     now: number
@@ -334,8 +334,8 @@ export class Table {
   }
 
   /**
-   * Stores what was looked up under a lease and ends the lease. Refused when a later lookup or somebody by hand has changed the value
-   * since the lease was given. Without a lease, by hand, it ends the lease that is out, and no earlier lookup is stored any more.
+   * Stores what was looked up under a lease and ends the lease. Refused when the value has changed since the lease was given, by
+   * a later lookup or by hand. Without a lease, by hand, it ends the lease that is out, and no earlier lookup is stored any more.
    */
   write({ key, lease, timeToLive, value }: Write, now: number): boolean {
     const known = this.values.get(key, now)
@@ -398,7 +398,7 @@ const viewOf = (id: string, breaker: Breaker, lease: number | undefined, now: nu
   probes: { ...breaker.probes }
 })
 
-// --------------------------------------------------------------------------------------------------- what is asked
+// ----------------------------------------------------------------------------------------------- requests and answers
 
 /** Asks for permits of a rate: `limit` per `per` milliseconds, at most `burst` at once. */
 export interface Take {
@@ -431,7 +431,7 @@ export interface Taken {
 
 export interface Read {
   readonly key: string
-  /** Who asks, under a name that no other lookup has: it owns the lease that it is given, even if it never hears of it. */
+  /** The name of the lookup, which no other has: it owns the lease that it is given, even if the answer is lost. */
   readonly holder: string
   /** From which age on a value is looked up again. */
   readonly staleAfter: number

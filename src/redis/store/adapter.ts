@@ -149,7 +149,7 @@ const viewOf = (id: string, reply: Reply): View => {
   }
 }
 
-/** Anybody may publish on a channel, so a message may be anything. */
+/** Any client may publish on a channel, so a message may be anything. */
 const announcementOf = (message: string): Announcement | undefined => {
   try {
     const [label, generation, state, remaining, settings, version] = listOf(JSON.parse(message))

@@ -164,7 +164,7 @@ export class Connection {
     for (const wake of waiting) wake()
   }
 
-  /** Sends a request. Its answer is noticed even when nobody waits for it any more. */
+  /** Sends a request. An answer that no call waits for any more counts too: it shows that Redis answers again. */
   private ask(send: () => Promise<unknown>): Effect.Effect<unknown, unknown> {
     return Effect.tryPromise({
       try: async () => {

@@ -1,5 +1,5 @@
 /**
- * The keys of the store. What stands in braces decides the slot of a Redis Cluster: one for all keys of an exchange, and one for each
+ * The keys of the store. The part in braces decides the slot of a Redis Cluster: one for all keys of an exchange, and one for each
  * rate and each value.
  */
 import { createHash } from "node:crypto"
@@ -50,7 +50,7 @@ export class Keys {
   }
 }
 
-/** A name as a part of a key: a plain one as it is, any other as what is plain of it and its digest. */
+/** A name as a part of a key: a plain one as it is, any other as its plain characters and a digest. */
 export const encoded = (name: string): string => {
   if (/^[\w.-]{1,64}$/.test(name)) return name
   const digest = createHash("sha256").update(name, "utf16le").digest("hex")

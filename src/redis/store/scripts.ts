@@ -41,7 +41,7 @@ end
 `
 
 /**
- * KEYS: the living processes, the last sequence of this one; for each report its breaker, who fails, who probes.
+ * KEYS: the living processes, the last sequence of this one; for each report its breaker, failing processes and probes.
  * ARGV: instance, incarnation, sequence, time to live, channel; for each report its parts, as `reportArguments` writes them.
  */
 export const exchange = script(`

@@ -190,7 +190,7 @@ export const connectTimeout = 5000
 
 // --------------------------------------------------------------------------------------------------------- permissions
 
-/** What a user of Redis needs for the store, as its ACL says it. */
+/** The permissions that a Redis user needs for the store, in the words of an ACL. */
 export interface Permissions {
   readonly commands: ReadonlyArray<string>
   /** The pattern of all keys. */
