@@ -1,18 +1,20 @@
 import { assert, describe, it } from "@effect/vitest"
 import { graceMillis, longestMillis, memoryMillis, Table } from "../../../src/core/fleet/table.js"
 
+const exchange = (table: Table, id: string, now: number) =>
+  table.exchange(
+    {
+      instance: "one",
+      incarnation: "first",
+      sequence: now,
+      timeToLive: 1000,
+      reports: [{ id, successes: 1, failures: 0, slow: 0, window: 1000 }]
+    },
+    now
+  )
+
 const fill = {
-  breakers: (table: Table, name: string, now: number) =>
-    void table.exchange(
-      {
-        instance: "one",
-        incarnation: "first",
-        sequence: now,
-        timeToLive: 1000,
-        reports: [{ id: name, successes: 1, failures: 0, slow: 0, window: 1000 }]
-      },
-      now
-    ),
+  breakers: (table: Table, name: string, now: number) => void exchange(table, name, now),
   rates: (table: Table, name: string, now: number) =>
     void table.take({ id: name, limit: 1, per: 1000, burst: 5, permits: 1, atLeast: 1, spent: 0 }, now),
   values: (table: Table, name: string, now: number) =>
@@ -42,17 +44,7 @@ describe.each(["breakers", "rates", "values"] as const)("the %s of a table", (ki
 
 it("of too many breakers the one that was untouched for longest is forgotten", () => {
   const table = new Table(200)
-  const epochOf = (id: string) =>
-    table.exchange(
-      {
-        instance: "one",
-        incarnation: "first",
-        sequence: 1,
-        timeToLive: 1000,
-        reports: [{ id, successes: 0, failures: 0, slow: 0, window: 1000 }]
-      },
-      1
-    ).answer.views[0].epoch
+  const epochOf = (id: string) => exchange(table, id, 1).answer.views[0].epoch
   const [kept, first] = ["kept", "0"].map(epochOf)
   for (let at = 1; at <= 300; at++) {
     epochOf(`${at}`)
@@ -61,7 +53,7 @@ it("of too many breakers the one that was untouched for longest is forgotten", (
   assert.notStrictEqual(epochOf("0"), first)
 })
 
-it("a lease that nobody uses is forgotten a while after it is over", () => {
+it("an unused lease is forgotten a while after it is over", () => {
   const table = new Table()
   for (let at = 0; at < 1000; at++) {
     table.read({ key: `${at}`, holder: "one", staleAfter: 0, timeToLive: 1000 }, at * (1000 + graceMillis))
