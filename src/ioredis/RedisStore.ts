@@ -27,8 +27,8 @@ import * as store from "../redis/store/store.js"
 export type { Client, Destroyable } from "./client.js"
 
 /**
- * The permissions that a Redis user needs for the store, in the words of an ACL. `HELLO` and `AUTH` need no permission; a database other than 0 needs
- * `SELECT`.
+ * The permissions that a Redis user needs for the store, in the words of an ACL. `HELLO` and `AUTH` need no permission; a database
+ * other than 0 needs `SELECT`.
  *
  * @since 0.1.0
  * @category models
