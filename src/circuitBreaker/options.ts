@@ -5,6 +5,7 @@ import type * as Circuit from "../core/circuit.js"
 import {
   callable,
   type Caller,
+  defined,
   flag,
   integer,
   InvalidOption,
@@ -120,9 +121,6 @@ export const reconfigure = (
   }
   return { options: merged, configured: configure(merged, name, { policy }) }
 }
-
-const defined = <A extends object>(settings: A): A =>
-  Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined)) as A
 
 const read = (options: CircuitBreaker.Options<unknown>, defaultName: string): Configured => {
   object(constructorName, "", options, shape)

@@ -62,6 +62,10 @@ export const isList = (u: unknown): u is ReadonlyArray<unknown> => Array.isArray
 export const isObject = (u: unknown): u is Readonly<Record<string, unknown>> =>
   typeof u === "object" && u !== null && !Array.isArray(u)
 
+/** The properties that are not `undefined`. Spread over defaults, one that is would hide its default. */
+export const defined = <A extends object>(options: A): Partial<A> =>
+  Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as Partial<A>
+
 /** The path of an option among the options at a path. */
 export const join = (path: string | undefined, name: string): string =>
   path && name ? `${path}.${name}` : path || name

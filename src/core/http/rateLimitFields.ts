@@ -1,4 +1,5 @@
 /** `RateLimit` and `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers-11). A malformed field says nothing at all. */
+import { defined } from "../options.js"
 import { secondsToMillis } from "./retryAfter.js"
 import type { BareItem, Item } from "./structuredFields.js"
 import { formatBytes, formatString, maxInteger, parseList } from "./structuredFields.js"
@@ -37,7 +38,7 @@ export const parseRateLimit = (field: string | undefined): ReadonlyArray<Quota> 
     const partitionKey = optional(parameters.get("pk"), bytes)
     if (name === undefined || available === undefined) return undefined
     if (windowSeconds === malformed || partitionKey === malformed) return undefined
-    return { name, available, ...present({ windowSeconds, partitionKey }) }
+    return { name, available, ...defined({ windowSeconds, partitionKey }) }
   })
 
 /** The items of a `RateLimit-Policy` field: none when it is missing or malformed. */
@@ -50,7 +51,7 @@ export const parseRateLimitPolicy = (field: string | undefined): ReadonlyArray<Q
     const partitionKey = optional(parameters.get("pk"), bytes)
     if (name === undefined || quota === undefined) return undefined
     if (unit === malformed || windowSeconds === malformed || partitionKey === malformed) return undefined
-    return { name, quota, ...present({ unit, windowSeconds, partitionKey }) }
+    return { name, quota, ...defined({ unit, windowSeconds, partitionKey }) }
   })
 
 /**
@@ -116,10 +117,6 @@ const quantity = (item: BareItem | undefined): number | undefined =>
   item?._tag === "integer" && item.value >= 0 ? item.value : undefined
 
 const positive = (item: BareItem): number | undefined => quantity(item) || undefined
-
-/** Only the fields that are there, so that an item is equal to one that was written by hand. */
-const present = <A extends object>(fields: A): Partial<A> =>
-  Object.fromEntries(Object.entries(fields).filter(([, field]) => field !== undefined)) as Partial<A>
 
 // ------------------------------------------------------------------------------------------------------------ writing
 

@@ -13,7 +13,7 @@ import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import type { BulkheadFull } from "../../bulkhead/Bulkhead.js"
 import type { CircuitOpen } from "../../circuitBreaker/CircuitBreaker.js"
-import { among, object, type Shape } from "../../core/options.js"
+import { among, defined, object, type Shape } from "../../core/options.js"
 import { type DurationInput, duration, runtimeMillis } from "../../internal/duration.js"
 import { respondable, slot } from "../../internal/respondable.js"
 import type { RateLimitExceeded } from "../../rateLimiter/RateLimiter.js"
@@ -266,10 +266,6 @@ const shape: Shape<Pick<Options, "retryAfter" | "timeoutStatus">> = {
   retryAfter: duration(),
   timeoutStatus: among(503, 504)
 }
-
-/** An option that is there and `undefined` must not hide a default. */
-const defined = (options: Options): Options =>
-  Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
 
 /**
  * The answer to an error, by the mapping in force: {@link CurrentMapping}.
