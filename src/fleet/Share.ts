@@ -105,14 +105,7 @@ export const inline: <Mode extends breaker.OnStoreFailure = "local">(
   options?: breaker.InlineOptions<Mode>
 ) => (
   breaker: CircuitBreaker.Shareable
-) => Effect.Effect<CircuitBreaker.Link<breaker.AwayIn<Mode>>, never, SharedStore> = breaker.inline as Inline
-
-// Whether the error can be is in the type of the option.
-type Inline = <Mode extends breaker.OnStoreFailure>(
-  options?: breaker.InlineOptions<Mode>
-) => (
-  breaker: CircuitBreaker.Shareable
-) => Effect.Effect<CircuitBreaker.Link<breaker.AwayIn<Mode>>, never, SharedStore>
+) => Effect.Effect<CircuitBreaker.Link<breaker.AwayIn<Mode>>, never, SharedStore> = breaker.inline
 
 // -------------------------------------------------------------------------------------------------------------- caches
 

@@ -57,16 +57,16 @@ const inlineShape: Shape<InlineOptions> = { onStoreFailure: among("local", "open
 /** The error that a mode adds to calls. */
 export type AwayIn<Mode extends OnStoreFailure> = Mode extends "fail" ? StoreUnavailable : never
 
-export const inline = (
-  options: InlineOptions = {}
+export const inline = <Mode extends OnStoreFailure = "local">(
+  options: InlineOptions<Mode> = {}
 ): ((
   breaker: CircuitBreaker.Shareable
-) => Effect.Effect<CircuitBreaker.Link<StoreUnavailable>, never, SharedStore>) => {
+) => Effect.Effect<CircuitBreaker.Link<AwayIn<Mode>>, never, SharedStore>) => {
   object("Share.inline", "", options, inlineShape)
   const { onStoreFailure = "local" } = options
   return (breaker) =>
     Effect.map(SharedStore, ({ hub, isConnected }) => {
-      const link = new InlineLink(breaker, hub, isConnected, onStoreFailure)
+      const link = new InlineLink<AwayIn<Mode>>(breaker, hub, isConnected, onStoreFailure)
       hub.join(link)
       return link
     })
@@ -200,9 +200,9 @@ class LocalLink extends SharedLink implements CircuitBreaker.Link {
 }
 
 /** Asks the store in every call: the calls of all processes are counted as if they were those of one. */
-class InlineLink extends SharedLink implements CircuitBreaker.Link<StoreUnavailable> {
+class InlineLink<Away extends StoreUnavailable> extends SharedLink implements CircuitBreaker.Link<Away> {
   readonly settings: Policy.Settings
-  readonly before: Effect.Effect<"circuit" | "open" | "uncounted", StoreUnavailable>
+  readonly before: Effect.Effect<"circuit" | "open" | "uncounted", Away>
   readonly after: Effect.Effect<void>
 
   constructor(
@@ -219,8 +219,8 @@ class InlineLink extends SharedLink implements CircuitBreaker.Link<StoreUnavaila
     })
     this.before = Effect.matchEffect(ask, {
       onSuccess: () => Effect.succeed("circuit" as const),
-      onFailure: (error): Effect.Effect<"circuit" | "open" | "uncounted", StoreUnavailable> => {
-        if (onStoreFailure === "fail") return error
+      onFailure: (error): Effect.Effect<"circuit" | "open" | "uncounted", Away> => {
+        if (onStoreFailure === "fail") return Effect.fail(error as Away)
         const met = { local: "circuit", open: "open", closed: "uncounted" } as const
         return Effect.succeed(met[onStoreFailure])
       }
