@@ -1,11 +1,12 @@
 /** A circuit breaker's part in a fleet, bound to the exchange of its process. */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Struct from "effect/Struct"
 import type * as CircuitBreaker from "../circuitBreaker/CircuitBreaker.js"
 import type * as Circuit from "../core/circuit.js"
 import * as core from "../core/fleet/breaker.js"
 import type { Announcement, Report, View } from "../core/fleet/table.js"
-import { among, InvalidOption, object, type Shape, whole } from "../core/options.js"
+import { among, defined, InvalidOption, object, type Shape, whole } from "../core/options.js"
 import * as Trip from "../core/trip.js"
 import type { DurationInput } from "../internal/duration.js"
 import type * as Policy from "../policy/Policy.js"
@@ -77,9 +78,9 @@ abstract class SharedLink implements Member {
   abstract readonly settings: Policy.Settings
   protected readonly part: core.Part
   /** The settings that were changed since the breakers of the fleet were made. */
-  private changes: CircuitBreaker.Reconfiguration = {}
-  /** The same, as far as this process has changed them. */
-  private own: CircuitBreaker.Reconfiguration = {}
+  private changes: Changes = {}
+  /** The names of those that this process has changed. */
+  private readonly own = new Set<keyof Changes>()
 
   constructor(
     private readonly breaker: CircuitBreaker.Shareable,
@@ -117,13 +118,14 @@ abstract class SharedLink implements Member {
   }
 
   configured(given: CircuitBreaker.Reconfiguration): void {
-    this.own = merged(this.own, given)
-    this.send(merged(this.changes, given))
+    const changes = changesOf(given)
+    for (const name of namesOf(changes)) this.own.add(name)
+    this.send({ ...this.changes, ...changes })
   }
 
-  private send(changes: CircuitBreaker.Reconfiguration): void {
+  private send(changes: Changes): void {
     this.changes = changes
-    this.part.configured(JSON.stringify(encoded(changes)))
+    this.part.configured(encode(changes))
     this.hub.wake()
   }
 
@@ -169,8 +171,8 @@ abstract class SharedLink implements Member {
   private followSettings(text: string): Effect.Effect<void> {
     return Effect.catchAllCause(
       Effect.suspend(() => {
-        const changes = decoded(JSON.parse(text) as Changes)
-        return Effect.map(this.breaker.followSettings(changes), () => this.followed(changes))
+        const changes = decode(text)
+        return Effect.map(this.breaker.followSettings(settingsOf(changes)), () => this.followed(changes))
       }),
       (cause) =>
         Effect.logWarning(
@@ -181,11 +183,10 @@ abstract class SharedLink implements Member {
   }
 
   /** Nothing is ever taken out of the changes: a process whose own are missing was not heard by the sender. */
-  private followed(changes: CircuitBreaker.Reconfiguration): void {
-    const all = merged(kept(this.changes, this.own), changes)
-    const isComplete = Object.keys(flat(all)).length === Object.keys(flat(changes)).length
-    if (isComplete) this.changes = changes
-    else this.send(all)
+  private followed(changes: Changes): void {
+    const missing = [...this.own].filter((name) => !(name in changes))
+    if (missing.length === 0) this.changes = changes
+    else this.send({ ...changes, ...Struct.pick(this.changes, ...missing) })
   }
 }
 
@@ -237,34 +238,26 @@ class InlineLink<Away extends StoreUnavailable> extends SharedLink implements Ci
 
 // ------------------------------------------------------------------------------------------------- settings as text
 
-type Changes = CircuitBreaker.Reconfiguration
+/** Settings that were changed, on one level with those of the half-open circuit. */
+type Changes = Omit<CircuitBreaker.Settings, "name" | "halfOpen"> & CircuitBreaker.HalfOpenOptions
 
-const defined = <A extends object>(settings: A | undefined): Partial<A> =>
-  Object.fromEntries(Object.entries(settings ?? {}).filter(([, value]) => value !== undefined)) as Partial<A>
+const namesOf = (changes: Changes) => Object.keys(changes) as Array<keyof Changes>
 
-const merged = (before: Changes, given: Changes): Changes => ({
-  ...before,
-  ...defined(given),
-  ...((before.halfOpen ?? given.halfOpen) && {
-    halfOpen: { ...before.halfOpen, ...defined(given.halfOpen) }
-  })
+/** A link has checked that `openFor` is a duration. */
+const changesOf = ({ halfOpen, ...settings }: CircuitBreaker.Reconfiguration): Changes =>
+  defined({ ...settings, ...halfOpen }) as Changes
+
+const settingsOf = ({ maxOpenFor, openFor, trip, ...halfOpen }: Changes): CircuitBreaker.Reconfiguration => ({
+  trip,
+  openFor,
+  maxOpenFor,
+  halfOpen
 })
 
-const flat = ({ halfOpen, ...changes }: Changes): object => ({ ...defined(changes), ...defined(halfOpen) })
-
-/** Of changes those that others change as well. */
-const kept = ({ halfOpen, ...changes }: Changes, of: Changes): Changes => ({
-  ...only(changes, of),
-  halfOpen: only(halfOpen ?? {}, of.halfOpen ?? {})
-})
-
-const only = <A extends object>(settings: A, of: object): Partial<A> =>
-  Object.fromEntries(Object.entries(settings).filter(([name]) => name in of)) as Partial<A>
-
-const isDuration = (openFor: NonNullable<Changes["openFor"]>): openFor is DurationInput =>
-  Duration.isDuration(openFor) || typeof openFor !== "object"
-    ? typeof openFor !== "function"
-    : Array.isArray(openFor)
+const isDuration = (openFor: NonNullable<CircuitBreaker.Reconfiguration["openFor"]>): boolean =>
+  typeof openFor === "object"
+    ? Duration.isDuration(openFor) || Array.isArray(openFor)
+    : typeof openFor !== "function"
 
 /** A duration in milliseconds; JSON knows no endless one. */
 const millisOf = (duration: DurationInput | undefined): number | "infinite" | undefined => {
@@ -276,17 +269,37 @@ const millisOf = (duration: DurationInput | undefined): number | "infinite" | un
 const durationOf = (millis: unknown): DurationInput | undefined =>
   millis === "infinite" ? Infinity : (millis as number | undefined)
 
-const encoded = ({ halfOpen, maxOpenFor, openFor, trip }: Changes): object => ({
+const encode = ({
+  maxOpenFor,
+  maxWait,
+  openFor,
+  permits,
+  successes,
   trip,
-  openFor: openFor !== undefined && isDuration(openFor) ? millisOf(openFor) : undefined,
-  maxOpenFor: millisOf(maxOpenFor),
-  halfOpen: halfOpen && { ...halfOpen, maxWait: millisOf(halfOpen.maxWait) }
-})
+  uninterruptible
+}: Changes): string =>
+  JSON.stringify({
+    trip,
+    openFor: millisOf(openFor),
+    maxOpenFor: millisOf(maxOpenFor),
+    permits,
+    successes,
+    maxWait: millisOf(maxWait),
+    uninterruptible
+  })
 
-/** The settings in a text. Those of a newer release that this one does not know are left out; the breaker checks the others. */
-const decoded = (sent: Changes): Changes => ({
-  trip: sent.trip,
-  openFor: durationOf(sent.openFor),
-  maxOpenFor: durationOf(sent.maxOpenFor),
-  halfOpen: sent.halfOpen && { ...sent.halfOpen, maxWait: durationOf(sent.halfOpen.maxWait) }
-})
+/** Leaves out settings of a newer release that this one does not know. The breaker checks the others. */
+const decode = (text: string): Changes => {
+  const { maxOpenFor, maxWait, openFor, permits, successes, trip, uninterruptible } = JSON.parse(
+    text
+  ) as Changes
+  return defined({
+    trip,
+    openFor: durationOf(openFor),
+    maxOpenFor: durationOf(maxOpenFor),
+    permits,
+    successes,
+    maxWait: durationOf(maxWait),
+    uninterruptible
+  })
+}

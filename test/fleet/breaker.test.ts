@@ -433,6 +433,20 @@ describe("a breaker of a fleet that is steered", () => {
     })
   )
 
+  it.scoped("takes what it knows of the settings of a newer release", () =>
+    Effect.gen(function* () {
+      const { adapter } = new SharedStore.Memory()
+      const store = yield* SharedStore.make(adapter)
+      const breaker = yield* breakerIn({ store, wire: { state: "up", announces: true } }, options)
+      const settings = JSON.stringify({ permits: 4, patience: 5 })
+      const report = { id: "partner", window: 1, successes: 0, failures: 0, slow: 0, settings }
+      const news = { instance: "newer", incarnation: "", sequence: 1, timeToLive: 1, reports: [report] }
+      yield* adapter.exchange(news)
+      yield* TestClock.adjust("2 seconds")
+      assert.include(Policy.describe(breaker), "permits: 4")
+    })
+  )
+
   it.scoped("goes on with a release that has other settings", () =>
     Effect.gen(function* () {
       const { breakers, fleet } = yield* started(2)
