@@ -768,16 +768,17 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
       Effect.suspend(() => {
         const { configured } = reconfigure(this.options, given, this.name)
         this.link?.check(configured.config, given, "CircuitBreaker.configure")
-        const told = Effect.sync(() => this.link?.configured(given))
-        return this.shared(Effect.zipRight(this.configureHere(given), told))
+        return this.shared(this.change(given, "hand"))
       })
   }
 
-  private configureHere(given: CircuitBreaker.Reconfiguration): Effect.Effect<void> {
+  private change(given: CircuitBreaker.Reconfiguration, by: "hand" | "fleet"): Effect.Effect<void> {
     return this.prepared((clock) => {
       const now = Time.monotonicMillis(clock)
       const told = this.commit(Circuit.settle(this.configured.config, this.circuit, now))
-      return both(told, this.changeTo(given, now)) ?? Effect.void
+      const changed = this.changeTo(given, now)
+      if (by === "hand") this.link?.configured(given)
+      return both(told, changed) ?? Effect.void
     })
   }
 
@@ -833,7 +834,7 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
   followSettings(given: CircuitBreaker.Reconfiguration): Effect.Effect<void> {
     return Effect.suspend(() => {
       reconfigure(this.options, given, this.name)
-      return this.configureHere(given)
+      return this.change(given, "fleet")
     })
   }
 

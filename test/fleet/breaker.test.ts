@@ -395,6 +395,17 @@ describe("a breaker of a fleet that is steered", () => {
     })
   )
 
+  it.scoped("takes settings to every other before a slow listener has heard of them", () =>
+    Effect.gen(function* () {
+      const { breakers, fleet } = yield* started(1)
+      const slow = yield* breakerIn(yield* fleet.process(), { ...options, onConfigured: () => Effect.never })
+      yield* Effect.fork(slow.configure({ openFor: "7 seconds" }))
+      yield* TestClock.adjust("10 millis")
+      assert.include(Policy.describe(slow), "openFor: 7s")
+      assert.include(Policy.describe(breakers[0][0]), "openFor: 7s")
+    })
+  )
+
   it.scoped("loses no setting of several that processes change at the same time", () =>
     Effect.gen(function* () {
       const { breakers } = yield* started(4)
