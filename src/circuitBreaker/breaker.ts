@@ -456,31 +456,29 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
 
   /** Rejects a call, in the step that decided so: the error carries the state of that moment. */
   private reject(now: number): Effect.Effect<never, CircuitOpen> {
-    this.rejected += 1
-    const { error, failure } = this.rejection(this.circuit, now)
-    const { retryAfter, state } = error
-    return after(this.events.emit.Rejected?.({ state, retryAfter, error }), failure)
+    const { state } = this.circuit
+    const remaining = Circuit.retryAfter(this.circuit, now)
+    // Rounded up, so that a caller that waits for this long is not a fraction too early.
+    const millis = remaining === undefined ? undefined : Math.ceil(remaining)
+    return this.rejectAs(state === "half-open" || state === "isolated" ? state : "open", millis)
   }
 
   /** Rejects a call because the store does not answer, and it is not known for how long. */
   private rejectUnasked(): Effect.Effect<never, CircuitOpen> {
+    return this.rejectAs("open", undefined)
+  }
+
+  private rejectAs(
+    state: CircuitOpen["state"],
+    millis: number | undefined
+  ): Effect.Effect<never, CircuitOpen> {
     this.rejected += 1
-    const error = rejectedBy(
-      this,
-      withoutStack(() => new CircuitOpen({ name: this.name, state: "open", retryAfter: undefined }))
-    )
-    return after(
-      this.events.emit.Rejected?.({ state: "open", retryAfter: undefined, error }),
-      Effect.fail(error)
-    )
+    const { error, failure } = this.rejection(state, millis)
+    return after(this.events.emit.Rejected?.({ state, retryAfter: error.retryAfter, error }), failure)
   }
 
   /** The error is most of the cost of a rejection, so an open circuit makes at most one per millisecond. */
-  private rejection(circuit: Circuit.Circuit, now: number): Rejected {
-    const state = circuit.state === "half-open" || circuit.state === "isolated" ? circuit.state : "open"
-    const remaining = Circuit.retryAfter(circuit, now)
-    // Rounded up, so that a caller that waits for this long is not a fraction too early.
-    const millis = remaining === undefined ? undefined : Math.ceil(remaining)
+  private rejection(state: CircuitOpen["state"], millis: number | undefined): Rejected {
     if (this.lastRejection?.state !== state || this.lastRejection.millis !== millis) {
       const retryAfter = millis === undefined ? undefined : Duration.millis(millis)
       const error = rejectedBy(
