@@ -824,9 +824,12 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
 
   follow(step: Circuit.Step): Told {
     const told = this.commit(step, "fleet")
+    if (!this.configured.openFor.stale) return told
     // No call of this process may come before it has to open again.
-    const prepared = Effect.flatMap(Effect.clock, (clock) => this.prepare(clock))
-    return this.configured.openFor.stale ? both(prepared, told) : told
+    return both(
+      Effect.flatMap(Effect.clock, (clock) => this.prepare(clock)),
+      told
+    )
   }
 
   followSettings(given: CircuitBreaker.Reconfiguration): Effect.Effect<void> {
