@@ -274,9 +274,12 @@ export const isSlow = (trip: Trip, duration: number): boolean => {
   return false
 }
 
+const rulesOf = (trip: Trip): ReadonlyArray<Consecutive | Windowed> =>
+  trip._tag === "any" ? trip.rules.flatMap(rulesOf) : [trip]
+
 /** How far back the rules look, in milliseconds: the longest window over time, or none. */
 export const reach = (trip: Trip): number | undefined => {
-  const within = each(nothing(trip, 0)).flatMap(({ rule }) =>
+  const within = rulesOf(trip).flatMap((rule) =>
     "window" in rule && "within" in rule.window ? [rule.window.within] : []
   )
   return within.length === 0 ? undefined : Math.max(...within)
@@ -284,7 +287,7 @@ export const reach = (trip: Trip): number | undefined => {
 
 /** From when on calls are slow by the rules, one value for each that says so. */
 export const slowness = (trip: Trip): ReadonlySet<number> =>
-  new Set(each(nothing(trip, 0)).flatMap(({ rule }) => (rule._tag === "slowRate" ? [rule.slowerThan] : [])))
+  new Set(rulesOf(trip).flatMap((rule) => (rule._tag === "slowRate" ? [rule.slowerThan] : [])))
 
 const isHit = (rule: Windowed, failed: boolean, duration: number): boolean =>
   rule._tag === "slowRate" ? duration > rule.slowerThan : failed
