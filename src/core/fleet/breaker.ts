@@ -32,6 +32,12 @@ interface Wish {
   readonly byHand: boolean
 }
 
+const wishFor = (circuit: Circuit.Circuit, byHand = false): Wish => ({
+  state: circuit.state,
+  until: circuit.state === "open" ? circuit.until : 0,
+  byHand
+})
+
 /** A lease for a probe, and the probe that uses it. */
 interface Lease {
   readonly lease: number
@@ -123,15 +129,14 @@ export class Part {
     this.gather(from)
     this.gathered = noCalls
     if (by === "fleet") return false
-    const until = to.state === "open" ? to.until : 0
     if (by === "hand") {
-      this.wish = { state: to.state, until, byHand: true }
+      this.wish = wishFor(to, true)
       return true
     }
     // While the store is away, a circuit that has closed may open again: by its own calls, for itself.
     const isFree = this.wish === undefined || (!this.wish.byHand && this.wish.state === "open")
     if (from.state === "half-open" && this.isProbed && isFree) {
-      this.wish = { state: to.state, until, byHand: false }
+      this.wish = wishFor(to)
       return true
     }
     return to.state === "open"
@@ -406,10 +411,7 @@ export class Part {
       failures: probes.failures + untold("failure")
     }
     const step = Circuit.probed(config, circuit, counts, now)
-    const { circuit: decided } = step
-    if (decided.state !== "half-open") {
-      this.wish = { state: decided.state, until: decided.state === "open" ? decided.until : 0, byHand: false }
-    }
+    if (step.circuit.state !== "half-open") this.wish = wishFor(step.circuit)
     return step
   }
 
@@ -425,11 +427,11 @@ export class Part {
     Trip.countMany(seen, news, now)
     if (!isQuorum || !Trip.isMet(seen, now)) return undefined
     if (circuit.state === "open" && now < circuit.until) {
-      this.wish = { state: "open", until: circuit.until, byHand: false }
+      this.wish = wishFor(circuit)
       return undefined
     }
     const step = Circuit.openBecause(config, circuit, now)
-    this.wish = { state: "open", until: now + step.circuit.openedFor, byHand: false }
+    this.wish = wishFor(step.circuit)
     return step
   }
 
