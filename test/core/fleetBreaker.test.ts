@@ -26,8 +26,8 @@ interface Settings {
 /** A call that was admitted and has not ended. */
 interface Running {
   readonly permit: Circuit.Permit
-  /** The fleet's generation in which it probes with a lease. */
-  readonly leased: number | undefined
+  /** The half-open period of the fleet in which it probes with a lease, by its generation. */
+  readonly period: number | undefined
 }
 
 /** A process: its circuit, its part in the fleet, and its half of the exchange, as the hub does it. */
@@ -38,6 +38,8 @@ class Node {
   readonly skew: number
   running: Array<Running> = []
   connected = true
+  /** The half-open period of the fleet for which it got its last lease. */
+  private leasedFor: number | undefined
   private pending: { news: News; since: number } | undefined
   private sequence = 0
   private lastAnswer = -Infinity
@@ -91,7 +93,7 @@ class Node {
     this.circuit = circuit
     if (permit === undefined) return "rejected"
     if (permit.probe !== undefined) this.part.began(permit, at)
-    this.running.push({ permit, leased: needsLease ? this.part["generation"] : undefined })
+    this.running.push({ permit, period: needsLease ? this.leasedFor : undefined })
     return permit.probe === undefined ? "call" : needsLease ? "leased probe" : "probe"
   }
 
@@ -143,6 +145,7 @@ class Node {
     this.lastAnswer = now
     const [view] = answer.views as [View?]
     if (view === undefined) return
+    if (view.lease !== undefined) this.leasedFor = view.generation
     const { config } = this.settings
     const heard = this.part.heard(config, this.circuit, view, this.at(now), {
       continues,
@@ -251,16 +254,14 @@ class World {
    * another period meanwhile, those of the one before are still out.
    */
   get probesOut(): number {
-    const out = new Map<number, number>()
-    for (const node of this.nodes) {
-      for (const { leased, permit } of node.running) {
-        const until = permit.startedAt + this.settings.config.halfOpen.maxWait
-        if (leased === undefined || !Circuit.holds(node.circuit, permit) || node.at(this.now) >= until)
-          continue
-        out.set(leased, (out.get(leased) ?? 0) + 1)
-      }
-    }
-    return Math.max(0, ...out.values())
+    const { maxWait } = this.settings.config.halfOpen
+    const periods = this.nodes.flatMap((node) =>
+      node.running
+        .filter(({ permit }) => Circuit.holds(node.circuit, permit))
+        .filter(({ permit }) => node.at(this.now) < permit.startedAt + maxWait)
+        .flatMap(({ period }) => (period === undefined ? [] : [period]))
+    )
+    return Math.max(0, ...periods.map((period) => periods.filter((other) => other === period).length))
   }
 
   tick(millis: number, rate: number): void {
@@ -272,7 +273,7 @@ class World {
       if (this.random() < this.weather.restart) node.restart(this.now)
       if (this.random() < this.weather.partition) this.cutUntil.set(node, this.now + this.random() * 20_000)
       for (const running of node.running) {
-        if (this.random() < (running.leased !== undefined ? this.probesEnd : 0.6)) {
+        if (this.random() < (running.period !== undefined ? this.probesEnd : 0.6)) {
           const failed = this.random() < this.failing(node)
           const outcome = this.random() < 0.05 ? "returned" : failed ? "failure" : "success"
           if (node.end(running, outcome, this.now) && outcome !== "returned") {
@@ -290,7 +291,7 @@ class World {
     for (let passed = 0; passed < millis; passed += 50) this.tick(50, rate)
   }
 
-  /** How the fleet stands, as somebody else sees it. */
+  /** How the fleet stands, as the store answers it. */
   get view(): View {
     const report = { id: "b", window: 1, successes: 0, failures: 0, slow: 0 }
     const news = {
@@ -504,7 +505,7 @@ describe("the part of a process in it", () => {
     assert.deepStrictEqual([first.circuit.state, second.circuit.state], ["isolated", "isolated"])
   })
 
-  it("follows nobody between something by hand and its answer", () => {
+  it("does not follow another process between something by hand and its answer", () => {
     const [first, second] = [node("a"), node("b")]
     const table = new Table()
     for (const each of [first, second]) exchange(table, each, 0)
