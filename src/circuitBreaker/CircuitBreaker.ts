@@ -573,7 +573,7 @@ export interface Service<Self, Away = never>
  * @category services
  */
 export interface TagClass<Self, Id extends string, Away = never>
-  extends Context.TagClass<Self, `CircuitBreaker/${Id}`, CircuitBreakerFailing<Away>>, Service<Self, Away> {}
+  extends Context.TagClass<Self, `CircuitBreaker/${Id}`, Failing<Away>>, Service<Self, Away> {}
 
 /**
  * A circuit breaker as a service of its own. Extend it once for each thing that can fail by itself.
