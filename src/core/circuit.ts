@@ -255,8 +255,8 @@ export interface Recorded extends Step {
 }
 
 /**
- * Takes the result of a call, and the permit with it. Whether a closed circuit opens by it may be left to somebody else: then it
- * counts, and does not open.
+ * Takes the result of a call, and the permit with it. Without `mayOpen`, a closed circuit counts the call and does not open by it,
+ * because the fleet decides that.
  */
 export const record = (
   config: Config,
@@ -367,7 +367,8 @@ const steered = (config: Config, circuit: Circuit, state: StateName, now: number
 
 /**
  * The circuit in a state that is decided elsewhere, an open one for `remaining` milliseconds more: an open circuit without any left
- * is half-open. A circuit that is in the state already stays as it is, but for when it ends.
+ * is half-open. A circuit that is in the state already stays as it is, except that an open one ends in `remaining` milliseconds and
+ * a half-open one begins anew.
  */
 export const follow = (
   config: Config,

@@ -26,8 +26,8 @@ import type { SharedStore } from "./SharedStore.js"
 export type { LocalOptions } from "./breaker.js"
 
 /**
- * Shares what calls meet, and not what follows from it: each process decides by its own calls and by what the others saw, without
- * the store in the path of a call.
+ * Shares evidence, not verdicts: each process decides by its own calls and by those of the others, without the store in the path of
+ * a call.
  *
  * - The circuit opens for all when the calls of all meet the trip rule and `quorum` processes have seen failures. A process whose own
  *   calls meet it opens its own circuit, and no other.
@@ -77,7 +77,7 @@ export type { InlineOptions, OnStoreFailure } from "./breaker.js"
  *
  * **When to use**
  *
- * Where a call more after the decision is worse than a round trip before every call. Otherwise use {@link local}.
+ * Where one call too many costs more than two round trips in every call. Otherwise use {@link local}.
  *
  * Calls that wait at the same time go with one exchange. When the store does not answer, `onStoreFailure` says what a call does;
  * the first such calls wait for the deadline of the store, later ones not at all. Only `"fail"` adds `StoreUnavailable` to the error

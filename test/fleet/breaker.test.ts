@@ -290,7 +290,7 @@ describe("a half-open breaker of a fleet", () => {
     })
   )
 
-  it.scoped("lends a permit that nobody used to another process", () =>
+  it.scoped("lends a permit that no call used to another process", () =>
     Effect.gen(function* () {
       const { breakers } = yield* opened(2)
       yield* TestClock.adjust("6 seconds")

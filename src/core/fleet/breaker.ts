@@ -4,7 +4,7 @@
  *
  * The circuit of the process decides every call. The fleet's circuit opens when the calls of all meet the trip rule and enough
  * processes fail; then every process follows it, and only holders of a lease probe. A process whose own calls alone meet the rule
- * opens its own circuit and nobody else's.
+ * opens its own circuit and no other.
  */
 import * as Circuit from "../circuit.js"
 import * as Trip from "../trip.js"
@@ -13,7 +13,7 @@ import type { Announcement, Evidence, Report, Settled, View } from "./table.js"
 /** How long a lease may wait for a call to use it, in milliseconds. */
 export const unusedMillis = 2000
 
-/** For how long a probe keeps its lease at most, in milliseconds: its holder may have died, and be waited for by nobody. */
+/** For how long a probe keeps its lease at most, in milliseconds: its holder may have died. */
 export const maxLeaseMillis = 60_000
 
 /** For how long a process that failed counts as failing when no rule looks at a time, in milliseconds. */
@@ -262,7 +262,7 @@ export class Part {
     return report
   }
 
-  /** Leases that nobody used in time, and those of probes that never answered. */
+  /** Ends leases that no call used in time, and those of probes that never answered or are no longer waited for. */
   private endLeases(config: Circuit.Config, circuit: Circuit.Circuit, now: number): void {
     for (const lease of this.leases) {
       const { permit, usableUntil } = lease
@@ -364,12 +364,12 @@ export class Part {
   private isNews({ generation, state }: Announcement | View): boolean {
     return (
       generation > this.generation ||
-      // Granted, and changed again by somebody before the answer was read.
+      // Granted, and changed again by another process before the answer was read.
       (generation === this.generation && state !== this.state && this.wish === undefined)
     )
   }
 
-  /** The circuit of the fleet has changed. That of the process follows, unless somebody has just steered it. */
+  /** The circuit of the fleet has changed. That of the process follows, unless it has just been steered by hand. */
   private adopt(
     config: Circuit.Config,
     circuit: Circuit.Circuit,
