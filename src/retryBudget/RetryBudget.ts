@@ -298,7 +298,9 @@ export interface ThrottlingOptions {
  * tokens or less there are no retries and no hedges. In the long run that is when more than the share
  * `tokenRatio / (1 + tokenRatio)` of the attempts fail, 9.1 % with the default.
  *
- * **When to use**: for the same behaviour as a gRPC client with `retryThrottling` (gRPC proposal A6).
+ * **When to use**: for the same behaviour as a gRPC client with `retryThrottling`.
+ *
+ * Source: gRPC proposal A6, "Throttling Retry Attempts and Hedged RPCs".
  *
  * @example
  * ```ts
@@ -319,6 +321,8 @@ export const throttling = (options: ThrottlingOptions = {}): Rule => {
 /**
  * The retry quota of the AWS SDKs in standard mode: 500 tokens, of which a retry takes 5, and 10 after a timeout. A success
  * after retries puts in what the last one took, any other success one.
+ *
+ * Source: the retry modes of the AWS SDKs.
  *
  * @example
  * ```ts
