@@ -75,9 +75,7 @@ export type { InlineOptions, OnStoreFailure } from "./breaker.js"
  * Gives the store the last word in every call: each call asks it before and after. The processes count as one, so that
  * `Trip.consecutive(5)` means five failures in a row, whichever processes they are in.
  *
- * **When to use**
- *
- * Where one call too many costs more than two round trips in every call. Otherwise use {@link local}.
+ * **When to use**: where one call too many costs more than two round trips in every call. Otherwise use {@link local}.
  *
  * Calls that wait at the same time go with one exchange. When the store does not answer, `onStoreFailure` says what a call does;
  * the first such calls wait for the deadline of the store, later ones not at all. Only `"fail"` adds `StoreUnavailable` to the error
