@@ -65,6 +65,30 @@ export interface Metrics {
 }
 
 /**
+ * Why a circuit changed its state:
+ *
+ * - `tripped`: a trip rule was met, see `rule`.
+ * - `elapsed`: the open time is over.
+ * - `probes-succeeded`, `probes-failed`: enough probes succeeded, or can no longer succeed.
+ * - `probe-overdue`: a probe that did not answer within `maxWait` was the failure that decided.
+ * - `steered`: an operation of this breaker was called, see `operation`.
+ * - `fleet`: a shared breaker followed the others. If the calls of all processes met a trip rule, it is in `rule`.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Reason = core.Reason
+
+/**
+ * The operations that change the state of a breaker.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Operation =
+  "open" | "close" | "halfOpen" | "isolate" | "release" | "disable" | "metricsOnly" | "enable" | "reset"
+
+/**
  * A change of state.
  *
  * @since 0.1.0
@@ -73,6 +97,11 @@ export interface Metrics {
 export interface StateChange extends Policy.Event<"circuit-breaker", "StateChange"> {
   readonly from: State
   readonly to: State
+  readonly reason: Reason
+  /** The first rule that was met, when a rule opened the circuit: with the numbers of this process, or for `fleet` of all. */
+  readonly rule: Trip.Reading | undefined
+  /** The operation that was called, when the reason is `steered`. */
+  readonly operation: Operation | undefined
   /** The metrics of the state that was left. */
   readonly metrics: Metrics
   /** How long the circuit stays open, when it opened. */

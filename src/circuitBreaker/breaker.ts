@@ -550,17 +550,24 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
   }
 
   /** Applies a step and emits its changes of state. */
-  private commit({ circuit, transitions }: Circuit.Step, by: "calls" | "hand" | "fleet" = "calls"): Told {
+  private commit(
+    { circuit, transitions }: Circuit.Step,
+    by: "calls" | "hand" | "fleet" = "calls",
+    operation?: CircuitBreaker.Operation
+  ): Told {
     this.circuit = circuit
     let told: Told
     for (const transition of transitions) {
       this.link?.changed(transition, by)
-      told = both(told, this.changed(transition))
+      told = both(told, this.changed(transition, operation))
     }
     return told
   }
 
-  private changed({ from, to }: Circuit.Transition): Told {
+  private changed(
+    { from, met, reason, to }: Circuit.Transition,
+    operation: CircuitBreaker.Operation | undefined
+  ): Told {
     const rejected = this.rejected - this.rejectedBefore
     this.rejectedBefore = this.rejected
     let warned: Told
@@ -572,10 +579,16 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
       }
     }
     if (from.state === to.state) return warned
-    const told = this.events.emit.StateChange?.({
+    const { StateChange } = this.events.emit
+    if (StateChange === undefined) return warned
+    const metrics = metricsOf(from, to.since, rejected)
+    const told = StateChange({
       from: from.state,
       to: to.state,
-      metrics: metricsOf(from, to.since, rejected),
+      reason,
+      rule: reason === "tripped" ? metrics.rules.find((rule) => rule.met) : met,
+      operation: reason === "steered" ? operation : undefined,
+      metrics,
       openFor: to.state === "open" ? Duration.millis(to.openedFor) : undefined
     })
     return both(warned, told)
@@ -700,6 +713,7 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
 
   /** A step by hand, from the states in which it applies, after the steps that are due. */
   private steer(
+    operation: CircuitBreaker.Operation,
     step: (config: Circuit.Config, circuit: Circuit.Circuit, now: number) => Circuit.Step,
     from?: ReadonlyArray<CircuitBreaker.State>
   ): Effect.Effect<void> {
@@ -710,51 +724,55 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
         const told = this.commit(Circuit.settle(config, this.circuit, now))
         // Settling may have used up an open time, and the step may need the next one.
         if (told !== undefined || openFor.stale)
-          return Effect.zipRight(told ?? Effect.void, this.steer(step, from))
+          return Effect.zipRight(told ?? Effect.void, this.steer(operation, step, from))
         if (from !== undefined && !from.includes(this.circuit.state)) return Effect.void
-        return this.shared(this.commit(step(config, this.circuit, now), "hand"))
+        return this.shared(this.commit(step(config, this.circuit, now), "hand", operation))
       })
     )
   }
 
-  private to(state: CircuitBreaker.State, from?: ReadonlyArray<CircuitBreaker.State>): Effect.Effect<void> {
-    return this.steer((config, circuit, now) => Circuit.steer(config, circuit, state, now), from)
+  private to(
+    state: CircuitBreaker.State,
+    operation: CircuitBreaker.Operation,
+    from?: ReadonlyArray<CircuitBreaker.State>
+  ): Effect.Effect<void> {
+    return this.steer(operation, (config, circuit, now) => Circuit.steer(config, circuit, state, now), from)
   }
 
   get open(): Effect.Effect<void> {
-    return this.to("open")
+    return this.to("open", "open")
   }
 
   get close(): Effect.Effect<void> {
-    return this.to("closed")
+    return this.to("closed", "close")
   }
 
   get halfOpen(): Effect.Effect<void> {
-    return this.to("half-open")
+    return this.to("half-open", "halfOpen")
   }
 
   get isolate(): Effect.Effect<void> {
-    return this.to("isolated")
+    return this.to("isolated", "isolate")
   }
 
   get release(): Effect.Effect<void> {
-    return this.to("closed", ["isolated"])
+    return this.to("closed", "release", ["isolated"])
   }
 
   get disable(): Effect.Effect<void> {
-    return this.to("disabled")
+    return this.to("disabled", "disable")
   }
 
   get metricsOnly(): Effect.Effect<void> {
-    return this.to("metrics-only")
+    return this.to("metrics-only", "metricsOnly")
   }
 
   get enable(): Effect.Effect<void> {
-    return this.to("closed", ["disabled", "metrics-only"])
+    return this.to("closed", "enable", ["disabled", "metrics-only"])
   }
 
   get reset(): Effect.Effect<void> {
-    return this.steer((config, circuit, now) => {
+    return this.steer("reset", (config, circuit, now) => {
       this.rejected = 0
       this.rejectedBefore = 0
       return Circuit.reset(config, circuit, now)

@@ -99,10 +99,17 @@ export interface MetricsOnly extends Common {
 
 export type Circuit = Closed | Open | HalfOpen | Steered | MetricsOnly
 
+/** Why a circuit changed its state. */
+export type Reason =
+  "tripped" | "elapsed" | "probes-succeeded" | "probes-failed" | "probe-overdue" | "steered" | "fleet"
+
 /** A change of state: how the circuit was when it left the old state, and how it is in the new one. */
 export interface Transition {
   readonly from: Circuit
   readonly to: Circuit
+  readonly reason: Reason
+  /** The rule that the calls of a fleet have met. What the calls of this process have met is in `from`. */
+  readonly met?: Trip.Reading | undefined
 }
 
 /** Proof of admission; the call returns it when it ends. */
@@ -184,9 +191,9 @@ const toOpen = (config: Config, from: Circuit, now: number, { failure, retryAfte
 
 // --------------------------------------------------------------------------------------------------------------- time
 
-const move = (step: Step, to: Circuit): Step => ({
+const move = (step: Step, to: Circuit, reason: Reason): Step => ({
   circuit: to,
-  transitions: [...step.transitions, { from: step.circuit, to }]
+  transitions: [...step.transitions, { from: step.circuit, to, reason }]
 })
 
 /** The circuit as it is at an instant: with everything that has become due since it was last stepped. */
@@ -202,14 +209,22 @@ export const settle = (config: Config, circuit: Circuit, now: number): Step => {
 /** The next thing that was due by an instant, or the step itself when nothing was. */
 const due = (config: Config, step: Step, now: number): Step => {
   const { circuit } = step
-  if (circuit.state === "open" && now >= circuit.until) return move(step, toHalfOpen(circuit, circuit.until))
+  if (circuit.state === "open" && now >= circuit.until) {
+    return move(step, toHalfOpen(circuit, circuit.until), "elapsed")
+  }
   if (circuit.state !== "half-open" || circuit.probes.length === 0) return step
   // Probes are in the order in which they started, so the first is the first to be late.
   const [probe] = circuit.probes
   const deadline = probe.startedAt + config.halfOpen.maxWait
   if (now < deadline) return step
   const counted = count(config, withoutProbe(circuit, probe.id), noAnswer, deadline)
-  return decide(config, { circuit: counted, transitions: step.transitions }, noAnswer, deadline)
+  return decide(
+    config,
+    { circuit: counted, transitions: step.transitions },
+    noAnswer,
+    deadline,
+    "probe-overdue"
+  )
 }
 
 const noAnswer: Result = { failed: true, duration: 0, failure: undefined, retryAfter: undefined }
@@ -325,18 +340,27 @@ export const countInPlace = (
 }
 
 export const open = (config: Config, circuit: Closed, result: Result, now: number): Step =>
-  move({ circuit, transitions: noTransitions }, toOpen(config, circuit, now, result))
+  move({ circuit, transitions: noTransitions }, toOpen(config, circuit, now, result), "tripped")
 
 /** What the numbers mean: a closed circuit opens when its rule is met, a half-open one when the probes have decided. */
-const decide = (config: Config, step: Step, result: Result, now: number): Step => {
+const decide = (
+  config: Config,
+  step: Step,
+  result: Result,
+  now: number,
+  failed: Reason = "probes-failed"
+): Step => {
   const { circuit } = step
   if (circuit.state === "closed") {
-    return Trip.isMet(circuit.seen, now) ? move(step, toOpen(config, circuit, now, result)) : step
+    return Trip.isMet(circuit.seen, now) ? move(step, toOpen(config, circuit, now, result), "tripped") : step
   }
   if (circuit.state !== "half-open") return step
   const { of, successes } = config.halfOpen
-  if (circuit.counts.successes >= successes) return move(step, toClosed(config, circuit, now))
-  if (circuit.counts.failures > of - successes) return move(step, toOpen(config, circuit, now, result))
+  if (circuit.counts.successes >= successes) {
+    return move(step, toClosed(config, circuit, now), "probes-succeeded")
+  }
+  if (circuit.counts.failures > of - successes)
+    return move(step, toOpen(config, circuit, now, result), failed)
   return step
 }
 
@@ -345,7 +369,7 @@ const decide = (config: Config, step: Step, result: Result, now: number): Step =
 /** Puts the circuit into a state, whatever state it is in. It is a change of state even when the state is the same. */
 export const steer = (config: Config, before: Circuit, state: StateName, now: number): Step => {
   const step = settle(config, before, now)
-  return move(step, steered(config, step.circuit, state, now))
+  return move(step, steered(config, step.circuit, state, now), "steered")
 }
 
 const steered = (config: Config, circuit: Circuit, state: StateName, now: number): Circuit => {
@@ -381,12 +405,12 @@ export const follow = (
   if (state === "open" && remaining > 0) {
     const until = now + remaining
     if (circuit.state === "open") return { ...step, circuit: { ...circuit, until } }
-    return move(step, opened(begin(circuit, now), remaining))
+    return move(step, opened(begin(circuit, now), remaining), "fleet")
   }
   const target = state === "open" ? "half-open" : state
   // The outcomes of probes of before are not those of the probes that follow.
   if (target === circuit.state && target !== "half-open") return step
-  return move(step, steered(config, circuit, target, now))
+  return move(step, steered(config, circuit, target, now), "fleet")
 }
 
 /**
@@ -404,10 +428,12 @@ export const probed = (config: Config, before: Circuit, counts: Counts, now: num
   )
 }
 
-/** Opens the circuit because of calls of other processes. */
-export const openBecause = (config: Config, before: Circuit, now: number): Step => {
-  const step = settle(config, before, now)
-  return move(step, toOpen(config, step.circuit, now, noAnswer))
+/** Opens the circuit because the calls of all processes, in `seen`, meet the rule. */
+export const openBecause = (config: Config, before: Circuit, seen: Trip.Seen, now: number): Step => {
+  const { circuit: from, transitions } = settle(config, before, now)
+  const to = toOpen(config, from, now, noAnswer)
+  const met = Trip.readings(seen, now).find((reading) => reading.met)
+  return { circuit: to, transitions: [...transitions, { from, to, reason: "fleet", met }] }
 }
 
 /** The settled circuit under other settings. What its rules have seen is kept where the new ones count the same. */
@@ -417,7 +443,7 @@ export const configure = (config: Config, circuit: Circuit, now: number): Circui
 /** Closes the circuit and forgets everything, as if it had just been made. Only the generation goes on. */
 export const reset = (config: Config, before: Circuit, now: number): Step => {
   const step = settle(config, before, now)
-  return move(step, { ...initial(config, now), generation: step.circuit.generation + 1 })
+  return move(step, { ...initial(config, now), generation: step.circuit.generation + 1 }, "steered")
 }
 
 /** Whether a closed circuit has seen something that may open it. */

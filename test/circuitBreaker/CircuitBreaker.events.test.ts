@@ -108,6 +108,9 @@ describe("the listeners of a circuit breaker", () => {
         ...partner,
         from: "closed",
         to: "open",
+        reason: "tripped",
+        rule: { rule: "failures", calls: 3, hits: 2, rate: 2 / 3, threshold: 2, met: true },
+        operation: undefined,
         openFor: Duration.seconds(10),
         metrics: {
           successes: 1,
@@ -247,6 +250,79 @@ describe("the listeners of a circuit breaker", () => {
         assert.strictEqual(yield* fiber, expected, steer)
         yield* Fiber.interrupt(hung)
       }
+    })
+  )
+})
+
+describe("the reason of a change of state", () => {
+  const reasons = (options: CircuitBreaker.Options) =>
+    Effect.gen(function* () {
+      const heard: Array<unknown> = []
+      const breaker = yield* make({
+        ...options,
+        onStateChange: ({ operation, reason, rule, to }) =>
+          Effect.sync(() => heard.push([to, reason, operation ?? rule?.rule]))
+      })
+      return { breaker, heard }
+    })
+
+  it.effect("names the rule that was met, or the outcome of probes, or the time", () =>
+    Effect.gen(function* () {
+      const trip = Trip.any(Trip.consecutive(5), Trip.failures({ count: 2, of: 3 }), Trip.consecutive(2))
+      const { breaker, heard } = yield* reasons({ trip, halfOpen: { maxWait: "4 seconds" } })
+      const fails = Effect.exit(breaker.protect(down))
+      yield* Effect.zipRight(fails, fails)
+      yield* TestClock.adjust("10 seconds")
+      yield* fails
+      yield* TestClock.adjust("10 seconds")
+      const silent = yield* Effect.fork(breaker.protect(Effect.never))
+      yield* TestClock.adjust("14 seconds")
+      yield* breaker.protect(up)
+      yield* Fiber.interrupt(silent)
+      assert.deepStrictEqual(heard, [
+        ["open", "tripped", "failures"],
+        ["half-open", "elapsed", undefined],
+        ["open", "probes-failed", undefined],
+        ["half-open", "elapsed", undefined],
+        ["open", "probe-overdue", undefined],
+        ["half-open", "elapsed", undefined],
+        ["closed", "probes-succeeded", undefined]
+      ])
+    })
+  )
+
+  it.effect("names the operation", () =>
+    Effect.gen(function* () {
+      const { breaker, heard } = yield* reasons({})
+      const operations = [
+        ["open", "open"],
+        ["halfOpen", "half-open"],
+        ["close", "closed"],
+        ["isolate", "isolated"],
+        ["release", "closed"],
+        ["disable", "disabled"],
+        ["enable", "closed"],
+        ["metricsOnly", "metrics-only"],
+        ["reset", "closed"]
+      ] as const
+      for (const [operation] of operations) yield* breaker[operation]
+      assert.deepStrictEqual<ReadonlyArray<unknown>>(
+        heard,
+        operations.map(([operation, to]) => [to, "steered", operation])
+      )
+    })
+  )
+
+  it.effect("names the time and then the operation, where an operation finds the open time over", () =>
+    Effect.gen(function* () {
+      const { breaker, heard } = yield* reasons({})
+      yield* breaker.open
+      yield* TestClock.adjust("10 seconds")
+      yield* breaker.isolate
+      assert.deepStrictEqual(heard.slice(1), [
+        ["half-open", "elapsed", undefined],
+        ["isolated", "steered", "isolate"]
+      ])
     })
   )
 })

@@ -240,13 +240,14 @@ class Bench {
     const past = this.model()
     // A step may leave what it made due itself (an opening of no length) to the next one.
     const all = [...transitions, ...Circuit.settle(this.config, circuit, this.now).transitions]
-    const seen = all.map(({ from, to }) => [
+    const seen = all.map(({ from, reason, to }) => [
       from.generation,
       from.state,
       from.counts,
       to.generation,
       to.state,
-      to.since
+      to.since,
+      reason
     ])
     const expected = Array.from({ length: past.length - 1 - left.generation }, (_, index) => {
       const generation = left.generation + index
@@ -257,7 +258,8 @@ class Bench {
         Model.countsOf(this.settings.rule, from.state, from.counted),
         generation + 1,
         to.state,
-        to.since
+        to.since,
+        to.reason
       ]
     })
     same(seen, expected)
@@ -1044,8 +1046,11 @@ describe("a circuit in a fleet", () => {
   })
 
   it("opens because of the calls of others for as long as its own settings say", () => {
-    const { circuit } = Circuit.openBecause(config, inState("closed"), 10)
+    const seen = Trip.nothing(config.trip, 0)
+    Trip.countMany(seen, { successes: 0, failures: 9, slow: 0 }, 10)
+    const { circuit, transitions } = Circuit.openBecause(config, inState("closed"), seen, 10)
     assert.deepInclude(circuit, { state: "open", until: 110, reopenings: 1 })
+    assert.deepInclude(transitions[0], { reason: "fleet", met: Trip.readings(seen, 10)[0] })
   })
 
   it("counts without opening where that is decided elsewhere", () => {

@@ -127,14 +127,15 @@ export interface Period {
   readonly openedFor: number
   /** Whether it began with a reset. */
   readonly reset: boolean
+  /** Why it began; the first one just did. */
+  readonly reason: Circuit.Reason | undefined
   readonly counted: ReadonlyArray<Result>
   /** The calls that wait as probes at the end. */
   readonly probes: ReadonlyArray<number>
   readonly endedAt: number | undefined
 }
 
-type Start = Pick<Period, "state" | "since" | "first"> & {
-  readonly reset: boolean
+type Start = Pick<Period, "state" | "since" | "first" | "reset" | "reason"> & {
   readonly cause: { readonly failure: unknown; readonly retryAfter: number | undefined }
 }
 type Course = Pick<Period, "counted" | "probes"> & { readonly next: Start | undefined }
@@ -153,7 +154,8 @@ export const periods = (
   history.forEach((event, index) => {
     if (event.what === "record" || event.what === "release") answers[event.call] = index
   })
-  let next: Start | undefined = { state: "closed", since: start, first: 0, reset: false, cause: noCause }
+  const begun = { state: "closed", since: start, first: 0, reset: false, reason: undefined } as const
+  let next: Start | undefined = { ...begun, cause: noCause }
   while (next !== undefined) {
     const { cause, ...begun }: Start = next
     const openFor = openForOf(settings.openFor)
@@ -224,7 +226,8 @@ const run = (
   const over = (at: number, end: number): Course | undefined => {
     const then = { first: end, reset: false, cause: noCause }
     if (state === "open" && at >= since + openedFor) {
-      return { counted: [], probes: [], next: { ...then, state: "half-open", since: since + openedFor } }
+      const next = { ...then, state: "half-open", since: since + openedFor, reason: "elapsed" } as const
+      return { counted: [], probes: [], next }
     }
     if (state !== "closed" && state !== "half-open") return undefined
     const { results } = resultsBy(at, end)
@@ -232,8 +235,10 @@ const run = (
     for (let n = state === "closed" ? Math.max(1, results.length) : 1; n <= results.length; n++) {
       const counted = results.slice(0, n)
       const to = leadsTo(counted)
-      const { at: since, failure, retryAfter } = results[n - 1]
-      const next = { ...then, since, cause: { failure, retryAfter } }
+      const { at: since, event, failure, retryAfter } = results[n - 1]
+      const failed = event === undefined ? "probe-overdue" : "probes-failed"
+      const reason = state === "closed" ? "tripped" : to === "closed" ? "probes-succeeded" : failed
+      const next = { ...then, since, cause: { failure, retryAfter }, reason } as const
       if (to !== undefined) return { counted, probes: [], next: { ...next, state: to } }
     }
     return undefined
@@ -247,7 +252,8 @@ const run = (
       const { results, waiting } = resultsBy(event.at, index)
       const reset = event.to === "reset"
       const to = event.to === "reset" ? "closed" : event.to
-      const next = { state: to, since: event.at, first: index + 1, reset, cause: noCause }
+      const reason = "steered" as const
+      const next = { state: to, since: event.at, first: index + 1, reset, cause: noCause, reason }
       return { counted: results, probes: waiting, next }
     }
     if (event.what === "acquire") {

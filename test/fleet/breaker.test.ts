@@ -171,6 +171,28 @@ describe("a shared breaker", () => {
   )
 })
 
+describe("the reason of a change in a fleet", () => {
+  it.scoped("is the fleet, with the rule that the calls of all have met where these are known", () =>
+    Effect.gen(function* () {
+      const heard: Array<unknown> = []
+      const onStateChange = ({ operation, reason, rule, to }: CircuitBreaker.StateChange) =>
+        Effect.sync(() => heard.push([to, reason, operation ?? rule?.hits]))
+      const { breakers } = yield* opened(2, { onStateChange })
+      assert.deepStrictEqual(heard, [
+        ["open", "fleet", 4],
+        ["open", "fleet", undefined]
+      ])
+      heard.length = 0
+      yield* breakers[0][0].isolate
+      yield* TestClock.adjust("10 millis")
+      assert.deepStrictEqual(heard, [
+        ["isolated", "steered", "isolate"],
+        ["isolated", "fleet", undefined]
+      ])
+    })
+  )
+})
+
 describe("a half-open breaker of a fleet", () => {
   it.scoped("admits one probe in all processes, and closes for all with its success", () =>
     Effect.gen(function* () {

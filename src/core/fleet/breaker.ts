@@ -430,7 +430,7 @@ export class Part {
       this.wish = wishFor(circuit)
       return undefined
     }
-    const step = Circuit.openBecause(config, circuit, now)
+    const step = Circuit.openBecause(config, circuit, seen, now)
     this.wish = wishFor(step.circuit)
     return step
   }
