@@ -1,6 +1,6 @@
 /** The stores over Redis of both packages, as a program makes them. */
 import { it } from "@effect/vitest"
-import { Effect, Logger, LogLevel, Option, type Scope, Stream } from "effect"
+import { Effect, Either, Logger, LogLevel, Option, type Scope, Stream } from "effect"
 import type { SharedStore } from "effect-resilience/fleet"
 import { RedisStore as IoStore } from "effect-resilience/ioredis"
 import { RedisStore as NodeStore } from "effect-resilience/redis"
@@ -34,11 +34,18 @@ export const followed = (server: RedisServer) =>
 export const answered = <A, E, R>(asked: Effect.Effect<A, E, R>) =>
   Effect.flatten(until(Effect.option(asked), Option.isSome))
 
+/**
+ * Asks until the store refuses for a reason that includes a text. An earlier reason may be the loss of a connection, and `health`
+ * keeps the first one of an outage.
+ */
+export const refused = (asked: Effect.Effect<unknown, SharedStore.StoreUnavailable>, text: string) =>
+  until(Effect.either(asked), (answer) => Either.isLeft(answer) && answer.left.reason.includes(text))
+
 /** The health, as soon as it is as named. */
 export const becomes = (store: SharedStore.Service, tag: SharedStore.Health["_tag"]) =>
   until(store.health, ({ _tag }) => _tag === tag)
 
-/** Why a store is degraded. */
+/** Why a store is degraded: the first reason of an outage, certain only if no connection was lost. */
 export const reasonOf = (health: SharedStore.Health): string =>
   health._tag === "Degraded" ? health.reason : ""
 
