@@ -116,12 +116,12 @@ for (const [name, { make }] of Object.entries(stores)) {
         const server = yield* redisServer()
         const store = yield* make({ url: server.url, ...quick })
         const events = yield* observed(store)
-        const before = yield* store.exchange(news(1, { failures: 3 }))
+        const before = yield* answered(store.exchange(news(1, { failures: 3 })))
         yield* server.kill
         yield* becomes(store, "Degraded")
         yield* server.start
         yield* becomes(store, "Connected")
-        const after = yield* store.exchange(news(2, { failures: 1 }))
+        const after = yield* answered(store.exchange(news(2, { failures: 1 })))
         assert.strictEqual(after.views[0].failures, 1)
         assert.notStrictEqual(after.views[0].epoch, before.views[0].epoch)
         assertInTurn(events)
