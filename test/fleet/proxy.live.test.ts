@@ -29,7 +29,7 @@ const start = Effect.gen(function* () {
   const client = yield* connect(`http://127.0.0.1:${proxy.port}`)
   yield* client.send("hello ")
   yield* client.received((text) => text === "hello ")
-  return { client, proxy, received }
+  return { client, echoPort: port, proxy, received }
 })
 
 /** Connects and waits until the other side ends the connection. It may do so before the connection is known here. */
@@ -100,11 +100,15 @@ describe.concurrent("the proxy", () => {
 
   it.scoped("keeps the order of bytes when a delay ends", () =>
     Effect.gen(function* () {
-      const { client, proxy, received } = yield* start
+      const { client, echoPort, proxy, received } = yield* start
       yield* proxy.set({ delay: 50 })
       const startedAt = performance.now()
       yield* client.send("1")
       yield* until(received, (count) => count === 7)
+      // When a later round trip is over, the answer to "1" has reached the proxy.
+      const direct = yield* reconnect(echoPort)
+      yield* direct.send("x")
+      yield* direct.received((text) => text === "x")
       yield* proxy.set("none")
       yield* client.send("2")
       assert.strictEqual(yield* client.received((text) => text.length === 8), "hello 12")
