@@ -109,7 +109,7 @@ const story = (make: Make, { advance, random, yieldSome }: Interleaving): Effect
       wrong.push("a caller waits for ever")
       yield* Fiber.interruptFork(fiber)
     }
-    if (running !== 0) wrong.push("a lookup runs for nobody")
+    if (running !== 0) wrong.push("a lookup runs that no call waits for")
     if ((yield* subject.left) !== 0) wrong.push("the counts do not add up")
     return wrong
   }).pipe(Effect.scoped)

@@ -164,7 +164,7 @@ const story = (kind: Kind, { advance, random, yieldSome }: Interleaving): Effect
       const { inFlight, waiting } = yield* (process as Process).cache.snapshot
       if (inFlight + waiting !== 0) wrong.push("the counts do not add up")
     }
-    for (const key of keys) if (running.get(key) !== 0) wrong.push("a lookup runs for nobody")
+    for (const key of keys) if (running.get(key) !== 0) wrong.push("a lookup runs that no call waits for")
     for (const { scope } of processes) yield* Effect.forkDaemon(Scope.close(scope, Exit.void))
     yield* Effect.repeatN(Effect.yieldNow(), 100)
     return wrong

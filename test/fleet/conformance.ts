@@ -467,7 +467,7 @@ export const laws: Readonly<Record<string, Law>> = {
 
   // --------------------------------------------------------------------------------------------------------- rates
 
-  "a rate grants what it has, to whoever asks first": ({ advance, join }) =>
+  "a rate grants what it has, in the order in which processes ask": ({ advance, join }) =>
     Effect.gen(function* () {
       const [one, two] = yield* Effect.all([join, join])
       equal((yield* take(one, "r", { permits: 50 })).granted, 50)
