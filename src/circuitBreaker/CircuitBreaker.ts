@@ -210,6 +210,22 @@ export interface Opening {
 }
 
 /**
+ * The probes of a half-open circuit. How many have ended is in the counts of its snapshot.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Probes {
+  /** How many probes run. */
+  readonly running: number
+  /** How many may run at a time. */
+  readonly permits: number
+  /** How many of `of` must succeed to close the circuit. */
+  readonly successes: number
+  readonly of: number
+}
+
+/**
  * A breaker's state as plain data. Times are milliseconds, instants milliseconds since the epoch. Its schema is a separate entry,
  * `effect-resilience/CircuitBreaker/Snapshot`.
  *
@@ -236,12 +252,16 @@ export interface Snapshot {
   readonly consecutiveFailures: number
   /** Calls rejected since the breaker was made or reset. */
   readonly rejected: number
+  /** How many of them were rejected in this state. */
+  readonly rejectedInState: number
   /** How often the circuit has opened since it last recovered (see {@link Opening}). */
   readonly reopenings: number
   /** How long the circuit was or is open, the last time it opened. */
   readonly openedFor: number
   /** One reading for each trip rule; none in states without rules. */
   readonly rules: ReadonlyArray<Trip.Reading>
+  /** The probes of a half-open circuit; absent in every other state. A breaker that goes on from here has none running. */
+  readonly probes?: Probes | undefined
   /** What the trip rules have seen, so that a breaker can go on from here. */
   readonly memory: ReadonlyArray<{
     readonly rule: string

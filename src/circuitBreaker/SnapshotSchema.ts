@@ -47,6 +47,7 @@ export const Snapshot: Schema.Schema<Snapshot> = /*#__PURE__*/ (() => {
     failureRate: Rate,
     consecutiveFailures: Count,
     rejected: Count,
+    rejectedInState: Count,
     reopenings: Count,
     openedFor: Millis,
     rules: Schema.Array(
@@ -56,9 +57,14 @@ export const Snapshot: Schema.Schema<Snapshot> = /*#__PURE__*/ (() => {
         hits: Count,
         rate: Rate,
         threshold: Schema.Finite,
-        met: Schema.Boolean
+        met: Schema.Boolean,
+        of: Schema.optional(Count),
+        within: Schema.optional(Schema.Finite),
+        minimumCalls: Schema.optional(Count),
+        slowerThan: Schema.optional(Schema.Finite)
       })
     ),
+    probes: Schema.optional(Schema.Struct({ running: Count, permits: Count, successes: Count, of: Count })),
     memory: Schema.Array(
       Schema.Struct({
         rule: Schema.String,

@@ -690,9 +690,14 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
   }
 
   get snapshot(): Effect.Effect<CircuitBreaker.Snapshot> {
-    return this.read((circuit, now, clock) =>
-      toSnapshot(this.name, this.configured.config, circuit, this.rejected, now, Time.wallMillis(clock))
-    )
+    return this.read((circuit, now, clock) => {
+      const { configured, name, rejected } = this
+      // A change that is due and was not made yet begins without rejections.
+      const isLate = circuit.generation !== this.circuit.generation
+      const rejectedInState = isLate ? 0 : rejected - this.rejectedBefore
+      const counts = { rejected, rejectedInState }
+      return toSnapshot(name, configured.config, circuit, counts, now, Time.wallMillis(clock))
+    })
   }
 
   get changes(): Stream.Stream<CircuitBreaker.StateChange> {

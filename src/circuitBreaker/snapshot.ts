@@ -23,7 +23,7 @@ export const toSnapshot = (
   name: string,
   config: Circuit.Config,
   circuit: Circuit.Circuit,
-  rejected: number,
+  { rejected, rejectedInState }: Pick<CircuitBreaker.Snapshot, "rejected" | "rejectedInState">,
   now: number,
   wall: number
 ): CircuitBreaker.Snapshot => {
@@ -41,12 +41,19 @@ export const toSnapshot = (
     failureRate,
     consecutiveFailures: memory.failuresInARow,
     rejected,
+    rejectedInState,
     reopenings: memory.reopenings,
     openedFor: memory.openedFor ?? Infinity,
     rules,
+    ...(circuit.state === "half-open" && { probes: probesOf(config, circuit) }),
     memory: memory.seen
   }
 }
+
+const probesOf = (
+  { halfOpen: { of, permits, successes } }: Circuit.Config,
+  { probes }: Circuit.HalfOpen
+): CircuitBreaker.Probes => ({ running: probes.length, permits, successes, of })
 
 type Check = readonly [expected: string, holds: (value: unknown) => boolean]
 
@@ -92,9 +99,11 @@ const checks: Readonly<Record<keyof CircuitBreaker.Snapshot, Check>> = {
   failureRate: rate,
   consecutiveFailures: count,
   rejected: count,
+  rejectedInState: count,
   reopenings: count,
   openedFor: millis,
   rules: ["the readings of rules", list(isReading)],
+  probes: ["the probes of a half-open circuit", (value) => absent(value) || record(value)],
   memory: ["what rules have seen", list(isMemory)]
 }
 

@@ -323,6 +323,14 @@ export interface Reading {
   /** Where the rule is met: a count for `consecutive` and `failures`, a rate for the others. */
   readonly threshold: number
   readonly met: boolean
+  /** How far back a rule over a number of calls looks. */
+  readonly of?: number | undefined
+  /** How far back a rule over a time looks, in milliseconds. */
+  readonly within?: number | undefined
+  /** How many calls a rate needs. */
+  readonly minimumCalls?: number | undefined
+  /** Calls that take longer are slow, in milliseconds. */
+  readonly slowerThan?: number | undefined
 }
 
 /** One reading a rule, in the order in which the rules were given. */
@@ -331,8 +339,12 @@ export const readings = (seen: Seen, now: number): ReadonlyArray<Reading> => {
   const { rule } = seen
   const { calls, hits } = tally(seen, now)
   const rate = Window.rate({ calls, hits })
-  const threshold = "count" in rule ? rule.count : rule.threshold
-  return [{ rule: rule._tag, calls, hits, rate, threshold, met: reaches(rule, { calls, hits }) }]
+  const met = reaches(rule, { calls, hits })
+  const numbers = { rule: rule._tag, calls, hits, rate, met }
+  if (rule._tag === "consecutive") return [{ ...numbers, threshold: rule.count }]
+  const { window, _tag, ...limits } = rule
+  const threshold = "count" in limits ? { threshold: limits.count } : limits
+  return [{ ...numbers, ...threshold, ...window }]
 }
 
 // ---------------------------------------------------------------------------------------- what it has seen, as data

@@ -109,7 +109,7 @@ describe("the listeners of a circuit breaker", () => {
         from: "closed",
         to: "open",
         reason: "tripped",
-        rule: { rule: "failures", calls: 3, hits: 2, rate: 2 / 3, threshold: 2, met: true },
+        rule: { rule: "failures", calls: 3, hits: 2, rate: 2 / 3, threshold: 2, met: true, of: 3 },
         operation: undefined,
         openFor: Duration.seconds(10),
         metrics: {
@@ -117,7 +117,7 @@ describe("the listeners of a circuit breaker", () => {
           failures: 2,
           failureRate: 2 / 3,
           rejected: 0,
-          rules: [{ rule: "failures", calls: 3, hits: 2, rate: 2 / 3, threshold: 2, met: true }]
+          rules: [{ rule: "failures", calls: 3, hits: 2, rate: 2 / 3, threshold: 2, met: true, of: 3 }]
         }
       })
       const { error: opened, ...rest } = rejected as CircuitBreaker.Rejected

@@ -165,9 +165,11 @@ describe("a half-open circuit", () => {
       const breaker = yield* halfOpened()
       const { fiber } = yield* begin(breaker, up)
       assert.isTrue(yield* isTurnedAway(breaker))
-      const { rejected, ...before } = yield* breaker.snapshot
+      const { probes, ...before } = yield* breaker.snapshot
+      assert.isDefined(probes)
+      assert.strictEqual(probes.running, 1)
       assert.isTrue(Exit.isInterrupted(yield* Fiber.interrupt(fiber)))
-      assert.deepStrictEqual(yield* breaker.snapshot, { ...before, rejected })
+      assert.deepStrictEqual(yield* breaker.snapshot, { ...before, probes: { ...probes, running: 0 } })
       assert.strictEqual(yield* breaker.protect(up), "up")
       assert.strictEqual(yield* breaker.state, "closed")
     })

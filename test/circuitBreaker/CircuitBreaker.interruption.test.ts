@@ -104,7 +104,7 @@ describe("an interruption of a circuit breaker's call", () => {
           const fiber = yield* Effect.fork(breaker.protect(up))
           yield* Effect.yieldNow()
           assert.isTrue(Exit.isInterrupted(yield* Fiber.interrupt(fiber)))
-          assert.deepStrictEqual(yield* breaker.snapshot, { ...before, rejected: 1 })
+          assert.deepStrictEqual(yield* breaker.snapshot, { ...before, rejected: 1, rejectedInState: 1 })
         })
     )
   }

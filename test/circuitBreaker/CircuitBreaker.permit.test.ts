@@ -97,7 +97,7 @@ describe("CircuitBreaker.acquire and record", () => {
       assert.isFalse(yield* mayProbe(breaker))
       yield* close
       assert.isTrue(yield* mayProbe(breaker))
-      assert.deepStrictEqual(yield* breaker.snapshot, { ...before, rejected: 1 })
+      assert.deepStrictEqual(yield* breaker.snapshot, { ...before, rejected: 1, rejectedInState: 1 })
     })
   )
 

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Clock, Effect, Exit, FastCheck, Fiber, ParseResult, Schedule, Schema } from "effect"
+import { Clock, Effect, Exit, FastCheck, Fiber, ParseResult, Schedule, Schema, TestClock } from "effect"
 import { CircuitBreaker, Policy, Trip } from "effect-resilience"
 import { down, up } from "../support/calls.js"
 import { runs } from "../support/runs.js"
@@ -143,6 +143,8 @@ describe("a snapshot of a circuit breaker", () => {
     { openedFor: -0.5 },
     { rules: [{ ...reading, rule: "any" }] },
     { rules: [{ ...reading, rate: -1 }] },
+    { probes: {} },
+    { probes: { running: -1, permits: 1, successes: 1, of: 1 } },
     { memory: {} },
     { memory: [{ rule: "x", calls: "012" }] },
     { memory: [{ rule: "x", run: -1 }] },
@@ -158,6 +160,47 @@ describe("a snapshot of a circuit breaker", () => {
       for (const json of ["", "not json", "null", "[]", "{}", ...jsons]) {
         assert.instanceOf(yield* Effect.flip(decode(json)), ParseResult.ParseError, json)
       }
+    })
+  )
+})
+
+describe("a snapshot of a circuit breaker", () => {
+  it.effect("counts the rejections of its state, which begins without any when its time has come", () =>
+    Effect.gen(function* () {
+      const breaker = yield* make({ openFor: "10 seconds" })
+      const rejections = Effect.map(breaker.snapshot, ({ rejected, rejectedInState, state }) => [
+        state,
+        rejected,
+        rejectedInState
+      ])
+      const call = Effect.exit(breaker.protect(up))
+      yield* breaker.isolate
+      yield* call
+      yield* breaker.open
+      yield* Effect.zipRight(call, call)
+      assert.deepStrictEqual(yield* rejections, ["open", 3, 2])
+      yield* TestClock.adjust("10 seconds")
+      assert.deepStrictEqual(yield* rejections, ["half-open", 3, 0])
+      const probe = yield* Effect.fork(breaker.protect(Effect.never))
+      yield* Effect.yieldNow()
+      yield* call
+      assert.deepStrictEqual(yield* rejections, ["half-open", 4, 1])
+      yield* Fiber.interrupt(probe)
+    })
+  )
+
+  it.effect("shows the probes of a half-open circuit, and of no other", () =>
+    Effect.gen(function* () {
+      const breaker = yield* make({ halfOpen: { permits: 2, successes: { count: 2, of: 3 } } })
+      assert.notProperty(yield* breaker.snapshot, "probes")
+      yield* breaker.halfOpen
+      const limits = { permits: 2, successes: 2, of: 3 }
+      assert.deepStrictEqual((yield* breaker.snapshot).probes, { running: 0, ...limits })
+      const probe = yield* Effect.fork(breaker.protect(Effect.never))
+      yield* Effect.yieldNow()
+      assert.deepStrictEqual((yield* breaker.snapshot).probes, { running: 1, ...limits })
+      yield* Fiber.interrupt(probe)
+      assert.deepStrictEqual((yield* breaker.snapshot).probes, { running: 0, ...limits })
     })
   )
 })
@@ -385,9 +428,11 @@ describe("an invalid initial snapshot", () => {
     failureRate: [...number, null, -0.1, 1.1],
     consecutiveFailures: count,
     rejected: count,
+    rejectedInState: count,
     reopenings: count,
     openedFor: [...number, -1],
     rules: [undefined, null, {}, "", [null], [{}], [1]],
+    probes: [1, "", true, []],
     memory: [
       ...[undefined, null, {}, "", [null], [{}], [{ rule: 1 }]],
       [{ rule: "consecutive(3)", run: -1 }],

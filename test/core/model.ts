@@ -76,10 +76,13 @@ export const read = (rule: Rule, calls: ReadonlyArray<Counted>, now: number): Re
   const isHit = (call: Counted) => (rule.rule === "slowRate" ? call.duration > rule.slowerThan : call.failed)
   const all = looked.length
   const hits = looked.filter(isHit).length
-  const numbers = { rule: rule.rule, calls: all, hits, rate: all === 0 ? 0 : hits / all }
+  const numbers = { rule: rule.rule, calls: all, hits, rate: all === 0 ? 0 : hits / all, ...rule.window }
   if (rule.rule === "failures") return [{ ...numbers, threshold: rule.count, met: hits >= rule.count }]
   const [share, of] = rule.share
-  return [{ ...numbers, threshold: share / of, met: all >= rule.minimumCalls && hits * of >= share * all }]
+  const { minimumCalls, slowerThan } = rule
+  const met = all >= minimumCalls && hits * of >= share * all
+  const reading = { ...numbers, threshold: share / of, minimumCalls, met }
+  return [rule.rule === "slowRate" ? { ...reading, slowerThan } : reading]
 }
 
 // ------------------------------------------------------------------------------------------------------------ circuit

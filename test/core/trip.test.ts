@@ -96,9 +96,28 @@ describe("a trip rule", () => {
     ])
     assert.deepStrictEqual(Trip.readings(seenAfter(trip, "fSff"), 3), [
       { rule: "consecutive", calls: 2, hits: 2, rate: 1, threshold: 3, met: false },
-      { rule: "failures", calls: 4, hits: 3, rate: 0.75, threshold: 2, met: true },
-      { rule: "failureRate", calls: 4, hits: 3, rate: 0.75, threshold: 0.5, met: true },
-      { rule: "slowRate", calls: 4, hits: 1, rate: 0.25, threshold: 0.25, met: true }
+      { rule: "failures", calls: 4, hits: 3, rate: 0.75, threshold: 2, met: true, of: 5 },
+      {
+        rule: "failureRate",
+        calls: 4,
+        hits: 3,
+        rate: 0.75,
+        threshold: 0.5,
+        met: true,
+        of: 4,
+        minimumCalls: 4
+      },
+      {
+        rule: "slowRate",
+        calls: 4,
+        hits: 1,
+        rate: 0.25,
+        threshold: 0.25,
+        met: true,
+        within: 100,
+        minimumCalls: 1,
+        slowerThan: 100
+      }
     ])
   })
 })

@@ -145,6 +145,7 @@ describe("the list of policies", () => {
             failureRate: 0,
             consecutiveFailures: 0,
             rejected: 0,
+            rejectedInState: 0,
             reopenings: 0,
             openedFor: 0,
             rules: [{ rule: "consecutive", calls: 0, hits: 0, rate: 0, threshold: 3, met: false }],
