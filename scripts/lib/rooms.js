@@ -6,7 +6,7 @@ import * as fs from "node:fs"
 /** The rooms that every policy may see. */
 const base = ["policy", "internal", "core"]
 
-const integrations = ["http", "fleet", "redis", "ioredis"]
+const integrations = ["observability", "http", "fleet", "redis", "ioredis"]
 
 /** The other policies that a policy may see; a policy not named here sees none. */
 const besides = {
@@ -38,11 +38,12 @@ export const rooms = {
   internal: ["core"],
   policy: ["internal", "core"],
   ...Object.fromEntries(policies.map((policy) => [policy, [...(besides[policy] ?? []), ...base]])),
+  observability: [...policies, ...base],
   "http/internal": http,
   "http/problem": http,
   "http/client": ["http/internal", ...http],
   "http/server": ["http/internal", "http/problem", ...http],
-  "http/admin": http,
+  "http/admin": ["observability", ...http],
   "core/fleet": ["core"],
   fleet: [...policies, ...base, "core/fleet"],
   "redis/store": ["fleet", ...base, "core/fleet"],

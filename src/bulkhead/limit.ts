@@ -52,7 +52,10 @@ export const make = (options: Bulkhead.Options, defaultName: string, caller?: Ca
   Effect.gen(function* () {
     const configured = configure(options, defaultName, caller)
     const context = withoutSpan(yield* Effect.context<never>())
-    return new Limit(configured, new Events({ kind, name: configured.name }, tags, options, context))
+    const events = new Events({ kind, name: configured.name }, tags, options, context)
+    const limit = new Limit(configured, events)
+    events.belongTo(limit)
+    return limit
   })
 
 const tags: Tags<Bulkhead.Event, Bulkhead.Resized> = {
@@ -172,9 +175,11 @@ export class Limit implements Bulkhead.Bulkhead, Member<Bulkhead.Snapshot> {
     this.name = configured.name
     this.settings = configured.settings
     const { name } = this
-    const { observe } = events
+    const { observer } = events
     const watch: Watch | undefined =
-      observe && ((_tag, permits, reason) => observe({ _tag, kind, name, permits, reason } as Bulkhead.Event))
+      observer &&
+      ((_tag, permits, reason) =>
+        observer.unsafeObserve({ _tag, kind, name, permits, reason } as Bulkhead.Event))
     this.queue = new PermitQueue(configured.permits, configured.maxQueued, watch)
     const { Admitted, Failure, Queued, Success } = events.emit
     this.listening = (Admitted ?? Failure ?? Queued ?? Success) !== undefined
@@ -398,7 +403,7 @@ export class Limit implements Bulkhead.Bulkhead, Member<Bulkhead.Snapshot> {
   /** Shows the observer a call that ended and counts for nothing. */
   private uncounted(call: Call, exit: AnyExit): undefined {
     const { events, name } = this
-    events.observe?.({
+    events.observer?.unsafeObserve({
       _tag: Condition.isInterruption(exit) ? "Interrupted" : "Ignored",
       kind,
       name,

@@ -99,7 +99,10 @@ const prepare = (
 
 /** Ends the cache with the scope in which it was made. */
 const closing = <S extends StoreImpl>(made: Effect.Effect<S>): Effect.Effect<S, never, Scope.Scope> =>
-  Effect.acquireRelease(made, (store) => store.close)
+  Effect.acquireRelease(made, (store) => {
+    store.parts.events.observer?.unsafeLeft?.(store)
+    return store.close
+  })
 
 /** What a cache is made of, fixed for its life. */
 interface Parts extends Configured {
@@ -148,6 +151,7 @@ class StoreImpl implements Cache.Store<unknown, unknown, unknown>, Engine {
     this.name = parts.name
     this.settings = parts.settings
     this.entries = new Entries(parts.capacity)
+    parts.events.belongTo(this)
   }
 
   get cached() {
@@ -457,7 +461,7 @@ class StoreImpl implements Cache.Store<unknown, unknown, unknown>, Engine {
 
   put(entry: Entry, stored: Stored, now: number): void {
     entry.stored = stored
-    this.parts.events.observe?.({
+    this.parts.events.observer?.unsafeObserve({
       _tag: "Stored",
       kind,
       name: this.name,

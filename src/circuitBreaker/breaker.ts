@@ -181,6 +181,7 @@ export const make = (
     const rejected = initial?.rejected ?? 0
     const breaker = new Breaker(configured, options, context, family, events, circuit, rejected)
     if (options.share !== undefined) yield* breaker.shareBy(options.share, caller)
+    events.belongTo(breaker)
     return breaker
   })
   return made as Effect.Effect<Breaker>
@@ -296,7 +297,7 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
       case "closed":
       case "metrics-only":
         if (this.isCounting(caller)) return passing
-        return this.events.observe === undefined
+        return this.events.observer === undefined
           ? this.counted(guard, caller, clock)
           : this.watched(guard, caller, clock, restore)
       default: {
@@ -331,7 +332,7 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
     const call = this.counted(guard, caller, clock)
     const { startedAt } = call
     const watched: Watched = (call.watched = { over: false })
-    this.events.observe?.({ _tag: "Admitted", kind, name: this.name, probe: false })
+    this.events.observer?.unsafeObserve({ _tag: "Admitted", kind, name: this.name, probe: false })
     onLeaving(fiber, () => {
       if (!watched.over) this.uncountedBy(true, startedAt, clock)
     })
@@ -341,9 +342,9 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
   /** Shows a call to the observer that ends and is not counted. */
   private uncountedBy(isInterrupted: boolean, startedAt: number, clock: Clock.Clock): void {
     const _tag = isInterrupted ? "Interrupted" : "Ignored"
-    const { observe } = this.events
-    if (observe === undefined) return
-    observe({
+    const { observer } = this.events
+    if (observer === undefined) return
+    observer.unsafeObserve({
       _tag,
       kind,
       name: this.name,
@@ -509,7 +510,7 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
       if (permit?.probe !== undefined) this.link?.began(permit, now)
       if (permit !== undefined) {
         const probe = permit.probe !== undefined
-        this.events.observe?.({ _tag: "Admitted", kind, name: this.name, probe })
+        this.events.observer?.unsafeObserve({ _tag: "Admitted", kind, name: this.name, probe })
       }
       return then(permit)
     })

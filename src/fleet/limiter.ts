@@ -221,11 +221,11 @@ class FleetLimiter extends Limiter {
   }
 
   private showGivenBack(cost: number): void {
-    this.events.observe?.({ _tag: "GivenBack", kind, name: this.name, cost })
+    this.events.observer?.unsafeObserve({ _tag: "GivenBack", kind, name: this.name, cost })
   }
 
   private showDequeued(cost: number, reason: RateLimiter.Dequeued["reason"]): void {
-    this.events.observe?.({ _tag: "Dequeued", kind, name: this.name, cost, reason })
+    this.events.observer?.unsafeObserve({ _tag: "Dequeued", kind, name: this.name, cost, reason })
   }
 
   protected override enter(

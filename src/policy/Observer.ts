@@ -22,7 +22,46 @@ import type * as Policy from "./Policy.js"
  */
 export interface Service {
   readonly unsafeObserve: (event: Policy.Event) => void
+  /**
+   * Is asked when an instance or a keyed policy is made. What it returns is called with the events of that instance instead, and, of a
+   * keyed policy, is asked again for the instance of each key. Default: one observer for all.
+   */
+  readonly unsafeMaking?: (making: Making) => OfInstance
+  /** Is called when the scope of a layer ends, with the instance or the keyed policy that the layer made. */
+  readonly unsafeLeft?: (instance: Policy.Described | AnyKeyed) => void
 }
+
+/**
+ * What is about to be made: a policy with a state of its own, or one with an instance for each key.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Making extends Pick<Policy.Described, "kind" | "name"> {
+  /** Whether it is a keyed policy. Default: `false`. */
+  readonly isKeyed?: boolean | undefined
+  /** The key of an instance of a keyed policy, `"*"` for the shared one. */
+  readonly key?: string | undefined
+}
+
+/**
+ * The observer of one instance, or of one keyed policy.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface OfInstance extends Service {
+  /** Is called when the instance or the keyed policy is made. Holding it in a `WeakRef` keeps it evictable. */
+  readonly unsafeMade: (instance: Policy.Described | AnyKeyed) => void
+}
+
+/**
+ * A keyed policy of any kind.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type AnyKeyed = Policy.Keyed<Policy.Described, unknown>
 
 /**
  * The observer of a program. Without one, an event that no listener hears is not made.
@@ -111,7 +150,24 @@ export const both = (first: Service, second: Service): Service => ({
   unsafeObserve: (event) => {
     first.unsafeObserve(event)
     second.unsafeObserve(event)
-  }
+  },
+  ...((first.unsafeMaking ?? second.unsafeMaking) && {
+    unsafeMaking: (making) => {
+      const made = [first, second].map((observer) => observer.unsafeMaking?.(making))
+      return {
+        ...both(made[0] ?? first, made[1] ?? second),
+        unsafeMade: (instance) => {
+          for (const each of made) each?.unsafeMade(instance)
+        }
+      }
+    }
+  }),
+  ...((first.unsafeLeft ?? second.unsafeLeft) && {
+    unsafeLeft: (instance) => {
+      first.unsafeLeft?.(instance)
+      second.unsafeLeft?.(instance)
+    }
+  })
 })
 
 /**

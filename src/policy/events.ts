@@ -84,14 +84,20 @@ const listenerName = (tag: string): string => `on${tag}`
 const listenerAt = (listeners: object, on: string): AnyListener | undefined =>
   (listeners as Record<string, AnyListener | undefined>)[on]
 
+/** The observer of an instance. One that does not ask to be told apart has no `unsafeMade`. */
+interface Seeing<in E extends Event>
+  extends Pick<Observer.Service, "unsafeLeft">, Partial<Pick<Observer.OfInstance, "unsafeMade">> {
+  readonly unsafeObserve: (event: E) => void
+}
+
 /** How many events a follower may fall behind before it loses its own oldest. */
 const buffer = 64
 
 /** The events of an instance. Its listeners run with its maker's context and fail no call. */
 export class Events<E extends Event, Followed extends E = never> {
   emit: Emit<E, Told>
-  /** Shows the observer an event that has no listener. Absent without an observer. */
-  readonly observe: ((event: E) => void) | undefined
+  /** Is shown every event, and told of the instance. Absent where the program has none. */
+  readonly observer: Seeing<E> | undefined
   private broadcast: Broadcast<Followed> | undefined
 
   constructor(
@@ -101,23 +107,28 @@ export class Events<E extends Event, Followed extends E = never> {
     private readonly context: Context.Context<unknown>
   ) {
     const observer = observerIn(context)
-    this.observe = observer && ((event) => observer.unsafeObserve(event))
+    this.observer = observer?.unsafeMaking?.(source) ?? observer
     this.emit = this.emitter()
   }
 
+  /** Tells the observer whose events these are. */
+  belongTo(instance: Described): void {
+    this.observer?.unsafeMade?.(instance)
+  }
+
   private emitter(): Emit<E, Told> {
-    const { context, observe } = this
+    const { context, observer } = this
     const { kind, name } = this.source
     const emit: Record<string, (payload: object) => Told> = {}
     for (const [_tag, reach] of Object.entries(this.tags)) {
       if (reach === "observed") continue
       const listener = listenerAt(this.listeners, listenerName(_tag))
       const broadcast = reach === "followed" ? this.broadcast : undefined
-      if ((listener ?? observe ?? broadcast) === undefined) continue
+      if ((listener ?? observer ?? broadcast) === undefined) continue
       emit[_tag] = (payload) => {
         const event = { _tag, kind, name, ...payload }
         broadcast?.publish(event as unknown as Followed)
-        observe?.(event as unknown as E)
+        observer?.unsafeObserve(event as unknown as E)
         return listener && Effect.provide(notifyShared(name, listener, event), context)
       }
     }

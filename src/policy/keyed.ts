@@ -91,6 +91,12 @@ export class Keyed<M extends Member<Snapshot>, Snapshot> {
     this.whenFull = bounds.whenFull ?? "share"
   }
 
+  /** All instances, the one that is shared by keys without room among them. */
+  *members(): Iterable<M> {
+    for (const { member } of this.order) yield member
+    if (this.shared !== undefined) yield this.shared.member
+  }
+
   readonly size: Effect.Effect<number> = Effect.sync(() => this.entries.size)
 
   readonly find = (key: string): Effect.Effect<Option.Option<M>> =>

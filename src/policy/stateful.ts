@@ -20,8 +20,10 @@ import type { Body } from "../internal/erased.js"
 import { unwrap } from "../internal/stream.js"
 import { check as checkCondition } from "./condition.js"
 import { guardedBy, type Part, partIn, takingPart } from "./frame.js"
+import { observerIn, observerKey } from "./events.js"
 import { fromConfig } from "./fromConfig.js"
 import { type Bounds, boundsShape, Keyed, type Member } from "./keyed.js"
+import type * as Observer from "./Observer.js"
 import * as Policy from "./Policy.js"
 
 /** The types of one kind of policy, filled in by its module in the manner of `effect/HKT`. */
@@ -327,6 +329,22 @@ interface Names {
   readonly defaultName: string
 }
 
+/** A layer's context, with which the program's observer is told that the scope has ended. */
+const leaving = <I>(context: Context.Context<I>): Layer.Layer<I> =>
+  Layer.scopedContext(
+    Effect.contextWithEffect((around: Context.Context<never>) => {
+      const observer = observerIn(around)
+      if (observer?.unsafeLeft === undefined) return Effect.succeed(context)
+      const left = Effect.sync(() => {
+        for (const made of context.unsafeMap.values()) observer.unsafeLeft?.(made as Policy.Described)
+      })
+      return Effect.as(
+        Effect.addFinalizer(() => left),
+        context
+      )
+    })
+  )
+
 /** The layers of a tag. `merge` combines settings from the configuration with what is given besides. */
 const layersOf = (
   tag: AnyTag,
@@ -335,7 +353,9 @@ const layersOf = (
   merge: (settings: object, given: object) => object
 ): object => {
   // `Layer.scoped` would hide the builder's scope from the listeners.
-  const layerOf: typeof Layer.scoped = scoped === true ? Layer.scoped : (Layer.effect as typeof Layer.scoped)
+  const built: typeof Layer.scoped = scoped === true ? Layer.scoped : (Layer.effect as typeof Layer.scoped)
+  const layerOf = <E, R>(tag: AnyTag, made: Effect.Effect<unknown, E, R>) =>
+    Layer.flatMap(built(tag, made), leaving)
   return {
     layer: (options: object | undefined = defaults) =>
       layerOf(tag, make(options, defaultName, { policy: `${called}.layer` })),
@@ -382,6 +402,19 @@ export const define = <F extends Family>(definition: Definition<F>): Stateful<F>
   return made as unknown as Stateful<F>
 }
 
+const Observed = Context.GenericTag<Observer.Service>(observerKey)
+
+/** The observer that the instance of a key finds when it is made. */
+const ofKey = (observer: Observer.OfInstance, key: string): Observer.Service => ({
+  ...observer,
+  unsafeMaking: (making) => observer.unsafeMaking?.({ ...making, key }) ?? observer
+})
+
+const instancesOf = new WeakMap<object, Keyed<Found & Member, unknown>>()
+
+/** The instances of a keyed policy that was made here, the one that is shared by keys without room among them. */
+export const membersOf = (keyed: object): Iterable<unknown> => instancesOf.get(keyed)?.members() ?? []
+
 const tagOf = (key: string): AnyTag => Context.Tag(key)<unknown, unknown>()
 
 export const defineKeyed = <F extends KeyedFamily>(definition: KeyedDefinition<F>): KeyedStateful<F> => {
@@ -406,10 +439,12 @@ export const defineKeyed = <F extends KeyedFamily>(definition: KeyedDefinition<F
       const of = (key: string | undefined) => optionsOf(policy, defaultName, each, key)
       // Options that are the same for every key are checked now, not at the first call.
       if (typeof each !== "function") check(of(undefined), defaultName, at)
+      const name = (typeof each === "function" ? undefined : (each as Named).name) ?? defaultName
+      const observer = observerIn(context)?.unsafeMaking?.({ kind, name, isKeyed: true })
       const makeOf = (key: string | undefined) =>
         Effect.provide(
           Effect.suspend(() => make(of(key), defaultName, at, bounds)),
-          context
+          observer === undefined ? context : Context.add(context, Observed, ofKey(observer, key ?? "*"))
         ) as Effect.Effect<Found & Member>
       const instances = new Keyed<Found & Member, unknown>(policy, bounds, makeOf)
       const unkept = Effect.suspend(() => makeOf(undefined))
@@ -423,7 +458,6 @@ export const defineKeyed = <F extends KeyedFamily>(definition: KeyedDefinition<F
           use: use(key),
           of: identity
         })
-      const name = (typeof each === "function" ? undefined : (each as Named).name) ?? defaultName
       const keyed: ByKey = {
         described: { kind, name, settings: {} },
         at: operations,
@@ -431,7 +465,13 @@ export const defineKeyed = <F extends KeyedFamily>(definition: KeyedDefinition<F
         size: instances.size,
         snapshots: instances.snapshots
       }
-      return { ...keyed, ...byKey(operations, (key) => use(key)(Effect.succeed) as Effect.Effect<unknown>) }
+      const made = {
+        ...keyed,
+        ...byKey(operations, (key) => use(key)(Effect.succeed) as Effect.Effect<unknown>)
+      }
+      instancesOf.set(made, instances)
+      observer?.unsafeMade(made as unknown as Observer.AnyKeyed)
+      return made
     })
 
   /** The instances behind a tag may be a user's, so only their public operations are used. */

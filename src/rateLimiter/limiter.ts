@@ -69,9 +69,13 @@ export const make = (
     const clock = yield* Effect.clock
     const context = withoutSpan(yield* Effect.context<never>())
     const events = new Events({ kind, name: configured.name }, tags, options, context)
-    if (options.share === undefined) return new Limiter(configured, events, Time.monotonicMillis(clock))
     const { cost, name, rate } = configured
-    return (yield* options.share({ name, rate, cost, made: { configured, events } })).limiter
+    const limiter =
+      options.share === undefined
+        ? new Limiter(configured, events, Time.monotonicMillis(clock))
+        : (yield* options.share({ name, rate, cost, made: { configured, events } })).limiter
+    events.belongTo(limiter)
+    return limiter
   }) as Effect.Effect<Limiter>
 
 const tags: Tags<RateLimiter.Event, RateLimiter.RateChanged> = {
@@ -109,9 +113,11 @@ export class Limiter implements RateLimiter.RateLimiter, Member<RateLimiter.Snap
     this.maxWait = Rate.micros(configured.maxWait)
     this.direct = events.emit.Admitted === undefined
     const { name } = this
-    const { observe } = events
+    const { observer } = events
     const watch: Watch | undefined =
-      observe && ((_tag, cost, reason) => observe({ _tag, kind, name, cost, reason } as RateLimiter.Event))
+      observer &&
+      ((_tag, cost, reason) =>
+        observer.unsafeObserve({ _tag, kind, name, cost, reason } as RateLimiter.Event))
     this.line = new Line(configured.rate, configured.maxQueued, 0, watch)
   }
 

@@ -102,6 +102,7 @@ export const make = (
     const events = new Events({ kind, name }, tags, options, context)
     const budget = new Budget(name, options.rule ?? defaultRule, events, Time.monotonicMillis(clock))
     if (options.share !== undefined) budget.link = yield* options.share(budget)
+    events.belongTo(budget)
     return budget
   }) as Effect.Effect<Budget>
 
@@ -192,7 +193,7 @@ export class Budget implements RetryBudget.RetryBudget, Member<RetryBudget.Snaps
     if (next === undefined) return this.refuse(activity, cost, now)
     this.state = next
     this.count(activity, 1)
-    this.events.observe?.({
+    this.events.observer?.unsafeObserve({
       _tag: "Withdrawn",
       kind,
       name: this.name,
@@ -213,7 +214,7 @@ export class Budget implements RetryBudget.RetryBudget, Member<RetryBudget.Snaps
     const now = this.now(fiber)
     this.state = Rule.giveBack(this.rule, this.state, cost, bucket, now)
     this.count(activity, -1)
-    this.events.observe?.({ _tag: "GivenBack", kind, name: this.name, activity, cost })
+    this.events.observer?.unsafeObserve({ _tag: "GivenBack", kind, name: this.name, activity, cost })
   }
 
   private costOf(failure: Failure | undefined): number {

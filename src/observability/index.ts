@@ -1,0 +1,4 @@
+/** @since 0.1.0 */
+export * as Observability from "./Observability.js"
+/** @since 0.1.0 */
+export * as Registry from "./Registry.js"

@@ -1,0 +1,322 @@
+/** What the events of the policies of one kind and name add up to: plain numbers, to which an event adds and which a scrape reads. */
+import * as Duration from "effect/Duration"
+import type * as Bulkhead from "../bulkhead/Bulkhead.js"
+import type * as Cache from "../cache/Cache.js"
+import type * as CircuitBreaker from "../circuitBreaker/CircuitBreaker.js"
+import type * as Fallback from "../fallback/Fallback.js"
+import type * as Hedge from "../hedge/Hedge.js"
+import type * as Policy from "../policy/Policy.js"
+import type * as RateLimiter from "../rateLimiter/RateLimiter.js"
+import type * as Retry from "../retry/Retry.js"
+import type * as RetryBudget from "../retryBudget/RetryBudget.js"
+import type * as Timeout from "../timeout/Timeout.js"
+
+export type CounterName =
+  | "calls"
+  | "rejections"
+  | "attempts"
+  | "attempts.wasted"
+  | "circuit.transitions"
+  | "budget.withdrawals"
+  | "cache.requests"
+  | "cache.refreshes"
+  | "cache.evictions"
+
+export type DistributionName =
+  "call.duration" | "attempt.duration" | "retry.delay" | "queue.duration" | "circuit.recovery.duration"
+
+export type Labels = Readonly<Record<string, string>>
+
+/** A number that only grows. */
+export interface Counter {
+  readonly _tag: "Counter"
+  readonly name: CounterName
+  readonly labels: Labels
+  value: number
+}
+
+/** The upper bounds of the buckets of all distributions, in seconds. What is above them has a bucket of its own. */
+export const bounds: ReadonlyArray<number> = [
+  0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60
+]
+
+/** Durations in seconds. */
+export class Distribution {
+  readonly _tag = "Distribution"
+  /** How many were in each bucket, and in no other. */
+  readonly counts = new Array<number>(bounds.length + 1).fill(0)
+  count = 0
+  sum = 0
+  min = Infinity
+  max = -Infinity
+
+  constructor(
+    readonly name: DistributionName,
+    readonly labels: Labels
+  ) {}
+
+  add(duration: Duration.Duration): void {
+    const seconds = Duration.toMillis(duration) / 1000
+    let bucket = 0
+    while (bucket < bounds.length && seconds > bounds[bucket]) bucket += 1
+    this.counts[bucket] = this.counts[bucket] + 1
+    this.count += 1
+    this.sum += seconds
+    if (seconds < this.min) this.min = seconds
+    if (seconds > this.max) this.max = seconds
+  }
+}
+
+export type Cell = Counter | Distribution
+
+/** What has been counted of policies. */
+export interface Totals {
+  readonly cells: ReadonlyArray<Readonly<Cell>>
+  /** The sum of the counters of a name that have these labels. */
+  readonly total: (name: CounterName, labels?: Labels) => number
+}
+
+export class Tally implements Totals {
+  /** In the order in which they were first needed. */
+  readonly cells: Array<Cell> = []
+  private readonly adding: { readonly [tag: string]: ((event: Policy.Event) => void) | undefined }
+  /** Calls that breakers have admitted and that have not ended. */
+  inFlight = 0
+  /** Is called with each new cell. */
+  onCell: ((cell: Cell) => void) | undefined
+  private readonly counters = new Map<string, Counter>()
+  private readonly distributions = new Map<string, Distribution>()
+
+  constructor(
+    readonly kind: string,
+    /** The name of the policy, and that of the keyed policy for the instances of all keys. */
+    readonly name: string,
+    /** The key, where keys are told apart. */
+    readonly key: string | undefined
+  ) {
+    this.adding = (kinds[kind]?.(this) ?? {}) as typeof this.adding
+  }
+
+  /** Adds an event of the policies. */
+  add(event: Policy.Event): void {
+    this.adding[event._tag]?.(event)
+  }
+
+  counter(name: CounterName, labels: Labels = {}): Counter {
+    return this.cell(this.counters, { name, labels }, () => ({ _tag: "Counter", name, labels, value: 0 }))
+  }
+
+  distribution(name: DistributionName, labels: Labels = {}): Distribution {
+    return this.cell(this.distributions, { name, labels }, () => new Distribution(name, labels))
+  }
+
+  private cell<C extends Cell>(
+    cells: Map<string, C>,
+    { labels, name }: Pick<Cell, "name" | "labels">,
+    make: () => C
+  ): C {
+    const key = [name, ...Object.values(labels)].join("\0")
+    const known = cells.get(key)
+    if (known !== undefined) return known
+    const made = make()
+    cells.set(key, made)
+    this.cells.push(made)
+    this.onCell?.(made)
+    return made
+  }
+
+  total(name: CounterName, labels: Labels = {}): number {
+    let sum = 0
+    for (const counter of this.counters.values()) {
+      if (
+        counter.name === name &&
+        Object.entries(labels).every(([label, value]) => counter.labels[label] === value)
+      )
+        sum += counter.value
+    }
+    return sum
+  }
+}
+
+/** What adds the events of a policy, by their tags. Other events add nothing. */
+type Adding<E extends Policy.Event> = {
+  readonly [Tag in E["_tag"]]?: (event: Extract<E, { readonly _tag: Tag }>) => void
+}
+
+const one = (counter: Counter): void => {
+  counter.value += 1
+}
+
+const outcomes = {
+  Success: "success",
+  Failure: "failure",
+  Ignored: "ignored",
+  Interrupted: "interrupted"
+} as const
+
+interface Ended extends Policy.Event<string, keyof typeof outcomes> {
+  readonly duration: Duration.Duration
+}
+
+/** Counts calls that end with an event, and how long they took. Cells of outcomes that have not been are not made. */
+const ends = (tally: Tally) => {
+  const cells: { [outcome: string]: readonly [Counter, Distribution] } = {}
+  return ({ _tag, duration }: Ended): void => {
+    const [calls, durations] = (cells[_tag] ??= [
+      tally.counter("calls", { outcome: outcomes[_tag] }),
+      tally.distribution("call.duration", { outcome: outcomes[_tag] })
+    ])
+    one(calls)
+    durations.add(duration)
+  }
+}
+
+const rejects = (tally: Tally) => {
+  const calls = tally.counter("calls", { outcome: "rejected" })
+  return (reason: string): void => {
+    one(calls)
+    one(tally.counter("rejections", { reason }))
+  }
+}
+
+/** Counters of what may be wanted as a rate before it happens for the first time. */
+const zeros = (tally: Tally, ...outcomes: ReadonlyArray<string>): void => {
+  for (const outcome of outcomes) tally.counter("calls", { outcome })
+}
+
+const breaker = (tally: Tally): Adding<CircuitBreaker.Event> => {
+  const end = ends(tally)
+  const ended = (
+    event:
+      CircuitBreaker.Success | CircuitBreaker.Failure | CircuitBreaker.Ignored | CircuitBreaker.Interrupted
+  ): void => {
+    tally.inFlight -= 1
+    end(event)
+  }
+  const reject = rejects(tally)
+  zeros(tally, "success", "failure", "rejected")
+  return {
+    Admitted: () => {
+      tally.inFlight += 1
+    },
+    Success: ended,
+    Failure: ended,
+    Ignored: ended,
+    Interrupted: ended,
+    Rejected: ({ state }) => reject(state),
+    StateChange: ({ from, reason, to }) => one(tally.counter("circuit.transitions", { from, to, reason }))
+  }
+}
+
+const bulkhead = (tally: Tally): Adding<Bulkhead.Event> => {
+  const ended = ends(tally)
+  const reject = rejects(tally)
+  const queued = tally.distribution("queue.duration")
+  zeros(tally, "success", "failure", "rejected")
+  return {
+    Admitted: ({ waited }) => queued.add(waited),
+    Success: ended,
+    Failure: ended,
+    Ignored: ended,
+    Interrupted: ended,
+    Rejected: ({ reason }) => reject(reason)
+  }
+}
+
+const rateLimiter = (tally: Tally): Adding<RateLimiter.Event> => {
+  const admitted = tally.counter("calls", { outcome: "admitted" })
+  const queued = tally.distribution("queue.duration")
+  const reject = rejects(tally)
+  zeros(tally, "rejected")
+  return {
+    Admitted: ({ waited }) => {
+      one(admitted)
+      queued.add(waited)
+    },
+    Rejected: ({ reason }) => reject(reason)
+  }
+}
+
+const retryBudget = (tally: Tally): Adding<RetryBudget.Event> => {
+  const withdraw = (outcome: string, activity: RetryBudget.Activity): void =>
+    one(tally.counter("budget.withdrawals", { activity, outcome }))
+  return {
+    Withdrawn: ({ activity }) => withdraw("paid", activity),
+    Refused: ({ activity }) => withdraw("refused", activity)
+  }
+}
+
+const cache = (tally: Tally): Adding<Cache.Event<unknown, unknown, unknown>> => {
+  const requests = (result: string) => {
+    const counter = tally.counter("cache.requests", { result })
+    return () => one(counter)
+  }
+  return {
+    Hit: requests("hit"),
+    Miss: requests("miss"),
+    Stale: requests("stale"),
+    Refresh: ({ exit }) => one(tally.counter("cache.refreshes", { outcome: exit._tag.toLowerCase() })),
+    Evict: () => one(tally.counter("cache.evictions"))
+  }
+}
+
+/** Counts the attempts of calls. Which of them nobody needed is the policy's to say. */
+const attempts = (tally: Tally, another: "retry" | "hedge", wasted: ReadonlyArray<Policy.AttemptOutcome>) => {
+  const original = tally.counter("attempts", { attempt_type: "original" })
+  const others = tally.counter("attempts", { attempt_type: another })
+  const unneeded = tally.counter("attempts.wasted")
+  return ({ attempt, duration, outcome }: Policy.AttemptEnded): void => {
+    one(attempt === 1 ? original : others)
+    if (wasted.includes(outcome)) one(unneeded)
+    tally.distribution("attempt.duration", { outcome: outcomes[outcome] }).add(duration)
+  }
+}
+
+const retry = (tally: Tally): Adding<Retry.Event<unknown, unknown>> => {
+  const attempted = attempts(tally, "retry", ["Interrupted"])
+  const call = (outcome: string) => (): void => one(tally.counter("calls", { outcome }))
+  zeros(tally, "success", "failure")
+  return {
+    Attempt: (event) => {
+      attempted(event)
+      // A failure is followed by another attempt, or by the event that says why there is none.
+      if (event.outcome !== "Failure") call(outcomes[event.outcome])()
+    },
+    RetryScheduled: ({ delay }) => tally.distribution("retry.delay").add(delay),
+    Exceeded: call("failure"),
+    Abort: call("failure")
+  }
+}
+
+const hedge = (tally: Tally): Adding<Hedge.Event<unknown, unknown>> => ({
+  Attempt: attempts(tally, "hedge", ["Ignored", "Interrupted"])
+})
+
+const timeout = (tally: Tally): Adding<Timeout.Event> => {
+  const calls = tally.counter("calls", { outcome: "timeout" })
+  return { Timeout: () => one(calls) }
+}
+
+const fallback = (tally: Tally): Adding<Fallback.Event<unknown, unknown>> => {
+  zeros(tally, "fallback", "failure")
+  return {
+    FallbackEnded: ({ duration, outcome: ended }) => {
+      const outcome = ended === "Success" ? "fallback" : outcomes[ended]
+      one(tally.counter("calls", { outcome }))
+      tally.distribution("call.duration", { outcome }).add(duration)
+    }
+  }
+}
+
+/** What adds the events of a tally's policies to it. A policy of a user's own kind has none that are known. */
+const kinds: { readonly [kind: string]: (tally: Tally) => object } = {
+  "circuit-breaker": breaker,
+  bulkhead,
+  "rate-limiter": rateLimiter,
+  "retry-budget": retryBudget,
+  cache,
+  retry,
+  hedge,
+  timeout,
+  fallback
+}
