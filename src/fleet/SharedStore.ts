@@ -91,7 +91,7 @@ export interface Adapter extends Operations<unknown> {
 }
 
 /**
- * Whether the store answers. `since` is milliseconds since the epoch.
+ * Whether the store answers. `since` is milliseconds since the epoch, `reason` why the last operation failed.
  *
  * @since 0.1.0
  * @category models
@@ -193,7 +193,11 @@ export const make = (adapter: Adapter, options: Options = {}): Effect.Effect<Ser
     })
     const failed = ({ reason }: StoreUnavailable) =>
       Effect.suspend(() => {
-        if (health._tag === "Degraded") return Effect.void
+        if (health._tag === "Degraded") {
+          // Said once, but known as it is now: a lost connection may come first, and a wrong password last.
+          if (!isOver) health = { ...health, reason }
+          return Effect.void
+        }
         const at = Time.wallMillis(clock)
         health = { _tag: "Degraded", since: at, reason }
         events.publish({ _tag: "Degraded", at, reason })
