@@ -1,5 +1,6 @@
 /**
- * Routes that show the policies of a service to people, dashboards and scripts, and steer them where that is allowed.
+ * Routes that show the policies of a service to people, dashboards and scripts, and steer them where that is allowed. Without a list
+ * of policies they show those of the registry.
  *
  * @since 0.1.0
  */
@@ -23,6 +24,7 @@ import type * as Bulkhead from "../../bulkhead/Bulkhead.js"
 import type * as Cache from "../../cache/Cache.js"
 import type * as CircuitBreaker from "../../circuitBreaker/CircuitBreaker.js"
 import type { Checked } from "../../policy/types.js"
+import type { AnyCache, Instance, Registry } from "../../observability/Registry.js"
 import type * as Policy from "../../policy/Policy.js"
 import type * as RateLimiter from "../../rateLimiter/RateLimiter.js"
 import type * as RetryBudget from "../../retryBudget/RetryBudget.js"
@@ -125,28 +127,10 @@ export type Entry = CircuitBreakerEntry | BulkheadEntry | RateLimiterEntry | Ret
 export const Entry: Schema.Schema<Entry, Schema.Schema.Encoded<typeof description.Entry>> = description.Entry
 
 /**
- * What there is to show of a cache, whatever it holds.
- *
  * @since 0.1.0
  * @category options
  */
-export interface AnyCache extends Policy.Described {
-  readonly [Cache.TypeId]: Cache.TypeId
-  readonly snapshot: Effect.Effect<Cache.Snapshot>
-}
-
-/**
- * A policy that has a snapshot.
- *
- * @since 0.1.0
- * @category options
- */
-export type Instance =
-  | CircuitBreaker.CircuitBreaker
-  | Bulkhead.Bulkhead
-  | RateLimiter.RateLimiter
-  | RetryBudget.RetryBudget
-  | AnyCache
+export type { AnyCache, Instance } from "../../observability/Registry.js"
 
 /**
  * A keyed policy, as by `CircuitBreaker.keyed`. Each instance is shown as `name/key`.
@@ -212,8 +196,11 @@ export interface Steering {
  * @category options
  */
 export interface Options {
-  /** What is shown, in this order. Two of one kind and name are a defect of type `InvalidOption`. */
-  readonly policies: ReadonlyArray<Source>
+  /**
+   * What is shown, in this order. Two of one kind and name are a defect of type `InvalidOption`. Default: what the `Registry` has at
+   * each request, without policies that have no snapshot.
+   */
+  readonly policies?: ReadonlyArray<Source> | undefined
   /** Who may read. Default: every caller. */
   readonly reading?: Reading | undefined
   /** Whether keyed instances are named by their keys or by hashes, which last as long as the routes. Default: `"plain"`. */
@@ -232,14 +219,19 @@ export interface LayerRouterOptions extends Options {
 }
 
 /**
- * What the policies among the options require.
+ * What the policies among the options require, or the registry where none are given.
  *
  * @since 0.1.0
  * @category options
  */
-export type PoliciesContext<O> = O extends { readonly policies: ReadonlyArray<infer S> }
-  ? SourceContext<S>
-  : never
+export type PoliciesContext<O> = O extends { readonly policies?: infer Given }
+  ? unknown extends Given
+    ? Registry
+    : GivenContext<Given>
+  : Registry
+
+type GivenContext<Given> =
+  Given extends ReadonlyArray<infer S> ? SourceContext<S> : Given extends undefined ? Registry : never
 
 type SourceContext<S> = S extends Effect.Effect<unknown, unknown, infer R> ? R : never
 
@@ -359,7 +351,7 @@ type NameOf<E extends HttpApiEndpoint.HttpApiEndpoint.Any> = HttpApiEndpoint.Htt
  */
 export const layer = <ApiId extends string, Groups extends HttpApiGroup.HttpApiGroup.Any, ApiError, ApiR, O>(
   api: HttpApi.HttpApi<ApiId, Groups, ApiError, ApiR> & WithGroup<Groups>,
-  options: Checked<O, Options>
+  options?: Checked<O, Options>
 ): Layer.Layer<
   HttpApiGroup.ApiGroup<ApiId, "resilience">,
   never,
@@ -386,22 +378,22 @@ type ProvidedIn<Groups extends HttpApiGroup.HttpApiGroup.Any, ApiR> =
  * ```ts
  * import { HttpRouter } from "@effect/platform"
  * import { Effect } from "effect"
- * import { CircuitBreaker } from "effect-resilience"
  * import { HttpAdmin } from "effect-resilience/http"
+ * import { Observability } from "effect-resilience/observability"
  *
- * class Partner extends CircuitBreaker.Tag("Partner")<Partner>() {}
- *
- * // Effect<HttpRouter, never, Partner>
- * const routes = Effect.map(HttpAdmin.router({ policies: [Partner] }), (admin) =>
+ * // Effect<HttpRouter, never, Registry>
+ * const routes = Effect.map(HttpAdmin.router(), (admin) =>
  *   HttpRouter.mount(HttpRouter.empty, "/ops", admin) // GET /ops/resilience
  * )
+ *
+ * const program = Effect.provide(routes, Observability.layer())
  * ```
  *
  * @since 0.1.0
  * @category constructors
  */
 export const router = <O>(
-  options: Checked<O, Options>
+  options?: Checked<O, Options>
 ): Effect.Effect<HttpRouter.HttpRouter, never, PoliciesContext<O> | ReadingContext<O> | SteeringContext<O>> =>
   Effect.flatMap(internal.make("HttpAdmin.router", options), (admin) => internal.routes(api, admin))
 
@@ -422,7 +414,7 @@ export const router = <O>(
  * @category constructors
  */
 export const layerRouter = <O>(
-  options: Checked<O, LayerRouterOptions>
+  options?: Checked<O, LayerRouterOptions>
 ): Layer.Layer<
   never,
   never,
@@ -437,7 +429,7 @@ export const layerRouter = <O>(
 > =>
   Layer.unwrapScoped(
     Effect.map(internal.make("HttpAdmin.layerRouter", options), (admin) => {
-      const { prefix } = options
+      const prefix = options?.prefix
       const served = prefix === undefined ? api : api.prefix(prefix)
       return Layer.provide(HttpLayerRouter.addHttpApi(served), internal.handlers(served, admin))
     })

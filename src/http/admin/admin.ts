@@ -10,6 +10,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { among, callable, InvalidOption, object, type Shape } from "../../core/options.js"
 import { quoted } from "../../internal/quoted.js"
+import { Registry } from "../../observability/Registry.js"
 import type * as HttpAdmin from "./HttpAdmin.js"
 import {
   ActionNotSupported,
@@ -21,7 +22,7 @@ import {
 import type { group } from "./group.js"
 import type { Action, Kind } from "./names.js"
 import { hashing } from "./keys.js"
-import { places, type Shown } from "./sources.js"
+import { places, registered, type Shown } from "./sources.js"
 
 type Request = HttpServerRequest.HttpServerRequest
 type Shows<Denied> = Effect.Effect<HttpAdmin.Entry, Denied | PolicyNotFound | PolicyAmbiguous>
@@ -62,12 +63,14 @@ const layerRouterShape: Shape<HttpAdmin.LayerRouterOptions> = {
   }
 }
 
-/** Finds the policies. What they and the hooks require stands in the public types. */
-export const make = (policy: string, options: HttpAdmin.Options): Effect.Effect<Admin> => {
+/** Finds the policies. What they, the hooks and the registry require stands in the public types. */
+export const make = (policy: string, options: HttpAdmin.Options = {}): Effect.Effect<Admin> => {
   const made: Effect.Effect<Admin, never, unknown> = Effect.gen(function* () {
     object(policy, "", options, policy === "HttpAdmin.layerRouter" ? layerRouterShape : shape)
     const { keys = "plain", policies, reading, steering } = options
-    const known = yield* places(policy, policies, keys === "hashed" ? yield* hashing : undefined)
+    const hash = keys === "hashed" ? yield* hashing : undefined
+    const known =
+      policies === undefined ? [registered(yield* Registry, hash)] : yield* places(policy, policies, hash)
     const readable = (asked: HttpAdmin.AskedToRead): Effect.Effect<void, ReadingDenied> =>
       reading === undefined
         ? Effect.void

@@ -1,10 +1,11 @@
-/** The policies behind the admin routes: found once, when the routes are made, and read at each request. */
+/** The policies behind the admin routes: given, and found once, when the routes are made; or those of the registry at each request. */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { InvalidOption } from "../../core/options.js"
 import { isKeyed } from "../../policy/keyed.js"
 import type * as Policy from "../../policy/Policy.js"
 import * as Stateful from "../../policy/stateful.js"
+import type * as Registry from "../../observability/Registry.js"
 import type * as HttpAdmin from "./HttpAdmin.js"
 import type { Hash } from "./keys.js"
 import type { Action, Kind } from "./names.js"
@@ -19,7 +20,7 @@ export interface Shown {
   readonly actions: Actions
 }
 
-/** Where policies come from: one that is always there, or those that have been made for keys until now. */
+/** Where policies come from: one that is always there, those that have been made for keys until now, or those of the registry. */
 export interface Place {
   readonly list: Effect.Effect<ReadonlyArray<Shown>>
   readonly named: (name: string) => Effect.Effect<ReadonlyArray<Shown>>
@@ -59,30 +60,51 @@ export const places = (
     return found
   })
 
+/** The policies that the registry has when it is asked. Policies without a snapshot are not shown. The key `*` stays readable. */
+export const registered = (registry: Registry.Service, hash: Hash | undefined): Place => {
+  const shownOf = ({ instance, key }: Registry.Entry): Effect.Effect<ReadonlyArray<Shown>> =>
+    instance === undefined ? Effect.succeed([]) : showAt(instance, key === "*" ? undefined : key, hash)
+  const shown = (entries: Effect.Effect<ReadonlyArray<Registry.Entry>>) =>
+    Effect.map(Effect.flatMap(entries, Effect.forEach(shownOf)), (found) => found.flat())
+  return placeOf(shown(registry.all), (name) => shown(registry.find(name)), hash)
+}
+
 /** The instances of a keyed policy. Only their keys are known beforehand, so an instance is asked for its name. */
 const keyed = (policy: HttpAdmin.Keyed, hash: Hash | undefined): Place => {
   const ofKey = (key: string): Effect.Effect<ReadonlyArray<Shown>> =>
-    Effect.flatMap(policy.find(key), (found) => {
-      if (Option.isNone(found)) return Effect.succeed([])
-      const instance = found.value
-      const prefix = instance.name.slice(0, instance.name.length - key.length)
-      const name =
-        hash === undefined ? Effect.succeed(instance.name) : Effect.map(hash(key), (it) => prefix + it)
-      return Effect.map(name, (name) => {
-        const shown = show(instance, name)
-        return shown === undefined ? [] : [shown]
-      })
-    })
+    Effect.flatMap(policy.find(key), (found) =>
+      Option.isNone(found) ? Effect.succeed([]) : showAt(found.value, key, hash)
+    )
   const ofKeys = (keys: Iterable<string>): Effect.Effect<ReadonlyArray<Shown>> =>
     Effect.map(Effect.forEach(keys, ofKey), (found) => found.flat())
   const list = Effect.flatMap(policy.snapshots, (snapshots) => ofKeys(snapshots.keys()))
-  return {
-    list,
-    named: (name) =>
-      Effect.map(hash === undefined ? ofKeys(endings(name)) : list, (found) =>
-        found.filter((shown) => shown.name === name)
-      )
-  }
+  return placeOf(list, (name) => ofKeys(endings(name)), hash)
+}
+
+/** A place where a name can be looked up, unless it is hashed: then only the list has it. */
+const placeOf = (list: Place["list"], plain: Place["named"], hash: Hash | undefined): Place => ({
+  list,
+  named: (name) =>
+    Effect.map(hash === undefined ? plain(name) : list, (found) =>
+      found.filter((shown) => shown.name === name)
+    )
+})
+
+/** The instance of a key, or one without, under the name by which it is shown. */
+const showAt = (
+  instance: HttpAdmin.Instance,
+  key: string | undefined,
+  hash: Hash | undefined
+): Effect.Effect<ReadonlyArray<Shown>> => {
+  const { name } = instance
+  const shownName =
+    hash === undefined || key === undefined
+      ? Effect.succeed(name)
+      : Effect.map(hash(key), (hashed) => name.slice(0, name.length - key.length) + hashed)
+  return Effect.map(shownName, (shownName) => {
+    const shown = show(instance, shownName)
+    return shown === undefined ? [] : [shown]
+  })
 }
 
 /** What may be the key in a name: all that follows a slash. To look for each is cheaper than to read all instances. */

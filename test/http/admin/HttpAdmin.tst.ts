@@ -14,6 +14,7 @@ import {
 import { Context, Effect, type Layer } from "effect"
 import { Bulkhead, Cache, CircuitBreaker, RateLimiter, Retry, RetryBudget, Timeout } from "effect-resilience"
 import { HttpAdmin } from "effect-resilience/http"
+import type { Registry } from "effect-resilience/observability"
 import { describe, expect, test } from "tstyche"
 
 class Partner extends CircuitBreaker.Tag("Partner")<Partner>() {}
@@ -86,7 +87,39 @@ describe("policies", () => {
     expect(HttpAdmin.router).type.not.toBeCallableWith({ policies: [Directory] })
     expect(HttpAdmin.router).type.not.toBeCallableWith({ policies: ["partner"] })
     expect(HttpAdmin.router).type.not.toBeCallableWith({ policies: breaker })
-    expect(HttpAdmin.router).type.not.toBeCallableWith({})
+  })
+
+  test("that are not given come from the registry, which is required", () => {
+    type Router = Effect.Effect<HttpRouter.HttpRouter, never, Registry.Registry>
+    type Group = Layer.Layer<Implemented, never, Registry.Registry>
+    expect(HttpAdmin.router()).type.toBe<Router>()
+    expect(HttpAdmin.router({})).type.toBe<Router>()
+    expect(HttpAdmin.router({ policies: undefined, keys: "hashed" })).type.toBe<Router>()
+    expect(HttpAdmin.layer(Api)).type.toBe<Group>()
+    expect(HttpAdmin.layer(Api, {})).type.toBe<Group>()
+    expect(HttpAdmin.layerRouter({ prefix: "/ops" })).type.toBe<
+      Layer.Layer<
+        never,
+        never,
+        | Registry.Registry
+        | HttpLayerRouter.HttpRouter
+        | HttpPlatform.HttpPlatform
+        | Etag.Generator
+        | FileSystem.FileSystem
+        | Path.Path
+      >
+    >()
+    const steering = { authorize: () => asUser("ada") }
+    expect(HttpAdmin.router({ steering })).type.toBe<
+      Effect.Effect<HttpRouter.HttpRouter, never, Registry.Registry | Directory>
+    >()
+  })
+
+  test("that may be given require what they do, or the registry", () => {
+    const given = { policies: undefined as ReadonlyArray<typeof Partner> | undefined }
+    expect(HttpAdmin.router(given)).type.toBe<
+      Effect.Effect<HttpRouter.HttpRouter, never, Partner | Registry.Registry>
+    >()
   })
 
   test("have no other options beside them", () => {
