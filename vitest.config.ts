@@ -6,8 +6,8 @@
 // Tests of what the compiler says compile whole programs. They are named `*.types.test.ts`, and `npm run test:types` (the mode
 // "types") runs them and nothing else.
 //
-// Tests that start a real Redis are named `*.redis.live.test.ts`. Where there is no `redis-server`, the run begins with a line that
-// says so, and these files are not part of it.
+// Tests that start a real Redis are named `*.redis.live.test.ts`, those that start Prometheus or promtool
+// `*.prometheus.live.test.ts`. Where a program is missing, the run begins with a line that says so, and these files are not part of it.
 //
 // So the name of a file decides where it runs, wherever it lies, and a lint rule keeps sockets out of `pure`. Run one of them
 // with `npm test -- --project pure`, or a part of it with `npm test -- Retry`.
@@ -42,9 +42,17 @@ const withLongRuns = (): Array<string> =>
     .map((file) => path.posix.join("test", file.replaceAll("\\", "/")))
     .filter((file) => file.endsWith(".test.ts") && fs.readFileSync(file, "utf8").includes("support/runs.js"))
 
-const ofRedis = "test/**/*.redis.live.test.ts"
-const isRedisHere = spawnSync(process.env["REDIS_SERVER"] ?? "redis-server", ["--version"]).status === 0
-const notHere = isRedisHere ? [] : [ofRedis]
+/** The files whose tests start programs, and the programs. */
+const starting: Readonly<Record<string, ReadonlyArray<string>>> = {
+  "test/**/*.redis.live.test.ts": [process.env["REDIS_SERVER"] ?? "redis-server"],
+  "test/**/*.prometheus.live.test.ts": ["prometheus", "promtool"]
+}
+const missing = Object.entries(starting).flatMap(([files, programs]) =>
+  programs
+    .filter((program) => spawnSync(program, ["--version"]).status !== 0)
+    .map((program) => ({ files, program }))
+)
+const notHere = missing.map(({ files }) => files)
 
 const live = ["test/**/*.live.test.ts", "examples/**/*.test.ts"]
 const types = ["test/**/*.types.test.ts"]
@@ -52,7 +60,9 @@ const types = ["test/**/*.types.test.ts"]
 export default defineConfig(({ mode }) => {
   // Given to each project, because what a project extends is read again without the mode.
   const isLong = mode === "long"
-  if (!isRedisHere && mode !== "types") console.warn(`redis-server was not found: ${ofRedis} is not run`)
+  if (mode !== "types") {
+    for (const { files, program } of missing) console.warn(`${program} was not found: ${files} is not run`)
+  }
   const inMode = isLong ? { env: { LONG: "1" }, testTimeout: 300_000 } : {}
   return {
     plugins: [docsAsTests()],
