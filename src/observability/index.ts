@@ -3,4 +3,6 @@ export * as Explain from "./Explain.js"
 /** @since 0.1.0 */
 export * as Observability from "./Observability.js"
 /** @since 0.1.0 */
+export * as Prometheus from "./Prometheus.js"
+/** @since 0.1.0 */
 export * as Registry from "./Registry.js"

@@ -1,0 +1,310 @@
+/** The text format of Prometheus: families of series, each series with its labels and its value. */
+import type * as MetricKey from "effect/MetricKey"
+import * as MetricKeyType from "effect/MetricKeyType"
+import type * as MetricPair from "effect/MetricPair"
+import * as MetricState from "effect/MetricState"
+import * as Option from "effect/Option"
+
+type Type = "counter" | "histogram" | "summary" | "gauge"
+
+/** The first of two types that want one name has it. */
+const precedence: ReadonlyArray<Type> = ["counter", "histogram", "summary", "gauge"]
+
+/** What a metric key becomes. It does not change, so it is worked out once. */
+interface Series {
+  readonly family: Description
+  readonly help: string
+  /** As in `a="1",b="2"`, sorted. */
+  readonly labels: string
+  /** How many units of its values make one of the unit in its name. */
+  readonly per: number
+  /** The beginnings of its lines. */
+  heads: Heads | undefined
+}
+
+interface Description {
+  readonly type: Type
+  /** The name of the family, unless another family has it. */
+  readonly name: string
+}
+
+interface Family extends Description {
+  help: string
+  /** By their labels. */
+  readonly states: Map<string, { readonly series: Series; state: unknown }>
+}
+
+export const exposition = (pairs: Iterable<MetricPair.MetricPair.Untyped>): string => {
+  const families = new Map<Description, Family>()
+  for (const { metricKey, metricState } of pairs) {
+    const state: unknown = metricState
+    if (!MetricState.isFrequencyState(state)) add(families, seriesOf(metricKey), state)
+    else
+      for (const [word, count] of state.occurrences)
+        add(families, ofWord(metricKey, word), MetricState.counter(count))
+  }
+  return named([...families.values()])
+    .map(([name, family]) => written(name, family))
+    .join("")
+}
+
+const add = (families: Map<Description, Family>, series: Series, state: unknown): void => {
+  let family = families.get(series.family)
+  if (family === undefined) {
+    family = { ...series.family, help: series.help, states: new Map() }
+    families.set(series.family, family)
+  }
+  const same = family.states.get(series.labels)
+  if (same === undefined) family.states.set(series.labels, { series, state })
+  else if (MetricState.isCounterState(same.state) && MetricState.isCounterState(state))
+    same.state = MetricState.counter(Number(same.state.count) + Number(state.count))
+}
+
+// -------------------------------------------------------------------------------------------------------------- names
+
+/** The families by the names that they are written with, sorted. No name of a series belongs to two of them. */
+const named = (families: ReadonlyArray<Family>): ReadonlyArray<readonly [string, Family]> => {
+  const taken = new Set<string>()
+  return families
+    .slice()
+    .sort((a, b) => precedence.indexOf(a.type) - precedence.indexOf(b.type) || (a.name < b.name ? -1 : 1))
+    .map((family) => {
+      let names = namesOf(family, "")
+      for (let n = 2; names.some((name) => taken.has(name)); n++) names = namesOf(family, `_${n}`)
+      for (const name of names) taken.add(name)
+      return [names[0], family] as const
+    })
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+}
+
+/** The name of a family, and those of its series. */
+const namesOf = ({ name, type }: Family, suffix: string): readonly [string, ...Array<string>] => {
+  if (type === "counter") return [`${name.slice(0, -total.length)}${suffix}${total}`]
+  const whole = `${name}${suffix}`
+  if (type === "gauge") return [whole]
+  const parts: readonly [string, ...Array<string>] = [whole, `${whole}_sum`, `${whole}_count`]
+  return type === "histogram" ? [...parts, `${whole}_bucket`] : parts
+}
+
+const total = "_total"
+
+const known = new WeakMap<MetricKey.MetricKey.Untyped, Series>()
+
+const seriesOf = (key: MetricKey.MetricKey.Untyped): Series => {
+  let series = known.get(key)
+  if (series === undefined) known.set(key, (series = toSeries(key)))
+  return series
+}
+
+const toSeries = (key: MetricKey.MetricKey.Untyped): Series => {
+  const type = typeOf(key.keyType)
+  const tagOf = (name: string) => key.tags.filter((tag) => tag.key === name).at(-1)?.value
+  const { aliases, name, per } = unitOf(tagOf("unit") ?? tagOf("time_unit"))
+  const bare = key.name.endsWith(total) && type === "counter" ? key.name.slice(0, -total.length) : key.name
+  const base = toName(withUnit(bare, name, aliases))
+  return {
+    family: descriptionOf(type, type === "counter" ? base + total : base),
+    help: escapedHelp(Option.getOrElse(key.description, () => key.name)),
+    labels: inText(labelsOf(key)),
+    per,
+    heads: undefined
+  }
+}
+
+/** The series of a word of a frequency. */
+const ofWord = (key: MetricKey.MetricKey.Untyped, word: string): Series => {
+  const labels = labelsOf(key)
+  if (word !== "") labels.set("key", word)
+  return { ...seriesOf(key), labels: inText(labels), heads: undefined }
+}
+
+/** One object for each family: looking for it is cheaper than looking for its name. */
+const descriptions = new Map<string, Description>()
+
+const descriptionOf = (type: Type, name: string): Description => {
+  const id = `${type} ${name}`
+  let description = descriptions.get(id)
+  if (description === undefined) descriptions.set(id, (description = { type, name }))
+  return description
+}
+
+const typeOf = (keyType: unknown): Type => {
+  if (MetricKeyType.isHistogramKey(keyType)) return "histogram"
+  if (MetricKeyType.isSummaryKey(keyType)) return "summary"
+  if (MetricKeyType.isFrequencyKey(keyType)) return "counter"
+  return MetricKeyType.isCounterKey(keyType) && keyType.incremental ? "counter" : "gauge"
+}
+
+const toName = (name: string): string => {
+  const valid = name.replace(/[^a-zA-Z0-9_]+/g, "_")
+  return /^[a-zA-Z_]/.test(valid) ? valid : `_${valid}`
+}
+
+// -------------------------------------------------------------------------------------------------------------- units
+
+interface Unit {
+  /** The base unit in the name of a metric, or nothing. */
+  readonly name: string
+  readonly aliases: ReadonlyArray<string>
+  readonly per: number
+}
+
+const unitless: Unit = { name: "", aliases: [], per: 1 }
+
+/** The units that metrics of Effect and of OpenTelemetry come in. Prometheus wants base units. */
+const units: ReadonlyArray<Unit> = [
+  { name: "seconds", aliases: ["s", "second", "seconds"], per: 1 },
+  { name: "seconds", aliases: ["ms", "milli", "millis", "millisecond", "milliseconds"], per: 1e3 },
+  { name: "seconds", aliases: ["us", "micro", "micros", "microsecond", "microseconds"], per: 1e6 },
+  { name: "seconds", aliases: ["ns", "nano", "nanos", "nanosecond", "nanoseconds"], per: 1e9 },
+  { name: "bytes", aliases: ["By", "byte", "bytes"], per: 1 }
+]
+
+const unitOf = (tag: string | undefined): Unit =>
+  units.find(({ aliases }) => tag !== undefined && aliases.includes(tag)) ?? unitless
+
+/** A name that ends with its base unit, instead of the unit of its values. */
+const withUnit = (name: string, unit: string, aliases: ReadonlyArray<string>): string => {
+  if (unit === "") return name
+  const [last = ""] = /[^._]*$/.exec(name) ?? []
+  const bare = aliases.includes(last) ? name.slice(0, -last.length - 1) : name
+  return bare === "" ? unit : `${bare}_${unit}`
+}
+
+// ------------------------------------------------------------------------------------------------------------- labels
+
+const labelsOf = ({ keyType, tags }: MetricKey.MetricKey.Untyped): Map<string, string> => {
+  const reserved = reservedLabel(keyType)
+  // Of two tags of one name, the later one was added last.
+  const values = new Map(tags.map(({ key, value }) => [key, value]))
+  const labels = new Map<string, string>()
+  for (const [key, value] of byName(values)) {
+    if (value === "" || key === "unit" || key === "time_unit") continue
+    const name = toLabel(key)
+    const label = name === reserved ? `exported_${name}` : name
+    const same = labels.get(label)
+    labels.set(label, same === undefined ? value : `${same};${value}`)
+  }
+  return labels
+}
+
+const byName = (labels: ReadonlyMap<string, string>): ReadonlyArray<readonly [string, string]> =>
+  [...labels].sort(([a], [b]) => (a < b ? -1 : 1))
+
+const inText = (labels: ReadonlyMap<string, string>): string =>
+  byName(labels)
+    .map(([label, value]) => `${label}="${escaped(value)}"`)
+    .join(",")
+
+/** The label that a type of metric brings. */
+const reservedLabel = (keyType: unknown): string | undefined => {
+  if (MetricKeyType.isHistogramKey(keyType)) return "le"
+  if (MetricKeyType.isSummaryKey(keyType)) return "quantile"
+  return MetricKeyType.isFrequencyKey(keyType) ? "key" : undefined
+}
+
+/** Names with two underscores in front are Prometheus's own. */
+const toLabel = (key: string): string => toName(key).replace(/^__+/, "_")
+
+/** Prometheus reads no text that has NUL in it. Half a surrogate pair cannot be encoded, and becomes this character anyway. */
+const wellFormed = (text: string): string => text.replace(/[\0\p{Surrogate}]/gu, "\uFFFD")
+
+const escapedHelp = (help: string): string =>
+  wellFormed(help).replaceAll("\\", "\\\\").replaceAll("\n", "\\n")
+
+const escaped = (value: string): string => escapedHelp(value).replaceAll('"', '\\"')
+
+// -------------------------------------------------------------------------------------------------------------- lines
+
+interface Heads {
+  readonly name: string
+  readonly value: string
+  readonly bucket: string
+  readonly nextBucket: string
+  readonly sum: string
+  readonly count: string
+}
+
+const headsOf = (series: Series, name: string): Heads => {
+  if (series.heads?.name !== name) series.heads = toHeads(series, name)
+  return series.heads
+}
+
+/** Joined, because text that is put together by `+` would be copied piece by piece in every scrape. */
+const toHeads = ({ family: { type }, labels }: Series, name: string): Heads => {
+  const isWhole = type === "counter" || type === "gauge"
+  const head = (...parts: ReadonlyArray<string>): string => (isWhole ? "" : parts.join(""))
+  const bucket = [name, "_bucket{", labels, labels && ",", 'le="']
+  return {
+    name,
+    value: isWhole ? [name, braces(labels), " "].join("") : "",
+    bucket: head(...bucket),
+    nextBucket: head("\n", ...bucket),
+    sum: head(name, "_sum", braces(labels), " "),
+    count: head(name, "_count", braces(labels), " ")
+  }
+}
+
+const braces = (labels: string): string => labels && `{${labels}}`
+
+const written = (name: string, { help, states, type }: Family): string => {
+  let text = `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n`
+  const bounds = new Map<number, string>()
+  for (const { series, state } of states.values()) text += sample(series, name, state, bounds)
+  return text
+}
+
+/** The bounds of buckets as text, which most histograms of a family share. */
+type Bounds = Map<number, string>
+
+const sample = (series: Series, name: string, state: unknown, bounds: Bounds): string => {
+  const { per } = series
+  if (MetricState.isCounterState(state)) return `${headsOf(series, name).value}${shown(state.count, per)}\n`
+  if (MetricState.isGaugeState(state)) return `${headsOf(series, name).value}${shown(state.value, per)}\n`
+  if (MetricState.isHistogramState(state)) return histogram(headsOf(series, name), state, per, bounds)
+  return MetricState.isSummaryState(state) ? summary(headsOf(series, name), series, state) : ""
+}
+
+const histogram = (
+  heads: Heads,
+  { buckets, count, sum }: MetricState.MetricState.Histogram,
+  per: number,
+  bounds: Bounds
+): string => {
+  const lines: Array<string> = []
+  let last = -Infinity
+  for (const [bound, upTo] of buckets) {
+    // The bucket of all values is written below. Values that are no number are in no other.
+    if (!(bound > last && bound < Number.MAX_VALUE)) continue
+    last = bound
+    const inUnit = bound / per
+    let text = bounds.get(inUnit)
+    if (text === undefined) bounds.set(inUnit, (text = `${shown(inUnit, 1)}"} `))
+    lines.push(`${text}${upTo}`)
+  }
+  lines.push(`+Inf"} ${count}`)
+  return `${heads.bucket}${lines.join(heads.nextBucket)}\n${heads.sum}${shown(sum, per)}\n${heads.count}${count}\n`
+}
+
+const summary = (
+  heads: Heads,
+  { labels, per }: Series,
+  { count, quantiles, sum }: MetricState.MetricState.Summary
+): string => {
+  let text = ""
+  for (const [quantile, value] of new Map(quantiles)) {
+    const label = `${labels}${labels && ","}quantile="${quantile}"`
+    text += `${heads.name}{${label}} ${shown(Option.getOrElse(value, notANumber), per)}\n`
+  }
+  return `${text}${heads.sum}${shown(sum, per)}\n${heads.count}${count}\n`
+}
+
+const notANumber = (): number => NaN
+
+/** A value in the unit that is in the name. */
+const shown = (value: number | bigint, per: number): string => {
+  if (typeof value === "bigint" && per === 1) return String(value)
+  const number = Number(value) / per
+  if (number === Infinity) return "+Inf"
+  return number === -Infinity ? "-Inf" : String(number)
+}

@@ -1,0 +1,130 @@
+/** promtool, which checks what Prometheus reads, and Prometheus itself. Debian has both in its package `prometheus`. */
+import { Data, Effect, Schedule, type Scope } from "effect"
+import { spawn, spawnSync } from "node:child_process"
+import * as fs from "node:fs"
+import * as net from "node:net"
+import * as os from "node:os"
+import * as path from "node:path"
+
+/** A folder that is there until the scope ends. */
+const folder: Effect.Effect<string, never, Scope.Scope> = Effect.acquireRelease(
+  Effect.sync(() => fs.mkdtempSync(path.join(os.tmpdir(), "prometheus-"))),
+  (folder) => Effect.sync(() => fs.rmSync(folder, { recursive: true, force: true }))
+)
+
+export interface Checked {
+  /** 0 when all is well, 3 when something is only unusual. */
+  readonly status: number | null
+  readonly output: string
+}
+
+const promtool = (args: ReadonlyArray<string>, input = ""): Checked => {
+  const { status, stderr, stdout } = spawnSync("promtool", args, { input, encoding: "utf8" })
+  return { status, output: `${stdout}${stderr}` }
+}
+
+/** What promtool says of a page of metrics. */
+export const checkMetrics = (page: string): Checked => promtool(["check", "metrics"], page)
+
+/** What promtool says of a file of rules and of what they do. JSON is YAML. */
+export const testRules = (rules: string, tests: object): Effect.Effect<Checked> =>
+  Effect.scoped(
+    Effect.map(folder, (folder) => {
+      fs.writeFileSync(path.join(folder, "rules.yaml"), rules)
+      const file = path.join(folder, "tests.yaml")
+      fs.writeFileSync(file, JSON.stringify({ rule_files: ["rules.yaml"], ...tests }))
+      const checked = promtool(["check", "rules", path.join(folder, "rules.yaml")])
+      return checked.status === 0 ? promtool(["test", "rules", file]) : checked
+    })
+  )
+
+/** Prometheus did not start, or did not understand a query. */
+export class PrometheusFailed extends Data.TaggedError("PrometheusFailed")<{ readonly message: string }> {}
+
+export interface Series {
+  readonly metric: Readonly<Record<string, string>>
+  readonly value: readonly [at: number, value: string]
+}
+
+export interface Prometheus {
+  readonly query: (expr: string) => Effect.Effect<ReadonlyArray<Series>, PrometheusFailed>
+}
+
+const freePort = Effect.async<number>((resume) => {
+  const server = net.createServer()
+  server.listen(0, "127.0.0.1", () => {
+    const address = server.address()
+    const port = typeof address === "object" && address !== null ? address.port : 0
+    server.close(() => resume(Effect.succeed(port)))
+  })
+})
+
+/** A Prometheus that reads a page over and over again, and that evaluates rules. It ends with the scope. */
+export const startPrometheus = ({
+  port: target,
+  rules = ""
+}: {
+  readonly port: number
+  readonly rules?: string
+}): Effect.Effect<Prometheus, PrometheusFailed, Scope.Scope> =>
+  Effect.gen(function* () {
+    const here = yield* folder
+    const port = yield* freePort
+    const at = (name: string) => path.join(here, name)
+    fs.writeFileSync(at("rules.yaml"), rules)
+    const config = {
+      global: { scrape_interval: "200ms", scrape_timeout: "200ms", evaluation_interval: "200ms" },
+      rule_files: rules === "" ? [] : [at("rules.yaml")],
+      scrape_configs: [{ job_name: "shop", static_configs: [{ targets: [`127.0.0.1:${target}`] }] }]
+    }
+    fs.writeFileSync(at("prometheus.yml"), JSON.stringify(config))
+    let output = ""
+    yield* Effect.acquireRelease(
+      Effect.sync(() => {
+        const child = spawn(
+          "prometheus",
+          [
+            `--config.file=${at("prometheus.yml")}`,
+            `--storage.tsdb.path=${at("data")}`,
+            `--web.listen-address=127.0.0.1:${port}`
+          ],
+          { stdio: ["ignore", "ignore", "pipe"] }
+        )
+        child.stderr.on("data", (text: Buffer) => (output += text.toString()))
+        return child
+      }),
+      (child) =>
+        Effect.async<void>((resume) => {
+          if (child.exitCode !== null || child.signalCode !== null) return resume(Effect.void)
+          child.once("exit", () => resume(Effect.void))
+          child.kill("SIGKILL")
+        })
+    )
+    const ask = (path: string) =>
+      Effect.tryPromise({
+        try: async () => {
+          const response = await fetch(`http://127.0.0.1:${port}${path}`)
+          return await response.text()
+        },
+        catch: (cause) => new PrometheusFailed({ message: `${String(cause)}\n${output}` })
+      })
+    yield* ask("/-/ready").pipe(
+      Effect.filterOrFail(
+        (text) => text.includes("Ready"),
+        (message) => new PrometheusFailed({ message })
+      ),
+      Effect.retry({ times: 600, schedule: Schedule.spaced("50 millis") })
+    )
+    return {
+      query: (expr: string) =>
+        Effect.flatMap(ask(`/api/v1/query?query=${encodeURIComponent(expr)}`), (text) => {
+          const answer = JSON.parse(text) as {
+            readonly status: string
+            readonly data?: { readonly result: ReadonlyArray<Series> }
+          }
+          return answer.data === undefined
+            ? new PrometheusFailed({ message: `${expr}\n${text}` })
+            : Effect.succeed(answer.data.result)
+        })
+    }
+  })
