@@ -1,4 +1,6 @@
 /** @since 0.1.0 */
+export * as Alerts from "./Alerts.js"
+/** @since 0.1.0 */
 export * as Explain from "./Explain.js"
 /** @since 0.1.0 */
 export * as Observability from "./Observability.js"
