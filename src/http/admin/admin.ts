@@ -8,7 +8,7 @@ import type * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { among, callable, InvalidOption, object, type Shape } from "../../core/options.js"
+import { among, callable, type Check, InvalidOption, object, type Shape } from "../../core/options.js"
 import { quoted } from "../../internal/quoted.js"
 import { Registry } from "../../observability/Registry.js"
 import type * as HttpAdmin from "./HttpAdmin.js"
@@ -42,10 +42,8 @@ export interface Admin {
 const steeringShape: Shape<HttpAdmin.Steering> = { authorize: callable }
 const readingShape: Shape<HttpAdmin.Reading> = { authorize: callable }
 
-const shape: Shape<HttpAdmin.Options> = {
-  policies: (policy, option, value) => {
-    if (!Array.isArray(value)) throw new InvalidOption(policy, option, value, "a list of policies")
-  },
+/** The options of all routes that show policies. */
+export const guardShape: Shape<Pick<HttpAdmin.Options, "reading" | "keys" | "steering">> = {
   reading: (policy, option, value) => {
     object(policy, option, value, readingShape)
     callable(policy, `${option}.authorize`, Reflect.get(Object(value), "authorize"))
@@ -54,13 +52,23 @@ const shape: Shape<HttpAdmin.Options> = {
   steering: (policy, option, value) => object(policy, option, value, steeringShape)
 }
 
+/** What comes before the paths of routes. */
+export const prefixCheck: Check = (policy, option, value) => {
+  if (typeof value !== "string" || !value.startsWith("/")) {
+    throw new InvalidOption(policy, option, value, 'a path that begins with "/"')
+  }
+}
+
+const shape: Shape<HttpAdmin.Options> = {
+  policies: (policy, option, value) => {
+    if (!Array.isArray(value)) throw new InvalidOption(policy, option, value, "a list of policies")
+  },
+  ...guardShape
+}
+
 const layerRouterShape: Shape<HttpAdmin.LayerRouterOptions> = {
   ...shape,
-  prefix: (policy, option, value) => {
-    if (typeof value !== "string" || !value.startsWith("/")) {
-      throw new InvalidOption(policy, option, value, 'a path that begins with "/"')
-    }
-  }
+  prefix: prefixCheck
 }
 
 /** Finds the policies. What they, the hooks and the registry require stands in the public types. */
@@ -71,13 +79,7 @@ export const make = (policy: string, options: HttpAdmin.Options = {}): Effect.Ef
     const hash = keys === "hashed" ? yield* hashing : undefined
     const known =
       policies === undefined ? [registered(yield* Registry, hash)] : yield* places(policy, policies, hash)
-    const readable = (asked: HttpAdmin.AskedToRead): Effect.Effect<void, ReadingDenied> =>
-      reading === undefined
-        ? Effect.void
-        : Effect.flatMap(authorized(reading.authorize, asked, "reading"), (isAllowed) =>
-            isAllowed ? Effect.void : new ReadingDenied()
-          )
-
+    const readable = reader(reading)
     const find = (name: string, kind: Kind | undefined): Effect.Effect<ReadonlyArray<Shown>> =>
       Effect.map(
         Effect.forEach(known, (place) => place.named(name)),
@@ -100,29 +102,46 @@ export const make = (policy: string, options: HttpAdmin.Options = {}): Effect.Ef
             Effect.flatMap(theOne(found, name, kind), (shown) => shown.entry)
           )
         ),
-      steer: (request, name, kind, action) =>
-        Effect.gen(function* () {
-          const denied = (reason: SteeringDenied["reason"]) => new SteeringDenied({ name, action, reason })
-          if (steering === undefined) return yield* denied("disabled")
-          const found = yield* find(name, kind)
-          const asked = { request, name, kind: found.length === 1 ? found[0]?.kind : kind, action }
-          // Asked first: a client that may not steer does not learn which policies there are.
-          if (!(yield* authorized(steering.authorize, asked, `"${action}"`)))
-            return yield* denied("unauthorized")
-          // Looked for again: the instance of a key may have been evicted, and made anew, while the hook was asked.
-          const shown = yield* theOne(yield* find(name, asked.kind), name, kind)
-          const act = shown.actions[action]
-          if (act === undefined) {
-            const supported = Object.keys(shown.actions) as ReadonlyArray<Action>
-            return yield* new ActionNotSupported({ name, kind: shown.kind, action, supported })
-          }
-          yield* act
-          return yield* shown.entry
-        })
+      steer: steerer(steering, find)
     }
   })
   return made as Effect.Effect<Admin>
 }
+
+/** Lets a request read, or fails. */
+export const reader =
+  (reading: HttpAdmin.Reading | undefined) =>
+  (asked: HttpAdmin.AskedToRead): Effect.Effect<void, ReadingDenied> =>
+    reading === undefined
+      ? Effect.void
+      : Effect.flatMap(authorized(reading.authorize, asked, "reading"), (isAllowed) =>
+          isAllowed ? Effect.void : new ReadingDenied()
+        )
+
+/** Steers a policy that is found by its name, for those who may. */
+export const steerer =
+  (
+    steering: HttpAdmin.Steering | undefined,
+    find: (name: string, kind: Kind | undefined) => Effect.Effect<ReadonlyArray<Shown>>
+  ): Admin["steer"] =>
+  (request, name, kind, action) =>
+    Effect.gen(function* () {
+      const denied = (reason: SteeringDenied["reason"]) => new SteeringDenied({ name, action, reason })
+      if (steering === undefined) return yield* denied("disabled")
+      const found = yield* find(name, kind)
+      const asked = { request, name, kind: found.length === 1 ? found[0]?.kind : kind, action }
+      // Asked first: a client that may not steer does not learn which policies there are.
+      if (!(yield* authorized(steering.authorize, asked, `"${action}"`))) return yield* denied("unauthorized")
+      // Looked for again: the instance of a key may have been evicted, and made anew, while the hook was asked.
+      const shown = yield* theOne(yield* find(name, asked.kind), name, kind)
+      const act = shown.actions[action]
+      if (act === undefined) {
+        const supported = Object.keys(shown.actions) as ReadonlyArray<Action>
+        return yield* new ActionNotSupported({ name, kind: shown.kind, action, supported })
+      }
+      yield* act
+      return yield* shown.entry
+    })
 
 const theOne = (
   found: ReadonlyArray<Shown>,
@@ -137,7 +156,7 @@ const theOne = (
 }
 
 /** Whether a hook allows it. A handler runs with the context in which it was made and that of the request. */
-const authorized = <Asked extends HttpAdmin.AskedToRead>(
+export const authorized = <Asked extends HttpAdmin.AskedToRead>(
   authorize: ((asked: Asked) => Effect.Effect<boolean, unknown, unknown>) | undefined,
   asked: Asked,
   what: string

@@ -116,7 +116,7 @@ interface Instance extends Policy.Described, Readonly<Record<Action, Effect.Effe
 }
 
 /** An instance as the routes see it, or `undefined` when it is none. */
-const show = (given: unknown, shownName?: string): Shown | undefined => {
+export const show = (given: unknown, shownName?: string): Shown | undefined => {
   const stateful = Stateful.kindOf(given)
   if (stateful === undefined) return undefined
   const { actions, kind, status } = stateful
