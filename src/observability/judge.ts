@@ -1,0 +1,210 @@
+/** What is read of each policy, and what rules make of it. */
+import type * as CircuitBreaker from "../circuitBreaker/CircuitBreaker.js"
+import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import { states as circuitStates } from "../core/circuit.js"
+import { InvalidOption, isList, object, oneOf, type Shape, text, whereRead } from "../core/options.js"
+import { quoted } from "../internal/quoted.js"
+import { wallMillis } from "../internal/time.js"
+import { timeInWords } from "../internal/words.js"
+import * as Explain from "./Explain.js"
+import type * as Health from "./Health.js"
+import * as Registry from "./Registry.js"
+
+// ------------------------------------------------------------------------------------------------------------ defaults
+
+type StatesOf = { readonly [K in Health.Kind]: ReadonlyArray<Health.States[K]> }
+
+const states: StatesOf = {
+  "circuit-breaker": circuitStates,
+  bulkhead: ["available", "full"],
+  "rate-limiter": ["available", "exhausted"],
+  "retry-budget": ["available", "exhausted"],
+  cache: ["empty", "filled"],
+  "shared-store": ["connected", "degraded"]
+}
+
+/** The states that degrade a program. */
+const degrading: { readonly [K in Health.Kind]: ReadonlyArray<Health.States[Health.Kind]> } = {
+  "circuit-breaker": ["open", "half-open", "isolated"] satisfies ReadonlyArray<CircuitBreaker.State>,
+  bulkhead: ["full"],
+  "rate-limiter": [],
+  "retry-budget": ["exhausted"],
+  cache: [],
+  "shared-store": ["degraded"]
+}
+
+const kinds = Object.keys(states) as ReadonlyArray<Health.Kind>
+const statuses = ["up", "degraded", "down"] as const
+
+// --------------------------------------------------------------------------------------------------------------- rules
+
+/** What a rule makes of a policy, if it is about it. */
+type Judge = (policy: Health.Judged) => Health.Status | undefined
+
+const byDefault: (policy: Health.Judged) => Health.Status = ({ kind, state }) =>
+  degrading[kind].includes(state) ? "degraded" : "up"
+
+const ruleShape: Shape<Health.Rule> = {
+  kind: (policy, option, value) => void oneOf<unknown>(policy, option, value, ...kinds),
+  name: (policy, option, value) => {
+    if (!(value instanceof RegExp)) text(policy, option, value)
+  },
+  state: whereRead,
+  health: whereRead
+}
+
+/** The judge of a list of rules: the first that fits. */
+const listed = (policy: string, rules: ReadonlyArray<Health.Rule>): Judge => {
+  const judges = rules.map((rule, index) => ruled(policy, `rules[${index}]`, rule))
+  return (judged) => {
+    for (const judge of judges) {
+      const health = judge(judged)
+      if (health !== undefined) return health
+    }
+    return undefined
+  }
+}
+
+const ruled = (policy: string, path: string, rule: Health.Rule): Judge => {
+  object(policy, path, rule, ruleShape)
+  const { health, kind, name, state } = rule
+  // A rule without its answer says nothing.
+  oneOf<unknown>(policy, `${path}.health`, health, ...statuses)
+  const possible =
+    kind === undefined ? kinds.flatMap((each) => states[each] as ReadonlyArray<string>) : states[kind]
+  const wanted: ReadonlyArray<unknown> | undefined =
+    state === undefined ? undefined : isList(state) ? state : [state]
+  if (wanted?.length === 0) throw new InvalidOption(policy, `${path}.state`, state, "at least one state")
+  for (const each of wanted ?? []) oneOf<unknown>(policy, `${path}.state`, each, ...new Set(possible))
+  const isNamed = naming(name)
+  return (judged) => {
+    if ((kind !== undefined && judged.kind !== kind) || !isNamed(judged)) return undefined
+    const applies = wanted === undefined ? byDefault(judged) !== "up" : wanted.includes(judged.state)
+    return applies ? health : undefined
+  }
+}
+
+const naming = (name: Health.Rule["name"]): ((judged: Health.Judged) => boolean) => {
+  if (name === undefined) return () => true
+  if (typeof name === "string") return (judged) => judged.name === name || judged.family === name
+  // A global or sticky pattern would go on where the last name ended.
+  const pattern = new RegExp(name.source, name.flags.replace(/[gy]/g, ""))
+  return (judged) => pattern.test(judged.name)
+}
+
+const shape: Shape<Health.Options> = {
+  rules: (policy, option, value) => {
+    if (typeof value !== "function" && !isList(value)) {
+      throw new InvalidOption(policy, option, value, "a list of rules, or a function")
+    }
+  }
+}
+
+// -------------------------------------------------------------------------------------------------------------- reading
+
+/** A policy with what there is to say of it, which is worked out for those that are not up. */
+interface Subject extends Health.Judged {
+  readonly sentence: () => string
+}
+
+const policies = ({ all }: Registry.Service): Effect.Effect<ReadonlyArray<Subject>> =>
+  Effect.flatMap(all, (entries) =>
+    Effect.map(Effect.forEach(entries, subjectOf), (found) => found.flatMap(Option.toArray))
+  )
+
+const subjectOf = (entry: Registry.Entry): Effect.Effect<Option.Option<Subject>> =>
+  Effect.map(
+    Explain.explain(entry),
+    Option.map((explanation): Subject => {
+      const { family, name } = entry
+      const { kind, state } = explanation
+      return { kind, name, family, state, explanation, sentence: () => Explain.sentence(explanation) }
+    })
+  )
+
+/** The store of `effect-resilience/fleet`, as far as it matters here: it is found by its key, so that programs without one load none. */
+interface Store {
+  readonly health: Effect.Effect<
+    | { readonly _tag: "Connected"; readonly since: number }
+    | { readonly _tag: "Degraded"; readonly since: number; readonly reason: string }
+  >
+}
+
+const SharedStore = /*#__PURE__*/ Context.GenericTag<Store>("effect-resilience/SharedStore")
+
+const stored = ({ health }: Store): Effect.Effect<Subject> =>
+  Effect.zipWith(health, Effect.clock, (health, clock) => {
+    const about = { kind: "shared-store", name: "shared-store", family: "shared-store" } as const
+    const since = timeInWords(health.since, wallMillis(clock))
+    const isConnected = health._tag === "Connected"
+    return {
+      ...about,
+      state: isConnected ? "connected" : "degraded",
+      explanation: undefined,
+      sentence: () =>
+        isConnected
+          ? `connected since ${since}`
+          : `degraded since ${since}: the store does not answer, each process goes on alone: ${quoted(health.reason)}`
+    }
+  })
+
+// -------------------------------------------------------------------------------------------------------------- health
+
+export const make = (
+  policy: string,
+  options: Health.Options
+): Effect.Effect<Health.Health, never, Registry.Registry> =>
+  Effect.gen(function* () {
+    object(policy, "", options, shape)
+    const { rules = [] } = options
+    const report = reporting(policy, typeof rules === "function" ? rules : listed(policy, rules))
+    const registry = yield* Registry.Registry
+    const store = yield* Effect.serviceOption(SharedStore)
+    const shared = Option.match(store, {
+      onNone: () => Effect.succeed([]),
+      onSome: (store) => Effect.map(stored(store), (subject) => [subject])
+    })
+    return {
+      check: Effect.flatMap(Effect.zip(policies(registry), shared), (subjects) => report(subjects.flat()))
+    }
+  })
+
+/** Judges everything. A rule that throws or says nonsense is a bug to show once, and no reason to have no report. */
+const reporting = (policy: string, judge: Judge) => {
+  let hasThrown = false
+  return (subjects: ReadonlyArray<Subject>): Effect.Effect<Health.Report> =>
+    Effect.suspend(() => {
+      let warning: Effect.Effect<void> = Effect.void
+      const healthOf = (subject: Subject): Health.Status => {
+        try {
+          const health = judge(subject) ?? byDefault(subject)
+          return oneOf(policy, "the answer of a rule", health, ...statuses)
+        } catch (thrown) {
+          if (!hasThrown)
+            warning = Effect.logWarning("a rule for health threw, the defaults hold", Cause.die(thrown))
+          hasThrown = true
+          return byDefault(subject)
+        }
+      }
+      const reasons = subjects.flatMap((subject): ReadonlyArray<Health.Reason> => {
+        const health = healthOf(subject)
+        if (health === "up") return []
+        const { kind, name, state } = subject
+        return [{ kind, name, state, health, reason: subject.sentence() }]
+      })
+      return Effect.as(warning, reportOf(reasons))
+    })
+}
+
+/** The report on what is not up. */
+export const reportOf = (reasons: ReadonlyArray<Health.Reason>): Health.Report => {
+  const [down, degraded] = [
+    reasons.filter(({ health }) => health === "down"),
+    reasons.filter(({ health }) => health === "degraded")
+  ]
+  const status = down.length > 0 ? "down" : degraded.length > 0 ? "degraded" : "up"
+  return { status, reasons: [...down, ...degraded] }
+}
