@@ -78,6 +78,8 @@ export class Keyed<M extends Member<Snapshot>, Snapshot> {
   private readonly capacity: number
   private readonly idleMillis: number
   private readonly whenFull: "share" | "bypass"
+  /** What users see of it. An observer may hold that alone, and weakly: it lives as long as a policy of one of the keys. */
+  owner: object | undefined
 
   constructor(
     policy: string,

@@ -470,6 +470,7 @@ export const defineKeyed = <F extends KeyedFamily>(definition: KeyedDefinition<F
         ...byKey(operations, (key) => use(key)(Effect.succeed) as Effect.Effect<unknown>)
       }
       instancesOf.set(made, instances)
+      instances.owner = made
       observer?.unsafeMade(made as unknown as Observer.AnyKeyed)
       return made
     })

@@ -36,6 +36,17 @@ it.live("a keyed policy that nothing refers to is gone with its keys", () =>
   }).pipe(observed)
 )
 
+it.live("a keyed policy is there as long as a policy of one of its keys", () =>
+  Effect.gen(function* () {
+    const protect = yield* Effect.map(CircuitBreaker.keyed(), (keyed) => keyed.protect("a"))
+    const dropped = yield* Effect.map(CircuitBreaker.keyed(), (keyed) => new WeakRef(keyed))
+    yield* protect(Effect.void)
+    yield* until(all, () => dropped.deref() === undefined)
+    yield* protect(Effect.void)
+    assert.strictEqual((yield* all).length, 1)
+  }).pipe(observed)
+)
+
 it.live("instances of keys that come and go are gone", () => {
   const made: Array<WeakRef<object>> = []
   const noting: Observer.Service = {
