@@ -63,7 +63,7 @@ export const places = (
 /** The policies that the registry has when it is asked. Policies without a snapshot are not shown. The key `*` stays readable. */
 export const registered = (registry: Registry.Service, hash: Hash | undefined): Place => {
   const shownOf = ({ instance, key }: Registry.Entry): Effect.Effect<ReadonlyArray<Shown>> =>
-    instance === undefined ? Effect.succeed([]) : showAt(instance, key === "*" ? undefined : key, hash)
+    instance === undefined ? Effect.succeed([]) : showAt(instance, secretOf(key), hash)
   const shown = (entries: Effect.Effect<ReadonlyArray<Registry.Entry>>) =>
     Effect.map(Effect.flatMap(entries, Effect.forEach(shownOf)), (found) => found.flat())
   return placeOf(shown(registry.all), (name) => shown(registry.find(name)), hash)
@@ -81,6 +81,9 @@ const keyed = (policy: HttpAdmin.Keyed, hash: Hash | undefined): Place => {
   return placeOf(list, (name) => ofKeys(endings(name)), hash)
 }
 
+/** The key that a hash may hide: not that of the instance that keys without room share. */
+export const secretOf = (key: string | undefined): string | undefined => (key === "*" ? undefined : key)
+
 /** A place where a name can be looked up, unless it is hashed: then only the list has it. */
 const placeOf = (list: Place["list"], plain: Place["named"], hash: Hash | undefined): Place => ({
   list,
@@ -96,16 +99,21 @@ const showAt = (
   key: string | undefined,
   hash: Hash | undefined
 ): Effect.Effect<ReadonlyArray<Shown>> => {
-  const { name } = instance
-  const shownName =
-    hash === undefined || key === undefined
-      ? Effect.succeed(name)
-      : Effect.map(hash(key), (hashed) => name.slice(0, name.length - key.length) + hashed)
-  return Effect.map(shownName, (shownName) => {
+  return Effect.map(shownName(instance.name, key, hash), (shownName) => {
     const shown = show(instance, shownName)
     return shown === undefined ? [] : [shown]
   })
 }
+
+/** The name of an instance as it is shown: with a hash in the place of its key, where that is asked for. */
+export const shownName = (
+  name: string,
+  key: string | undefined,
+  hash: Hash | undefined
+): Effect.Effect<string> =>
+  hash === undefined || key === undefined
+    ? Effect.succeed(name)
+    : Effect.map(hash(key), (hashed) => name.slice(0, name.length - key.length) + hashed)
 
 /** What may be the key in a name: all that follows a slash. To look for each is cheaper than to read all instances. */
 const endings = (name: string): ReadonlyArray<string> =>
