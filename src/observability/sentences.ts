@@ -121,7 +121,7 @@ const opened = (entered: Entered | undefined): Part => {
 }
 
 /** What a rule has counted, and what it takes. */
-const reading = (rule: Trip.Reading, opens: string): string => {
+export const reading = (rule: Trip.Reading, opens: string): string => {
   const { calls, hits, minimumCalls, threshold } = rule
   if (rule.rule === "consecutive") return `${plural(hits, "failure")} in a row, ${number(threshold)} ${opens}`
   const looked = rule.of === undefined ? plural(calls, "call") : `the last ${plural(calls, "call")}`
