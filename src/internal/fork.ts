@@ -3,6 +3,7 @@
  */
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import type * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as Runtime from "effect/Runtime"
 import type * as RuntimeFlags from "effect/RuntimeFlags"
@@ -50,6 +51,12 @@ export const startFiber = <A, E, R>(
   const context = from.currentContext as Context.Context<R>
   return startIn(Runtime.make({ context, runtimeFlags, fiberRefs: from.getFiberRefs() }), effect, options)
 }
+
+/** Runs an effect in a fiber of its own, to its end or to where it would have to wait: then its exit is a failure. */
+export const runNow = <A, E, R>(
+  runtime: Runtime.Runtime<R>,
+  effect: Effect.Effect<A, E, R>
+): Exit.Exit<A, E> => Runtime.runSyncExit(runtime)(effect)
 
 /** Forks a fiber that lives as long as a scope. */
 export const forkScoped = <A, E, R>(

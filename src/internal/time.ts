@@ -72,3 +72,18 @@ export const afterTurns = (turns: number, task: () => void): (() => void) => {
   }
   return () => clearImmediate(handle)
 }
+
+let stretch = 0
+let isStretching = false
+
+/** A number for what runs without a pause. Promises, timers and fibers that yield come later, in another stretch. */
+export const thisStretch = (): number => {
+  if (!isStretching) {
+    isStretching = true
+    queueMicrotask(() => {
+      isStretching = false
+      stretch += 1
+    })
+  }
+  return stretch
+}

@@ -126,7 +126,7 @@ class Seen implements Observer.OfInstance, Registry.Entry {
 }
 
 /** An instance that is not by key, or a keyed policy, whose instances are asked for when it is read. */
-interface Place {
+export interface Place {
   readonly made: WeakRef<object>
   readonly change: Omit<Registry.Change, "_tag">
   /** The tallies of what is here. */
@@ -297,7 +297,8 @@ export class Policies implements Registry.Service, Observer.Service {
       entries.filter((entry) => entry.name === name && (kind === undefined || entry.kind === kind))
     )
 
-  private placesOf(tally: Tally): Set<Place> {
+  /** Where policies are that are counted in a tally. */
+  placesOf(tally: Tally): Set<Place> {
     const known = this.tallied.get(tally)
     if (known !== undefined) return known
     const places = new Set<Place>()

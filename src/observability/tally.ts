@@ -1,5 +1,5 @@
 /** What the events of the policies of one kind and name add up to: plain numbers, to which an event adds and which a scrape reads. */
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import type * as Bulkhead from "../bulkhead/Bulkhead.js"
 import type * as Cache from "../cache/Cache.js"
 import type * as CircuitBreaker from "../circuitBreaker/CircuitBreaker.js"
@@ -21,6 +21,8 @@ export type CounterName =
   | "cache.requests"
   | "cache.refreshes"
   | "cache.evictions"
+  /** Calls of a retry by whether they were retried and how they ended, in the words of resilience4j. */
+  | "retry.calls"
 
 export type DistributionName =
   "call.duration" | "attempt.duration" | "retry.delay" | "queue.duration" | "circuit.recovery.duration"
@@ -56,7 +58,7 @@ export class Distribution {
   ) {}
 
   add(duration: Duration.Duration): void {
-    const seconds = Duration.toMillis(duration) / 1000
+    const seconds = secondsOf(duration)
     let bucket = 0
     while (bucket < bounds.length && seconds > bounds[bucket]) bucket += 1
     this.counts[bucket] = this.counts[bucket] + 1
@@ -64,6 +66,18 @@ export class Distribution {
     this.sum += seconds
     if (seconds < this.min) this.min = seconds
     if (seconds > this.max) this.max = seconds
+  }
+}
+
+/** `Duration.toSeconds` would first find out that it is one, which costs more than everything else here. */
+const secondsOf = ({ value }: Duration.Duration): number => {
+  switch (value._tag) {
+    case "Millis":
+      return value.millis / 1e3
+    case "Nanos":
+      return Number(value.nanos) / 1e9
+    case "Infinity":
+      return Infinity
   }
 }
 
@@ -82,6 +96,8 @@ export class Tally implements Totals {
   private readonly adding: { readonly [tag: string]: ((event: Policy.Event) => void) | undefined }
   /** Calls that breakers have admitted and that have not ended. */
   inFlight = 0
+  /** How many events there have been. */
+  revision = 0
   /** Is called with each new cell. */
   onCell: ((cell: Cell) => void) | undefined
   private readonly counters = new Map<string, Counter>()
@@ -99,6 +115,7 @@ export class Tally implements Totals {
 
   /** Adds an event of the policies. */
   add(event: Policy.Event): void {
+    this.revision += 1
     this.adding[event._tag]?.(event)
   }
 
@@ -272,19 +289,32 @@ const attempts = (tally: Tally, another: "retry" | "hedge", wasted: ReadonlyArra
   }
 }
 
+const retried = (tally: Tally, outcome: string) => {
+  const without = tally.counter("retry.calls", { kind: `${outcome}_without_retry` })
+  const after = tally.counter("retry.calls", { kind: `${outcome}_with_retry` })
+  return (attempt: number): Counter => (attempt === 1 ? without : after)
+}
+
 const retry = (tally: Tally): Adding<Retry.Event<unknown, unknown>> => {
   const attempted = attempts(tally, "retry", ["Interrupted"])
-  const call = (outcome: string) => (): void => one(tally.counter("calls", { outcome }))
   zeros(tally, "success", "failure")
+  const successful = retried(tally, "successful")
+  const failed = retried(tally, "failed")
+  const failure = ({ attempt }: { readonly attempt: number }): void => {
+    one(tally.counter("calls", { outcome: "failure" }))
+    one(failed(attempt))
+  }
   return {
     Attempt: (event) => {
       attempted(event)
       // A failure is followed by another attempt, or by the event that says why there is none.
-      if (event.outcome !== "Failure") call(outcomes[event.outcome])()
+      if (event.outcome === "Failure") return
+      one(tally.counter("calls", { outcome: outcomes[event.outcome] }))
+      if (event.outcome === "Success") one(successful(event.attempt))
     },
     RetryScheduled: ({ delay }) => tally.distribution("retry.delay").add(delay),
-    Exceeded: call("failure"),
-    Abort: call("failure")
+    Exceeded: failure,
+    Abort: failure
   }
 }
 
