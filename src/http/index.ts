@@ -1,6 +1,7 @@
 export * as HttpAdmin from "./admin/HttpAdmin.js"
 export * as HttpDrain from "./server/HttpDrain.js"
 export * as HttpFields from "./problem/HttpFields.js"
+export * as HttpHealth from "./ops/HttpHealth.js"
 export * as HttpMetrics from "./ops/HttpMetrics.js"
 export * as HttpProblem from "./problem/HttpProblem.js"
 export * as HttpProtection from "./server/HttpProtection.js"

@@ -95,7 +95,7 @@ const naming = (name: Health.Rule["name"]): ((judged: Health.Judged) => boolean)
   return (judged) => pattern.test(judged.name)
 }
 
-const shape: Shape<Health.Options> = {
+export const shape: Shape<Health.Options> = {
   rules: (policy, option, value) => {
     if (typeof value !== "function" && !isList(value)) {
       throw new InvalidOption(policy, option, value, "a list of rules, or a function")

@@ -190,16 +190,21 @@ export const handlers = <ApiId extends string>(
       )
   )
 
-/** The handlers of an api as a router of their own, each with its errors written as responses. */
 export const routes = (
   api: HttpApi.HttpApi<string, typeof group, HttpApiDecodeError>,
   admin: Admin
+): Effect.Effect<HttpRouter.HttpRouter> => routed(api, handlers(api, admin))
+
+/** The handlers of an api as a router of their own, each with its errors written as responses. */
+export const routed = <Id extends string, Group extends HttpApiGroup.HttpApiGroup.Any, Name extends string>(
+  api: HttpApi.HttpApi<Id, Group, HttpApiDecodeError>,
+  handlers: Layer.Layer<HttpApiGroup.ApiGroup<Id, Name>>
 ): Effect.Effect<HttpRouter.HttpRouter> =>
   Effect.gen(function* () {
     const writeErrors = yield* HttpApiBuilder.buildMiddleware(api)
     const router = yield* Effect.provide(
       HttpApiBuilder.Router.router,
-      Layer.provideMerge(handlers(api, admin), HttpApiBuilder.Router.Live)
+      Layer.provideMerge(handlers, HttpApiBuilder.Router.Live)
     )
     const routes = HttpRouter.use(router, (handler) =>
       Effect.contextWithEffect(
