@@ -1,6 +1,7 @@
 // The tables of docs/observability.md are those of the code.
 import * as fs from "node:fs"
 import * as path from "node:path"
+import { Observability } from "effect-resilience/observability"
 import { describe, expect, it } from "vitest"
 import { type Alert, alerts, burns } from "../../src/observability/alertTable.js"
 
@@ -30,18 +31,61 @@ const codes = (cell = ""): ReadonlyArray<string> =>
 
 const words = (cell = ""): ReadonlyArray<string> => cell.split(", ").filter((word) => word !== "")
 
+const asMetric = (row: Row) => ({
+  name: codes(row["Metric"])[0],
+  type: row["Type"],
+  unit: row["Unit"],
+  labels: codes(row["Labels"]),
+  kinds: words(row["Kinds"])
+})
+
+/** The metrics without the labels that all of them have. */
+const documented = (metrics: ReadonlyArray<Observability.MetricInfo>, ...common: ReadonlyArray<string>) =>
+  metrics.map(({ kinds, labels, name, type, unit = "" }) => ({
+    name,
+    type,
+    unit,
+    labels: labels.filter((label) => !common.includes(label)),
+    kinds
+  }))
+
+const { polly, resilience, resilience4j } = Observability.metrics
+
+/** What Prometheus can be asked for. */
+const series = new Set(
+  resilience.map(({ name, type, unit }) => {
+    const base = [name.replaceAll(".", "_"), ...(unit === "s" ? ["seconds"] : [])].join("_")
+    return { counter: `${base}_total`, gauge: base, histogram: `${base}_bucket` }[type]
+  })
+)
+
 describe("the page about observability", () => {
+  it("has every metric with its type, unit, labels and kinds", () => {
+    expect(table("metrics").map(asMetric)).toEqual(documented(resilience, "policy", "kind"))
+  })
+
+  it("has the metrics by the names of other libraries", () => {
+    const theirs = [...documented(resilience4j, "name"), ...documented(polly, "pipeline.name")]
+    expect(table("conventions").map(asMetric)).toEqual(theirs)
+  })
+
+  it("computes figures from metrics that there are", () => {
+    const asked = [...page.matchAll(/resilience_\w+/g)].map(([name]) => name)
+    expect(asked.length).toBeGreaterThan(10)
+    expect(asked.filter((name) => !series.has(name))).toEqual([])
+  })
+
   const holds: Readonly<Record<string, string>> = { undefined: "`window`", 0: "at once", 60_000: "1 minute" }
 
   it("has every alert with its kinds and when it fires by default", () => {
-    const documented = table("alerts").map((row) => [
+    const rows = table("alerts").map((row) => [
       codes(row["Alert"])[0],
       row["Kinds"] === "of an SLO" ? undefined : [...words(row["Kinds"])].sort(),
       row["Above"],
       row["For"]
     ])
     const ofKinds: ReadonlyArray<readonly [string, Alert]> = Object.entries(alerts)
-    expect(documented).toEqual([
+    expect(rows).toEqual([
       ...ofKinds.map(([name, { forMillis, kinds, threshold }]) => [
         name,
         [...kinds].sort(),
@@ -56,5 +100,17 @@ describe("the page about observability", () => {
     const [, runbook = ""] = page.split("### Runbook")
     const headings = [...runbook.matchAll(/^#### (\w+)$/gm)].map(([, name]) => name)
     expect(headings).toEqual([...Object.keys(alerts), ...Object.keys(burns)])
+  })
+})
+
+describe("the page of a policy", () => {
+  const kinds = [...new Set(resilience.flatMap((metric) => metric.kinds))]
+
+  it.each(kinds)("names the metrics of a %s", (kind) => {
+    const text = fs.readFileSync(path.join(docs, `${kind}.md`), "utf8")
+    const [, sentence] =
+      /Its \[metrics?\]\(observability\.md#metrics\) (?:are|is) (.*?)\.\n\n/s.exec(text) ?? []
+    const names = resilience.filter((metric) => metric.kinds.includes(kind)).map(({ name }) => name)
+    expect(codes(sentence)).toEqual(names)
   })
 })
