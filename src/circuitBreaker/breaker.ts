@@ -19,7 +19,7 @@ import type * as FailureCondition from "../policy/FailureCondition.js"
 import { Events, type Tags } from "../policy/events.js"
 import type * as Policy from "../policy/Policy.js"
 import { withoutSpan } from "../internal/context.js"
-import { leavableOf, onLeaving } from "../internal/fiber.js"
+import { leavableOf, Leaving } from "../internal/fiber.js"
 import * as Condition from "../policy/condition.js"
 import { runtimeMillis } from "../internal/duration.js"
 import {
@@ -68,9 +68,21 @@ class HeldPermit implements CircuitBreaker.Permit {
   }
 }
 
-/** What an observer has to be shown of a call that may be gone without a trace: its end. */
-interface Watched {
-  over: boolean
+/** Shows the observer a call that is gone without a trace. When the call has left it, it may watch the next one. */
+class Watch extends Leaving {
+  isOver = false
+  startedAt = NaN
+  clock: Clock.Clock = Time.liveClock
+
+  constructor(private readonly guard: BreakerGuard) {
+    super()
+  }
+
+  protected left(): void {
+    const { guard } = this
+    if (!this.isOver) guard.breaker.uncountedBy(true, this.startedAt, this.clock)
+    guard.idleWatch = this
+  }
 }
 
 /** A call that is only counted, and that gives nothing back. When it is over it may be used for the next one. */
@@ -78,7 +90,7 @@ class Counted extends Inside implements Begun, Circuit.Permit {
   generation = 0
   startedAt = NaN
   clock: Clock.Clock = Time.liveClock
-  watched: Watched | undefined
+  watch: Watch | undefined
 
   constructor(private readonly guard: BreakerGuard) {
     super(guard.breaker)
@@ -91,7 +103,7 @@ class Counted extends Inside implements Begun, Circuit.Permit {
   ended(exit: AnyExit): Body {
     const { guard } = this
     const isFree = this.leave()
-    if (this.watched !== undefined) this.watched.over = true
+    if (this.watch !== undefined) this.watch.isOver = true
     const next = guard.breaker.settleCounted(guard.judge, this, exit)
     if (isFree) guard.idle = this
     return next
@@ -102,6 +114,7 @@ class Counted extends Inside implements Begun, Circuit.Permit {
 class BreakerGuard implements Guard {
   readonly looksAtResults = true
   idle: Counted | undefined
+  idleWatch: Watch | undefined
 
   constructor(
     readonly breaker: Breaker,
@@ -235,6 +248,8 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
   private lastRejection: Rejected | undefined
   /** Whether a listener or an observer wants to know how a call ended. */
   private readonly telling: boolean
+  /** The observer, if it alone wants to know of successes. */
+  private readonly succeeding: Events<CircuitBreaker.Event>["observer"]
   /** Whether it matters how long a call took. */
   private timed = false
   /** Whether it matters when a call ended. */
@@ -256,6 +271,7 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
     this.rejectedBefore = rejected
     const { Failure, Success } = events.emit
     this.telling = (Failure ?? Success) !== undefined
+    this.succeeding = options.onSuccess === undefined ? events.observer : undefined
     this.look(configured.config)
   }
 
@@ -330,17 +346,18 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
     const fiber = isFiber(caller) && restore === identity ? leavableOf(caller) : undefined
     if (fiber === undefined) return undefined
     const call = this.counted(guard, caller, clock)
-    const { startedAt } = call
-    const watched: Watched = (call.watched = { over: false })
+    const watch = (call.watch = guard.idleWatch ?? new Watch(guard))
+    guard.idleWatch = undefined
+    watch.isOver = false
+    watch.startedAt = call.startedAt
+    watch.clock = clock
     this.events.observer?.unsafeObserve({ _tag: "Admitted", kind, name: this.name, probe: false })
-    onLeaving(fiber, () => {
-      if (!watched.over) this.uncountedBy(true, startedAt, clock)
-    })
+    fiber.pushStack(watch)
     return call
   }
 
   /** Shows a call to the observer that ends and is not counted. */
-  private uncountedBy(isInterrupted: boolean, startedAt: number, clock: Clock.Clock): void {
+  uncountedBy(isInterrupted: boolean, startedAt: number, clock: Clock.Clock): void {
     const _tag = isInterrupted ? "Interrupted" : "Ignored"
     const { observer } = this.events
     if (observer === undefined) return
@@ -535,6 +552,12 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
   }
 
   private tell({ failed, failure }: Observed, duration: number): Told {
+    // Nearly all calls end like this. The event has no other receiver then, so it is not put together from parts.
+    if (this.succeeding !== undefined && !failed) {
+      const event = { _tag: "Success", kind, name: this.name, duration: Duration.millis(duration) } as const
+      this.succeeding.unsafeObserve(event)
+      return undefined
+    }
     const { Failure, Success } = this.events.emit
     return failed
       ? Failure?.({ duration: Duration.millis(duration), failure })

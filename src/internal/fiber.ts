@@ -50,19 +50,26 @@ export const replaceForkScope = (fiber: Insides, scope: ForkScope): ForkScope =>
 }
 
 /** A frame that a fiber passes on every way out, as it passes the end of a region with other flags. This one changes no flags. */
-class Leaving {
+export abstract class Leaving {
   readonly _op = "RevertFlags"
 
-  constructor(private readonly leave: () => void) {}
-
   get patch(): number {
-    this.leave()
+    this.left()
     return 0
+  }
+
+  /** Is called once, when the fiber passes. */
+  protected abstract left(): void
+}
+
+class Calling extends Leaving {
+  constructor(protected readonly left: () => void) {
+    super()
   }
 }
 
 /** Calls a function when a fiber leaves what it runs next, also by an interruption. To be called in the step before. */
-export const onLeaving = (fiber: Insides, leave: () => void): void => fiber.pushStack(new Leaving(leave))
+export const onLeaving = (fiber: Insides, left: () => void): void => fiber.pushStack(new Calling(left))
 
 let canLeave: boolean | undefined
 
