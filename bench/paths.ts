@@ -2,7 +2,7 @@
  * The paths that are counted and measured: what a call of each policy does in the common cases, and what it may cost. The
  * gates and the benchmark share this table, so that what is gated is what is shown.
  */
-import { Clock, Data, Effect, Exit, Scope } from "effect"
+import { Clock, Data, Effect, Exit, Layer, Scope } from "effect"
 import {
   Backoff,
   Bulkhead,
@@ -19,6 +19,7 @@ import {
   Trip
 } from "effect-resilience"
 import { Share, SharedStore } from "effect-resilience/fleet"
+import { Observability } from "effect-resilience/observability"
 
 /** What the protected effect is: a plain function call, or a promise that is already settled. */
 export type Body = "sync" | "promise"
@@ -223,12 +224,25 @@ export const paths: ReadonlyArray<Path> = [
     // An observer that does nothing: what it costs to show it two events of a call.
     policy: "circuit breaker",
     path: "closed, consecutive, observed",
-    targets: { sync: { ops: 5, fibers: 0, timers: 0, bytes: 1600 }, promise: { fibers: 0, timers: 0 } },
+    targets: { sync: { ops: 5, fibers: 0, timers: 0, bytes: 1400 }, promise: { fibers: 0, timers: 0 } },
     prepare: ({ succeeds }) =>
       CircuitBreaker.make({ trip: Trip.consecutive(5) }).pipe(
         Effect.provideService(
           Observer.Observer,
           Observer.make(() => {})
+        ),
+        Effect.map(({ protect }) => ({ call: protect(succeeds) }))
+      )
+  },
+  {
+    // All that the layer counts: at most half a microsecond more than the same call without it.
+    policy: "circuit breaker",
+    path: "closed, consecutive, with metrics",
+    targets: { sync: { ops: 5, fibers: 0, timers: 0, bytes: 1400 }, promise: { fibers: 0, timers: 0 } },
+    prepare: ({ succeeds }) =>
+      Layer.build(Observability.layer({ metrics: {} })).pipe(
+        Effect.flatMap((observed) =>
+          Effect.provide(CircuitBreaker.make({ trip: Trip.consecutive(5) }), observed)
         ),
         Effect.map(({ protect }) => ({ call: protect(succeeds) }))
       )
