@@ -70,11 +70,10 @@ describe("the routes for probes", () => {
 })
 
 test("a client of the routes gets a report, or fails as not ready", () => {
-  const call = Effect.gen(function* () {
-    const { health } = yield* HttpApiClient.make(HttpHealth.api)
-    expect(health.ready()).type.toBeAssignableTo<Effect.Effect<HttpHealth.Report, unknown>>()
-    return yield* Effect.catchTag(health.ready(), "NotReady", ({ reasons }) => Effect.succeed({ reasons }))
-  })
-  expect<HttpHealth.NotReady["reasons"]>().type.toBe<HttpHealth.Report["reasons"]>()
+  const call = Effect.flatMap(HttpApiClient.make(HttpHealth.api), ({ health }) => health.ready())
+  expect<Effect.Effect.Success<typeof call>>().type.toBe<HttpHealth.Report>()
   expect<Effect.Effect.Context<typeof call>>().type.toBe<HttpClient.HttpClient>()
+  expect(Effect.catchTag(call, "NotReady", ({ reasons }) => Effect.succeed(reasons))).type.toBeAssignableTo<
+    Effect.Effect<HttpHealth.Report | HttpHealth.Report["reasons"], unknown, HttpClient.HttpClient>
+  >()
 })
