@@ -70,7 +70,7 @@ export interface Report {
  * @category models
  */
 export interface Health {
-  /** Reads all policies. It takes some microseconds for each. */
+  /** Reads the state of all policies, and the numbers of those that are not up. With rules as a function, the numbers of all. */
   readonly check: Effect.Effect<Report>
 }
 

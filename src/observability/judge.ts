@@ -9,6 +9,7 @@ import { InvalidOption, isList, object, oneOf, type Shape, text, whereRead } fro
 import { quoted } from "../internal/quoted.js"
 import { wallMillis } from "../internal/time.js"
 import { timeInWords } from "../internal/words.js"
+import * as Stateful from "../policy/stateful.js"
 import * as Explain from "./Explain.js"
 import type * as Health from "./Health.js"
 import * as Registry from "./Registry.js"
@@ -105,15 +106,12 @@ export const shape: Shape<Health.Options> = {
 
 // -------------------------------------------------------------------------------------------------------------- reading
 
-/** A policy with what there is to say of it, which is worked out for those that are not up. */
+/** A policy with what there is to say of it. */
 interface Subject extends Health.Judged {
-  readonly sentence: () => string
+  readonly sentence: string
 }
 
-const policies = ({ all }: Registry.Service): Effect.Effect<ReadonlyArray<Subject>> =>
-  Effect.flatMap(all, (entries) =>
-    Effect.map(Effect.forEach(entries, subjectOf), (found) => found.flatMap(Option.toArray))
-  )
+type Named = Pick<Subject, "kind" | "name" | "family" | "state">
 
 const subjectOf = (entry: Registry.Entry): Effect.Effect<Option.Option<Subject>> =>
   Effect.map(
@@ -121,9 +119,21 @@ const subjectOf = (entry: Registry.Entry): Effect.Effect<Option.Option<Subject>>
     Option.map((explanation): Subject => {
       const { family, name } = entry
       const { kind, state } = explanation
-      return { kind, name, family, state, explanation, sentence: () => Explain.sentence(explanation) }
+      return { kind, name, family, state, explanation, sentence: Explain.sentence(explanation) }
     })
   )
+
+/** The state of a policy without the numbers behind it: that of a circuit costs a fraction of its snapshot. */
+const namedOf = ({ family, instance, name }: Registry.Entry): Effect.Effect<Named | undefined> => {
+  const stateful = Stateful.kindOf(instance)
+  if (instance === undefined || stateful === undefined) return Effect.succeed(undefined)
+  const state =
+    "remainingDelay" in instance
+      ? instance.state
+      : Effect.map<object, never, never, string>(instance.snapshot, (it) => stateful.status(it as never))
+  // The kind says which states belong to it.
+  return Effect.map(state, (state) => ({ kind: stateful.kind, name, family, state }) as Named)
+}
 
 /** The store of `effect-resilience/fleet`, as far as it matters here: it is found by its key, so that programs without one load none. */
 interface Store {
@@ -139,16 +149,14 @@ const stored = ({ health }: Store): Effect.Effect<Subject> =>
   Effect.zipWith(health, Effect.clock, (health, clock) => {
     const about = { kind: "shared-store", name: "shared-store", family: "shared-store" } as const
     const since = timeInWords(health.since, wallMillis(clock))
-    const isConnected = health._tag === "Connected"
-    return {
-      ...about,
-      state: isConnected ? "connected" : "degraded",
-      explanation: undefined,
-      sentence: () =>
-        isConnected
-          ? `connected since ${since}`
-          : `degraded since ${since}: the store does not answer, each process goes on alone: ${quoted(health.reason)}`
-    }
+    const [state, sentence] =
+      health._tag === "Connected"
+        ? (["connected", `connected since ${since}`] as const)
+        : ([
+            "degraded",
+            `degraded since ${since}: the store does not answer, each process goes on alone: ${quoted(health.reason)}`
+          ] as const)
+    return { ...about, state, explanation: undefined, sentence }
   })
 
 // -------------------------------------------------------------------------------------------------------------- health
@@ -160,51 +168,61 @@ export const make = (
   Effect.gen(function* () {
     object(policy, "", options, shape)
     const { rules = [] } = options
-    const report = reporting(policy, typeof rules === "function" ? rules : listed(policy, rules))
-    const registry = yield* Registry.Registry
+    const isList = typeof rules !== "function"
+    const healthOf = judging(policy, isList ? listed(policy, rules) : rules)
+    const { all } = yield* Registry.Registry
     const store = yield* Effect.serviceOption(SharedStore)
+    const reasonOf = ({ kind, name, sentence, state, ...more }: Subject) =>
+      Effect.map(healthOf({ kind, name, state, ...more }), (health): ReadonlyArray<Health.Reason> =>
+        health === "up" ? [] : [{ kind, name, state, health, reason: sentence }]
+      )
+    const explained = (entry: Registry.Entry) =>
+      Effect.flatMap(subjectOf(entry), Option.match({ onNone: () => nothing, onSome: reasonOf }))
+    // A list looks at states alone, so only what is not up has to be explained.
+    const judged = (entry: Registry.Entry) =>
+      Effect.flatMap(namedOf(entry), (named) =>
+        named === undefined
+          ? nothing
+          : Effect.flatMap(healthOf({ ...named, explanation: undefined }), (health) =>
+              health === "up" ? nothing : explained(entry)
+            )
+      )
+    const policies = Effect.flatMap(all, (entries) => Effect.forEach(entries, isList ? judged : explained))
     const shared = Option.match(store, {
-      onNone: () => Effect.succeed([]),
-      onSome: (store) => Effect.map(stored(store), (subject) => [subject])
+      onNone: () => nothing,
+      onSome: (store) => Effect.flatMap(stored(store), reasonOf)
     })
     return {
-      check: Effect.flatMap(Effect.zip(policies(registry), shared), (subjects) => report(subjects.flat()))
+      check: Effect.zipWith(policies, shared, (reasons, shared) => reportOf([...reasons.flat(), ...shared]))
     }
   })
 
-/** Judges everything. A rule that throws or says nonsense is a bug to show once, and no reason to have no report. */
-const reporting = (policy: string, judge: Judge) => {
+const nothing: Effect.Effect<ReadonlyArray<Health.Reason>> = Effect.succeed([])
+
+/** Judges a policy. A rule that throws or says nonsense is a bug to show once, and no reason to have no report. */
+const judging = (policy: string, judge: Judge) => {
   let hasThrown = false
-  return (subjects: ReadonlyArray<Subject>): Effect.Effect<Health.Report> =>
+  return (judged: Health.Judged): Effect.Effect<Health.Status> =>
     Effect.suspend(() => {
-      let warning: Effect.Effect<void> = Effect.void
-      const healthOf = (subject: Subject): Health.Status => {
-        try {
-          const health = judge(subject) ?? byDefault(subject)
-          return oneOf(policy, "the answer of a rule", health, ...statuses)
-        } catch (thrown) {
-          if (!hasThrown)
-            warning = Effect.logWarning("a rule for health threw, the defaults hold", Cause.die(thrown))
-          hasThrown = true
-          return byDefault(subject)
-        }
+      try {
+        const health = judge(judged) ?? byDefault(judged)
+        return Effect.succeed(oneOf(policy, "the answer of a rule", health, ...statuses))
+      } catch (thrown) {
+        const health = Effect.succeed(byDefault(judged))
+        if (hasThrown) return health
+        hasThrown = true
+        return Effect.zipRight(
+          Effect.logWarning("a rule for health threw, the defaults hold", Cause.die(thrown)),
+          health
+        )
       }
-      const reasons = subjects.flatMap((subject): ReadonlyArray<Health.Reason> => {
-        const health = healthOf(subject)
-        if (health === "up") return []
-        const { kind, name, state } = subject
-        return [{ kind, name, state, health, reason: subject.sentence() }]
-      })
-      return Effect.as(warning, reportOf(reasons))
     })
 }
 
 /** The report on what is not up. */
 export const reportOf = (reasons: ReadonlyArray<Health.Reason>): Health.Report => {
-  const [down, degraded] = [
-    reasons.filter(({ health }) => health === "down"),
-    reasons.filter(({ health }) => health === "degraded")
-  ]
+  const of = (wanted: Health.Status) => reasons.filter(({ health }) => health === wanted)
+  const [down, degraded] = [of("down"), of("degraded")]
   const status = down.length > 0 ? "down" : degraded.length > 0 ? "degraded" : "up"
   return { status, reasons: [...down, ...degraded] }
 }
