@@ -337,7 +337,9 @@ class Race {
     const delay = this.plan.delay.next(this.now())
     if (delay === Infinity) return
     if (typeof delay === "number" && delay <= 0) return this.want(undefined)
-    if (typeof delay === "number" && delay <= Time.maxTimerMillis && this.clock === Time.liveClock) {
+    // An observer is found by the fiber that runs, and a timer of the host has none.
+    const isHosted = this.clock === Time.liveClock && this.observer === undefined
+    if (typeof delay === "number" && delay <= Time.maxTimerMillis && isHosted) {
       this.callOff = Time.setTimer(() => this.want(undefined), Math.ceil(delay))
       return
     }

@@ -268,6 +268,19 @@ it("an attempt has its own number, outcome and duration", () => {
   )
 })
 
+it.live("a hedge that a timer of the host starts is seen", () =>
+  Effect.gen(function* () {
+    const { observe, seen } = recording()
+    let calls = 0
+    const answersOnce = Effect.suspend(() => (++calls === 1 ? Effect.never : Effect.succeed("up")))
+    yield* answersOnce.pipe(Hedge.hedge({ delay: "1 millis" }), observedBy(observe))
+    assert.deepStrictEqual(
+      seen.map(({ _tag }) => _tag),
+      ["Hedge", "Attempt", "Attempt"]
+    )
+  })
+)
+
 it("a fallback that runs ends in the events as what it brings", () => {
   const { observe, seen } = recording()
   const cold = Effect.delay(Effect.succeed("cold"), "4 millis")
