@@ -12,11 +12,10 @@ import * as Runtime from "effect/Runtime"
 import * as RuntimeFlags from "effect/RuntimeFlags"
 import type * as FailureCondition from "../policy/FailureCondition.js"
 import type * as RetryBudget from "../retryBudget/RetryBudget.js"
-import { begun, type Ended } from "../policy/attempts.js"
+import { attempted, type Ended } from "../policy/attempts.js"
 import type * as Condition from "../policy/condition.js"
 import { holding, Interrupter } from "../internal/disposal.js"
 import { startIn } from "../internal/fork.js"
-import type * as Policy from "../policy/Policy.js"
 import type { HedgeDelay } from "./delay.js"
 import { inherited } from "../internal/inside.js"
 import { observerIn } from "../policy/events.js"
@@ -257,28 +256,24 @@ class Race {
     const within = attempt.interrupter === undefined ? identity : Effect.interruptible
     const self = attemptOf(within(this.self), attempt.number, elapsed, this.parent)
     const heard = attempt.number === 1 ? undefined : told(attempt.number, elapsed, failure)
-    if (heard === undefined) {
-      this.begun(attempt)
-      return self
-    }
+    if (heard === undefined) return this.begun(attempt, elapsed, self)
     return Effect.matchCauseEffect(within(heard), {
       onFailure: (cause) => {
         attempt.broken = true
         return Effect.failCause(cause)
       },
-      onSuccess: () => {
-        this.begun(attempt)
-        return self
-      }
+      onSuccess: () => this.begun(attempt, elapsed, self)
     })
   }
 
-  private begun(attempt: Attempt): void {
+  private begun(attempt: Attempt, elapsed: number, self: Body): Body {
     const { clock, observer, plan } = this
     attempt.startedAt = this.now()
-    if (observer === undefined) return
-    const event = { _tag: "Attempt", kind: "hedge", name: plan.name, attempt: attempt.number } as const
-    attempt.shown = begun<Policy.AttemptEnded<"hedge">>(observer, event, clock)
+    if (observer === undefined) return self
+    const described = { kind: "hedge", name: plan.name, attempt: attempt.number }
+    const { around, ended } = attempted(observer, described, elapsed, clock)
+    attempt.shown = ended
+    return around(self)
   }
 
   private ended(attempt: Attempt, exit: AnyExit): void {

@@ -3,15 +3,14 @@
  *
  * @since 0.1.0
  */
-import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import type * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
-import * as Runtime from "effect/Runtime"
 import { callable } from "../core/options.js"
-import { startFiber, startIn } from "../internal/fork.js"
-import { runningFiber } from "../internal/inside.js"
 import { observerIn, observerKey } from "./events.js"
+import { harmless } from "./harmless.js"
 import type * as Policy from "./Policy.js"
 
 /**
@@ -29,6 +28,83 @@ export interface Service {
   readonly unsafeMaking?: (making: Making) => OfInstance
   /** Is called when the scope of a layer ends, with the instance or the keyed policy that the layer made. */
   readonly unsafeLeft?: (instance: Policy.Described | AnyKeyed) => void
+  /** Is asked when an attempt of a retry or of a hedge begins. Default: nothing runs around it. */
+  readonly unsafeAttempt?: (attempt: Attempt) => Operation<AttemptEnd> | undefined
+  /** Is asked when a call of an `HttpClient` with parts of `HttpResilience` begins. Default: nothing runs around it. */
+  readonly unsafeHttpCall?: (request: HttpRequest | undefined) => Operation<HttpCallEnd> | undefined
+  /** Is called at the end of every request that such a client has sent, one for each attempt. */
+  readonly unsafeHttpRequest?: (request: HttpRequestEnd) => void
+}
+
+/**
+ * What runs around an attempt or a call, such as a span, and sees its end.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Operation<in End> {
+  /** Is applied once. It must neither fail nor lose what the effect returns. */
+  readonly around: <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+  /** Is called once, after the effect has ended. It must not throw. Not called if an interruption came before the first step. */
+  readonly unsafeEnded: (end: End) => void
+}
+
+/**
+ * An attempt of a retry or of a hedge that begins.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Attempt extends Pick<Policy.AttemptEnded, "kind" | "name" | "attempt"> {
+  /** The delay of the retry before this attempt; of a hedge the time since the first attempt began. Zero for the first attempt. */
+  readonly delay: Duration.Duration
+}
+
+/**
+ * How an attempt ended. Its policy may judge a success as a failure.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface AttemptEnd extends Pick<Policy.AttemptEnded, "outcome"> {
+  readonly exit: Exit.Exit<unknown, unknown>
+}
+
+/**
+ * A request of an HTTP client.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface HttpRequest {
+  readonly method: string
+  /** With its parameters; `undefined` if it is invalid. */
+  readonly url: URL | undefined
+}
+
+/**
+ * How a call of an HTTP client ended.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface HttpCallEnd {
+  /** The request, `undefined` if the call ended while it was being prepared. */
+  readonly request: HttpRequest | undefined
+  /** The status of the response, if there was one. */
+  readonly status: number | undefined
+  readonly exit: Exit.Exit<unknown, unknown>
+}
+
+/**
+ * How a request that was sent ended: with the head of its response, with an error, or by an interruption such as that of a timeout.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface HttpRequestEnd extends HttpCallEnd {
+  readonly request: HttpRequest
+  readonly duration: Duration.Duration
 }
 
 /**
@@ -109,24 +185,7 @@ export class Observer extends Context.Reference<Observer>()(observerKey, {
  */
 export const make = (observe: (event: Policy.Event) => void): Service => {
   callable("Observer.make", "observe", observe)
-  let hasThrown = false
-  return {
-    unsafeObserve: (event) => {
-      try {
-        observe(event)
-      } catch (thrown) {
-        if (!hasThrown) log(thrown)
-        hasThrown = true
-      }
-    }
-  }
-}
-
-const log = (thrown: unknown): void => {
-  const warning = Effect.logWarning("an observer threw", Cause.die(thrown))
-  const fiber = runningFiber()
-  if (fiber === undefined) startIn(Runtime.defaultRuntime, warning)
-  else startFiber(fiber, warning, Runtime.defaultRuntimeFlags)
+  return { unsafeObserve: harmless(observe) }
 }
 
 /**
@@ -167,8 +226,35 @@ export const both = (first: Service, second: Service): Service => ({
       first.unsafeLeft?.(instance)
       second.unsafeLeft?.(instance)
     }
+  }),
+  ...((first.unsafeAttempt ?? second.unsafeAttempt) && {
+    unsafeAttempt: (attempt) => nested(first.unsafeAttempt?.(attempt), second.unsafeAttempt?.(attempt))
+  }),
+  ...((first.unsafeHttpCall ?? second.unsafeHttpCall) && {
+    unsafeHttpCall: (request) => nested(first.unsafeHttpCall?.(request), second.unsafeHttpCall?.(request))
+  }),
+  ...((first.unsafeHttpRequest ?? second.unsafeHttpRequest) && {
+    unsafeHttpRequest: (request) => {
+      first.unsafeHttpRequest?.(request)
+      second.unsafeHttpRequest?.(request)
+    }
   })
 })
+
+/** One operation inside another, and so the inner one ends first. */
+const nested = <End>(
+  outer: Operation<End> | undefined,
+  inner: Operation<End> | undefined
+): Operation<End> | undefined =>
+  outer === undefined || inner === undefined
+    ? (outer ?? inner)
+    : {
+        around: (self) => outer.around(inner.around(self)),
+        unsafeEnded: (end) => {
+          inner.unsafeEnded(end)
+          outer.unsafeEnded(end)
+        }
+      }
 
 /**
  * Adds an observer to a program, as {@link make} makes it. One that is already there stays, and is called first.

@@ -1,7 +1,8 @@
-/** Shows an observer the end of an attempt or of a fallback. */
+/** Shows an observer the end of an attempt or of a fallback, and lets it run something around an attempt. */
 import type * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
-import type { AnyExit } from "../internal/erased.js"
+import { identity } from "effect/Function"
+import type { AnyExit, Body } from "../internal/erased.js"
 import * as Time from "../internal/time.js"
 import * as Condition from "./condition.js"
 import type * as Observer from "./Observer.js"
@@ -14,7 +15,8 @@ export type Ended = (exit: AnyExit, verdict?: Pick<Condition.Verdict, "_tag">) =
 export const begun = <E extends Policy.Event & Pick<Policy.AttemptEnded, "duration" | "outcome">>(
   observer: Observer.Service,
   event: Omit<E, "duration" | "outcome"> & Policy.Event,
-  clock: Clock.Clock
+  clock: Clock.Clock,
+  operation?: Observer.Operation<Observer.AttemptEnd>
 ): Ended => {
   const startedAt = Time.monotonicMillis(clock)
   let hasEnded = false
@@ -27,5 +29,27 @@ export const begun = <E extends Policy.Event & Pick<Policy.AttemptEnded, "durati
     const duration = Duration.millis(Time.monotonicMillis(clock) - startedAt)
     const ended: Policy.Event & Pick<E, "duration" | "outcome"> = { ...event, duration, outcome }
     observer.unsafeObserve(ended)
+    operation?.unsafeEnded({ exit, outcome })
+  }
+}
+
+/** An attempt in front of an observer. */
+export interface Attempted {
+  readonly around: (self: Body) => Body
+  readonly ended: Ended
+}
+
+/** Begins an attempt after a delay in milliseconds. */
+export const attempted = <Kind extends string>(
+  observer: Observer.Service,
+  attempt: Pick<Policy.AttemptEnded<Kind>, "kind" | "name" | "attempt">,
+  delay: number,
+  clock: Clock.Clock
+): Attempted => {
+  const operation = observer.unsafeAttempt?.({ ...attempt, delay: Duration.millis(delay) })
+  const event = { _tag: "Attempt", ...attempt } as const
+  return {
+    around: operation?.around ?? identity,
+    ended: begun<Policy.AttemptEnded<Kind>>(observer, event, clock, operation)
   }
 }

@@ -14,14 +14,13 @@ import type { AnyExit, Body, Restore } from "../internal/erased.js"
 import { after, both } from "../internal/listeners.js"
 import { type ScheduleState, stepSchedule } from "../internal/schedule.js"
 import * as Time from "../internal/time.js"
-import { begun as attempted, type Ended } from "../policy/attempts.js"
+import { attempted, type Ended } from "../policy/attempts.js"
 import type * as Condition from "../policy/condition.js"
 import { withoutStack } from "../policy/define.js"
 import { type Emit, observerIn } from "../policy/events.js"
 import type * as FailureCondition from "../policy/FailureCondition.js"
 import { type Around, type Begun, type Guard, seenBy } from "../policy/frame.js"
 import type * as Observer from "../policy/Observer.js"
-import type * as Policy from "../policy/Policy.js"
 import type { Call } from "../retryBudget/call.js"
 import { withBudget } from "../retryBudget/source.js"
 import { type Attempt, CurrentAttempt, firstAttempt } from "./currentAttempt.js"
@@ -43,6 +42,9 @@ export interface Plan {
 }
 
 type Failure = FailureCondition.Failed<unknown, unknown>
+
+/** What an observer runs around an attempt. */
+type Watch = (self: Body) => Body
 
 /** One call: it begins with the first attempt and owns its run of the schedule. */
 export class Run implements Begun {
@@ -116,16 +118,19 @@ const apply = (plan: Plan, around: Around): Body => {
 const nestedIn = (context: Context.Context<never>): Attempt | undefined =>
   context.unsafeMap.has(CurrentAttempt.key) ? firstAttempt : undefined
 
-const attempt = (run: Run, number: number, current: Attempt | undefined): Body => {
+const attempt = (run: Run, number: number, current: Attempt | undefined, delay = 0): Body => {
   const { condition, options } = run.plan
+  let around: Watch = identity
   if (run.observer) {
-    const event = { _tag: "Attempt", kind: "retry", name: run.plan.name, attempt: number } as const
-    run.attempted = attempted<Policy.AttemptEnded<"retry">>(run.observer, event, run.clock)
+    const { name } = run.plan
+    const begun = attempted(run.observer, { kind: "retry", name, attempt: number }, delay, run.clock)
+    run.attempted = begun.ended
+    around = begun.around
   }
   if (options.disposeResult !== undefined) {
-    return attemptDisposing(run, number, current, options.disposeResult)
+    return attemptDisposing(run, number, current, around, options.disposeResult)
   }
-  const body = knowing(current, run.around.self)
+  const body = around(knowing(current, run.around.self))
   const begun: Begun = { ended: (exit) => run.ended(exit, number) }
   return seenBy(body, begun, condition.looksAtResults || (run.call ?? run.observer) !== undefined)
 }
@@ -176,9 +181,10 @@ const attemptDisposing = (
   run: Run,
   number: number,
   current: Attempt | undefined,
+  around: Watch,
   disposeResult: (result: unknown) => Effect.Effect<unknown, never, unknown>
 ): Body =>
-  Effect.flatMap(knowing(current, Effect.exit(run.restore(run.around.self))), (exit) => {
+  Effect.flatMap(knowing(current, Effect.exit(around(run.restore(run.around.self)))), (exit) => {
     const deciding = run.restore(Effect.suspend(() => decide(run, number, exit) ?? Exit.succeed(done(exit))))
     if (Exit.isFailure(exit)) return proceed(run, number, deciding)
     const dispose = Effect.suspend(() => disposeResult(exit.value))
@@ -240,7 +246,7 @@ const again = (run: Run, number: number, next: Again, disposed: boolean): Body =
       return Effect.flatMap(run.restore(giveUp(run, failed, "maxDuration")), ({ exit }) => exit)
     }
     run.call?.begun()
-    return attempt(run, number + 1, new Later(number + 1, elapsed, failed.failure))
+    return attempt(run, number + 1, new Later(number + 1, elapsed, failed.failure), delay)
   }
   const wake = (): Body => {
     const woken = run.elapsed()

@@ -1,0 +1,42 @@
+/** What an observer does must not reach the call that it looks at: its errors end in the log, the first one alone. */
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Logger from "effect/Logger"
+import * as Runtime from "effect/Runtime"
+import { startFiber, startIn } from "../internal/fork.js"
+import { runningFiber } from "../internal/inside.js"
+
+/** The same function, which returns `undefined` where it would throw. Its first error is logged as a warning. */
+export const harmless = <Args extends ReadonlyArray<unknown>, A>(
+  run: (...args: Args) => A
+): ((...args: Args) => A | undefined) => {
+  let hasThrown = false
+  return (...args) => {
+    try {
+      return run(...args)
+    } catch (thrown) {
+      if (!hasThrown) {
+        hasThrown = true
+        later(Effect.logWarning("an observer threw", Cause.die(thrown)))
+      }
+      return undefined
+    }
+  }
+}
+
+/**
+ * Writes to the log after the step that runs now, whatever the loggers do: with the loggers and the annotations of the fiber that runs,
+ * or with those of a runtime. A line names the trace of the fiber, but is not written into its span, which may have ended by then.
+ */
+export const later = (
+  line: Effect.Effect<unknown, unknown>,
+  runtime: Runtime.Runtime<never> = Runtime.defaultRuntime
+): void => {
+  // What ends a fiber with an error is logged by Effect, and so is the error of a logger.
+  const written = Effect.catchAllCause(Effect.provide(line, notIntoSpans), () => Effect.void)
+  const fiber = runningFiber()
+  if (fiber === undefined) startIn(runtime, written, { immediate: false })
+  else startFiber(fiber, written, Runtime.defaultRuntimeFlags, { immediate: false })
+}
+
+const notIntoSpans = /*#__PURE__*/ Logger.remove(Logger.tracerLogger)
