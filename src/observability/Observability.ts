@@ -6,15 +6,69 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import type * as LogLevel from "effect/LogLevel"
 import * as Runtime from "effect/Runtime"
 import * as RuntimeFlags from "effect/RuntimeFlags"
-import { among, InvalidOption, object, type Shape, whole } from "../core/options.js"
+import { among, type Check, InvalidOption, object, type Shape, whole } from "../core/options.js"
 import { observerIn } from "../policy/events.js"
 import * as Observer from "../policy/Observer.js"
+import type * as Policy from "../policy/Policy.js"
+import * as HttpRequests from "./httpRequests.js"
+import * as Logs from "./logs.js"
 import { Exporter } from "./metrics.js"
 import { type Convention, conventions, type Metric } from "./names.js"
 import * as internal from "./policies.js"
 import * as Registry from "./Registry.js"
+import * as Spans from "./spans.js"
+
+/**
+ * What the current span of a call is told.
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export interface SpanOptions {
+  /**
+   * How the attempts of retries and hedges are shown: as events of the call's span, or each as a span of its own. Default:
+   * `"events"`.
+   */
+  readonly attempts?: "events" | "spans" | undefined
+}
+
+/**
+ * A line for the log.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface LogLine {
+  readonly event: Policy.Event
+  readonly level: LogLevel.LogLevel
+  /** One sentence, with names as quoted text. */
+  readonly message: string
+  /** The event as data: `policy`, `kind`, `event` and what it carries, with durations in words. */
+  readonly annotations: Readonly<Record<string, unknown>>
+}
+
+/**
+ * Which events are logged, and how.
+ *
+ * @since 0.1.0
+ * @category options
+ */
+export interface LogOptions {
+  /**
+   * The level of an event's line, `undefined` for no line. `byDefault` is the level that it has otherwise. Is asked for changes of
+   * state and settings, and for what is not logged by default: rejections, refusals of a budget, timeouts, fallbacks, and retries that
+   * give up.
+   */
+  readonly level?: (
+    event: Policy.Event,
+    byDefault: LogLevel.LogLevel | undefined
+  ) => LogLevel.LogLevel | undefined
+  /** Writes a line. Default: with Effect's loggers. */
+  readonly write?: (line: LogLine) => Effect.Effect<unknown, unknown>
+}
 
 /**
  * Whose names the metrics have: `resilience`, this library's own; `resilience4j`, those of its Micrometer module, so that its dashboards
@@ -45,12 +99,18 @@ export interface MetricsOptions {
 }
 
 /**
+ * Each part can be switched off with `false`. To replace one, switch it off and add an observer of your own with `Observer.layer`.
+ *
  * @since 0.1.0
  * @category models
  */
 export interface Options {
   /** Counts what happens in Effect metrics, which every exporter of Effect reads. Default: on. */
   readonly metrics?: false | MetricsOptions | undefined
+  /** Writes what happens to a call into its span, and makes a span for each call of an HTTP client. Default: on. */
+  readonly spans?: false | SpanOptions | undefined
+  /** Logs changes of state and of settings, and budgets that are exhausted or recover. Default: on. */
+  readonly logs?: false | LogOptions | undefined
 }
 
 /**
@@ -81,10 +141,17 @@ export const metrics: { readonly [Convention in Names]: ReadonlyArray<MetricInfo
   polly: conventions.polly().metrics
 }
 
-const shape: Shape<Options> = {
-  metrics: (policy, option, value) => {
-    if (value !== false) object(policy, option, value, metricsShape)
+/** Options of a part, which `false` switches off. */
+const orOff =
+  <O>(ofPart: Shape<O>): Check =>
+  (policy, option, value) => {
+    if (value !== false) object(policy, option, value, ofPart)
   }
+
+const shape: Shape<Options> = {
+  metrics: (policy, option, value) => orOff(metricsShape)(policy, option, value),
+  spans: orOff(Spans.shape),
+  logs: orOff(Logs.shape)
 }
 
 const mostKeys = 1000
@@ -97,13 +164,6 @@ const metricsShape: Shape<MetricsOptions> = {
       throw new InvalidOption(policy, option, value, 'a letter, followed by letters, digits, "_" and "."')
     }
   }
-}
-
-/** The metrics that are wanted, if any are. */
-const configured = (options: Options): MetricsOptions | undefined => {
-  object("Observability.layer", "", options, shape)
-  const { metrics = {} } = options
-  return metrics === false ? undefined : metrics
 }
 
 /**
@@ -129,14 +189,21 @@ const configured = (options: Options): MetricsOptions | undefined => {
 export const layer = (options: Options = {}): Layer.Layer<Registry.Registry | Observer.Observer> =>
   Layer.scopedContext(
     Effect.gen(function* () {
-      const metrics = configured(options)
-      const clock = yield* Effect.clock
-      const around = observerIn(yield* Effect.context<never>())
-      const registry = new internal.Policies({ clock, keys: metrics?.keyLabel ?? 0 })
-      if (metrics !== undefined) yield* exported(registry, metrics)
-      return Context.make(Registry.Registry, registry).pipe(
-        Context.add(Observer.Observer, around === undefined ? registry : Observer.both(around, registry))
-      )
+      object("Observability.layer", "", options, shape)
+      const { logs = {}, metrics = {}, spans = {} } = options
+      const runtime = yield* Effect.runtime<never>()
+      const keys = metrics === false ? 0 : (metrics.keyLabel ?? 0)
+      const registry = new internal.Policies({ clock: yield* Effect.clock, keys })
+      if (metrics !== false) yield* exported(registry, metrics)
+      const observers = [
+        observerIn(runtime.context),
+        registry,
+        metrics === false ? undefined : HttpRequests.make(),
+        spans === false ? undefined : Spans.make(spans),
+        logs === false ? undefined : Logs.make(logs, runtime)
+      ]
+      const observer = observers.filter((each) => each !== undefined).reduce(Observer.both)
+      return Context.make(Registry.Registry, registry).pipe(Context.add(Observer.Observer, observer))
     })
   )
 

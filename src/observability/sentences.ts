@@ -29,7 +29,7 @@ const saying = (head: string, ...parts: ReadonlyArray<Part>): string => {
 /** A number of something, unless there is none. */
 const some = (count: number, what: string): Part => (count === 0 ? undefined : `${number(count)} ${what}`)
 
-const plural = (count: number, one: string, many = `${one}s`): string =>
+export const plural = (count: number, one: string, many = `${one}s`): string =>
   `${number(count)} ${count === 1 ? one : many}`
 
 export const sentenceOf = (explanation: Explanation): string => {
@@ -122,16 +122,24 @@ const opened = (entered: Entered | undefined): Part => {
 
 /** What a rule has counted, and what it takes. */
 export const reading = (rule: Trip.Reading, opens: string): string => {
-  const { calls, hits, minimumCalls, threshold } = rule
-  if (rule.rule === "consecutive") return `${plural(hits, "failure")} in a row, ${number(threshold)} ${opens}`
+  const { minimumCalls, threshold } = rule
+  const needed =
+    rule.rule === "consecutive"
+      ? number(threshold)
+      : rule.rule === "failures"
+        ? `${number(threshold)}${rule.of === undefined ? "" : ` of ${number(rule.of)}`}`
+        : `${shareInWords(threshold)}${minimumCalls === undefined ? "" : ` of at least ${number(minimumCalls)}`}`
+  return `${counted(rule)}, ${needed} ${opens}`
+}
+
+/** What a rule has counted. */
+export const counted = (rule: Trip.Reading): string => {
+  const { calls, hits } = rule
+  if (rule.rule === "consecutive") return `${plural(hits, "failure")} in a row`
   const looked = rule.of === undefined ? plural(calls, "call") : `the last ${plural(calls, "call")}`
   const did = rule.rule === "slowRate" ? `took longer than ${duration(rule.slowerThan ?? NaN)}` : "failed"
   const within = rule.within === undefined ? "" : ` within ${duration(rule.within)}`
-  const needed =
-    rule.rule === "failures"
-      ? `${number(threshold)}${rule.of === undefined ? "" : ` of ${number(rule.of)}`}`
-      : `${shareInWords(threshold)}${minimumCalls === undefined ? "" : ` of at least ${number(minimumCalls)}`}`
-  return `${number(hits)} of ${looked} ${did}${within}, ${needed} ${opens}`
+  return `${number(hits)} of ${looked} ${did}${within}`
 }
 
 // -------------------------------------------------------------------------------------------------------- other kinds

@@ -9,12 +9,14 @@ import {
   CircuitBreaker,
   Fallback,
   Hedge,
+  Observer,
   Policy,
   RateLimiter,
   Retry,
   RetryBudget,
   Timeout
 } from "effect-resilience"
+import { Observability } from "effect-resilience/observability"
 import { interruptedAtEveryStep, runToEnd } from "../support/everyStep.js"
 import { runs } from "../support/runs.js"
 
@@ -286,6 +288,11 @@ const stepsThatLose = (scenario: Scenario, every = 1): number => {
   return losing
 }
 
+const plain = Observer.make(() => {})
+const spanning = Effect.runSync(
+  Effect.provide(Observer.Observer, Observability.layer({ spans: { attempts: "spans" }, logs: false }))
+)
+
 describe("a result of which a policy is to dispose", () => {
   for (const [name, scenario] of Object.entries(scenarios)) {
     it(`reaches the caller or is disposed of, once, in ${name}`, () => {
@@ -294,6 +301,13 @@ describe("a result of which a policy is to dispose", () => {
       assert.isAbove(ledger.opened, 0)
       // In one step the result leaves the policy. An interruption at this step loses it without a policy, too.
       assert.isAtMost(stepsThatLose(scenario, runs(2, 1)), handOvers[name] ?? 1)
+    })
+
+    it(`is lost in no further step when each attempt has a span, in ${name}`, () => {
+      const lost = [plain, spanning].map((observer) =>
+        stepsThatLose((ledger) => Effect.provideService(scenario(ledger), Observer.Observer, observer))
+      )
+      assert.strictEqual(lost[1], lost[0])
     })
   }
 
