@@ -95,17 +95,17 @@ describe("by default a program", () => {
       yield* TestClock.adjust("2 seconds")
       assert.deepStrictEqual(yield* health.check, { status: "up", reasons: [] })
       wire.state = "dead"
-      yield* TestClock.adjust("1 second")
-      assert.deepStrictEqual(yield* health.check, {
-        status: "degraded",
-        reasons: [
-          {
-            ...{ kind: "shared-store", name: "shared-store", state: "degraded", health: "degraded" },
-            reason:
-              'degraded since 00:00:02 UTC: the store does not answer, each process goes on alone: "connection refused"'
-          }
-        ]
-      })
+      // The next exchange comes after an interval that is a little shorter or longer by chance.
+      yield* TestClock.adjust("2 seconds")
+      const { reasons, status } = yield* health.check
+      assert.deepStrictEqual(
+        [status, ...reasons.map(({ health, kind, name, state }) => [kind, name, state, health])],
+        ["degraded", ["shared-store", "shared-store", "degraded", "degraded"]]
+      )
+      assert.match(
+        reasons[0]?.reason ?? "",
+        /^degraded since 00:00:0[23] UTC: the store does not answer, each process goes on alone: "connection refused"$/
+      )
       wire.state = "up"
       yield* TestClock.adjust("2 seconds")
       assert.deepStrictEqual(yield* health.check, { status: "up", reasons: [] })
