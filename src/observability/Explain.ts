@@ -50,6 +50,8 @@ interface OfCircuit<State extends CircuitBreaker.State> extends Of<"circuit-brea
   readonly entered?: Entered | undefined
   /** Calls rejected in this state. */
   readonly rejected: number
+  /** Whether it is shared with other processes, whose calls count too. Absent where the settings are not known. */
+  readonly shared?: boolean | undefined
 }
 
 /**
@@ -305,19 +307,14 @@ type ShownAs<Kind extends Shown["kind"]> = Extract<Shown, { readonly kind: Kind 
 
 const ofCircuit = (
   { name, snapshot, state }: ShownAs<"circuit-breaker">,
-  { lastChange }: Besides
+  { lastChange, settings }: Besides
 ): ExplainedCircuit => {
   const { failures, probes, rules, since, successes, takenAt } = snapshot
   const entered = lastChange && enteredBy(state, lastChange.event)
   const rejected = snapshot.rejectedInState
-  const circuit = {
-    kind: "circuit-breaker",
-    name,
-    since,
-    takenAt,
-    rejected,
-    ...defined({ entered })
-  } as const
+  const shared = settings && settings["share"] !== undefined
+  const more = defined({ entered, shared })
+  const circuit = { kind: "circuit-breaker", name, since, takenAt, rejected, ...more } as const
   switch (state) {
     case "closed":
     case "metrics-only":

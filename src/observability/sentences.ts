@@ -56,7 +56,12 @@ const ofCircuit = (circuit: ExplainedCircuit): string => {
   const turnedAway = some(rejected, "rejected")
   switch (circuit.state) {
     case "closed":
-      return saying("closed", ...circuit.rules.map((rule) => reading(rule, "opens it")), turnedAway)
+      return saying(
+        "closed",
+        ...circuit.rules.map((rule) => reading(rule, "opens it")),
+        circuit.shared === true ? "calls of other processes count too" : undefined,
+        turnedAway
+      )
     case "metrics-only":
       return saying(
         `${head}${by(entered)}, never opens`,

@@ -142,6 +142,11 @@ describe("the sentence of a circuit", () => {
         share: Share.inline()
       })
       yield* TestClock.adjust("10 millis")
+      const [first] = yield* (yield* Registry.Registry).all
+      assert.strictEqual(
+        Explain.sentence(Option.getOrThrow(yield* Explain.explain(first))),
+        "closed: 0 failures in a row, 3 opens it; calls of other processes count too"
+      )
       for (const at of [0, 1, 0]) yield* Effect.exit(breakers[at][0].protect(down))
       yield* TestClock.adjust("10 millis")
       const { all } = yield* Registry.Registry
@@ -537,7 +542,15 @@ describe("an explanation", () => {
       assert.notInclude(JSON.stringify(explanation), "hunter2")
       assert.deepStrictEqual(explanation, {
         ...{ kind: "circuit-breaker", name: "circuit-breaker", state: "open" },
-        ...{ since: noon, takenAt: noon, rejected: 0, openFor: 10_000, halfOpenIn: 10_000, openings: 1 },
+        ...{
+          since: noon,
+          takenAt: noon,
+          rejected: 0,
+          shared: false,
+          openFor: 10_000,
+          halfOpenIn: 10_000,
+          openings: 1
+        },
         entered: {
           ...{ from: "closed", reason: "tripped", successes: 0, failures: 1 },
           rule: { rule: "consecutive", calls: 1, hits: 1, rate: 1, threshold: 1, met: true }
