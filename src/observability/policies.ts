@@ -91,8 +91,10 @@ class Seen implements Observer.OfInstance, Registry.Entry {
   }
 
   private changed(event: Policy.Event): void {
-    this.lastChange = { at: Time.wallMillis(this.clock), event, count: 1 }
-    this.remember(this.lastChange)
+    const happening = { at: Time.wallMillis(this.clock), event, count: 1 }
+    // New settings say nothing of why the state is as it is.
+    if (event._tag !== "Configured") this.lastChange = happening
+    this.remember(happening)
     if (event._tag === "StateChange") this.recovers(event as CircuitBreaker.StateChange)
   }
 

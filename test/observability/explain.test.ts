@@ -160,6 +160,15 @@ describe("the sentence of a circuit", () => {
     }).pipe(Effect.scoped, atNoon)
   )
 
+  it.effect("says why it opened also after its settings were changed", () =>
+    Effect.gen(function* () {
+      const breaker = yield* CircuitBreaker.make({ trip: Trip.consecutive(1) })
+      yield* calls(breaker, "F")
+      yield* breaker.configure({ trip: Trip.consecutive(5) })
+      assert.include(yield* said, ": 1 failure in a row, 1 opens it; ")
+    }).pipe(atNoon)
+  )
+
   it.effect("has a date when the state began on another day", () =>
     Effect.gen(function* () {
       const breaker = yield* CircuitBreaker.make({})
