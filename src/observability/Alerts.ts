@@ -94,10 +94,10 @@ export interface ThresholdTuning extends Tuning {
  * @category options
  */
 export interface Slo {
-  /** The name of a policy that sees every call: a circuit breaker, a bulkhead, a retry or a hedge. */
+  /** The name of a policy that sees how every call ends: a circuit breaker, a bulkhead or a retry. */
   readonly policy: string
   /** Which of them it is. Default: the one that is called so. */
-  readonly kind?: "circuit-breaker" | "bulkhead" | "retry" | "hedge" | undefined
+  readonly kind?: "circuit-breaker" | "bulkhead" | "retry" | undefined
   /** A share such as 0.999, greater than 0.93: of a larger budget, less than 14.4 parts can burn at once. */
   readonly objective: number
 }
@@ -117,6 +117,8 @@ export interface Options {
     | undefined
   /** The range of rates, at least four times the scrape interval. Default: 5 minutes. */
   readonly window?: DurationInput | undefined
+  /** What the names of the metrics begin with, as for `Observability.layer`. Default: `"resilience"`. */
+  readonly prefix?: string | undefined
   /** Labels that all series must have, such as `{ job: "shop" }`, where other programs have policies too. Default: none. */
   readonly matchers?: Readonly<Record<string, string>> | undefined
   /** The labels besides `policy` that tell one alert from another. Default: `["job"]`. */

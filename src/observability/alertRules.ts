@@ -11,9 +11,9 @@ import {
   type WithThreshold,
   withOutcomes
 } from "./alertTable.js"
-import { labelNames, labels, listOf } from "./labelOptions.js"
+import { labelNames, labels, listOf, prefix, prefixOf } from "./labelOptions.js"
 import type { Present } from "./present.js"
-import { duration, Sums } from "./promql.js"
+import { duration, Metrics } from "./promql.js"
 
 const tuningShape: Shape<Alerts.Tuning> = { for: isDuration({ zero: true }), severity: text, labels }
 
@@ -49,6 +49,7 @@ const shape: Shape<Alerts.Options> = {
   }),
   alerts: (policy, option, value) => object(policy, option, value, alertsShape),
   window: isDuration(),
+  prefix,
   matchers: labels,
   by: labelNames,
   labels,
@@ -64,8 +65,12 @@ export const made = (
   object(caller, "", options, shape)
   const { by = ["job"], group = "effect-resilience", matchers = {}, slos = [] } = options
   const windowMillis = optionMillis(caller, "window", options.window ?? "5 minutes")
-  const sumsOver = (window: string) => new Sums(matchers, [...new Set([...by, "policy"])], window)
-  const sums = sumsOver(duration(windowMillis))
+  const metrics = new Metrics({
+    prefix: prefixOf(options),
+    matchers,
+    by: [...by, "policy"],
+    window: duration(windowMillis)
+  })
 
   const rule = (
     alert: Alerts.Name,
@@ -103,8 +108,8 @@ export const made = (
     if (kinds.length === 0) return undefined
     const { [name]: tuning = {} } = options.alerts ?? {}
     const threshold = tuning === false ? undefined : tuning.threshold
-    const measured = `${alert.measured(sums, kinds)}\n> ${threshold ?? alert.threshold}`
-    const expr = alert.onlyIf === undefined ? measured : `${measured}\nand\n${alert.onlyIf(sums)}`
+    const measured = `${alert.measured(metrics, kinds)}\n> ${threshold ?? alert.threshold}`
+    const expr = alert.onlyIf === undefined ? measured : `${measured}\nand\n${alert.onlyIf(metrics)}`
     return rule(name, expr, alert, alert.forMillis ?? windowMillis)
   })
 
@@ -114,7 +119,7 @@ export const made = (
     const budget = Number((1 - objective).toPrecision(12))
     const labels = { kind: of.kind, slo: String(objective) }
     return (Object.keys(burns) as ReadonlyArray<keyof typeof burns>).map((name) =>
-      rule(name, burning(burns[name].burns, budget, sumsOver, of), burns[name], 0, labels)
+      rule(name, burning(burns[name].burns, budget, metrics, of), burns[name], 0, labels)
     )
   })
 

@@ -1,5 +1,5 @@
 /** The alerts: what each asks Prometheus, and what it says. */
-import { ratio, type Sums } from "./promql.js"
+import { ratio, type Metrics } from "./promql.js"
 
 export interface Alert {
   /** The kinds of policies that it is about. */
@@ -10,8 +10,8 @@ export interface Alert {
   readonly forMillis?: number
   readonly severity?: string
   /** What is compared to the threshold. A second part has to have a value too. */
-  readonly measured: (sums: Sums, kinds: ReadonlyArray<string>) => string
-  readonly onlyIf?: (sums: Sums) => string
+  readonly measured: (metrics: Metrics, kinds: ReadonlyArray<string>) => string
+  readonly onlyIf?: (metrics: Metrics) => string
   readonly summary: string
   readonly description: string
 }
@@ -29,11 +29,11 @@ const recently = "5m"
 const flapping = "15m"
 
 const callsOf = (kind: string) => ({
-  all: (sums: Sums) => sums.rate("resilience_calls_total", { kind }),
-  that: (sums: Sums, outcome: string) => sums.rate("resilience_calls_total", { kind, outcome })
+  all: (metrics: Metrics) => metrics.rate("calls_total", { kind }),
+  that: (metrics: Metrics, outcome: string) => metrics.rate("calls_total", { kind, outcome })
 })
 
-const attempts = "resilience_attempts_total"
+const attempts = "attempts_total"
 
 /** All alerts by name. A ratio without traffic is `NaN`, which is above nothing. */
 export const alerts = {
@@ -41,9 +41,9 @@ export const alerts = {
     kinds: ["circuit-breaker"],
     threshold: 0,
     forMillis: 60_000,
-    measured: (sums) => sums.sum(sums.series("resilience_circuit_state", { state: notClosed })),
-    onlyIf: (sums) =>
-      `${sums.sum(`max_over_time(${sums.series("resilience_circuit_state", { state: "open" })}[${recently}])`)} > 0`,
+    measured: (metrics) => metrics.sum(metrics.series("circuit_state", { state: notClosed })),
+    onlyIf: (metrics) =>
+      `${metrics.sum(`max_over_time(${metrics.series("circuit_state", { state: "open" })}[${recently}])`)} > 0`,
     summary: `Circuit breaker ${policy} is open`,
     description: `${number} circuits of ${policy} are open or half-open. Calls are rejected until what they protect answers again.`
   },
@@ -52,10 +52,10 @@ export const alerts = {
     threshold: 3,
     forMillis: 0,
     // A keyed breaker counts all its circuits together: what is compared is how often each that was open has opened.
-    measured: (sums) =>
-      sums.max(
-        `sum without (reason) (increase(${sums.series("resilience_circuit_transitions_total", { from: "closed", to: "open" })}[${flapping}]))` +
-          `\n/ ignoring (from, to, state)\nclamp_min(max_over_time(${sums.series("resilience_circuit_state", { state: "open" })}[${flapping}]), 1)`
+    measured: (metrics) =>
+      metrics.max(
+        `sum without (reason) (increase(${metrics.series("circuit_transitions_total", { from: "closed", to: "open" })}[${flapping}]))` +
+          `\n/ ignoring (from, to, state)\nclamp_min(max_over_time(${metrics.series("circuit_state", { state: "open" })}[${flapping}]), 1)`
       ),
     summary: `Circuit breaker ${policy} opens again and again`,
     description: `A circuit of ${policy} has closed and opened ${number} times within ${flapping}. What it protects recovers only until the load is back.`
@@ -63,10 +63,10 @@ export const alerts = {
   RetryAmplification: {
     kinds: ["retry"],
     threshold: 1.5,
-    measured: (sums) =>
+    measured: (metrics) =>
       ratio(
-        sums.rate(attempts, { kind: "retry" }),
-        sums.rate(attempts, { kind: "retry", attempt_type: "original" })
+        metrics.rate(attempts, { kind: "retry" }),
+        metrics.rate(attempts, { kind: "retry", attempt_type: "original" })
       ),
     summary: `Retries of ${policy} multiply the load`,
     description: `Each call of ${policy} makes ${number} attempts on average. What it calls gets that much more load while it fails.`
@@ -74,10 +74,10 @@ export const alerts = {
   RetryBudgetExhausted: {
     kinds: ["retry-budget"],
     threshold: 0.1,
-    measured: (sums) =>
+    measured: (metrics) =>
       ratio(
-        sums.rate("resilience_budget_withdrawals_total", { outcome: "refused" }),
-        sums.rate("resilience_budget_withdrawals_total")
+        metrics.rate("budget_withdrawals_total", { outcome: "refused" }),
+        metrics.rate("budget_withdrawals_total")
       ),
     summary: `Retry budget ${policy} is exhausted`,
     description: `${policy} refuses ${share} of all retries and hedges: more calls fail than retries can make up for.`
@@ -85,10 +85,10 @@ export const alerts = {
   HedgeRate: {
     kinds: ["hedge"],
     threshold: 0.2,
-    measured: (sums) =>
+    measured: (metrics) =>
       ratio(
-        sums.rate(attempts, { kind: "hedge", attempt_type: "hedge" }),
-        sums.rate(attempts, { kind: "hedge", attempt_type: "original" })
+        metrics.rate(attempts, { kind: "hedge", attempt_type: "hedge" }),
+        metrics.rate(attempts, { kind: "hedge", attempt_type: "original" })
       ),
     summary: `Too many calls of ${policy} are hedged`,
     description: `${policy} makes a second attempt for ${share} of its calls. Its delay is too short, or what it calls has become slow or fails.`
@@ -96,11 +96,8 @@ export const alerts = {
   WastedWork: {
     kinds: ["hedge", "retry"],
     threshold: 0.2,
-    measured: (sums, kinds) =>
-      ratio(
-        sums.rate("resilience_attempts_wasted_total", { kind: kinds }),
-        sums.rate(attempts, { kind: kinds })
-      ),
+    measured: (metrics, kinds) =>
+      ratio(metrics.rate("attempts_wasted_total", { kind: kinds }), metrics.rate(attempts, { kind: kinds })),
     summary: `Answers of ${policy} are thrown away`,
     description: `${share} of the attempts of ${policy} were interrupted or answered too late. What it calls did that work in vain.`
   },
@@ -108,10 +105,10 @@ export const alerts = {
     kinds: ["bulkhead"],
     threshold: 0.9,
     forMillis: 60_000,
-    measured: (sums) =>
-      sums.max(
-        `avg_over_time(${sums.series("resilience_in_flight", { kind: "bulkhead" })}[${sums.window}])` +
-          `\n/\n${sums.series("resilience_limit", { kind: "bulkhead" })}`
+    measured: (metrics) =>
+      metrics.max(
+        `avg_over_time(${metrics.series("in_flight", { kind: "bulkhead" })}[${metrics.window}])` +
+          `\n/\n${metrics.series("limit", { kind: "bulkhead" })}`
       ),
     summary: `Bulkhead ${policy} is full`,
     description: `${share} of the permits of ${policy} were in use on average. Calls wait, and are rejected when the queue is full too.`
@@ -119,9 +116,9 @@ export const alerts = {
   RateLimiterRejecting: {
     kinds: ["rate-limiter"],
     threshold: 0.05,
-    measured: (sums) => {
+    measured: (metrics) => {
       const calls = callsOf("rate-limiter")
-      return ratio(calls.that(sums, "rejected"), calls.all(sums))
+      return ratio(calls.that(metrics, "rejected"), calls.all(metrics))
     },
     summary: `Rate limiter ${policy} rejects calls`,
     description: `${policy} rejects ${share} of all calls: more come than its rate allows.`
@@ -129,35 +126,32 @@ export const alerts = {
   FallbackInUse: {
     kinds: ["fallback"],
     threshold: 0,
-    measured: (sums) => callsOf("fallback").that(sums, "fallback"),
+    measured: (metrics) => callsOf("fallback").that(metrics, "fallback"),
     summary: `Fallback ${policy} is in use`,
     description: `${policy} replaces ${number} answers a second. Its callers get less than they asked for.`
   },
   FallbackFailing: {
     kinds: ["fallback"],
     threshold: 0,
-    measured: (sums) => callsOf("fallback").that(sums, "failure"),
+    measured: (metrics) => callsOf("fallback").that(metrics, "failure"),
     summary: `Fallback ${policy} fails`,
     description: `${number} calls a second fail in spite of ${policy}, because the fallback fails too.`
   },
   CacheStale: {
     kinds: ["cache"],
     threshold: 0.5,
-    measured: (sums) =>
-      ratio(
-        sums.rate("resilience_cache_requests_total", { result: "stale" }),
-        sums.rate("resilience_cache_requests_total")
-      ),
+    measured: (metrics) =>
+      ratio(metrics.rate("cache_requests_total", { result: "stale" }), metrics.rate("cache_requests_total")),
     summary: `Cache ${policy} serves old values`,
     description: `${share} of the answers of ${policy} are past their time to live.`
   },
   CacheRefreshFailing: {
     kinds: ["cache"],
     threshold: 0.5,
-    measured: (sums) =>
+    measured: (metrics) =>
       ratio(
-        sums.rate("resilience_cache_refreshes_total", { outcome: "failure" }),
-        sums.rate("resilience_cache_refreshes_total")
+        metrics.rate("cache_refreshes_total", { outcome: "failure" }),
+        metrics.rate("cache_refreshes_total")
       ),
     summary: `Cache ${policy} cannot refresh its values`,
     description: `${share} of the refreshes of ${policy} fail. Its values become older until they may no longer be served.`
@@ -208,7 +202,7 @@ export const leastObjective = 1 - 1 / burns.ErrorBudgetBurn.burns[0].factor
 export type Name = WithThreshold | keyof typeof burns
 
 /** The kinds that know of every call how it ended. */
-export const withOutcomes = ["circuit-breaker", "bulkhead", "retry", "hedge"]
+export const withOutcomes = ["circuit-breaker", "bulkhead", "retry"]
 
 const bad = { outcome: ["failure", "rejected", "timeout"] }
 /** Calls that were interrupted, or whose outcome counts for nothing, are neither good nor bad. */
@@ -217,12 +211,11 @@ const counted = { outcome: ["success", "fallback", ...bad.outcome] }
 export const burning = (
   all: ReadonlyArray<Burn>,
   budget: number,
-  sumsOver: (window: string) => Sums,
+  metrics: Metrics,
   of: { readonly policy: string; readonly kind: string }
 ): string => {
   const failing = (window: string, factor: number): string => {
-    const calls = (matchers: typeof bad) =>
-      sumsOver(window).rate("resilience_calls_total", { ...of, ...matchers })
+    const calls = (matchers: typeof bad) => metrics.over(window).rate("calls_total", { ...of, ...matchers })
     return `${ratio(calls(bad), calls(counted))}\n> ${factor} * ${budget}`
   }
   return all

@@ -135,7 +135,8 @@ const typeOf = (keyType: unknown): Type => {
   return MetricKeyType.isCounterKey(keyType) && keyType.incremental ? "counter" : "gauge"
 }
 
-const toName = (name: string): string => {
+/** A name that a metric or a label may have. */
+export const toName = (name: string): string => {
   const valid = name.replace(/[^a-zA-Z0-9_]+/g, "_")
   return /^[a-zA-Z_]/.test(valid) ? valid : `_${valid}`
 }

@@ -1,5 +1,6 @@
-/** Checks of options that are labels of Prometheus. */
-import { type Check, InvalidOption, isObject, join } from "../core/options.js"
+/** Options that say which metrics are meant, and their checks. */
+import { type Check, InvalidOption, isObject, join, text } from "../core/options.js"
+import { toName } from "./exposition.js"
 
 /** Names with two underscores in front are Prometheus's own. */
 const isLabelName = (name: unknown): boolean =>
@@ -26,3 +27,9 @@ export const listOf =
 export const labelNames = listOf((policy, option, value) => {
   if (!isLabelName(value)) throw new InvalidOption(policy, option, value, expected)
 })
+
+/** What the names of metrics begin with, as for `Observability.layer`. */
+export const prefix: Check = text
+
+export const prefixOf = (options: { readonly prefix?: string | undefined }): string =>
+  toName(options.prefix ?? "resilience")

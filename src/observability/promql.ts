@@ -1,13 +1,16 @@
 /** The language of Prometheus: series, matchers, rates and durations as text. */
 
-/** Labels and what they must be: a value, one of several, or, as it stands, a regular expression. */
-export type Matchers = Readonly<Record<string, string | ReadonlyArray<string> | { readonly regex: string }>>
+/** Labels and what they must be: a value, one of several, another one, or what matches a regular expression. */
+export type Matchers = Readonly<
+  Record<string, string | ReadonlyArray<string> | { readonly not: string } | { readonly regex: string }>
+>
 
 /** A string in quotation marks. Half a surrogate pair cannot be encoded. */
 export const quoted = (text: string): string => JSON.stringify(text.replace(/\p{Surrogate}/gu, "\uFFFD"))
 
 const matcher = ([label, value]: readonly [string, Matchers[string]]): string => {
   if (typeof value === "string") return `${label}=${quoted(value)}`
+  if ("not" in value) return `${label}!=${quoted(value.not)}`
   return "regex" in value
     ? `${label}=~${quoted(value.regex)}`
     : `${label}=~${quoted(value.map(literally).join("|"))}`
@@ -41,37 +44,56 @@ export const duration = (millis: number): string => {
   return text === "" ? "0s" : text
 }
 
-/** Sums of the series of metrics, over their rates, for each value of some labels. */
-export class Sums {
-  constructor(
-    /** What all series must have. */
-    private readonly matchers: Matchers,
-    /** The labels that tell sums apart. */
-    private readonly by: ReadonlyArray<string>,
-    /** The range of rates. */
-    readonly window: string
-  ) {}
+export interface Selection {
+  /** What the names of all metrics begin with. */
+  readonly prefix: string
+  /** What all series must have. */
+  readonly matchers: Matchers
+  /** The labels that tell one sum from another. */
+  readonly by: ReadonlyArray<string>
+  /** The range of rates. */
+  readonly window: string
+}
 
-  /** Series without what tells apart those of a program that runs several times. */
+/** The metrics of policies, whose names stand without their prefix, and sums of them. */
+export class Metrics {
+  constructor(private readonly selection: Selection) {}
+
+  get window(): string {
+    return this.selection.window
+  }
+
+  /** The same metrics over another range. */
+  over(window: string): Metrics {
+    return new Metrics({ ...this.selection, window })
+  }
+
   series(metric: string, matchers: Matchers = {}): string {
-    return series(metric, { ...this.matchers, ...matchers })
+    const { matchers: all, prefix } = this.selection
+    return series(`${prefix}_${metric}`, { ...all, ...matchers })
   }
 
   sum(of: string, ...more: ReadonlyArray<string>): string {
-    return this.aggregate("sum", of, more)
+    return this.together("sum", of, more)
   }
 
-  max(of: string): string {
-    return this.aggregate("max", of, [])
+  max(of: string, ...more: ReadonlyArray<string>): string {
+    return this.together("max", of, more)
   }
 
-  private aggregate(how: string, of: string, more: ReadonlyArray<string>): string {
-    return `${how} by (${[...this.by, ...more].join(", ")}) (${of})`
+  private together(how: string, of: string, more: ReadonlyArray<string>): string {
+    const by = [...new Set([...this.selection.by, ...more])].join(", ")
+    return by === "" ? `${how}(${of})` : `${how} by (${by}) (${of})`
   }
 
   /** How often something happens in a second. */
   rate(metric: string, matchers: Matchers = {}, ...more: ReadonlyArray<string>): string {
     return this.sum(`rate(${this.series(metric, matchers)}[${this.window}])`, ...more)
+  }
+
+  /** How often something has happened within the range. */
+  increase(metric: string, matchers: Matchers = {}, ...more: ReadonlyArray<string>): string {
+    return this.sum(`increase(${this.series(metric, matchers)}[${this.window}])`, ...more)
   }
 
   /** A percentile of a histogram. */
@@ -80,5 +102,4 @@ export class Sums {
   }
 }
 
-/** A share of something, line by line. */
 export const ratio = (part: string, whole: string): string => `${part}\n/\n${whole}`

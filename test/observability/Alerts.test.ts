@@ -76,6 +76,7 @@ describe("alerts", () => {
       labels: { team: "shop" },
       matchers: { job: 'sh"op' },
       by: ["cluster"],
+      prefix: "my.shop",
       group: "mine",
       runbook: (alert) => `https://runbooks.example/${alert}`
     })
@@ -90,10 +91,10 @@ describe("alerts", () => {
     assert.strictEqual(open.annotations["runbook_url"], "https://runbooks.example/CircuitOpen")
     assert.strictEqual(
       open.expr,
-      `sum by (cluster, policy) (resilience_circuit_state{job="sh\\"op",state=~"open|half-open"})
+      `sum by (cluster, policy) (my_shop_circuit_state{job="sh\\"op",state=~"open|half-open"})
 > 2
 and
-sum by (cluster, policy) (max_over_time(resilience_circuit_state{job="sh\\"op",state="open"}[5m])) > 0`
+sum by (cluster, policy) (max_over_time(my_shop_circuit_state{job="sh\\"op",state="open"}[5m])) > 0`
     )
   })
 
@@ -148,9 +149,10 @@ sum by (cluster, policy) (max_over_time(resilience_circuit_state{job="sh\\"op",s
     ["slos[0].objective", "a share greater than 0.9306 and less than 1", [partner], { slos: [{ policy: "partner", objective: 1 }] }], // prettier-ignore
     ["slos[0].objective", "a share greater than 0.9306 and less than 1", [partner], { slos: [{ policy: "partner" }] }], // prettier-ignore
     ["slos[0].policy", "a string that is not empty", [], { slos: [{ objective: 0.99 }] }],
-    ["slos[0].policy", "the name of one of the policies that see every call (circuit-breaker, bulkhead, retry, hedge)", [partner], { slos: [{ policy: "pay", objective: 0.99 }] }], // prettier-ignore
+    ["slos[0].policy", "the name of one of the policies that see every call (circuit-breaker, bulkhead, retry)", [partner], { slos: [{ policy: "pay", objective: 0.99 }] }], // prettier-ignore
     ["slos[0].policy", "the name of one policy, or have a kind, because there are several (circuit-breaker, retry)", [partner, offers], { slos: [{ policy: "partner", objective: 0.99 }] }], // prettier-ignore
-    ["slos[0].kind", '"circuit-breaker", "bulkhead", "retry" or "hedge"', [], { slos: [{ policy: "a", kind: "cache", objective: 0.99 }] }], // prettier-ignore
+    ["slos[0].kind", '"circuit-breaker", "bulkhead" or "retry"', [], { slos: [{ policy: "a", kind: "cache", objective: 0.99 }] }], // prettier-ignore
+    ["prefix", "a string that is not empty", [], { prefix: "" }],
     ["group", "a string that is not empty", [], { group: "" }],
     ["runbook", "a function", [], { runbook: "https://" }]
   ]
