@@ -9,11 +9,12 @@ import * as Layer from "effect/Layer"
 import type * as LogLevel from "effect/LogLevel"
 import * as Runtime from "effect/Runtime"
 import * as RuntimeFlags from "effect/RuntimeFlags"
-import { among, type Check, InvalidOption, object, type Shape, whole } from "../core/options.js"
+import { among, type Check, object, type Shape, whole } from "../core/options.js"
 import { observerIn } from "../policy/events.js"
 import * as Observer from "../policy/Observer.js"
 import type * as Policy from "../policy/Policy.js"
 import * as HttpRequests from "./httpRequests.js"
+import { prefix } from "./labelOptions.js"
 import * as Logs from "./logs.js"
 import { Exporter } from "./metrics.js"
 import { type Convention, conventions, type Metric } from "./names.js"
@@ -159,11 +160,7 @@ const mostKeys = 1000
 const metricsShape: Shape<MetricsOptions> = {
   names: among(...Object.keys(conventions)),
   keyLabel: whole(0, mostKeys),
-  prefix: (policy, option, value) => {
-    if (typeof value !== "string" || !/^[a-zA-Z][\w.]*$/.test(value)) {
-      throw new InvalidOption(policy, option, value, 'a letter, followed by letters, digits, "_" and "."')
-    }
-  }
+  prefix
 }
 
 /**

@@ -1,5 +1,5 @@
 /** Options that say which metrics are meant, and their checks. */
-import { type Check, InvalidOption, isObject, join, text } from "../core/options.js"
+import { type Check, InvalidOption, isObject, join } from "../core/options.js"
 import { toName } from "./exposition.js"
 
 /** Names with two underscores in front are Prometheus's own. */
@@ -28,8 +28,12 @@ export const labelNames = listOf((policy, option, value) => {
   if (!isLabelName(value)) throw new InvalidOption(policy, option, value, expected)
 })
 
-/** What the names of metrics begin with, as for `Observability.layer`. */
-export const prefix: Check = text
+/** What the names of metrics begin with. */
+export const prefix: Check = (policy, option, value) => {
+  if (typeof value !== "string" || !/^[a-zA-Z][\w.]*$/.test(value)) {
+    throw new InvalidOption(policy, option, value, 'a letter, followed by letters, digits, "_" and "."')
+  }
+}
 
 export const prefixOf = (options: { readonly prefix?: string | undefined }): string =>
   toName(options.prefix ?? "resilience")

@@ -152,7 +152,7 @@ sum by (cluster, policy) (max_over_time(my_shop_circuit_state{job="sh\\"op",stat
     ["slos[0].policy", "the name of one of the policies that see every call (circuit-breaker, bulkhead, retry)", [partner], { slos: [{ policy: "pay", objective: 0.99 }] }], // prettier-ignore
     ["slos[0].policy", "the name of one policy, or have a kind, because there are several (circuit-breaker, retry)", [partner, offers], { slos: [{ policy: "partner", objective: 0.99 }] }], // prettier-ignore
     ["slos[0].kind", '"circuit-breaker", "bulkhead" or "retry"', [], { slos: [{ policy: "a", kind: "cache", objective: 0.99 }] }], // prettier-ignore
-    ["prefix", "a string that is not empty", [], { prefix: "" }],
+    ["prefix", 'a letter, followed by letters, digits, "_" and "."', [], { prefix: "1" }],
     ["group", "a string that is not empty", [], { group: "" }],
     ["runbook", "a function", [], { runbook: "https://" }]
   ]
