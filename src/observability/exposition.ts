@@ -207,8 +207,8 @@ const reservedLabel = (keyType: unknown): string | undefined => {
 /** Names with two underscores in front are Prometheus's own. */
 const toLabel = (key: string): string => toName(key).replace(/^__+/, "_")
 
-/** Prometheus reads no text that has NUL in it. Half a surrogate pair cannot be encoded, and becomes this character anyway. */
-const wellFormed = (text: string): string => text.replace(/[\0\p{Surrogate}]/gu, "\uFFFD")
+/** Half a surrogate pair cannot be encoded, and would become this character too late to see which series are the same. */
+const wellFormed = (text: string): string => text.replace(/\p{Surrogate}/gu, "\uFFFD")
 
 const escapedHelp = (help: string): string =>
   wellFormed(help).replaceAll("\\", "\\\\").replaceAll("\n", "\\n")

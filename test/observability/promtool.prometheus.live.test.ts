@@ -1,8 +1,11 @@
 // What promtool and Prometheus itself make of the text of any metrics.
 import { assert, describe, it } from "@effect/vitest"
-import { FastCheck } from "effect"
+import { HttpServer, HttpServerResponse } from "@effect/platform"
+import { NodeHttpServer } from "@effect/platform-node"
+import { Effect, FastCheck } from "effect"
 import * as Prometheus from "../../src/observability/Prometheus.js"
-import { checkMetrics } from "../support/prometheus.js"
+import { checkMetrics, startPrometheus } from "../support/prometheus.js"
+import { until } from "../support/until.js"
 import { counter, falling, gauge, histogram, pairs, summary } from "./exposition.js"
 
 describe("promtool", () => {
@@ -48,4 +51,22 @@ describe("promtool", () => {
       { numRuns: 30 }
     )
   })
+})
+
+describe("Prometheus", () => {
+  it.scopedLive("can read any metrics, whatever their users call them", () =>
+    Effect.gen(function* () {
+      const page = Prometheus.format(FastCheck.sample(pairs, { numRuns: 300, seed: 1 }).flat())
+      yield* HttpServer.serveEffect(
+        Effect.succeed(HttpServerResponse.text(page, { contentType: Prometheus.contentType }))
+      )
+      const { address } = yield* HttpServer.HttpServer
+      if (address._tag !== "TcpAddress") return assert.fail("it listens on a port")
+      const { query } = yield* startPrometheus({ port: address.port })
+      yield* until(query("up == 1"), (found) => found.length > 0)
+      const lines = page.split("\n").filter((line) => line !== "" && !line.startsWith("#"))
+      const [series] = yield* query('count({__name__!~"up|scrape_.+",job="shop"})')
+      assert.strictEqual(Number(series?.value[1]), lines.length)
+    }).pipe(Effect.provide(NodeHttpServer.layerTest))
+  )
 })

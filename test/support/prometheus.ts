@@ -73,7 +73,7 @@ export const startPrometheus = ({
     const at = (name: string) => path.join(here, name)
     fs.writeFileSync(at("rules.yaml"), rules)
     const config = {
-      global: { scrape_interval: "200ms", scrape_timeout: "200ms", evaluation_interval: "200ms" },
+      global: { scrape_interval: "500ms", scrape_timeout: "500ms", evaluation_interval: "500ms" },
       rule_files: rules === "" ? [] : [at("rules.yaml")],
       scrape_configs: [{ job_name: "shop", static_configs: [{ targets: [`127.0.0.1:${target}`] }] }]
     }
