@@ -25,6 +25,9 @@ type Response = HttpClientResponse.HttpClientResponse
 /** The response to a request. The errors and requirements stand in the public types. */
 export type Answer = Effect.Effect<Response, unknown, unknown>
 
+/** Is shown the end of a request or of a call. */
+export type Seen = (exit: Exit.Exit<Response, unknown>) => void
+
 /** Sends a prepared request. */
 export type Next = (request: Request, call: Call) => Answer
 
@@ -33,6 +36,8 @@ export class Call {
   upload: Upload | undefined
   /** Whether the running attempt has come as far as the client that sends. */
   private handedOver = false
+  /** Whether another client of ours sends the running attempt. */
+  private passedOn = false
   /** How often the request has been sent again, for the outermost call. */
   private resends = 0
   /** The responses that are held, each with what closes a scope that was opened for it. */
@@ -46,14 +51,26 @@ export class Call {
 
   /** Becomes a part of the call of a client further out. */
   joins(outer: Call | undefined): void {
-    if (outer?.over === false) this.outer ??= outer
+    if (outer?.over !== false) return
+    this.outer ??= outer
+    outer.passedOn = true
+  }
+
+  /** Whether the running attempt has come as far as the client that sends, with no other client of ours behind it. */
+  get isSending(): boolean {
+    return this.handedOver && !this.passedOn
+  }
+
+  /** Whether it has ended. */
+  get isOver(): boolean {
+    return this.over
   }
 
   /** An attempt for each run, one after the other. Further ones are marked in their spans, as by OpenTelemetry. */
   attempts(request: Request, next: Next): Answer {
     let begun = false
     return Effect.suspend(() => {
-      this.handedOver = false
+      this.handedOver = this.passedOn = false
       this.upload = undefined
       if (begun) return Effect.annotateSpans(next(request, this), "http.request.resend_count", this.resent())
       begun = true
@@ -162,18 +179,19 @@ export class Call {
     return Effect.zipRight(this.clear(responseOf(failure)), failure)
   }
 
-  /** Runs a call to its end, and releases what does not come back. */
-  run(self: Answer): Answer {
+  /** Runs a call to its end, shows how it ended, and releases what does not come back. */
+  run(self: Answer, seen?: Seen): Answer {
     return Effect.uninterruptibleMask((restore) =>
       Effect.matchCauseEffect(restore(self), {
-        onFailure: (cause) => this.ended(Exit.failCause(cause), restore),
-        onSuccess: (response) => this.ended(Exit.succeed(response), restore)
+        onFailure: (cause) => this.ended(Exit.failCause(cause), restore, seen),
+        onSuccess: (response) => this.ended(Exit.succeed(response), restore, seen)
       })
     )
   }
 
-  private ended(exit: Exit.Exit<Response, unknown>, restore: Restore): Answer {
+  private ended(exit: Exit.Exit<Response, unknown>, restore: Restore, seen?: Seen): Answer {
     this.over = true
+    seen?.(exit)
     if (Exit.isFailure(exit)) this.noteFault(exit.cause)
     const back = responseOf(exit)
     if (back !== undefined) {

@@ -2,15 +2,17 @@
 import * as HttpClient from "@effect/platform/HttpClient"
 import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import { identity } from "effect/Function"
 import * as Predicate from "effect/Predicate"
 import * as Time from "../../internal/time.js"
+import { observerIn } from "../../policy/events.js"
 import * as Policy from "../../policy/Policy.js"
 import type * as HttpResilience from "./HttpResilience.js"
 import { type Answer, Call, type Next } from "./call.js"
+import { runObserved } from "./observedCall.js"
 import {
   type Client,
+  knownIn,
   postprocessOf,
   type Preparation,
   preparationOf,
@@ -65,11 +67,8 @@ const whenPrepared = (prepared: Prepared, call: Call, next: Next): Answer => {
     call.joins(senderOf(request))
     return next(request, call)
   }
-  // Most requests have no preparation, so the fiber needs no step.
-  const known = prepared as Prepared & { readonly value?: unknown }
-  return Exit.isExit(known) && Exit.isSuccess(known)
-    ? send(known.value as Request)
-    : Effect.flatMap(prepared, send)
+  const known = knownIn(prepared)
+  return known === undefined ? Effect.flatMap(prepared, send) : send(known)
 }
 
 const sending: unique symbol = Symbol()
@@ -91,7 +90,8 @@ export const around = (
   const postprocess = (prepared: Prepared): Answer =>
     Effect.withFiberRuntime((fiber) => {
       const call = new Call(Time.clockOf(fiber))
-      return call.run(outermost.prepare(prepared, call))
+      const run = (prepared: Prepared): Answer => outermost.prepare(prepared, call)
+      return runObserved(observerIn(fiber.currentContext), call, prepared, run)
     })
   return HttpClient.makeWith(Object.assign(postprocess, { [sending]: outermost }), prepare)
 }

@@ -65,6 +65,11 @@ class Attempt {
     readonly error?: ResponseError
   ) {}
 
+  /** For observers, which see the attempts. */
+  get status(): number {
+    return this.response.status
+  }
+
   exit(): Exit.Exit<Response, ResponseError> {
     return this.error === undefined ? Exit.succeed(this.response) : Exit.fail(this.error)
   }

@@ -15,6 +15,7 @@ import * as Predicate from "effect/Predicate"
 import * as Scope from "effect/Scope"
 import type { Mutable } from "effect/Types"
 import { type Answer, type Call, type Next, responseOf } from "./call.js"
+import { requestSeen } from "./observedRequest.js"
 import { Upload } from "./upload.js"
 
 type Request = HttpClientRequest.HttpClientRequest
@@ -44,12 +45,19 @@ export const sender = (client: Client): Next => {
       return inScope(scoped(copy), around, call)
     })
   return (request, call) =>
-    Effect.uninterruptibleMask((restore) =>
-      Effect.matchCauseEffect(restore(send(request, call)), {
-        onFailure: (cause) => call.failed(cause, request),
-        onSuccess: call.answered
+    Effect.uninterruptibleMask((restore) => {
+      const seen = requestSeen(request, call)
+      return Effect.matchCauseEffect(restore(send(request, call)), {
+        onFailure: (cause) => {
+          seen?.(Exit.failCause(cause))
+          return call.failed(cause, request)
+        },
+        onSuccess: (response) => {
+          seen?.(Exit.succeed(response))
+          return call.answered(response)
+        }
       })
-    )
+    })
 }
 
 const copyOf = (request: Request, call: Call): Request => {
@@ -74,6 +82,12 @@ export const postprocessOf = (client: Client): ((request: Prepared) => Answer) |
 
 /** A request, and what is done to it once, before it is sent. */
 export type Prepared = Effect.Effect<Request, unknown, unknown>
+
+/** The request, if it needs no preparation. Most do not, and then the fiber needs no step. */
+export const knownIn = (prepared: Prepared): Request | undefined => {
+  const known = prepared as Prepared & { readonly value?: unknown }
+  return Exit.isExit(known) && Exit.isSuccess(known) ? (known.value as Request) : undefined
+}
 
 export type Preparation = (request: Request) => Prepared
 
