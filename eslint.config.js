@@ -13,7 +13,7 @@ const layerOfVitest = {
 }
 
 export default defineConfig(
-  globalIgnores(["dist/", "coverage/", ".stryker/"]),
+  globalIgnores(["dist/", "coverage/", ".stryker/", "src/http/dashboard/assets.ts"]),
   { linterOptions: { reportUnusedDisableDirectives: "error" } },
   eslint.configs.recommended,
   {

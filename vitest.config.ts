@@ -7,7 +7,8 @@
 // "types") runs them and nothing else.
 //
 // Tests that start a real Redis are named `*.redis.live.test.ts`, those that start Prometheus or promtool
-// `*.prometheus.live.test.ts`. Where a program is missing, the run begins with a line that says so, and these files are not part of it.
+// `*.prometheus.live.test.ts`, and those that open pages in Chromium `*.browser.live.test.ts`. Where a program is missing, the run
+// begins with a line that says so, and these files are not part of it.
 //
 // So the name of a file decides where it runs, wherever it lies, and a lint rule keeps sockets out of `pure`. Run one of them
 // with `npm test -- --project pure`, or a part of it with `npm test -- Retry`.
@@ -45,7 +46,8 @@ const withLongRuns = (): Array<string> =>
 /** The files whose tests start programs, and the programs. */
 const starting: Readonly<Record<string, ReadonlyArray<string>>> = {
   "test/**/*.redis.live.test.ts": [process.env["REDIS_SERVER"] ?? "redis-server"],
-  "test/**/*.prometheus.live.test.ts": ["prometheus", "promtool"]
+  "test/**/*.prometheus.live.test.ts": ["prometheus", "promtool"],
+  "test/**/*.browser.live.test.ts": [process.env["CHROMIUM"] ?? "chromium"]
 }
 const missing = Object.entries(starting).flatMap(([files, programs]) =>
   programs

@@ -45,6 +45,7 @@ export const rooms = {
   "http/server": ["http/internal", "http/problem", ...http],
   "http/admin": ["observability", ...http],
   "http/ops": ["http/admin", "http/server", "observability", ...http],
+  "http/dashboard": ["http/admin", "http/server", "observability", ...http],
   "core/fleet": ["core"],
   fleet: [...policies, ...base, "core/fleet"],
   "redis/store": ["fleet", ...base, "core/fleet"],

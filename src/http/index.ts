@@ -1,4 +1,5 @@
 export * as HttpAdmin from "./admin/HttpAdmin.js"
+export * as HttpDashboard from "./dashboard/HttpDashboard.js"
 export * as HttpDrain from "./server/HttpDrain.js"
 export * as HttpFields from "./problem/HttpFields.js"
 export * as HttpHealth from "./ops/HttpHealth.js"

@@ -117,7 +117,10 @@ const rules: Record<string, Rule> = {
   "src imports statically": {
     rule: "no-restricted-syntax",
     offending: [["src/retry/Retry.ts", `export const load = () => import("../internal/time.js")\n`]],
-    allowed: [["scripts/load.ts", `export const load = () => import("./lib/doc-blocks.js")\n`]]
+    allowed: [
+      ["src/http/dashboard/files.ts", `export const load = () => import("./assets.js")\n`],
+      ["scripts/load.ts", `export const load = () => import("./lib/doc-blocks.js")\n`]
+    ]
   },
   "src reads no clock and no random numbers": {
     rule: "no-restricted-properties",

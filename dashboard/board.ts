@@ -1,0 +1,426 @@
+/** The cards: which there are, which are shown, in what order, and what is written in a frame. */
+import type { Delta, Full, State, View } from "../src/http/dashboard/protocol.js"
+import { Card, type Page } from "./card.js"
+import { Details } from "./details.js"
+import { byId, h, show, write } from "./dom.js"
+import { History, type Track } from "./history.js"
+import { arrange } from "./order.js"
+import { Allowed } from "./steer.js"
+import { kindOf, stateOf, wordOf } from "./words.js"
+
+/** A policy that has become better keeps its place for so long, so that cards do not dance. */
+const calmMillis = 5000
+
+/** How long cards stay where they are after the pointer has moved over them. */
+const handMillis = 3000
+
+/** How often the order is made anew when it depends on rates. */
+const busyMillis = 5000
+
+interface Shown {
+  readonly card: Card
+  readonly track: Track
+  view: View
+  /** The rank by which it stands where it stands, and since when its own has been lower. */
+  rank: number
+  betterAt: number
+  /** How busy it was when the order was made. */
+  busy: number
+  /** What the filter looks at. */
+  text: string
+}
+
+export class Board {
+  private readonly grid = byId("grid", HTMLElement)
+  private readonly chips = byId("chips", HTMLElement)
+  private readonly note = byId("note", HTMLElement)
+  private readonly changes = byId("changes", HTMLElement)
+  private readonly search = byId("search", HTMLInputElement)
+  private readonly kind = byId("kind", HTMLSelectElement)
+  private readonly order = byId("order", HTMLSelectElement)
+  private readonly shown = new Map<number, Shown>()
+  private readonly ofElement = new WeakMap<Element, Shown>()
+  private readonly page: Page
+  private readonly details: Details
+  private readonly allowed: Allowed
+  private readonly sight: IntersectionObserver
+  /** The states that are shown alone. */
+  private readonly only = new Set<string>()
+  private history = new History(500)
+  private run = 0
+  private hidden = 0
+  private hasData = false
+  private isRequested = false
+  /** Whether there is a new reading, which moves the plots. */
+  private isMoving = false
+  private isOrderOld = true
+  private orderedAt = 0
+  private handAt = -Infinity
+
+  constructor(clock: { readonly now: number }) {
+    this.page = {
+      get now() {
+        return clock.now
+      },
+      allowed: (id) => this.allowed.of(id),
+      openDetails: (id) => this.openDetails(id)
+    }
+    this.details = new Details(this.page)
+    this.allowed = new Allowed((ids) => {
+      for (const id of ids) {
+        const card = this.shown.get(id)?.card
+        if (card) card.isDirty = true
+      }
+      this.request()
+    })
+    this.sight = new IntersectionObserver((entries) => this.seen(entries), { rootMargin: "150px 0px" })
+    this.readAddress()
+    this.listen()
+    setInterval(() => this.tick(), 1000)
+  }
+
+  // ------------------------------------------------------------------------------------------------------------ data
+
+  full(full: Full, state: State): void {
+    if (full.run !== this.run) {
+      for (const id of [...this.shown.keys()]) this.remove(id)
+      this.run = full.run
+      this.history = new History(full.interval)
+    }
+    for (const id of [...this.shown.keys()]) if (!state.views.has(id)) this.remove(id)
+    this.allowed.isEnabled = full.steering
+    this.allowed.forget()
+    this.take(state, this.hasData)
+    this.hasData = true
+    for (const { card, view } of this.shown.values()) if (card.isVisible) this.allowed.want(view.id)
+  }
+
+  delta({ removed }: Delta, state: State): void {
+    for (const id of removed ?? []) this.remove(id)
+    this.take(state, true)
+  }
+
+  private take({ at, hidden, views }: State, isNews: boolean): void {
+    this.hidden = hidden
+    this.history.begin(at)
+    const news: Array<View> = []
+    for (const [id, view] of views) {
+      const shown = this.shown.get(id) ?? this.add(view)
+      if (shown.view !== view) {
+        if (shown.view.state !== view.state) {
+          news.push(view)
+          this.isOrderOld = true
+        }
+        if (shown.view.name !== view.name) shown.text = textOf(view)
+        shown.view = view
+        shown.card.set(view)
+      }
+      shown.track.record(view.totals)
+    }
+    if (isNews && news.length > 0) this.announce(news)
+    this.isMoving = true
+    this.request()
+  }
+
+  private add(view: View): Shown {
+    const track = this.history.track()
+    const card = new Card(view, track, this.page)
+    const { rank } = wordOf(view.state)
+    const shown: Shown = { card, track, view, rank, betterAt: 0, busy: 0, text: textOf(view) }
+    this.shown.set(view.id, shown)
+    this.ofElement.set(card.element, shown)
+    this.sight.observe(card.element)
+    this.isOrderOld = true
+    return shown
+  }
+
+  private remove(id: number): void {
+    const shown = this.shown.get(id)
+    if (shown === undefined) return
+    this.sight.unobserve(shown.card.element)
+    shown.card.hide()
+    shown.card.element.remove()
+    this.shown.delete(id)
+    if (this.details.id === id) this.details.gone()
+    this.isOrderOld = true
+  }
+
+  /** Tells those who listen instead of look, in a sentence for each, or in one for many. */
+  private announce(news: ReadonlyArray<View>): void {
+    const worth = news.filter(({ state }) => state !== "")
+    if (worth.length === 0) return
+    const text =
+      worth.length > 3
+        ? `${worth.length} policies have changed: ${counts(worth)}`
+        : worth.map((view) => `${kindOf(view.kind)} ${view.name.slice(0, 80)} is ${stateOf(view)}`).join(". ")
+    this.changes.append(h("p", {}, text))
+    while (this.changes.childElementCount > 5) this.changes.firstElementChild?.remove()
+  }
+
+  // ---------------------------------------------------------------------------------------------------------- frames
+
+  /** Asks for a frame. Whatever changes until then is written in it. */
+  request(): void {
+    if (this.isRequested) return
+    this.isRequested = true
+    requestAnimationFrame(() => {
+      this.isRequested = false
+      this.frame()
+    })
+  }
+
+  private frame(): void {
+    const { isMoving } = this
+    this.isMoving = false
+    this.arrange()
+    this.writeChips()
+    for (const { card } of this.shown.values()) if (card.isVisible) card.render(isMoving)
+    const { id } = this.details
+    const open = id === undefined ? undefined : this.shown.get(id)
+    if (open) this.details.render(open.view, open.track)
+  }
+
+  private seen(entries: ReadonlyArray<IntersectionObserverEntry>): void {
+    for (const { isIntersecting, target } of entries) {
+      const shown = this.ofElement.get(target)
+      if (shown === undefined || !target.isConnected) continue
+      if (isIntersecting) {
+        shown.card.isVisible = true
+        shown.card.isDirty = true
+        this.allowed.want(shown.view.id)
+      } else shown.card.hide()
+    }
+    this.isMoving = true
+    this.request()
+  }
+
+  private tick(): void {
+    for (const { card } of this.shown.values()) if (card.isVisible) card.tick()
+    if (this.order.value === "busiest" && this.page.now - this.orderedAt > busyMillis) this.isOrderOld = true
+    for (const shown of this.shown.values()) {
+      if (shown.rank !== wordOf(shown.view.state).rank) this.isOrderOld = true
+    }
+    if (this.isOrderOld) this.request()
+  }
+
+  // ----------------------------------------------------------------------------------------------- filter and order
+
+  private arrange(): void {
+    if (!this.isOrderOld || this.isHeld()) return
+    const { now } = this.page
+    this.isOrderOld = false
+    this.orderedAt = now
+    const words = this.search.value
+      .toLowerCase()
+      .split(/\s+/)
+      .filter((word) => word !== "")
+    const wanted: Array<Shown> = []
+    for (const shown of this.shown.values()) {
+      const { rank } = wordOf(shown.view.state)
+      if (rank >= shown.rank) {
+        shown.rank = rank
+        shown.betterAt = 0
+      } else if (shown.betterAt === 0) shown.betterAt = now
+      else if (now - shown.betterAt >= calmMillis) {
+        shown.rank = rank
+        shown.betterAt = 0
+      }
+      if (this.order.value === "busiest") shown.busy = Math.round(shown.track.total)
+      const isWanted =
+        words.every((word) => shown.text.includes(word)) &&
+        (this.kind.value === "" || this.kind.value === shown.view.kind) &&
+        (this.only.size === 0 || this.only.has(shown.view.state))
+      if (isWanted) wanted.push(shown)
+    }
+    wanted.sort(orders[this.order.value] ?? byName)
+    arrange(
+      this.grid,
+      wanted.map(({ card }) => card.element)
+    )
+    this.writeKinds()
+    this.writeNote(wanted.length)
+  }
+
+  /** Cards do not move away under a pointer or from the keyboard. */
+  private isHeld(): boolean {
+    if (this.grid.childElementCount === 0 || this.isFilterNew) return false
+    return performance.now() - this.handAt < handMillis || this.grid.contains(document.activeElement)
+  }
+
+  private isFilterNew = false
+
+  private filter(): void {
+    this.isOrderOld = true
+    this.isFilterNew = true
+    this.arrange()
+    this.isFilterNew = false
+    this.writeAddress()
+    this.request()
+  }
+
+  private writeNote(wanted: number): void {
+    const more = this.hidden === 0 ? "" : ` ${this.hidden} more policies are not shown.`
+    const text =
+      this.shown.size === 0
+        ? this.hasData
+          ? "There are no policies yet. A policy appears when it is made, and a retry, a hedge, a timeout or a fallback when it has something to say."
+          : ""
+        : wanted === 0
+          ? "No policy matches the filter."
+          : wanted < this.shown.size
+            ? `${wanted} of ${this.shown.size} policies.${more}`
+            : more.trim()
+    write(this.note, text)
+    show(this.note, text !== "")
+  }
+
+  private readonly chipOf = new Map<string, HTMLButtonElement>()
+
+  /** How many are in each state, the worst first. */
+  private writeChips(): void {
+    const numbers = new Map<string, number>()
+    for (const { view } of this.shown.values()) numbers.set(view.state, (numbers.get(view.state) ?? 0) + 1)
+    for (const state of this.only) if (!numbers.has(state)) numbers.set(state, 0)
+    const sorted = [...numbers].sort(
+      ([one], [other]) =>
+        wordOf(other).rank - wordOf(one).rank || (one === "" ? 1 : other === "" ? -1 : one < other ? -1 : 1)
+    )
+    const wanted = sorted.map(([state, number]) => {
+      const chip = this.chipOf.get(state) ?? this.makeChip(state)
+      write(chip.firstElementChild as Element, String(number))
+      chip.setAttribute("aria-pressed", String(this.only.has(state)))
+      return chip
+    })
+    arrange(this.chips, wanted)
+    const worst = sorted[0]
+    const isBad = worst !== undefined && wordOf(worst[0]).rank >= 3
+    const title = isBad ? `${worst[1]} ${worst[0]} · Resilience` : "Resilience"
+    if (document.title !== title) document.title = title
+  }
+
+  private makeChip(state: string): HTMLButtonElement {
+    const chip = h(
+      "button",
+      { type: "button", class: "chip", "data-tone": wordOf(state).tone },
+      h("span", { class: "number" }),
+      ` ${state === "" ? "without state" : state}`
+    )
+    chip.addEventListener("click", () => {
+      if (!this.only.delete(state)) this.only.add(state)
+      this.filter()
+    })
+    this.chipOf.set(state, chip)
+    return chip
+  }
+
+  private writeKinds(): void {
+    const known = new Set(Array.from(this.kind.options, ({ value }) => value))
+    for (const { view } of this.shown.values()) {
+      if (known.has(view.kind)) continue
+      known.add(view.kind)
+      this.kind.append(h("option", { value: view.kind }, kindOf(view.kind)))
+    }
+    if (this.kindInAddress !== "" && known.has(this.kindInAddress)) {
+      this.kind.value = this.kindInAddress
+      this.kindInAddress = ""
+      this.isOrderOld = true
+      this.request()
+    }
+  }
+
+  // --------------------------------------------------------------------------------------------------------- address
+
+  private kindInAddress = ""
+
+  /** The filter is in the address, so that a link shows the same. */
+  private readAddress(): void {
+    const address = new URLSearchParams(location.hash.slice(1))
+    this.search.value = address.get("text") ?? ""
+    this.kindInAddress = address.get("kind") ?? ""
+    const order = address.get("order")
+    if (order !== null && order in orders) this.order.value = order
+    for (const state of address.getAll("state")) this.only.add(state)
+  }
+
+  private writeAddress(): void {
+    const address = new URLSearchParams()
+    if (this.search.value !== "") address.set("text", this.search.value)
+    if (this.kind.value !== "") address.set("kind", this.kind.value)
+    if (this.order.value !== "worst") address.set("order", this.order.value)
+    for (const state of this.only) address.append("state", state)
+    const hash = address.toString()
+    history.replaceState(null, "", hash === "" ? location.pathname + location.search : `#${hash}`)
+  }
+
+  // -------------------------------------------------------------------------------------------------------- keyboard
+
+  private listen(): void {
+    this.search.addEventListener("input", () => this.filter())
+    this.kind.addEventListener("change", () => this.filter())
+    this.order.addEventListener("change", () => this.filter())
+    this.grid.addEventListener("pointermove", () => (this.handAt = performance.now()), { passive: true })
+    this.grid.addEventListener("pointerleave", () => (this.handAt = -Infinity))
+    this.search.addEventListener("keydown", (event) => {
+      if (event.key !== "Escape") return
+      if (this.search.value === "") this.search.blur()
+      this.search.value = ""
+      this.filter()
+    })
+    document.addEventListener("keydown", (event) => {
+      if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey) return
+      if (event.target instanceof HTMLElement && event.target.matches("input, select, textarea, dialog *"))
+        return
+      event.preventDefault()
+      this.search.focus()
+      this.search.select()
+    })
+  }
+
+  private openDetails(id: number): void {
+    const shown = this.shown.get(id)
+    if (shown === undefined) return
+    this.allowed.want(id)
+    this.details.open(shown.view, shown.track)
+  }
+}
+
+const textOf = ({ kind, name }: View): string => `${name} ${kind} ${kindOf(kind)}`.toLowerCase()
+
+const counts = (views: ReadonlyArray<View>): string => {
+  const numbers = new Map<string, number>()
+  for (const view of views) numbers.set(view.state, (numbers.get(view.state) ?? 0) + 1)
+  return [...numbers].map(([state, number]) => `${number} ${state}`).join(", ")
+}
+
+type Order = (one: Shown, other: Shown) => number
+
+const { compare } = new Intl.Collator(undefined, { numeric: true })
+const byName: Order = (one, other) => compare(one.view.name, other.view.name) || one.view.id - other.view.id
+
+const orders: Readonly<Record<string, Order>> = {
+  worst: (one, other) => other.rank - one.rank || byKind(one, other),
+  busiest: (one, other) => other.busy - one.busy || byName(one, other),
+  name: byName,
+  kind: (one, other) => byKind(one, other)
+}
+
+/** Policies with a state come before those without, and breakers before all. */
+const kindsInOrder = [
+  "circuit-breaker",
+  "bulkhead",
+  "rate-limiter",
+  "retry-budget",
+  "cache",
+  "retry",
+  "hedge",
+  "timeout",
+  "fallback"
+]
+
+const place = ({ view }: Shown): number => {
+  const index = kindsInOrder.indexOf(view.kind)
+  return index === -1 ? kindsInOrder.length : index
+}
+
+const byKind: Order = (one, other) =>
+  place(one) - place(other) || compare(one.view.kind, other.view.kind) || byName(one, other)

@@ -1,0 +1,279 @@
+/** A card: a head that is always there, and a body that is made when the card comes into view. */
+import type { Happening, View } from "../src/http/dashboard/protocol.js"
+import { h, mark, show, write } from "./dom.js"
+import type { Track } from "./history.js"
+import { Plot } from "./plot.js"
+import { actionsIn, ask, labelOf } from "./steer.js"
+import {
+  ago,
+  capitalized,
+  count,
+  dateAndTime,
+  gaugesOf,
+  kindOf,
+  merged,
+  outcomesOf,
+  rate,
+  seriesFor,
+  span,
+  stateOf,
+  timeOfDay,
+  wordOf
+} from "./words.js"
+
+/** What a card needs of the page. */
+export interface Page {
+  /** The time of the server. */
+  readonly now: number
+  readonly allowed: (id: number) => ReadonlyArray<string>
+  readonly openDetails: (id: number) => void
+}
+
+const eventsShown = 3
+
+/** How long a state has lasted, and what comes next. */
+export const sinceOf = ({ since, state, until }: View, now: number): string => {
+  if (state === "open" && until !== null) {
+    const left = until - now
+    return left <= 0 ? "half-open with the next call" : `half-open in ${span(left + 999)}`
+  }
+  return since === null ? "" : `for ${span(now - since)}`
+}
+
+export const eventRow = ({ at, count: times, tag, text }: Happening, now: number): HTMLElement =>
+  h(
+    "li",
+    { "data-tag": tag },
+    h(
+      "time",
+      { datetime: new Date(at).toISOString(), title: dateAndTime(at) },
+      now - at < 3_600_000 ? ago(now - at) : timeOfDay(at)
+    ),
+    h("span", { class: "what" }, times > 1 ? `${text} (${count(times)} times)` : text)
+  )
+
+/** Rates and gauges, each written in place as long as they are the same ones. */
+export class Numbers {
+  private key = ""
+  private readonly values: Array<HTMLElement> = []
+  private readonly meters: Array<HTMLElement | undefined> = []
+
+  constructor(
+    readonly element: HTMLElement,
+    private readonly withTotals: boolean
+  ) {}
+
+  update(view: View, track: Track): void {
+    const outcomes = outcomesOf(view).slice(0, this.withTotals ? 99 : 4)
+    const gauges = gaugesOf(view)
+    const key = [...outcomes, "|", ...gauges.map(({ label, share }) => label + (share === undefined))].join()
+    if (key !== this.key) this.make(key, view, outcomes)
+    outcomes.forEach((outcome, index) => {
+      const perSecond = rate(track.rate(outcome))
+      write(
+        this.values[index],
+        this.withTotals ? `${perSecond}/s, ${count(view.totals[outcome] ?? 0)} in all` : `${perSecond}/s`
+      )
+    })
+    gauges.forEach(({ share, text }, index) => {
+      write(this.values[outcomes.length + index], text)
+      const meter = this.meters[index]
+      if (meter === undefined || share === undefined) return
+      const percent = Math.round(Math.min(1, Math.max(0, share)) * 100)
+      const width = `${percent}%`
+      if (meter.style.width !== width) meter.style.width = width
+      mark(meter, "level", percent >= 100 ? "bad" : percent >= 80 ? "warn" : "good")
+    })
+  }
+
+  private make(key: string, view: View, outcomes: ReadonlyArray<string>): void {
+    this.key = key
+    this.values.length = 0
+    this.meters.length = 0
+    const pairs = outcomes.map((outcome) => {
+      const value = h("dd")
+      this.values.push(value)
+      return h("div", { "data-series": seriesFor(outcome) }, h("dt", {}, outcome), value)
+    })
+    const gauges = gaugesOf(view).map(({ label, share }) => {
+      const value = h("dd")
+      const meter = share === undefined ? undefined : h("span", { class: "level" })
+      this.values.push(value)
+      this.meters.push(meter)
+      return h(
+        "div",
+        {},
+        h("dt", {}, label),
+        value,
+        meter && h("span", { class: "meter", "aria-hidden": "true" }, meter)
+      )
+    })
+    this.element.replaceChildren(...pairs, ...gauges)
+  }
+}
+
+interface Body {
+  readonly why: HTMLElement
+  readonly plotPlace: HTMLElement
+  readonly numbers: Numbers
+  readonly events: HTMLElement
+  readonly foot: HTMLElement
+  readonly details: HTMLButtonElement
+  plot: Plot | undefined
+  recent: ReadonlyArray<Happening> | undefined
+  /** What is written of it. */
+  latest: ReadonlyArray<Happening>
+  actions: string
+}
+
+export class Card {
+  readonly element: HTMLLIElement
+  private readonly article: HTMLElement
+  private readonly name: HTMLElement
+  private readonly state: HTMLElement
+  private readonly since: HTMLElement
+  private body: Body | undefined
+  isVisible = false
+  isDirty = true
+
+  constructor(
+    private view: View,
+    private readonly track: Track,
+    private readonly page: Page
+  ) {
+    const title = `policy-${view.id}`
+    this.name = h("bdi")
+    this.state = h("span", { class: "state" })
+    this.since = h("span", { class: "since" })
+    const details = h(
+      "button",
+      { type: "button", class: "name", id: title, "aria-haspopup": "dialog" },
+      this.name
+    )
+    details.addEventListener("click", () => page.openDetails(view.id))
+    this.article = h(
+      "article",
+      { class: "card", "aria-labelledby": title },
+      h(
+        "div",
+        { class: "head" },
+        h("p", { class: "kind" }, kindOf(view.kind)),
+        h("h3", {}, details),
+        h("p", { class: "status" }, this.state, this.since)
+      )
+    )
+    this.element = h("li", {}, this.article)
+    this.head()
+  }
+
+  get shown(): View {
+    return this.view
+  }
+
+  set(view: View): void {
+    if (view === this.view) return
+    const before = this.view
+    this.view = view
+    if (before.state !== view.state || before.name !== view.name || before.since !== view.since) this.head()
+    this.isDirty = true
+  }
+
+  private head(): void {
+    const { name } = this.view
+    if (this.name.textContent !== name) {
+      write(this.name, name)
+      this.name.title = name
+    }
+    write(this.state, stateOf(this.view))
+    mark(this.article, "tone", wordOf(this.view.state).tone)
+    mark(this.article, "state", this.view.state)
+  }
+
+  /** Writes what has changed. Called within a frame, for visible cards only. */
+  render(isMoving: boolean): void {
+    const body = (this.body ??= this.makeBody())
+    const { view } = this
+    this.tick()
+    body.numbers.update(view, this.track)
+    if (isMoving) this.draw(body)
+    if (!this.isDirty) return
+    this.isDirty = false
+    write(body.why, capitalized(view.why))
+    this.writeActions(body)
+  }
+
+  /** Writes what changes with time alone. */
+  tick(): void {
+    const { body, view } = this
+    const { now } = this.page
+    write(this.since, sinceOf(view, now))
+    if (body === undefined) return
+    if (body.recent !== view.recent) {
+      body.recent = view.recent
+      body.latest = merged(view.recent).slice(0, eventsShown)
+      body.events.replaceChildren(...body.latest.map((happening) => eventRow(happening, now)))
+      return
+    }
+    body.latest.forEach(({ at }, index) => {
+      const time = body.events.children[index]?.firstElementChild
+      if (time && now - at < 3_600_000) write(time, ago(now - at))
+    })
+  }
+
+  private draw(body: Body): void {
+    const outcomes = outcomesOf(this.view).slice(0, 4)
+    if (body.plot !== undefined && body.plot.outcomes.join() !== outcomes.join()) {
+      body.plot.remove()
+      body.plot = undefined
+    }
+    show(body.plotPlace, outcomes.length > 0)
+    if (outcomes.length === 0) return
+    body.plot ??= new Plot(body.plotPlace, outcomes, 92)
+    body.plot.draw(this.track.rows(outcomes))
+  }
+
+  private writeActions(body: Body): void {
+    const actions = actionsIn(this.view.state, this.page.allowed(this.view.id))
+    const key = actions.join()
+    if (key === body.actions) return
+    body.actions = key
+    const focused = body.foot.contains(document.activeElement)
+    const buttons = actions.map((action) => {
+      const button = h("button", { type: "button", "data-action": action }, labelOf(action))
+      button.addEventListener("click", () => ask(this.view, action))
+      return button
+    })
+    body.foot.replaceChildren(...buttons, body.details)
+    if (focused && !body.foot.contains(document.activeElement)) body.details.focus()
+  }
+
+  private makeBody(): Body {
+    const why = h("p", { class: "why", dir: "auto" })
+    const plotPlace = h("div", { class: "plot" })
+    const numbers = new Numbers(h("dl", { class: "numbers" }), false)
+    const events = h("ol", { class: "events", "aria-label": "Latest events" })
+    const details = h("button", { type: "button", class: "more", "aria-haspopup": "dialog" }, "Details")
+    details.addEventListener("click", () => this.page.openDetails(this.view.id))
+    const foot = h("div", { class: "foot" }, details)
+    this.article.append(why, plotPlace, numbers.element, events, foot)
+    return {
+      why,
+      plotPlace,
+      numbers,
+      events,
+      foot,
+      details,
+      plot: undefined,
+      recent: undefined,
+      latest: [],
+      actions: ""
+    }
+  }
+
+  /** A card that is out of sight keeps its texts and gives its canvas back. */
+  hide(): void {
+    this.isVisible = false
+    this.body?.plot?.remove()
+    if (this.body) this.body.plot = undefined
+  }
+}

@@ -1,0 +1,133 @@
+/** All that is known of one policy, in a dialog that goes on being live. */
+import type { Happening, View } from "../src/http/dashboard/protocol.js"
+import { eventRow, Numbers, type Page, sinceOf } from "./card.js"
+import { byId, h, mark, write } from "./dom.js"
+import type { Track } from "./history.js"
+import { Plot } from "./plot.js"
+import { actionsIn, ask, labelOf } from "./steer.js"
+import { capitalized, kindOf, merged, outcomesOf, stateOf, wordOf } from "./words.js"
+
+export class Details {
+  private readonly dialog = byId("details", HTMLDialogElement)
+  private shown:
+    | {
+        readonly id: number
+        readonly state: HTMLElement
+        readonly since: HTMLElement
+        readonly why: HTMLElement
+        readonly note: HTMLElement
+        readonly plotPlace: HTMLElement
+        readonly numbers: Numbers
+        readonly events: HTMLElement
+        readonly foot: HTMLElement
+        readonly close: HTMLButtonElement
+        plot: Plot | undefined
+        recent: ReadonlyArray<Happening> | undefined
+        actions: string
+        view: View
+      }
+    | undefined
+
+  constructor(private readonly page: Page) {
+    this.dialog.addEventListener("close", () => {
+      this.shown?.plot?.remove()
+      this.shown = undefined
+    })
+    this.dialog.addEventListener("click", (event) => {
+      if (event.target === this.dialog) this.dialog.close()
+    })
+  }
+
+  get id(): number | undefined {
+    return this.shown?.id
+  }
+
+  open(view: View, track: Track): void {
+    if (this.dialog.open) return
+    const state = h("span", { class: "state" })
+    const since = h("span", { class: "since" })
+    const why = h("p", { class: "why", dir: "auto" })
+    const note = h("p", { class: "remark" })
+    const plotPlace = h("div", { class: "plot" })
+    const numbers = new Numbers(h("dl", { class: "numbers" }), true)
+    const events = h("ol", { class: "events" })
+    const close = h("button", { type: "button", class: "more", autofocus: true }, "Close this view")
+    const foot = h("div", { class: "foot" }, close)
+    close.addEventListener("click", () => this.dialog.close())
+    this.dialog.replaceChildren(
+      h(
+        "div",
+        { class: "inner" },
+        h("p", { class: "kind" }, kindOf(view.kind)),
+        h("h2", { id: "details-name" }, h("bdi", {}, view.name)),
+        h("p", { class: "status" }, state, since),
+        why,
+        plotPlace,
+        numbers.element,
+        note,
+        h("h3", {}, "Latest events"),
+        events,
+        foot
+      )
+    )
+    this.shown = {
+      id: view.id,
+      state,
+      since,
+      why,
+      note,
+      plotPlace,
+      numbers,
+      events,
+      foot,
+      close,
+      plot: undefined,
+      recent: undefined,
+      actions: "",
+      view
+    }
+    this.dialog.showModal()
+    this.render(view, track)
+  }
+
+  render(view: View, track: Track): void {
+    const { shown } = this
+    if (shown === undefined) return
+    const { now } = this.page
+    shown.view = view
+    write(shown.state, stateOf(view))
+    mark(this.dialog, "tone", wordOf(view.state).tone)
+    write(shown.since, sinceOf(view, now))
+    write(shown.why, capitalized(view.why))
+    shown.numbers.update(view, track)
+    const outcomes = outcomesOf(view)
+    if (shown.plot?.outcomes.join() !== outcomes.join()) {
+      shown.plot?.remove()
+      shown.plot = outcomes.length === 0 ? undefined : new Plot(shown.plotPlace, outcomes, 180)
+    }
+    shown.plot?.draw(track.rows(outcomes))
+    if (shown.recent !== view.recent) {
+      shown.recent = view.recent
+      const rows = merged(view.recent).map((happening) => eventRow(happening, now))
+      shown.events.replaceChildren(...(rows.length > 0 ? rows : [h("li", {}, "Nothing yet")]))
+    }
+    const actions = actionsIn(view.state, this.page.allowed(view.id))
+    if (actions.join() === shown.actions) return
+    shown.actions = actions.join()
+    const focused = document.activeElement
+    shown.foot.replaceChildren(
+      ...actions.map((action) => {
+        const button = h("button", { type: "button", "data-action": action }, labelOf(action))
+        button.addEventListener("click", () => ask(shown.view, action))
+        return button
+      }),
+      shown.close
+    )
+    if (this.dialog.contains(focused) || focused === shown.close) shown.close.focus()
+  }
+
+  /** The policy is gone. */
+  gone(): void {
+    if (this.shown !== undefined) write(this.shown.note, "This policy is gone.")
+  }
+}

@@ -1,0 +1,186 @@
+/** What states, outcomes and numbers are called, which of them are bad, and how they are written. */
+import type { Happening, View } from "../src/http/dashboard/protocol.js"
+
+export type Tone = "good" | "warn" | "bad" | "held" | "idle"
+
+interface Word {
+  readonly tone: Tone
+  /** The higher, the further up. */
+  readonly rank: number
+}
+
+const states: Readonly<Record<string, Word>> = {
+  open: { tone: "bad", rank: 6 },
+  isolated: { tone: "held", rank: 5 },
+  exhausted: { tone: "bad", rank: 4 },
+  full: { tone: "bad", rank: 4 },
+  "half-open": { tone: "warn", rank: 3 },
+  disabled: { tone: "idle", rank: 2 },
+  "metrics-only": { tone: "idle", rank: 2 },
+  closed: { tone: "good", rank: 0 },
+  available: { tone: "good", rank: 0 },
+  filled: { tone: "good", rank: 0 },
+  empty: { tone: "good", rank: 0 }
+}
+
+const noState: Word = { tone: "idle", rank: 0 }
+
+export const wordOf = (state: string): Word => (Object.hasOwn(states, state) ? states[state] : noState)
+
+/** The state as it is shown. A policy such as a retry has none. */
+export const stateOf = ({ state }: View): string => (state === "" ? "no state" : state)
+
+const kinds: Readonly<Record<string, string>> = {
+  "circuit-breaker": "Circuit breaker",
+  bulkhead: "Bulkhead",
+  "rate-limiter": "Rate limiter",
+  "retry-budget": "Retry budget",
+  cache: "Cache",
+  retry: "Retry",
+  hedge: "Hedge",
+  timeout: "Timeout",
+  fallback: "Fallback"
+}
+
+export const kindOf = (kind: string): string => (Object.hasOwn(kinds, kind) ? kinds[kind] : kind)
+
+/** How an outcome is drawn. The order is that of a card. */
+export const outcomes: ReadonlyArray<readonly [outcome: string, series: Series]> = [
+  ["success", "good"],
+  ["admitted", "good"],
+  ["hit", "good"],
+  ["paid", "good"],
+  ["original", "good"],
+  ["fallback", "warn"],
+  ["stale", "warn"],
+  ["retry", "warn"],
+  ["hedge", "warn"],
+  ["miss", "other"],
+  ["failure", "bad"],
+  ["timeout", "bad"],
+  ["rejected", "held"],
+  ["refused", "held"],
+  ["ignored", "idle"],
+  ["interrupted", "idle"]
+]
+
+export type Series = Tone | "other"
+
+const seriesOf = new Map(outcomes)
+const placeOf = new Map(outcomes.map(([outcome], index) => [outcome, index]))
+
+export const seriesFor = (outcome: string): Series => seriesOf.get(outcome) ?? "idle"
+
+/** The outcomes of a policy, in order. Those that are rare and have never been are left out. */
+export const outcomesOf = ({ totals }: View): ReadonlyArray<string> =>
+  Object.keys(totals)
+    .filter((outcome) => totals[outcome] !== 0 || (outcome !== "ignored" && outcome !== "interrupted"))
+    .sort((one, other) => (placeOf.get(one) ?? 99) - (placeOf.get(other) ?? 99))
+
+// ------------------------------------------------------------------------------------------------------------ numbers
+
+export const count = (value: number): string => {
+  if (value < 10_000) return String(Math.round(value * 10) / 10)
+  if (value < 1_000_000) return `${Math.round(value / 100) / 10} k`
+  return `${Math.round(value / 100_000) / 10} M`
+}
+
+export const rate = (perSecond: number): string => {
+  if (perSecond === 0) return "0"
+  if (perSecond < 10) return perSecond.toFixed(1)
+  return count(Math.round(perSecond))
+}
+
+/** A span of time in one or two units. */
+export const span = (millis: number): string => {
+  const seconds = Math.max(0, millis) / 1000
+  if (seconds < 60) return `${Math.floor(seconds)} s`
+  const minutes = Math.floor(seconds / 60)
+  if (minutes < 60) return `${minutes} min`
+  const hours = Math.floor(minutes / 60)
+  if (hours < 48) return minutes % 60 === 0 ? `${hours} h` : `${hours} h ${minutes % 60} min`
+  return `${Math.floor(hours / 24)} d`
+}
+
+export const ago = (millis: number): string => (millis < 1000 ? "now" : `${span(millis)} ago`)
+
+const clock = new Intl.DateTimeFormat(undefined, {
+  hour: "2-digit",
+  minute: "2-digit",
+  second: "2-digit",
+  hourCycle: "h23"
+})
+const day = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" })
+
+export const timeOfDay = (at: number): string => clock.format(at)
+export const dateAndTime = (at: number): string => day.format(at)
+
+export interface Gauge {
+  readonly label: string
+  readonly text: string
+  /** How full it is, from 0 to 1, where there is a limit. */
+  readonly share?: number
+}
+
+/** The numbers of a policy besides its rates, at most three. */
+export const gaugesOf = ({ gauges, totals }: View): ReadonlyArray<Gauge> => {
+  const found: Array<Gauge> = []
+  const {
+    amplification,
+    available,
+    balance,
+    capacity,
+    failureRate,
+    inFlight,
+    limit,
+    per,
+    queued,
+    size,
+    waiting
+  } = gauges
+  if (inFlight !== undefined && limit !== undefined) {
+    found.push({ label: "in flight", text: `${count(inFlight)} of ${count(limit)}`, share: inFlight / limit })
+  } else if (inFlight !== undefined) found.push({ label: "in flight", text: count(inFlight) })
+  if (per !== undefined && limit !== undefined) {
+    found.push({
+      label: "limit",
+      text: `${count(limit)} per ${per % 1000 === 0 && per < 60_000 ? (per === 1000 ? "s" : `${per / 1000} s`) : per < 1000 ? `${per} ms` : span(per)}`
+    })
+  }
+  if (available !== undefined) found.push({ label: "available", text: count(available) })
+  if (failureRate !== undefined)
+    found.push({ label: "failure rate", text: `${Math.round(failureRate * 100)} %` })
+  if (balance !== undefined) {
+    found.push(
+      capacity === undefined
+        ? { label: "balance", text: count(balance) }
+        : { label: "balance", text: `${count(balance)} of ${count(capacity)}`, share: 1 - balance / capacity }
+    )
+  }
+  if (queued !== undefined) found.push({ label: "queued", text: count(queued) })
+  if (amplification !== undefined) found.push({ label: "attempts/call", text: amplification.toFixed(2) })
+  if (size !== undefined) found.push({ label: "entries", text: count(size) })
+  const [hits, misses, stale] = [totals["hit"], totals["miss"], totals["stale"]]
+  if (hits !== undefined && misses !== undefined && stale !== undefined && hits + misses + stale > 0) {
+    found.push({
+      label: "hit ratio",
+      text: `${Math.round((100 * (hits + stale)) / (hits + misses + stale))} %`
+    })
+  }
+  if (waiting !== undefined && waiting > 0) found.push({ label: "waiting", text: count(waiting) })
+  return found.slice(0, 3)
+}
+
+/** Happenings of the same words that follow each other, as one: with the time of the latest. */
+export const merged = (recent: ReadonlyArray<Happening>): ReadonlyArray<Happening> => {
+  const rows: Array<Happening> = []
+  for (const happening of recent) {
+    const before = rows.at(-1)
+    if (before !== undefined && before.tag === happening.tag && before.text === happening.text)
+      rows[rows.length - 1] = { ...happening, count: before.count + happening.count }
+    else rows.push(happening)
+  }
+  return rows.reverse()
+}
+
+export const capitalized = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1)

@@ -1,0 +1,309 @@
+/** What the registry knows, as a page shows it. */
+import * as Effect from "effect/Effect"
+import type * as CircuitBreaker from "../../circuitBreaker/CircuitBreaker.js"
+import * as Explain from "../../observability/Explain.js"
+import type * as Registry from "../../observability/Registry.js"
+import type * as Policy from "../../policy/Policy.js"
+import * as Stateful from "../../policy/stateful.js"
+import type { Hash } from "../admin/keys.js"
+import { Action } from "../admin/names.js"
+import { secretOf, shownName } from "../admin/sources.js"
+import type { Happening, State, View } from "./protocol.js"
+import { done, said } from "./words.js"
+
+export interface Config {
+  readonly registry: Registry.Service
+  readonly hash: Hash | undefined
+  /** How many policies are shown. */
+  readonly maxPolicies: number
+}
+
+type Numbers = Readonly<Record<string, number>>
+
+/** How many events a card and its details show. */
+const happenings = 8
+
+const allActions: ReadonlyArray<string> = Action.literals
+
+/** What is known of policies besides what is shown. */
+interface Reading {
+  readonly actions: Map<number, ReadonlyArray<Action>>
+  readonly counted: Map<number, Counted>
+  /** When each was explained, and in which state. */
+  readonly explained: Map<number, Explained>
+}
+
+interface Explained {
+  readonly at: number
+  readonly state: string
+  readonly why: string
+}
+
+/** How long a sentence stands, in milliseconds: its numbers change with every call, and nobody reads faster. */
+const sentenceMillis = 950
+
+export class Views {
+  private readonly idOf = new WeakMap<object, number>()
+  /** The ids of policies without an instance, which are as many as there are names in the program. */
+  private readonly idOfNamed = new Map<string, number>()
+  private last: Reading = { actions: new Map(), counted: new Map(), explained: new Map() }
+  private lastId = 0
+
+  constructor(private readonly config: Config) {}
+
+  /** The actions that a policy of the last reading has. */
+  actions(id: number): ReadonlyArray<Action> {
+    return this.last.actions.get(id) ?? []
+  }
+
+  /** Reads all policies. One that cannot be read is left out. */
+  read(before: State | undefined, at: number): Effect.Effect<State> {
+    const { maxPolicies, registry } = this.config
+    return Effect.flatMap(registry.all, (entries) => {
+      const shown = entries.length > maxPolicies ? entries.slice(0, maxPolicies) : entries
+      const views = new Map<number, View>()
+      const reading: Reading = { actions: new Map(), counted: new Map(), explained: new Map() }
+      return Effect.as(
+        Effect.forEach(
+          shown,
+          (entry) =>
+            Effect.map(this.view(entry, reading, before, at), (view) => {
+              if (view !== undefined) views.set(view.id, view)
+            }),
+          { discard: true }
+        ),
+        { at, hidden: entries.length - shown.length, views }
+      ).pipe(
+        Effect.tap(() => {
+          this.last = reading
+        })
+      )
+    })
+  }
+
+  private id(entry: Registry.Entry): number {
+    const { instance, kind, name } = entry
+    if (instance === undefined) {
+      const key = `${kind}\0${name}`
+      const known = this.idOfNamed.get(key)
+      if (known !== undefined) return known
+      this.idOfNamed.set(key, ++this.lastId)
+      return this.lastId
+    }
+    const known = this.idOf.get(instance)
+    if (known !== undefined) return known
+    this.idOf.set(instance, ++this.lastId)
+    return this.lastId
+  }
+
+  /** What is shown of a policy; as before when its snapshot cannot be taken. */
+  private view(
+    entry: Registry.Entry,
+    reading: Reading,
+    before: State | undefined,
+    at: number
+  ): Effect.Effect<View | undefined> {
+    const { instance, kind } = entry
+    const id = this.id(entry)
+    const known = before?.views.get(id)
+    const stateful = Stateful.kindOf(instance)
+    const made: Effect.Effect<View> = Effect.gen(this, function* () {
+      const name = known?.name ?? (yield* shownName(entry.name, secretOf(entry.key), this.config.hash))
+      const common = { id, kind, name, recent: happeningsOf(entry, known?.recent) }
+      if (instance === undefined || stateful === undefined) {
+        const totals = totalsOf(entry)
+        const why = this.sentence(id, "", at, reading, () => done(kind, totals))
+        return { ...common, state: "", since: null, until: null, why, totals, gauges: gaugesWithout(totals) }
+      }
+      const snapshot: object = yield* instance.snapshot
+      const state = stateful.status(snapshot as never)
+      // The kind says which snapshot and which states belong to it.
+      const shown = { kind, name, state, snapshot } as Explain.Shown
+      reading.actions.set(
+        id,
+        stateful.actions.filter((action) => allActions.includes(action)) as ReadonlyArray<Action>
+      )
+      const why = this.sentence(id, state, at, reading, () =>
+        Explain.sentence(
+          Explain.ofSnapshot(shown, {
+            settings: instance.settings,
+            lastChange: entry.lastChange,
+            takenAt: at
+          })
+        )
+      )
+      const totals = entry.key === undefined ? totalsOf(entry) : this.ownTotals(entry, id, shown, reading)
+      return { ...common, state, ...timesOf(shown, known, at), why, totals, gauges: gaugesOf(shown) }
+    })
+    return Effect.catchAllCause(made, () => Effect.succeed(known))
+  }
+
+  /** The counts of a key are in its snapshot: its tally is that of all keys. */
+  private ownTotals(
+    { lastChange }: Registry.Entry,
+    id: number,
+    shown: Explain.Shown,
+    reading: Reading
+  ): Numbers {
+    const counted = (this.last.counted.get(id) ?? new Counted()).with(shown, lastChange?.event)
+    reading.counted.set(id, counted)
+    return counted.totals
+  }
+
+  private sentence(id: number, state: string, at: number, reading: Reading, explain: () => string): string {
+    const known = this.last.explained.get(id)
+    const isFresh = known !== undefined && known.state === state && at - known.at < sentenceMillis
+    const explained = isFresh ? known : { at, state, why: explain() }
+    reading.explained.set(id, explained)
+    return explained.why
+  }
+}
+
+// ------------------------------------------------------------------------------------------------------------- counts
+
+/** The label that tells the outcomes of a counter. */
+const outcomeOf: Readonly<Record<string, string>> = {
+  calls: "outcome",
+  attempts: "attempt_type",
+  "budget.withdrawals": "outcome",
+  "cache.requests": "result"
+}
+
+/** Of a retry, attempts that are the first of their call tell how many calls there are, and how many fail is told by the calls. */
+const besidesAttempts = new Set(["success", "ignored", "interrupted"])
+
+const totalsOf = ({ kind, totals }: Registry.Entry): Numbers => {
+  const numbers: Record<string, number> = {}
+  for (const cell of totals.cells) {
+    if (cell._tag !== "Counter" || !Object.hasOwn(outcomeOf, cell.name)) continue
+    const outcome = cell.labels[outcomeOf[cell.name]]
+    if (outcome === undefined || (kind === "retry" && besidesAttempts.has(outcome))) continue
+    numbers[outcome] = (numbers[outcome] ?? 0) + cell.value
+  }
+  return numbers
+}
+
+const gaugesWithout = ({ hedge, original, retry }: Numbers): Numbers =>
+  original === undefined || original === 0
+    ? {}
+    : { amplification: Math.round((100 * (original + (retry ?? 0) + (hedge ?? 0))) / original) / 100 }
+
+/** The counts of a policy whose snapshot begins them anew with each state. */
+class Counted {
+  totals: Numbers = {}
+  private generation = 0
+  private last = { successes: 0, failures: 0 }
+
+  with(shown: Explain.Shown, lastChange: Policy.Event | undefined): this {
+    switch (shown.kind) {
+      case "circuit-breaker": {
+        const { failures, generation, rejected, successes } = shown.snapshot
+        let success = this.totals["success"] ?? 0
+        let failure = this.totals["failure"] ?? 0
+        if (generation !== this.generation) {
+          // What was counted after the last reading, in the state that has ended.
+          const { metrics } = (lastChange ?? {}) as Partial<CircuitBreaker.StateChange>
+          success += Math.max(0, (metrics?.successes ?? 0) - this.last.successes)
+          failure += Math.max(0, (metrics?.failures ?? 0) - this.last.failures)
+          this.last = { successes: 0, failures: 0 }
+        }
+        success += Math.max(0, successes - this.last.successes)
+        failure += Math.max(0, failures - this.last.failures)
+        this.totals = { success, failure, rejected }
+        this.generation = generation
+        this.last = { successes, failures }
+        return this
+      }
+      case "bulkhead": {
+        const { failures, rejected, successes } = shown.snapshot
+        this.totals = { success: successes, failure: failures, rejected }
+        return this
+      }
+      case "rate-limiter": {
+        const { admitted, rejected } = shown.snapshot
+        this.totals = { admitted, rejected }
+        return this
+      }
+      case "retry-budget": {
+        const { hedges, refused, retries } = shown.snapshot
+        this.totals = { paid: retries + hedges, refused }
+        return this
+      }
+      case "cache": {
+        const { hits, misses, stale } = shown.snapshot
+        this.totals = { hit: hits, miss: misses, stale }
+        return this
+      }
+    }
+  }
+}
+
+// -------------------------------------------------------------------------------------------------------------- times
+
+const timesOf = (
+  shown: Explain.Shown,
+  known: View | undefined,
+  at: number
+): Pick<View, "since" | "until"> => {
+  if (shown.kind !== "circuit-breaker") {
+    const since = known === undefined ? null : known.state === shown.state ? known.since : at
+    return { since, until: null }
+  }
+  const { remainingDelay, takenAt } = shown.snapshot
+  const since = Math.round(shown.snapshot.since)
+  if (shown.state !== "open" || !Number.isFinite(remainingDelay)) return { since, until: null }
+  // To a tenth of a second: two clocks tell this time, and it would change with every reading.
+  const until = Math.round((takenAt + remainingDelay) / 100) * 100
+  const before = known?.until ?? null
+  return { since, until: before !== null && Math.abs(before - until) <= 100 ? before : until }
+}
+
+// ------------------------------------------------------------------------------------------------------------- gauges
+
+const gaugesOf = (shown: Explain.Shown): Numbers => {
+  switch (shown.kind) {
+    case "circuit-breaker": {
+      const { state } = shown
+      const { failureRate, failures, rules, successes } = shown.snapshot
+      const isCounting = state === "closed" || state === "half-open" || state === "metrics-only"
+      if (!isCounting || successes + failures === 0) return {}
+      const rate = rules.find(({ rule }) => rule === "failureRate")?.rate ?? failureRate
+      return { failureRate: Math.round(rate * 100) / 100 }
+    }
+    case "bulkhead": {
+      const { inUse, permits, queued } = shown.snapshot
+      return { inFlight: inUse, limit: permits, queued }
+    }
+    case "rate-limiter": {
+      const { available, queued, rate } = shown.snapshot
+      return { limit: rate.limit, per: rate.per, available: Math.floor(available), queued }
+    }
+    case "retry-budget": {
+      const { balance, capacity } = shown.snapshot
+      const left = Math.floor(balance * 10) / 10
+      return Number.isFinite(capacity) ? { balance: left, capacity } : { balance: left }
+    }
+    case "cache": {
+      const { size, waiting } = shown.snapshot
+      return { size, waiting }
+    }
+  }
+}
+
+// ------------------------------------------------------------------------------------------------------------- events
+
+const happeningsOf = (
+  { recent }: Registry.Entry,
+  known: ReadonlyArray<Happening> | undefined
+): ReadonlyArray<Happening> => {
+  const latest = recent
+    .slice(-happenings)
+    .map(({ at, count, event }) => ({ at, tag: event._tag, text: said(event), count }))
+  const isSame =
+    known?.length === latest.length &&
+    latest.every(({ at, count, text }, index) => {
+      const before = known[index]
+      return before?.at === at && before.count === count && before.text === text
+    })
+  return isSame ? known : latest
+}
