@@ -5,8 +5,9 @@ export type Matchers = Readonly<
   Record<string, string | ReadonlyArray<string> | { readonly not: string } | { readonly regex: string }>
 >
 
-/** A string in quotation marks. Half a surrogate pair cannot be encoded. */
-export const quoted = (text: string): string => JSON.stringify(text.replace(/\p{Surrogate}/gu, "\uFFFD"))
+/** A string in quotation marks. What stands for half a surrogate pair in metrics is read in its escaped form only. */
+export const quoted = (text: string): string =>
+  JSON.stringify(text.replace(/\p{Surrogate}/gu, "\uFFFD")).replaceAll("\uFFFD", "\\ufffd")
 
 const matcher = ([label, value]: readonly [string, Matchers[string]]): string => {
   if (typeof value === "string") return `${label}=${quoted(value)}`

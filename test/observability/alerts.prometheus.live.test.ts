@@ -2,7 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import * as Alerts from "../../src/observability/Alerts.js"
-import { testRules } from "../support/prometheus.js"
+import { checkRules, testRules } from "../support/prometheus.js"
 
 /** Series of one program in the notation of promtool: `0+15x80` is 0 and then 80 times 15 more. One value is every 15 seconds. */
 type Input = Readonly<Record<string, string>>
@@ -378,6 +378,21 @@ describe("an alert in Prometheus", () => {
       )
     }
   }
+
+  it.effect("is written as promtool wants it, whatever its labels say", () =>
+    Effect.gen(function* () {
+      const odd = Alerts.make(policies, {
+        labels: { odd: 'a: "b" # \u0085\ud800 {{ $value }}\n- no', empty: "", number: "1", word: "yes" },
+        matchers: { job: 'a"b\\c\nd\ud800' },
+        group: "- 'odd': \t",
+        slos: [{ policy: "pay", kind: "retry", objective: 0.95 }],
+        runbook: (alert) => `https://runbooks.example/#${alert}: x`
+      })
+      const { output, status } = yield* checkRules(Alerts.yaml(odd))
+      assert.strictEqual(status, 0, output)
+      assert.include(output, `${odd.groups.flatMap((group) => group.rules).length} rules found`)
+    })
+  )
 
   it("is tested in an incident and without one", () => {
     assert.sameMembers(

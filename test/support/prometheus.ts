@@ -26,17 +26,25 @@ const promtool = (args: ReadonlyArray<string>, input = ""): Checked => {
 /** What promtool says of a page of metrics. */
 export const checkMetrics = (page: string): Checked => promtool(["check", "metrics"], page)
 
-/** What promtool says of a file of rules and of what they do. JSON is YAML. */
-export const testRules = (rules: string, tests: object): Effect.Effect<Checked> =>
+const ofRules = (rules: string, ask: (at: (name: string) => string) => Checked): Effect.Effect<Checked> =>
   Effect.scoped(
     Effect.map(folder, (folder) => {
-      fs.writeFileSync(path.join(folder, "rules.yaml"), rules)
-      const file = path.join(folder, "tests.yaml")
-      fs.writeFileSync(file, JSON.stringify({ rule_files: ["rules.yaml"], ...tests }))
-      const checked = promtool(["check", "rules", path.join(folder, "rules.yaml")])
-      return checked.status === 0 ? promtool(["test", "rules", file]) : checked
+      const at = (name: string) => path.join(folder, name)
+      fs.writeFileSync(at("rules.yaml"), rules)
+      return ask(at)
     })
   )
+
+/** What promtool says of a file of rules. */
+export const checkRules = (rules: string): Effect.Effect<Checked> =>
+  ofRules(rules, (at) => promtool(["check", "rules", at("rules.yaml")]))
+
+/** What promtool says of what rules do. JSON is YAML. */
+export const testRules = (rules: string, tests: object): Effect.Effect<Checked> =>
+  ofRules(rules, (at) => {
+    fs.writeFileSync(at("tests.yaml"), JSON.stringify({ rule_files: ["rules.yaml"], ...tests }))
+    return promtool(["test", "rules", at("tests.yaml")])
+  })
 
 /** Prometheus did not start, or did not understand a query. */
 export class PrometheusFailed extends Data.TaggedError("PrometheusFailed")<{ readonly message: string }> {}
