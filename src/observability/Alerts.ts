@@ -133,8 +133,8 @@ export interface Options {
 
 /**
  * Makes the rules for policies, of which only the kind and the name matter; the parts of a pipeline take its place. There is a rule
- * for each alert that can fire in one of them. It is about all policies of its kind, those that are made later too. Bad options throw
- * `InvalidOption`.
+ * for each alert that can fire in one of them. It is about all policies of its kind, those that are made later too. The metrics have
+ * this library's own names, which is `names: "resilience"`. Bad options throw `InvalidOption`.
  *
  * @example
  * ```ts

@@ -152,7 +152,9 @@ describe("a Prometheus that scrapes a program", () => {
         policies.map(({ name }) => name)
       )
     }).pipe(
-      Effect.provide(Layer.merge(NodeHttpServer.layerTest, Observability.layer({ metrics: { prefix } })))
+      Effect.provide(
+        Layer.merge(NodeHttpServer.layerTest, Observability.layer({ metrics: { prefix }, logs: false }))
+      )
     )
   )
 })
