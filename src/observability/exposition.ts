@@ -57,7 +57,9 @@ const add = (families: Map<Description, Family>, series: Series, state: unknown)
   const same = family.states.get(series.labels)
   if (same === undefined) family.states.set(series.labels, { series, state })
   else if (MetricState.isCounterState(same.state) && MetricState.isCounterState(state))
-    same.state = MetricState.counter(Number(same.state.count) + Number(state.count))
+    same.state = MetricState.counter(
+      Number(same.state.count) + (Number(state.count) / series.per) * same.series.per
+    )
 }
 
 // -------------------------------------------------------------------------------------------------------------- names

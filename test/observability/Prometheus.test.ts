@@ -171,6 +171,14 @@ describe("a metric in the text of Prometheus", () => {
       ["# TYPE a_b_total counter", 'a_b_total{x="1",y="2"} 7']
     ],
     [
+      "is added to a counter of another unit",
+      [
+        counter(500, { name: "a", tags: [["unit", "ms"]] }), // prettier-ignore
+        counter(2, { name: "a", tags: [["unit", "s"]] }) // prettier-ignore
+      ],
+      ["# TYPE a_seconds_total counter", "a_seconds_total 2.5"]
+    ],
+    [
       "stays the first of gauges that become the same series",
       [gauge(1, { name: "a.b" }), gauge(2, { name: "a_b" })],
       ["# TYPE a_b gauge", "a_b 1"]
