@@ -15,6 +15,7 @@ import type * as Stream from "effect/Stream"
 import * as core from "../core/fleet/table.js"
 import { object, type Shape, text } from "../core/options.js"
 import { Broadcast } from "../internal/broadcast.js"
+import { withoutSpan } from "../internal/context.js"
 import { duration, type DurationInput, optionMillis } from "../internal/duration.js"
 import { forkInterruptible, forkScoped } from "../internal/fork.js"
 import { quoted } from "../internal/quoted.js"
@@ -170,6 +171,10 @@ export class SharedStore extends Context.Tag("effect-resilience/SharedStore")<Sh
  * @category constructors
  */
 export const make = (adapter: Adapter, options: Options = {}): Effect.Effect<Service, never, Scope.Scope> =>
+  // The exchange goes on in the background, and belongs to no call.
+  Effect.mapInputContext(exchanging(adapter, options), withoutSpan)
+
+const exchanging = (adapter: Adapter, options: Options): Effect.Effect<Service, never, Scope.Scope> =>
   Effect.gen(function* () {
     const caller = "SharedStore.make"
     object(caller, "", options, optionsShape)

@@ -9,6 +9,7 @@ import type { Take } from "../core/fleet/table.js"
 import { among, InvalidOption, object, type Shape } from "../core/options.js"
 import * as Rate from "../core/rateLimit.js"
 import type * as Beside from "../internal/beside.js"
+import { withoutSpan } from "../internal/context.js"
 import { duration, type DurationInput, optionMillis } from "../internal/duration.js"
 import type { Body, Restore } from "../internal/erased.js"
 import { startIn } from "../internal/fork.js"
@@ -113,7 +114,7 @@ const sharing = (mode: string, options: InlineRateOptions, divide: Divide): Shar
   const share: Sharing = (limiter) =>
     Effect.gen(function* () {
       const store = yield* SharedStore
-      const runtime = yield* Effect.runtime<never>()
+      const runtime = yield* Effect.mapInputContext(Effect.runtime<never>(), withoutSpan)
       const clock = yield* Effect.clock
       const { hub } = store
       const planOf = (rate: Rate.Rate, refuse: Refuse): core.Plan => ({

@@ -1,6 +1,6 @@
 // What the span of a call is told of it, and that no other span is.
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Data, Effect, Fiber, Layer, Logger, Option, Schedule, Tracer } from "effect"
+import { Context, Data, Effect, Fiber, Layer, Logger, Option, Schedule, TestClock, Tracer } from "effect"
 import {
   Bulkhead,
   Cache,
@@ -18,6 +18,7 @@ import { Observability } from "effect-resilience/observability"
 import { refusalOf, up } from "../support/calls.js"
 import { interruptedAtEveryStep, runToEnd } from "../support/everyStep.js"
 import { mistakes } from "../support/interleave.js"
+import { breakersIn, Fleet } from "../support/fleet.js"
 import { runs } from "../support/runs.js"
 import { type RecordedSpan, tracing } from "../support/tracing.js"
 
@@ -366,6 +367,29 @@ describe("the span of one call gets no event of another", () => {
     runToEnd(calls.pipe(observed(), Effect.withTracer(tracer)))
     const counts = ["a", "b", "c", "d"].map((name) => named(name)[0]?.events.length)
     assert.deepStrictEqual(counts, [0, 0, 1, 1])
+  })
+
+  it.effect("that another process makes, where its own store was made", () => {
+    const { named, tracer } = tracing()
+    const program = Effect.gen(function* () {
+      const [one, other] = yield* breakersIn(new Fleet(), 2, {})
+      yield* TestClock.adjust("2 seconds")
+      yield* Effect.withSpan(one?.[0].isolate ?? Effect.void, "call")
+      yield* TestClock.adjust("3 seconds")
+      return yield* other?.[0].state ?? Effect.void
+    })
+    return Effect.withSpan(program, "main").pipe(
+      Effect.scoped,
+      observed(),
+      Effect.withTracer(tracer),
+      Effect.map((state) => {
+        assert.strictEqual(state, "isolated")
+        assert.deepStrictEqual(
+          ["main", "call"].map((name) => named(name)[0]?.events.length),
+          [0, 1]
+        )
+      })
+    )
   })
 
   for (const [when, preemptOneIn] of [
