@@ -13,6 +13,7 @@ import { among, type Check, object, type Shape, whole } from "../core/options.js
 import { observerIn } from "../policy/events.js"
 import * as Observer from "../policy/Observer.js"
 import type * as Policy from "../policy/Policy.js"
+import { onlyTo } from "./byEvent.js"
 import * as HttpRequests from "./httpRequests.js"
 import { prefix } from "./labelOptions.js"
 import * as Logs from "./logs.js"
@@ -196,8 +197,10 @@ export const layer = (options: Options = {}): Layer.Layer<Registry.Registry | Ob
         observerIn(runtime.context),
         registry,
         metrics === false ? undefined : HttpRequests.make(),
-        spans === false ? undefined : Spans.make(spans),
-        logs === false ? undefined : Logs.make(logs, runtime)
+        onlyTo([
+          ...(spans === false ? [] : [Spans.make(spans)]),
+          ...(logs === false ? [] : [Logs.make(logs, runtime)])
+        ])
       ]
       const observer = observers.filter((each) => each !== undefined).reduce(Observer.both)
       return Context.make(Registry.Registry, registry).pipe(Context.add(Observer.Observer, observer))

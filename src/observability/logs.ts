@@ -23,24 +23,27 @@ export const shape: Shape<Observability.LogOptions> = { level: callable, write: 
 export const make = (
   { level: levelOf = (_, byDefault) => byDefault, write = logged }: Observability.LogOptions,
   runtime: Runtime.Runtime<never>
-): Observer.Service => ({
-  unsafeObserve: harmless((event) => {
-    const describe = find(event)
-    if (describe === undefined) return
-    const { byDefault, details, sentence } = describe(event)
-    const level = levelOf(event, byDefault)
-    if (level === undefined) return
-    const { _tag, kind, name } = event
-    const line: Observability.LogLine = {
-      event,
-      level,
-      message: `${kind.replaceAll("-", " ")} ${quoted(name)} ${sentence}`,
-      annotations: { policy: asText(name), kind, event: _tag, ...inWords(details) }
-    }
-    const written = Effect.suspend(() => write(line))
-    later(written, runtime)
-  })
-})
+) => {
+  const observer: Observer.Service = {
+    unsafeObserve: harmless((event) => {
+      const describe = found.get(event.kind)?.get(event._tag)
+      if (describe === undefined) return
+      const { byDefault, details, sentence } = describe(event)
+      const level = levelOf(event, byDefault)
+      if (level === undefined) return
+      const { _tag, kind, name } = event
+      const line: Observability.LogLine = {
+        event,
+        level,
+        message: `${kind.replaceAll("-", " ")} ${quoted(name)} ${sentence}`,
+        annotations: { policy: asText(name), kind, event: _tag, ...inWords(details) }
+      }
+      const written = Effect.suspend(() => write(line))
+      later(written, runtime)
+    })
+  }
+  return { observer, found }
+}
 
 const logged = ({ annotations, level, message }: Observability.LogLine): Effect.Effect<void> =>
   Effect.annotateLogs(Effect.logWithLevel(level, message), annotations)
@@ -154,7 +157,7 @@ const onRequest = (sentence: string, details: Details): Line => ({ byDefault: un
 
 const info = (sentence: string, details: Details): Line => ({ byDefault: LogLevel.Info, sentence, details })
 
-const find = byEvent<Line>({
+const found = byEvent<Line>({
   "circuit-breaker": {
     StateChange: changed,
     Configured: configured,

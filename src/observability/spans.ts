@@ -27,13 +27,13 @@ export const shape: Shape<Observability.SpanOptions> = {
   attempts: among("events", "spans")
 }
 
-export const make = ({ attempts = "events" }: Observability.SpanOptions): Observer.Service => {
+export const make = ({ attempts = "events" }: Observability.SpanOptions) => {
   const inSpans = attempts === "spans"
-  const find = byEvent(inSpans ? events : { ...events, ...attemptsAsEvents })
+  const found = byEvent(inSpans ? events : { ...events, ...attemptsAsEvents })
   const spans = new Spans()
-  return {
+  const observer: Observer.Service = {
     unsafeObserve: harmless((event) => {
-      const write = find(event)
+      const write = found.get(event.kind)?.get(event._tag)
       if (write === undefined) return
       const fiber = runningFiber()
       const span = fiber?.currentSpan
@@ -58,6 +58,7 @@ export const make = ({ attempts = "events" }: Observability.SpanOptions): Observ
       })
     })
   }
+  return { observer, found }
 }
 
 /** The time of a fiber as its tracer wants it. */
