@@ -2,6 +2,7 @@
 import * as fs from "node:fs"
 import * as path from "node:path"
 import * as library from "effect-resilience"
+import { Observability } from "effect-resilience/observability"
 import { expect, it } from "vitest"
 import packageJson from "../../package.json" with { type: "json" }
 import { rows, subjects } from "../policy/services.js"
@@ -26,6 +27,12 @@ it("every stateful policy has a row in the conformance suite, and one more for i
 
 it("every stateful policy has a page", () => {
   expect(rows.map(({ kind }) => `${kind}.md`).filter((page) => !pages.includes(page))).toEqual([])
+})
+
+it("every policy has metrics", () => {
+  const observed = Observability.metrics.resilience.flatMap((metric) => metric.kinds)
+  const kinds = [...rows.map(({ kind }) => kind), "retry", "hedge", "timeout", "fallback"]
+  expect(kinds.filter((kind) => !observed.includes(kind))).toEqual([])
 })
 
 it("every page is linked from the README", () => {
