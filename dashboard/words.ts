@@ -1,5 +1,6 @@
 /** What states, outcomes and numbers are called, which of them are bad, and how they are written. */
 import type { Happening, View } from "../src/http/dashboard/protocol.js"
+import { durationInWords } from "../src/internal/words.js"
 
 export type Tone = "good" | "warn" | "bad" | "held" | "idle"
 
@@ -142,10 +143,8 @@ export const gaugesOf = ({ gauges, totals }: View): ReadonlyArray<Gauge> => {
     found.push({ label: "in flight", text: `${count(inFlight)} of ${count(limit)}`, share: inFlight / limit })
   } else if (inFlight !== undefined) found.push({ label: "in flight", text: count(inFlight) })
   if (per !== undefined && limit !== undefined) {
-    found.push({
-      label: "limit",
-      text: `${count(limit)} per ${per % 1000 === 0 && per < 60_000 ? (per === 1000 ? "s" : `${per / 1000} s`) : per < 1000 ? `${per} ms` : span(per)}`
-    })
+    const time = per === 1000 ? "s" : durationInWords(per)
+    found.push({ label: "limit", text: `${count(limit)} per ${time}` })
   }
   if (available !== undefined) found.push({ label: "available", text: count(available) })
   if (failureRate !== undefined)

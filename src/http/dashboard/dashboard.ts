@@ -183,6 +183,8 @@ const streaming = {
   ...headers,
   "content-type": "text/event-stream; charset=utf-8",
   "cache-control": "no-store",
+  // A server that stops would wait for the connection, which becomes idle after it has looked for those that are.
+  connection: "close",
   // For nginx, which would collect a stream and send it late.
   "x-accel-buffering": "no"
 }

@@ -295,6 +295,7 @@ describe("the stream of the policies", () => {
       assert.strictEqual(headers.get("content-type"), "text/event-stream; charset=utf-8")
       assert.strictEqual(headers.get("cache-control"), "no-store")
       assert.strictEqual(headers.get("x-accel-buffering"), "no")
+      assert.strictEqual(headers.get("connection"), "close")
       const reader = body!.pipeThrough(new TextDecoderStream()).getReader()
       const { value } = yield* Effect.promise(() => reader.read())
       assert.match(value ?? "", /^retry: \d+\n\n/)
