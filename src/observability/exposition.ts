@@ -28,38 +28,88 @@ interface Description {
   readonly name: string
 }
 
+type Pairs = ReadonlyArray<MetricPair.MetricPair.Untyped>
+
 interface Family extends Description {
   help: string
   /** By their labels. */
-  readonly states: Map<string, { readonly series: Series; state: unknown }>
+  readonly members: Map<string, Member>
 }
 
-export const exposition = (pairs: Iterable<MetricPair.MetricPair.Untyped>): string => {
+/** A series on a page. */
+interface Member {
+  readonly series: Series
+  /** Which of the metrics it shows. */
+  readonly at: number
+  /** The word of a frequency that it counts. */
+  readonly word: string | undefined
+  /** Other metrics that become the same series. */
+  others: Array<Member> | undefined
+}
+
+/** What is on a page, and in which order. */
+interface Layout {
+  readonly keys: ReadonlyArray<MetricKey.MetricKey.Untyped>
+  readonly families: ReadonlyArray<readonly [name: string, family: Family]>
+}
+
+/** The last page. A program is scraped over and over again, mostly with the metrics of the last time. */
+let last: Layout | undefined
+
+export const exposition = (metrics: Iterable<MetricPair.MetricPair.Untyped>): string => {
+  const pairs: Pairs = [...metrics]
+  const { families } = isSame(last, pairs) ? last : laidOut(pairs)
+  return families.map(([name, family]) => written(name, family, pairs)).join("")
+}
+
+const isSame = (layout: Layout | undefined, pairs: Pairs): layout is Layout =>
+  layout !== undefined &&
+  layout.keys.length === pairs.length &&
+  pairs.every(({ metricKey }, at) => metricKey === layout.keys[at])
+
+const laidOut = (pairs: Pairs): Layout => {
   const families = new Map<Description, Family>()
-  for (const { metricKey, metricState } of pairs) {
+  let hasWords = false
+  for (const [at, { metricKey, metricState }] of pairs.entries()) {
     const state: unknown = metricState
-    if (!MetricState.isFrequencyState(state)) add(families, seriesOf(metricKey), state)
-    else
-      for (const [word, count] of state.occurrences)
-        add(families, ofWord(metricKey, word), MetricState.counter(count))
+    const words = MetricState.isFrequencyState(state) ? [...state.occurrences.keys()] : undefined
+    if (words === undefined)
+      add(families, { series: seriesOf(metricKey), at, word: undefined, others: undefined })
+    for (const word of words ?? [])
+      add(families, { series: ofWord(metricKey, word), at, word, others: undefined })
+    hasWords ||= words !== undefined
   }
-  return named([...families.values()])
-    .map(([name, family]) => written(name, family))
-    .join("")
+  const layout = { keys: pairs.map(({ metricKey }) => metricKey), families: named([...families.values()]) }
+  // A frequency may have new words the next time.
+  last = hasWords ? undefined : layout
+  return layout
 }
 
-const add = (families: Map<Description, Family>, series: Series, state: unknown): void => {
-  let family = families.get(series.family)
-  if (family === undefined) {
-    family = { ...series.family, help: series.help, states: new Map() }
-    families.set(series.family, family)
-  }
-  const same = family.states.get(series.labels)
-  if (same === undefined) family.states.set(series.labels, { series, state })
-  else if (MetricState.isCounterState(same.state) && MetricState.isCounterState(state))
-    same.state = MetricState.counter(
-      Number(same.state.count) + (Number(state.count) / series.per) * same.series.per
-    )
+const add = (families: Map<Description, Family>, member: Member): void => {
+  const { family: description, help, labels } = member.series
+  let family = families.get(description)
+  if (family === undefined) families.set(description, (family = { ...description, help, members: new Map() }))
+  const same = family.members.get(labels)
+  if (same === undefined) family.members.set(labels, member)
+  else (same.others ??= []).push(member)
+}
+
+/** What a series shows: of metrics that count, their sum in the unit of the first, of others the first. */
+const stateOf = (member: Member, pairs: Pairs): unknown => {
+  const { at, others, series, word } = member
+  const state: unknown = pairs[at].metricState
+  const isAlone = word === undefined && (others === undefined || !MetricState.isCounterState(state))
+  if (isAlone) return state
+  const counts = [member, ...(others ?? [])].map(
+    (each) => (countOf(each, pairs) * series.per) / each.series.per
+  )
+  return MetricState.counter(counts.reduce((sum, count) => sum + count, 0))
+}
+
+const countOf = ({ at, word = "" }: Member, pairs: Pairs): number => {
+  const state: unknown = pairs[at].metricState
+  if (MetricState.isFrequencyState(state)) return state.occurrences.get(word) ?? 0
+  return MetricState.isCounterState(state) ? Number(state.count) : 0
 }
 
 // -------------------------------------------------------------------------------------------------------------- names
@@ -250,10 +300,10 @@ const toHeads = ({ family: { type }, labels }: Series, name: string): Heads => {
 
 const braces = (labels: string): string => labels && `{${labels}}`
 
-const written = (name: string, { help, states, type }: Family): string => {
+const written = (name: string, { help, members, type }: Family, pairs: Pairs): string => {
   let text = `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n`
   const bounds = new Map<number, string>()
-  for (const { series, state } of states.values()) text += sample(series, name, state, bounds)
+  for (const member of members.values()) text += sample(member.series, name, stateOf(member, pairs), bounds)
   return text
 }
 

@@ -1,6 +1,6 @@
 // The text format of Prometheus, for any metric that a program may have.
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, FastCheck, Metric } from "effect"
+import { Effect, FastCheck, Metric, MetricPair, MetricState } from "effect"
 import * as Prometheus from "../../src/observability/Prometheus.js"
 import { runs } from "../support/runs.js"
 import { counter, falling, frequency, gauge, histogram, pairs, read, summary } from "./exposition.js"
@@ -179,6 +179,11 @@ describe("a metric in the text of Prometheus", () => {
       ["# TYPE a_seconds_total counter", "a_seconds_total 2.5"]
     ],
     [
+      "is added to another one that counts, also where it may fall",
+      [falling(1, { name: "a.b" }), falling(-3, { name: "a_b" })],
+      ["# TYPE a_b gauge", "a_b -2"]
+    ],
+    [
       "stays the first of gauges that become the same series",
       [gauge(1, { name: "a.b" }), gauge(2, { name: "a_b" })],
       ["# TYPE a_b gauge", "a_b 1"]
@@ -248,6 +253,23 @@ describe("a metric in the text of Prometheus", () => {
       }),
       { numRuns: runs(300, 20_000) }
     )
+  })
+
+  it("shows its latest value and its latest words", () => {
+    const key = { name: "methods" }
+    for (const words of [{ GET: 1 }, { GET: 2, PUT: 1 }])
+      written(
+        [frequency(words, key)],
+        [
+          "# TYPE methods_total counter",
+          ...Object.entries(words).map(([word, n]) => `methods_total{key="${word}"} ${n}`)
+        ]
+      )
+    const { metricKey } = counter(0, { name: "a" })
+    for (const count of [1, 2]) {
+      const pair = MetricPair.unsafeMake(metricKey, MetricState.counter(count))
+      written([pair], ["# TYPE a_total counter", `a_total ${count}`])
+    }
   })
 
   it.effect("is one of Effect's own or of the program's", () =>
