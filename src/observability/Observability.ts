@@ -7,8 +7,10 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as LogLevel from "effect/LogLevel"
+import * as Option from "effect/Option"
 import * as Runtime from "effect/Runtime"
 import * as RuntimeFlags from "effect/RuntimeFlags"
+import type * as Scope from "effect/Scope"
 import { among, type Check, object, type Shape, whole } from "../core/options.js"
 import { observerIn } from "../policy/events.js"
 import * as Observer from "../policy/Observer.js"
@@ -107,7 +109,10 @@ export interface MetricsOptions {
  * @category models
  */
 export interface Options {
-  /** Counts what happens in Effect metrics, which every exporter of Effect reads. Default: on. */
+  /**
+   * Counts what happens in Effect metrics, which every exporter of Effect reads. Layers side by side add up; one within another that
+   * has the same names leaves the counting to it. Default: on.
+   */
   readonly metrics?: false | MetricsOptions | undefined
   /** Writes what happens to a call into its span, and makes a span for each call of an HTTP client. Default: on. */
   readonly spans?: false | SpanOptions | undefined
@@ -192,7 +197,7 @@ export const layer = (options: Options = {}): Layer.Layer<Registry.Registry | Ob
       const runtime = yield* Effect.runtime<never>()
       const keys = metrics === false ? 0 : (metrics.keyLabel ?? 0)
       const registry = new internal.Policies({ clock: yield* Effect.clock, keys })
-      if (metrics !== false) yield* exported(registry, metrics)
+      if (metrics !== false) yield* exported(registry, metrics, runtime)
       const observers = [
         observerIn(runtime.context),
         registry,
@@ -207,12 +212,26 @@ export const layer = (options: Options = {}): Layer.Layer<Registry.Registry | Ob
     })
   )
 
-const exported = (registry: internal.Policies, { names, prefix }: MetricsOptions) =>
-  Effect.acquireRelease(
-    Effect.map(Effect.runtime<never>(), (runtime) => {
-      // The fibers that read instances are none of the program, so Effect's own metrics do not count them.
-      const reading = Runtime.disableRuntimeFlag(runtime, RuntimeFlags.RuntimeMetrics)
-      return new Exporter(registry, conventions[names ?? "resilience"](prefix), reading)
-    }),
-    (exporter) => Effect.sync(() => exporter.close())
+/** The names under which the policies of a registry are counted, by itself or by one around it. */
+const counted = new WeakMap<object, ReadonlyArray<string>>()
+
+/** Shows what is counted, unless a layer around this one counts the same under the same names. */
+const exported = (
+  registry: internal.Policies,
+  { names = "resilience", prefix }: MetricsOptions,
+  runtime: Runtime.Runtime<never>
+): Effect.Effect<void, never, Scope.Scope> => {
+  const around = Context.getOption(runtime.context as Context.Context<Registry.Registry>, Registry.Registry)
+  const before = (Option.isSome(around) ? counted.get(around.value) : undefined) ?? []
+  const called = `${names} ${prefix ?? ""}`
+  counted.set(registry, [...before, called])
+  if (before.includes(called)) return Effect.void
+  // The fibers that read instances are none of the program, so Effect's own metrics do not count them.
+  const reading = Runtime.disableRuntimeFlag(runtime, RuntimeFlags.RuntimeMetrics)
+  return Effect.asVoid(
+    Effect.acquireRelease(
+      Effect.map(Effect.clock, (clock) => new Exporter(registry, conventions[names](prefix), reading, clock)),
+      (exporter) => Effect.sync(() => exporter.close())
+    )
   )
+}

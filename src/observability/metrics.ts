@@ -2,6 +2,7 @@
  * Effect metrics that are read from tallies and from instances. A metric is a key in Effect's registry, made once, whose state is worked
  * out when it is asked for: a call pays for an addition, and every exporter sees what is true now.
  */
+import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { globalValue } from "effect/GlobalValue"
@@ -160,6 +161,8 @@ class Spread extends Series<Readonly<Durations>> {
 
 /** The series of the program by the hooks that show them. Two layers, or two copies of this library, add to the same ones. */
 const known = globalValue(Symbol.for("effect-resilience/metrics"), () => ({
+  /** By their scale. Boundaries are equal only if they are the same object, and so are keys of histograms. */
+  boundaries: new Map<number, MetricBoundaries.MetricBoundaries>(),
   sums: new WeakMap<object, Sum>(),
   levels: new WeakMap<object, Level>(),
   spreads: new WeakMap<object, Spread>()
@@ -207,7 +210,9 @@ class Keys {
     const { description, name, unit } = metric
     const scale = unit === "ms" ? milliseconds : 1
     const key = once(this.histograms, metric, () => {
-      const boundaries = MetricBoundaries.fromIterable(bounds.map((bound) => bound * scale))
+      const boundaries = once(known.boundaries, scale, () =>
+        MetricBoundaries.fromIterable(bounds.map((bound) => bound * scale))
+      )
       return MetricKey.histogram(name, boundaries, description)
     })
     const hook = EffectMetric.globalMetricRegistry.getHistogram(MetricKey.taggedWithLabels(key, labels))
@@ -217,10 +222,10 @@ class Keys {
 
 type Labels = ReadonlyArray<MetricLabel.MetricLabel>
 
-const once = <A>(all: Map<Metric, A>, metric: Metric, make: () => A): A => {
-  let key = all.get(metric)
-  if (key === undefined) all.set(metric, (key = make()))
-  return key
+const once = <Of, A>(all: Map<Of, A>, of: Of, make: () => A): A => {
+  let made = all.get(of)
+  if (made === undefined) all.set(of, (made = make()))
+  return made
 }
 
 const labelsFrom = (labels: Readonly<Record<string, string>>): Labels =>
@@ -234,7 +239,7 @@ const isSteady = (state: unknown): boolean => state !== "open" && state !== "hal
 /** What the instances of a tally show, read once for all gauges of a scrape. */
 class Reading {
   private values: ReadonlyArray<number> = []
-  private stretch = -1
+  private moment = -1
   private revision = -1
   /** The gauges that have been asked for since, as bits. The same one again is another scrape. */
   private asked = 0
@@ -262,19 +267,24 @@ class Reading {
 
   value(gauge: number): number {
     const bit = 1 << gauge
-    if (!this.isCurrent(Time.thisStretch()) || (this.asked & bit) !== 0) this.reader.read(this)
+    if (!this.isCurrent(this.reader.now()) || (this.asked & bit) !== 0) this.reader.read(this)
     this.asked |= bit
     return this.values[gauge]
   }
 
-  isCurrent(stretch: number): boolean {
-    return this.stretch === stretch && this.revision === this.tally.revision
+  private isCurrent(moment: number): boolean {
+    return this.moment === moment && this.revision === this.tally.revision
+  }
+
+  /** Whether it has been read, and not been asked for since. */
+  isAhead(moment: number): boolean {
+    return this.asked === 0 && this.isCurrent(moment)
   }
 
   /** The instances to read, none if nothing can have changed since the last reading. */
-  begin(stretch: number): ReadonlyArray<Registry.Instance> | undefined {
+  begin(moment: number): ReadonlyArray<Registry.Instance> | undefined {
     const isStill = this.isStill()
-    this.stretch = stretch
+    this.moment = moment
     this.asked = 0
     this.revision = this.tally.revision
     return isStill ? undefined : [...this.policies.instancesOf(this.tally)]
@@ -310,16 +320,34 @@ const together = ({ of, together }: Gauge, snapshots: ReadonlyArray<unknown>): n
 const toRead = (instance: Registry.Instance, { reads }: Source): Effect.Effect<unknown> =>
   reads === "state" && "state" in instance ? instance.state : instance.snapshot
 
-/** Reads in the fiber that is running, or in one of its own that cannot wait. */
+/** Reads instances, in fibers that cannot wait. */
 class Reader {
   /** In the order of their metrics, in which a scrape asks for them. */
   private readonly readings = new Map<Reading, number>()
   private readonly order: Array<Reading> = []
+  private moment = 0
   private stretch = -1
-  /** How many are read with the next one that is asked for, more and more of them without a pause. */
+  private millis = 0
+  /** How many are read with the next one that is asked for, more and more of them within a moment. */
   private ahead = 1
 
-  constructor(private readonly runtime: Runtime.Runtime<never>) {}
+  constructor(
+    private readonly runtime: Runtime.Runtime<never>,
+    private readonly clock: Clock.Clock
+  ) {}
+
+  /** A number for what runs without a pause, as long as a clock that is moved by hand stands still. */
+  now(): number {
+    const stretch = Time.thisStretch()
+    const millis = this.clock === Time.liveClock ? 0 : this.clock.unsafeCurrentTimeMillis()
+    if (stretch !== this.stretch || millis !== this.millis) {
+      this.stretch = stretch
+      this.millis = millis
+      this.moment += 1
+      this.ahead = 1
+    }
+    return this.moment
+  }
 
   add(reading: Reading): void {
     this.readings.set(reading, this.order.length)
@@ -329,13 +357,11 @@ class Reader {
   /** A fiber costs more than what it reads, so in a scrape one fiber reads for many. */
   read(asked: Reading): void {
     const { order, readings, runtime } = this
-    const now = Time.thisStretch()
-    if (this.stretch !== now) this.ahead = 1
-    this.stretch = now
+    const now = this.now()
     const from = readings.get(asked) ?? 0
     const batch: Array<readonly [Reading, ReadonlyArray<Registry.Instance>]> = []
     for (const reading of order.slice(from, from + this.ahead)) {
-      if (reading !== asked && reading.isCurrent(now)) continue
+      if (reading !== asked && reading.isAhead(now)) continue
       const instances = reading.begin(now)
       if (instances !== undefined) batch.push([reading, instances])
     }
@@ -387,9 +413,10 @@ export class Exporter {
   constructor(
     private readonly policies: Policies,
     private readonly names: Names,
-    runtime: Runtime.Runtime<never>
+    runtime: Runtime.Runtime<never>,
+    clock: Clock.Clock
   ) {
-    this.reader = new Reader(runtime)
+    this.reader = new Reader(runtime, clock)
     for (const tally of policies.tallies.values()) this.add(tally)
     policies.onTally = (tally) => this.add(tally)
   }

@@ -36,6 +36,9 @@ const groupMillis = 1000
 /** How many tallies there are. What comes later counts towards one of its kind that is called `other`. */
 const mostTallies = 10_000
 
+/** How many names there are of policies of a kind that have no instance: they are made within calls, so a name may be too. */
+const mostNames = 1000
+
 const other = "other"
 
 type Mutable<A> = { -readonly [K in keyof A]: A[K] }
@@ -174,9 +177,9 @@ export class Policies implements Registry.Service, Observer.Service {
 
   /** The policies of a kind and name that have no instance, or, when there are too many names, of all others. */
   private without(kind: string, name: string): Seen {
-    const tally = this.tally(kind, name, undefined)
     const named = this.stateless.get(kind) ?? new Map<string, Seen>()
     this.stateless.set(kind, named)
+    const tally = this.tally(kind, named.size < mostNames ? name : other, undefined)
     const seen =
       named.get(tally.name) ?? this.seen({ name: tally.name, family: tally.name, key: undefined }, tally)
     named.set(tally.name, seen)

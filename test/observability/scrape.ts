@@ -60,9 +60,11 @@ export const totalOf = (prefix: string, name: string, labels: Series["labels"] =
 /** Provides the layer with a prefix of the test's own. */
 export const measured = (options: Observability.MetricsOptions = {}) => {
   const prefix = freshPrefix()
+  const layer = () => Observability.layer({ metrics: { prefix, ...options } })
   return {
     prefix,
-    observed: Effect.provide(Observability.layer({ metrics: { prefix, ...options } })),
+    layer,
+    observed: Effect.provide(layer()),
     shown: (name: string, labels?: Series["labels"]) => shownAs(prefix, name, labels),
     total: (name: string, labels?: Series["labels"]) => totalOf(prefix, name, labels)
   }
