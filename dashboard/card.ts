@@ -11,7 +11,7 @@ import {
   dateAndTime,
   gaugesOf,
   kindOf,
-  merged,
+  mainOutcomesOf,
   outcomesOf,
   rate,
   seriesFor,
@@ -35,7 +35,7 @@ const eventsShown = 3
 export const sinceOf = ({ since, state, until }: View, now: number): string => {
   if (state === "open" && until !== null) {
     const left = until - now
-    return left <= 0 ? "half-open with the next call" : `half-open in ${span(left + 999)}`
+    return left <= 0 ? "half-open soon" : `half-open in ${span(left + 999)}`
   }
   return since === null ? "" : `for ${span(now - since)}`
 }
@@ -64,7 +64,7 @@ export class Numbers {
   ) {}
 
   update(view: View, track: Track): void {
-    const outcomes = outcomesOf(view).slice(0, this.withTotals ? 99 : 4)
+    const outcomes = this.withTotals ? outcomesOf(view) : mainOutcomesOf(view)
     const gauges = gaugesOf(view)
     const key = [...outcomes, "|", ...gauges.map(({ label, share }) => label + (share === undefined))].join()
     if (key !== this.key) this.make(key, view, outcomes)
@@ -157,9 +157,13 @@ export class Card {
       h(
         "div",
         { class: "head" },
-        h("p", { class: "kind" }, kindOf(view.kind)),
-        h("h3", {}, details),
-        h("p", { class: "status" }, this.state, this.since)
+        h(
+          "div",
+          { class: "line" },
+          h("p", { class: "kind" }, kindOf(view.kind)),
+          h("p", { class: "status" }, this.state, this.since)
+        ),
+        h("h3", {}, details)
       )
     )
     this.element = h("li", {}, this.article)
@@ -210,7 +214,7 @@ export class Card {
     if (body === undefined) return
     if (body.recent !== view.recent) {
       body.recent = view.recent
-      body.latest = merged(view.recent).slice(0, eventsShown)
+      body.latest = view.recent.slice(-eventsShown).reverse()
       body.events.replaceChildren(...body.latest.map((happening) => eventRow(happening, now)))
       return
     }
@@ -221,7 +225,7 @@ export class Card {
   }
 
   private draw(body: Body): void {
-    const outcomes = outcomesOf(this.view).slice(0, 4)
+    const outcomes = mainOutcomesOf(this.view)
     if (body.plot !== undefined && body.plot.outcomes.join() !== outcomes.join()) {
       body.plot.remove()
       body.plot = undefined

@@ -5,7 +5,7 @@ import { byId, h, mark, write } from "./dom.js"
 import type { Track } from "./history.js"
 import { Plot } from "./plot.js"
 import { actionsIn, ask, labelOf } from "./steer.js"
-import { capitalized, kindOf, merged, outcomesOf, stateOf, wordOf } from "./words.js"
+import { capitalized, kindOf, outcomesOf, stateOf, wordOf } from "./words.js"
 
 export class Details {
   private readonly dialog = byId("details", HTMLDialogElement)
@@ -108,7 +108,7 @@ export class Details {
     shown.plot?.draw(track.rows(outcomes))
     if (shown.recent !== view.recent) {
       shown.recent = view.recent
-      const rows = merged(view.recent).map((happening) => eventRow(happening, now))
+      const rows = [...view.recent].reverse().map((happening) => eventRow(happening, now))
       shown.events.replaceChildren(...(rows.length > 0 ? rows : [h("li", {}, "Nothing yet")]))
     }
     const actions = actionsIn(view.state, this.page.allowed(view.id))

@@ -1,5 +1,5 @@
 /** What states, outcomes and numbers are called, which of them are bad, and how they are written. */
-import type { Happening, View } from "../src/http/dashboard/protocol.js"
+import type { View } from "../src/http/dashboard/protocol.js"
 import { durationInWords } from "../src/internal/words.js"
 
 export type Tone = "good" | "warn" | "bad" | "held" | "idle"
@@ -72,10 +72,16 @@ const placeOf = new Map(outcomes.map(([outcome], index) => [outcome, index]))
 
 export const seriesFor = (outcome: string): Series => seriesOf.get(outcome) ?? "idle"
 
+const isMain = (outcome: string): boolean => outcome !== "ignored" && outcome !== "interrupted"
+
+/** The outcomes of a policy that fit on a card, in order. */
+export const mainOutcomesOf = (view: View): ReadonlyArray<string> =>
+  outcomesOf(view).filter(isMain).slice(0, 4)
+
 /** The outcomes of a policy, in order. Those that are rare and have never been are left out. */
 export const outcomesOf = ({ totals }: View): ReadonlyArray<string> =>
   Object.keys(totals)
-    .filter((outcome) => totals[outcome] !== 0 || (outcome !== "ignored" && outcome !== "interrupted"))
+    .filter((outcome) => totals[outcome] !== 0 || isMain(outcome))
     .sort((one, other) => (placeOf.get(one) ?? 99) - (placeOf.get(other) ?? 99))
 
 // ------------------------------------------------------------------------------------------------------------ numbers
@@ -168,18 +174,6 @@ export const gaugesOf = ({ gauges, totals }: View): ReadonlyArray<Gauge> => {
   }
   if (waiting !== undefined && waiting > 0) found.push({ label: "waiting", text: count(waiting) })
   return found.slice(0, 3)
-}
-
-/** Happenings of the same words that follow each other, as one: with the time of the latest. */
-export const merged = (recent: ReadonlyArray<Happening>): ReadonlyArray<Happening> => {
-  const rows: Array<Happening> = []
-  for (const happening of recent) {
-    const before = rows.at(-1)
-    if (before !== undefined && before.tag === happening.tag && before.text === happening.text)
-      rows[rows.length - 1] = { ...happening, count: before.count + happening.count }
-    else rows.push(happening)
-  }
-  return rows.reverse()
 }
 
 export const capitalized = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1)

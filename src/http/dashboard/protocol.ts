@@ -7,11 +7,11 @@ export const steeringHeader = "x-resilience-dashboard"
 
 /** An event of a policy, in words. */
 export interface Happening {
-  /** The first time it happened, in milliseconds since the epoch. */
+  /** The last time it happened, in milliseconds since the epoch, to a second. */
   readonly at: number
   readonly tag: string
   readonly text: string
-  /** How often it happened in the second that it stands for. */
+  /** How often it happened in a row. */
   readonly count: number
 }
 

@@ -31,6 +31,7 @@ interface Reading {
   readonly counted: Map<number, Counted>
   /** When each was explained, and in which state. */
   readonly explained: Map<number, Explained>
+  readonly isLarge: boolean
 }
 
 interface Explained {
@@ -39,14 +40,22 @@ interface Explained {
   readonly why: string
 }
 
-/** How long a sentence stands, in milliseconds: its numbers change with every call, and nobody reads faster. */
+/** Of more policies than these, a sentence stands for about a second: its numbers change with every call, and would be most of a message. */
+const manyPolicies = 50
 const sentenceMillis = 950
+
+const reading = (isLarge: boolean): Reading => ({
+  actions: new Map(),
+  counted: new Map(),
+  explained: new Map(),
+  isLarge
+})
 
 export class Views {
   private readonly idOf = new WeakMap<object, number>()
   /** The ids of policies without an instance, which are as many as there are names in the program. */
   private readonly idOfNamed = new Map<string, number>()
-  private last: Reading = { actions: new Map(), counted: new Map(), explained: new Map() }
+  private last: Reading = reading(false)
   private lastId = 0
 
   constructor(private readonly config: Config) {}
@@ -62,12 +71,12 @@ export class Views {
     return Effect.flatMap(registry.all, (entries) => {
       const shown = entries.length > maxPolicies ? entries.slice(0, maxPolicies) : entries
       const views = new Map<number, View>()
-      const reading: Reading = { actions: new Map(), counted: new Map(), explained: new Map() }
+      const next = reading(shown.length > manyPolicies)
       return Effect.as(
         Effect.forEach(
           shown,
           (entry) =>
-            Effect.map(this.view(entry, reading, before, at), (view) => {
+            Effect.map(this.view(entry, next, before, at), (view) => {
               if (view !== undefined) views.set(view.id, view)
             }),
           { discard: true }
@@ -75,7 +84,7 @@ export class Views {
         { at, hidden: entries.length - shown.length, views }
       ).pipe(
         Effect.tap(() => {
-          this.last = reading
+          this.last = next
         })
       )
     })
@@ -152,7 +161,7 @@ export class Views {
 
   private sentence(id: number, state: string, at: number, reading: Reading, explain: () => string): string {
     const known = this.last.explained.get(id)
-    const isFresh = known !== undefined && known.state === state && at - known.at < sentenceMillis
+    const isFresh = reading.isLarge && known?.state === state && at - known.at < sentenceMillis
     const explained = isFresh ? known : { at, state, why: explain() }
     reading.explained.set(id, explained)
     return explained.why
@@ -192,6 +201,7 @@ const gaugesWithout = ({ hedge, original, retry }: Numbers): Numbers =>
 class Counted {
   totals: Numbers = {}
   private generation = 0
+  private change: Policy.Event | undefined
   private last = { successes: 0, failures: 0 }
 
   with(shown: Explain.Shown, lastChange: Policy.Event | undefined): this {
@@ -201,8 +211,9 @@ class Counted {
         let success = this.totals["success"] ?? 0
         let failure = this.totals["failure"] ?? 0
         if (generation !== this.generation) {
-          // What was counted after the last reading, in the state that has ended.
-          const { metrics } = (lastChange ?? {}) as Partial<CircuitBreaker.StateChange>
+          // What was counted after the last reading, in the state that has ended. An open time that is over shows before its event.
+          const isNew = lastChange !== this.change
+          const { metrics } = (isNew ? (lastChange ?? {}) : {}) as Partial<CircuitBreaker.StateChange>
           success += Math.max(0, (metrics?.successes ?? 0) - this.last.successes)
           failure += Math.max(0, (metrics?.failures ?? 0) - this.last.failures)
           this.last = { successes: 0, failures: 0 }
@@ -211,6 +222,7 @@ class Counted {
         failure += Math.max(0, failures - this.last.failures)
         this.totals = { success, failure, rejected }
         this.generation = generation
+        this.change = lastChange
         this.last = { successes, failures }
         return this
       }
@@ -292,18 +304,27 @@ const gaugesOf = (shown: Explain.Shown): Numbers => {
 
 // ------------------------------------------------------------------------------------------------------------- events
 
+/** The latest events, those of the same words as one; and the last change, which rejections would push out of the list. */
 const happeningsOf = (
-  { recent }: Registry.Entry,
+  { lastChange, recent }: Registry.Entry,
   known: ReadonlyArray<Happening> | undefined
 ): ReadonlyArray<Happening> => {
-  const latest = recent
-    .slice(-happenings)
-    .map(({ at, count, event }) => ({ at, tag: event._tag, text: said(event), count }))
+  const rows: Array<Happening> = []
+  const [first] = recent
+  const isGone = lastChange !== undefined && (first === undefined || lastChange.at < first.at)
+  for (const { at, count, event } of isGone ? [lastChange, ...recent] : recent) {
+    const text = said(event)
+    const before = rows.at(-1)
+    if (before?.text === text)
+      rows[rows.length - 1] = { at, tag: event._tag, text, count: before.count + count }
+    else rows.push({ at, tag: event._tag, text, count })
+  }
+  const latest = rows.slice(-happenings)
   const isSame =
     known?.length === latest.length &&
     latest.every(({ at, count, text }, index) => {
       const before = known[index]
-      return before?.at === at && before.count === count && before.text === text
+      return before.at === at && before.count === count && before.text === text
     })
   return isSame ? known : latest
 }
