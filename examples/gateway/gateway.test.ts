@@ -3,6 +3,7 @@ import { HttpBody, HttpClient, HttpClientRequest, HttpServer } from "@effect/pla
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Fiber, Layer, Redacted, Ref, Stream } from "effect"
 import { createServer, type IncomingHttpHeaders, type RequestListener, type ServerResponse } from "node:http"
+import { user } from "../support/operators.js"
 import { urlOf } from "../support/server.js"
 import { get, live, liveWithLog, type LogLine, until } from "../support/testing.js"
 import { defaultLimits, type Limits } from "./gateway/policies.js"
@@ -231,18 +232,80 @@ describe.concurrent("the gateway", () => {
       const { body } = yield* get(`${url}/resilience`)
       assert.deepStrictEqual(
         (body as ReadonlyArray<{ readonly name: string }>).map(({ name }) => name),
-        [`upstream/${catalog.url}`, "places", "retries"]
+        [`upstream/${catalog.url}`, "retries", "places", "requests/anonymous"]
       )
 
       const steer = (action: string, token: string) =>
         send(HttpClientRequest.post(`${circuit}/${action}`).pipe(HttpClientRequest.bearerToken(token)))
       assert.strictEqual((yield* steer("isolate", "guessed")).status, 403)
+      const byPassword = HttpClientRequest.post(`${circuit}/isolate`).pipe(
+        HttpClientRequest.basicAuth(user, "secret")
+      )
+      assert.strictEqual((yield* send(byPassword)).status, 403)
       assert.strictEqual((yield* get(`${url}/catalog/books`)).status, 200)
       assert.strictEqual((yield* steer("isolate", "secret")).status, 200)
       assert.strictEqual((yield* get(`${url}/catalog/books`)).status, 503)
       assert.strictEqual((yield* get(`${url}/orders/1`)).status, 200)
       assert.strictEqual((yield* steer("release", "secret")).status, 200)
       assert.strictEqual((yield* get(`${url}/catalog/books`)).status, 200)
+    }).pipe(Effect.provide(live))
+  )
+
+  it.scopedLive("shows no API key to those who may read", () =>
+    Effect.gen(function* () {
+      const { url } = yield* start()
+      yield* getAs("very-secret", `${url}/orders/1`)
+      for (const path of ["/resilience", "/metrics", "/health"]) {
+        const text = yield* Effect.flatMap(send(HttpClientRequest.get(`${url}${path}`)), ({ text }) => text)
+        assert.notInclude(text, "very-secret")
+      }
+    }).pipe(Effect.provide(live))
+  )
+
+  it.scopedLive("is degraded and ready while a circuit is open", () =>
+    Effect.gen(function* () {
+      const { catalog, url } = yield* start()
+      assert.nestedInclude((yield* get(`${url}/health`)).body, { status: "up" })
+      yield* catalog.turn("failing")
+      yield* until(get(`${url}/catalog/books`), ({ status }) => status === 503)
+      const ready = yield* get(`${url}/ready`)
+      assert.strictEqual(ready.status, 200)
+      assert.nestedInclude(ready.body, {
+        status: "degraded",
+        "reasons[0].name": `upstream/${catalog.url}`,
+        "reasons[0].state": "open"
+      })
+    }).pipe(Effect.provide(live))
+  )
+
+  it.scopedLive("counts attempts, and what was rejected, for Prometheus", () =>
+    Effect.gen(function* () {
+      const { catalog, url } = yield* start()
+      yield* catalog.turn("failing")
+      yield* until(get(`${url}/catalog/books`), ({ status }) => status === 503)
+      const text = yield* Effect.flatMap(send(HttpClientRequest.get(`${url}/metrics`)), ({ text }) => text)
+      assert.match(
+        text,
+        /^resilience_attempts_total\{attempt_type="hedge",kind="hedge",policy="upstream"\} [1-9]/m
+      )
+      assert.match(
+        text,
+        /^resilience_rejections_total\{kind="circuit-breaker",policy="upstream",reason="open"\} [1-9]/m
+      )
+    }).pipe(Effect.provide(live))
+  )
+
+  it.scopedLive("asks for a password before the dashboard has buttons", () =>
+    Effect.gen(function* () {
+      const { url } = yield* start()
+      const login = HttpClientRequest.get(`${url}/login`)
+      const asked = yield* send(login)
+      assert.strictEqual(asked.status, 401)
+      assert.match(asked.headers["www-authenticate"] ?? "", /^Basic /)
+      const guessed = yield* send(HttpClientRequest.basicAuth(login, user, "guessed"))
+      assert.strictEqual(guessed.status, 401)
+      const known = yield* send(HttpClientRequest.basicAuth(login, user, "secret"))
+      assert.deepStrictEqual([known.status, known.headers.location], [302, "/dashboard"])
     }).pipe(Effect.provide(live))
   )
 

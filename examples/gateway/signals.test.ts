@@ -80,7 +80,7 @@ describe("the gateway in front of an upstream that is stopped and continued", ()
         // The probe of the circuit has failed.
         yield* until(
           Effect.sync(() => lines),
-          (logged) => logged.some(({ message }) => message === "circuit from half-open to open")
+          (logged) => logged.some(({ annotations: { from, to } }) => from === "half-open" && to === "open")
         )
 
         yield* upstream.cont

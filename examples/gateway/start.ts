@@ -1,6 +1,7 @@
 // Starts two upstreams, each in its own process, and the gateway in front of them, and prints what to try: npm run gateway
 import { HttpServer } from "@effect/platform"
 import { Config, Console, Context, Effect, Layer, Redacted } from "effect"
+import { user } from "../support/operators.js"
 import { port, run } from "../support/program.js"
 import { urlOf } from "../support/server.js"
 import * as Options from "./gateway/options.js"
@@ -52,8 +53,12 @@ Try in another terminal:
   curl -w ' after %{time_total} s\\n' ${url}/catalog/books
   curl -Z --no-progress-meter -o /dev/null -w '%{http_code}\\n' -H 'x-api-key: alice' '${url}/orders/[1-20]'
   kill -STOP ${catalog.pid}                                          # and later: kill -CONT ${catalog.pid}
-  curl ${url}/resilience
+  curl ${url}/health                                    # also /ready, /metrics and /resilience
   curl -X POST -H 'authorization: Bearer ${token}' ${breaker}/isolate     # and later: release
+
+In a browser:
+  ${url}/dashboard
+  ${url}/login      # to steer: user ${user}, password ${token}
 
 Ctrl-C ends all three.
 `

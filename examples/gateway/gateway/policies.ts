@@ -1,8 +1,9 @@
-// The policies of the gateway: `outward` protects it from its upstreams, `inward` from its clients, and `shown` are those on the
-// admin routes. All are made once, when the gateway starts.
+// The policies of the gateway: `outward` protects it from its upstreams, `inward` from its clients. All are made once, when the
+// gateway starts.
 import { Duration, Effect } from "effect"
 import { Backoff, Bulkhead, CircuitBreaker, Hedge, RateLimiter, RetryBudget, Trip } from "effect-resilience"
 import { HttpProtection, HttpResilience } from "effect-resilience/http"
+import { createHash } from "node:crypto"
 
 /** Time limits, from the inside out. */
 export interface Limits {
@@ -42,15 +43,10 @@ export const make = ({ limits = defaultLimits, openFor, rate }: Options) =>
           Trip.consecutive(5),
           Trip.failureRate({ threshold: 0.5, within: "10 seconds", minimumCalls: 20 })
         ),
-        openFor: ({ retryAfter }) => retryAfter ?? openFor,
-        onStateChange: ({ from, name, to }) =>
-          Effect.annotateLogs(Effect.logWarning(`circuit from ${from} to ${to}`), { circuit: name })
+        openFor: ({ retryAfter }) => retryAfter ?? openFor
       }
     })
-    const budget = yield* RetryBudget.make({
-      name: "retries",
-      onExhausted: () => Effect.logWarning("no more retries and hedges until requests succeed again")
-    })
+    const budget = yield* RetryBudget.make({ name: "retries" })
     const places = yield* Bulkhead.make({
       name: "places",
       permits: 100,
@@ -63,21 +59,23 @@ export const make = ({ limits = defaultLimits, openFor, rate }: Options) =>
     /** Wraps the client: from the gateway to the upstreams. */
     const outward = HttpResilience.standard({
       // Covers the body too: otherwise an upstream that stops in the middle of one would leave the client hanging.
-      totalTimeout: { limit: limits.upstream, body: true },
+      totalTimeout: { name: "upstream", limit: limits.upstream, body: true },
       retry: {
+        name: "upstream",
         times: 1,
         schedule: Backoff.exponential({ base: "50 millis", max: "100 millis", jitter: "full" }),
         maxHint: "500 millis",
         onRetryScheduled: ({ delay }) => Effect.log(`retry in ${millis(delay)} ms`)
       },
       hedge: {
+        name: "upstream",
         delay: Hedge.percentile(0.95, { min: "20 millis", max: "200 millis", minimumSamples: 20 }),
         onHedge: ({ elapsed, failure }) =>
           Effect.log(`hedge after ${millis(elapsed)} ms, ${failure ? "it failed" : "no answer yet"}`)
       },
       budget,
       circuitBreaker: perOrigin,
-      attemptTimeout: { limit: limits.attempt }
+      attemptTimeout: { name: "attempt", limit: limits.attempt }
     })
 
     /** Wraps the routes: from the clients to the gateway. */
@@ -86,13 +84,17 @@ export const make = ({ limits = defaultLimits, openFor, rate }: Options) =>
         name: "requests",
         rate: RateLimiter.tokenBucket({ limit: rate, per: "1 second" }),
         // All clients without a key share one limit.
-        key: (request) => request.headers["x-api-key"] ?? ""
+        key: ({ headers }) =>
+          headers["x-api-key"] === undefined ? "anonymous" : shortHash(headers["x-api-key"])
       },
       bulkhead: places,
-      timeout: { limit: limits.request, status: 504 }
+      timeout: { name: "request", limit: limits.request, status: 504 }
     })
 
-    return { outward, inward, shown: [breakers, places, budget] }
+    return { outward, inward }
   })
+
+/** Names of policies are shown to operators, who need not know a secret of a client. */
+const shortHash = (secret: string): string => createHash("sha256").update(secret).digest("hex").slice(0, 12)
 
 const millis = (duration: Duration.Duration): number => Math.round(Duration.toMillis(duration))

@@ -1,8 +1,9 @@
-// The gateway: `/catalog` and `/orders` are upstreams, `/resilience` shows and steers the policies.
+// The gateway: `/catalog` and `/orders` are upstreams; `/dashboard`, `/metrics`, `/health`, `/ready` and `/resilience` show the policies.
 import { HttpClient, HttpRouter } from "@effect/platform"
 import { NodeHttpClient } from "@effect/platform-node"
-import { Effect, Layer, Redacted } from "effect"
-import { HttpAdmin } from "effect-resilience/http"
+import { Effect, Layer, type Redacted } from "effect"
+import { Observability } from "effect-resilience/observability"
+import * as Operators from "../../support/operators.js"
 import * as Server from "../../support/server.js"
 import * as Policies from "./policies.js"
 import * as Proxy from "./proxy.js"
@@ -19,7 +20,7 @@ export interface Options extends Policies.Options {
 
 const router = (options: Options) =>
   Effect.gen(function* () {
-    const { inward, outward, shown } = yield* Policies.make(options)
+    const { inward, outward } = yield* Policies.make(options)
     // In the scope of the request, which releases a response that is not read to its end.
     const client = HttpClient.withScope((yield* HttpClient.HttpClient).pipe(outward))
     const upstream = (url: string) => {
@@ -30,21 +31,16 @@ const router = (options: Options) =>
         HttpRouter.use(inward)
       )
     }
-    const admin = yield* HttpAdmin.router({
-      policies: shown,
-      steering: {
-        authorize: ({ request }) =>
-          Effect.succeed(request.headers.authorization === `Bearer ${Redacted.value(options.adminToken)}`)
-      }
-    })
     return HttpRouter.empty.pipe(
       HttpRouter.mount("/catalog", upstream(options.catalog)),
       HttpRouter.mount("/orders", upstream(options.orders)),
-      HttpRouter.concat(admin)
+      HttpRouter.concat(yield* Operators.steering(options.adminToken))
     )
   })
 
 export const layer = (options: Options) =>
-  Layer.unwrapEffect(Effect.map(router(options), (routes) => Server.serve(routes, options.port))).pipe(
-    Layer.provide(NodeHttpClient.layerUndici)
+  Layer.unwrapScoped(Effect.map(router(options), (routes) => Server.serve(routes, options.port))).pipe(
+    Layer.provide(NodeHttpClient.layerUndici),
+    // Under everything else: all policies are found, whoever makes them.
+    Layer.provide(Observability.layer())
   )
