@@ -1,6 +1,6 @@
 // `npm run examples:smoke`: starts each example program with the commands of its README, on free ports, repeats the requests of the
 // README, and stops it. Also runs the demo. The last line counts the checks.
-import { Command, type CommandExecutor, FileSystem, type HttpClient } from "@effect/platform"
+import { Command, type CommandExecutor, FileSystem, HttpClient } from "@effect/platform"
 import { NodeContext, NodeHttpClient, NodeRuntime } from "@effect/platform-node"
 import { Cause, Console, Data, Deferred, Effect, Exit, Layer, Ref, Stream } from "effect"
 import * as path from "node:path"
@@ -50,6 +50,9 @@ interface Program {
 const eventually = <A, E, R>(self: Effect.Effect<A, E, R>, wanted: (value: A) => boolean) =>
   Effect.orElse(until(self, wanted), () => self)
 
+/** What is answered, which need not be JSON. */
+const textOf = (url: string) => Effect.flatMap(HttpClient.get(url), (response) => response.text)
+
 /** A command that the README documents: readers run no other. */
 const documented = (readme: string, command: string) =>
   Effect.gen(function* () {
@@ -59,8 +62,13 @@ const documented = (readme: string, command: string) =>
     return Command.make(program, ...args).pipe(Command.workingDirectory(root))
   })
 
-/** Starts a service and waits until it listens. Closing the scope stops it. */
-const start = (readme: string, command: string, env: Readonly<Record<string, string>> = {}) =>
+/** Starts a service and waits until it says its URL. Closing the scope stops it. */
+const start = (
+  readme: string,
+  command: string,
+  env: Readonly<Record<string, string>> = {},
+  said = /Listening on (http:\/\/[\d.:]+\d)["\n]/
+) =>
   Effect.gen(function* () {
     const service = yield* documented(readme, command)
     const running = yield* service.pipe(Command.env({ ...env, PORT: "0" }), Command.start)
@@ -71,7 +79,7 @@ const start = (readme: string, command: string, env: Readonly<Record<string, str
       Stream.runForEach((text) =>
         Effect.gen(function* () {
           const written = yield* Ref.updateAndGet(output, (before) => before + text)
-          const [, url] = /Listening on (http:\/\/[\d.:]+\d)["\n]/.exec(written) ?? []
+          const [, url] = said.exec(written) ?? []
           if (url !== undefined) yield* Deferred.succeed(listening, url)
         })
       ),
@@ -137,10 +145,14 @@ const microservices = Effect.gen(function* () {
   yield* switchB("healthy")
   const recovered = yield* until(get(all.url), ({ body }) => isSame(body, answered.body))
   yield* checkAnswer("microservices: A recovers with B", recovered, answered)
-  for (const change of ["closed to open", "open to half-open", "half-open to closed"]) {
-    const line = `circuit breaker state changed from ${change}`
-    const log = yield* eventually(all.output, (text) => text.includes(`message="${line}"`))
-    yield* check(`microservices: the log says "${line}"`, log.includes(`message="${line}"`), log)
+  for (const change of ["opened for 1 s", "is half-open", "closed"]) {
+    const line = `circuit breaker \\"service-b\\" ${change}: `
+    const log = yield* eventually(all.output, (text) => text.includes(`message="${line}`))
+    yield* check(
+      `microservices: the log says that the circuit ${change}`,
+      log.includes(`message="${line}`),
+      log
+    )
   }
 })
 
@@ -256,6 +268,17 @@ const gateway = Effect.gen(function* () {
   yield* check("gateway: leaves a failing upstream alone", turnedAway.status === 503, turnedAway)
   const other = yield* eventually(order, isServed)
   yield* check("gateway: serves the other one", other.status === 200, other)
+  const ready = yield* get(`${url}/ready`)
+  yield* check(
+    "gateway: is degraded and ready",
+    /"status":"degraded"/.test(JSON.stringify(ready.body)),
+    ready
+  )
+  const metrics = yield* textOf(`${url}/metrics`)
+  const rejections = /^resilience_rejections_total\{kind="circuit-breaker".*\} [1-9]/m
+  yield* check("gateway: counts rejections for Prometheus", rejections.test(metrics), metrics)
+  const page = yield* textOf(`${url}/dashboard`)
+  yield* check("gateway: has a dashboard", page.includes("<!doctype html>"), page)
   yield* put(`${catalog}/behaviour`, "fine")
   const again = yield* eventually(books, isServed)
   yield* check("gateway: serves it again", again.status === 200, again)
@@ -288,6 +311,17 @@ const promises = Effect.gen(function* () {
   yield* check("promises: shows the circuit", isSame(state, { circuit: "open" }), state)
 })
 
+const openTelemetry = Effect.gen(function* () {
+  const { output, url } = yield* start(
+    "examples/opentelemetry/README.md",
+    "npx tsx examples/opentelemetry/start.ts"
+  )
+  const retried = yield* eventually(output, (text) => text.includes("resilience.retry "))
+  yield* check("opentelemetry: a retry is an event of a span", retried.includes("resilience.retry "), retried)
+  const metrics = yield* eventually(textOf(url), (text) => /attempt_type="retry"[^}]*\} [1-9]/.test(text))
+  yield* check("opentelemetry: counts retries", /attempt_type="retry"[^}]*\} [1-9]/.test(metrics), metrics)
+})
+
 const demo = Effect.gen(function* () {
   const running = yield* Effect.flatMap(
     documented("examples/microservices/README.md", "npm run demo"),
@@ -305,6 +339,21 @@ const demo = Effect.gen(function* () {
   yield* check("demo: no colours without a terminal", !output.includes("\u001b["), output)
 })
 
+const watchedDemo = Effect.gen(function* () {
+  const { url } = yield* start(
+    "examples/microservices/README.md",
+    "npm run demo -- --watch",
+    {},
+    /(http:\/\/[\d.:]+\d)\/dashboard\n/
+  )
+  const page = yield* textOf(`${url}/dashboard`)
+  yield* check("watched demo: has a dashboard", page.includes("<!doctype html>"), page)
+  const metrics = yield* eventually(textOf(`${url}/metrics`), (text) =>
+    text.includes("resilience_calls_total")
+  )
+  yield* check("watched demo: has metrics", metrics.includes("resilience_calls_total"), metrics)
+})
+
 // ----------------------------------------------------------------------------------------------------------------- run
 
 const all: Effect.Effect<
@@ -318,7 +367,9 @@ const all: Effect.Effect<
     suite("offers with Redis", sharedOffers),
     suite("gateway", gateway),
     suite("promises", promises),
-    suite("demo", demo)
+    suite("opentelemetry", openTelemetry),
+    suite("demo", demo),
+    suite("watched demo", watchedDemo)
   ],
   {
     concurrency: "unbounded",

@@ -1,7 +1,8 @@
 // Runs service A and service B through good and bad times, with and without policies between them, side by side. It takes about
-// 40 seconds: npm run demo
+// 40 seconds: npm run demo. With `npm run demo -- --watch` it begins again until Ctrl-C, to be watched in a browser.
 import { NodeHttpClient, NodeRuntime } from "@effect/platform-node"
 import { Clock, Console, Effect, Fiber, FiberSet, Logger, LogLevel, Schedule, Stream } from "effect"
+import { parseArgs } from "node:util"
 import type { Behaviour } from "./b/server.js"
 import * as Account from "./demo/account.js"
 import * as Side from "./demo/side.js"
@@ -26,49 +27,71 @@ const phases: ReadonlyArray<Phase> = [
   { behaviour: "healthy", description: "is healthy again", seconds: 10 }
 ]
 
-const demo = Effect.gen(function* () {
-  const withPolicies = yield* Side.make("composition")
-  const without = yield* Side.make("none")
-  const both = Effect.all({ withPolicies: withPolicies.measured, without: without.measured })
+/** All phases once, with callers who come at a fixed rate, and what came of it. */
+const round = ({ withPolicies, without }: Side.Sides) =>
+  Effect.gen(function* () {
+    const both = Effect.all({ withPolicies: withPolicies.measured, without: without.measured })
+    const startedAt = yield* Clock.currentTimeMillis
 
+    yield* withPolicies.circuit.changes.pipe(
+      Stream.runForEach((change) =>
+        Effect.flatMap(Clock.currentTimeMillis, (now) => Console.log(Account.change(now - startedAt, change)))
+      ),
+      Effect.forkScoped
+    )
+
+    // Callers arrive whether earlier ones have been answered or not.
+    const callers = yield* FiberSet.make()
+    const arrival = Effect.all([
+      FiberSet.run(callers, withPolicies.call),
+      FiberSet.run(callers, without.call)
+    ])
+    const arrivals = yield* Effect.fork(Effect.repeat(arrival, Schedule.fixed(1000 / callersPerSecond)))
+
+    const past: Array<PastPhase> = []
+    let before = yield* both
+    let time = 0
+    for (const { behaviour, description, seconds } of phases) {
+      yield* Console.log(Account.phase(description))
+      yield* withPolicies.switchB(behaviour)
+      yield* without.switchB(behaviour)
+      const began = before
+      for (let second = 0; second < seconds; second++) {
+        time++
+        yield* sleepUntil(startedAt + time * 1000)
+        const now = yield* both
+        yield* Console.log(Account.second(time, before, now))
+        before = now
+      }
+      past.push({ behaviour, began, ended: before })
+    }
+
+    yield* Fiber.interrupt(arrivals)
+    yield* FiberSet.awaitEmpty(callers)
+    yield* Console.log(summary(yield* both, past))
+  }).pipe(Effect.scoped)
+
+const demo = Effect.gen(function* () {
+  const { watch } = yield* flags
+  const sides = {
+    withPolicies: yield* Side.make("composition", true),
+    without: yield* Side.make("none", false)
+  }
   const seconds = phases.reduce((sum, phase) => sum + phase.seconds, 0)
   yield* Console.log(Account.introduction(callersPerSecond, seconds))
-  const startedAt = yield* Clock.currentTimeMillis
-
-  yield* withPolicies.circuit.changes.pipe(
-    Stream.runForEach((change) =>
-      Effect.flatMap(Clock.currentTimeMillis, (now) => Console.log(Account.change(now - startedAt, change)))
-    ),
-    Effect.forkScoped
-  )
-
-  // Callers arrive at a fixed rate, whether earlier ones have been answered or not.
-  const callers = yield* FiberSet.make()
-  const arrival = Effect.all([FiberSet.run(callers, withPolicies.call), FiberSet.run(callers, without.call)])
-  const arrivals = yield* Effect.fork(Effect.repeat(arrival, Schedule.fixed(1000 / callersPerSecond)))
-
-  const past: Array<PastPhase> = []
-  let before = yield* both
-  let time = 0
-  for (const { behaviour, description, seconds } of phases) {
-    yield* Console.log(Account.phase(description))
-    yield* withPolicies.switchB(behaviour)
-    yield* without.switchB(behaviour)
-    const began = before
-    for (let second = 0; second < seconds; second++) {
-      time++
-      yield* sleepUntil(startedAt + time * 1000)
-      const now = yield* both
-      yield* Console.log(Account.second(time, before, now))
-      before = now
-    }
-    past.push({ behaviour, began, ended: before })
-  }
-
-  yield* Fiber.interrupt(arrivals)
-  yield* FiberSet.awaitEmpty(callers)
-  yield* Console.log(summary(yield* both, past))
+  if (!watch) return yield* round(sides)
+  const watched = Console.log(Account.watching(sides.withPolicies.url))
+  const again = Effect.zipRight(sides.withPolicies.forget, sides.without.forget)
+  yield* watched.pipe(Effect.zipRight(round(sides)), Effect.zipRight(again), Effect.forever)
 })
+
+const flags = Effect.try(
+  () => parseArgs({ options: { watch: { type: "boolean", default: false } } }).values
+).pipe(
+  Effect.tapError(({ error }) =>
+    Console.error(`${String(error)}\n--watch goes on until Ctrl-C and says where to watch it.`)
+  )
+)
 
 const sleepUntil = (instant: number) =>
   Effect.flatMap(Clock.currentTimeMillis, (now) => Effect.sleep(Math.max(0, instant - now)))

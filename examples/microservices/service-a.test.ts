@@ -2,20 +2,27 @@
 import { HttpRouter, HttpServer, HttpServerResponse } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Layer, Ref, Stream, TestClock } from "effect"
+import { Observability } from "effect-resilience/observability"
 import { serve, urlOf } from "../support/server.js"
 import { type Answer, get, liveWithLog, live, type LogLine, until } from "../support/testing.js"
 import { type Name, ServiceBCircuit } from "./a/policies.js"
 import * as ServiceA from "./a/server.js"
 import * as ServiceB from "./b/server.js"
 
+/** Service A on a free port, observed as when it is started by hand. */
+const startA = (options: Pick<ServiceA.Options, "serviceB" | "policy"> & Partial<ServiceA.Options>) =>
+  Layer.build(
+    ServiceA.layer({ port: 0, failuresInARow: 3, retryFor: "10 seconds", ...options }).pipe(
+      Layer.provide(Observability.layer())
+    )
+  )
+
 /** Both services on free ports, with what a test wants to do to them and know about them. */
 const start = (policy: Name, behaviour: ServiceB.Behaviour, failuresInARow = 3) =>
   Effect.gen(function* () {
     const b = yield* Layer.build(ServiceB.layer({ port: 0, behaviour }))
     const serviceB = urlOf(Context.get(b, HttpServer.HttpServer))
-    const a = yield* Layer.build(
-      ServiceA.layer({ port: 0, serviceB, policy, failuresInARow, retryFor: "10 seconds" })
-    )
+    const a = yield* startA({ serviceB, policy, failuresInARow })
     const url = urlOf(Context.get(a, HttpServer.HttpServer))
     const { behaviour: current, received } = Context.get(b, ServiceB.ServiceB)
     return {
@@ -38,6 +45,10 @@ const start = (policy: Name, behaviour: ServiceB.Behaviour, failuresInARow = 3) 
 
 const answered = { messageA: "hello from service A", messageB: "hello from service B" }
 const fellBack = { messageA: "hello from service A", messageB: "error accessing service B" }
+
+/** The logged changes of the circuit breaker. */
+const changesIn = (lines: ReadonlyArray<LogLine>): ReadonlyArray<LogLine> =>
+  lines.filter(({ annotations }) => annotations.event === "StateChange")
 
 /** A failure as a caller may see it: a status, one sentence, and nothing from inside. */
 const assertFailure = (answer: Answer, status: number, error: string): void => {
@@ -79,15 +90,7 @@ describe.concurrent("service A", () => {
 
   it.scopedLive("without policies says that service B cannot be reached", () =>
     Effect.gen(function* () {
-      const a = yield* Layer.build(
-        ServiceA.layer({
-          port: 0,
-          serviceB: "http://127.0.0.1:1",
-          policy: "none",
-          failuresInARow: 3,
-          retryFor: "10 seconds"
-        })
-      )
+      const a = yield* startA({ serviceB: "http://127.0.0.1:1", policy: "none" })
       const answer = yield* get(urlOf(Context.get(a, HttpServer.HttpServer)))
       assertFailure(answer, 502, "service B cannot be reached")
     }).pipe(Effect.provide(live))
@@ -158,9 +161,9 @@ describe.concurrent("service A", () => {
         const answer = yield* asking
         assert.deepStrictEqual(answer.body, answered)
         assert.strictEqual(yield* circuit.state, "closed")
-        const changes = lines.filter(({ annotations }) => annotations.circuit === "service-b")
+        const changes = changesIn(lines)
         assert.deepStrictEqual(
-          changes.map(({ message }) => message.replace("circuit breaker state changed from ", "")),
+          changes.map(({ annotations: { from, to } }) => `${from} to ${to}`),
           [
             "closed to open",
             "open to half-open",
@@ -242,13 +245,11 @@ describe.concurrent("service A", () => {
   it.scopedLive("counts a response that never ends as a missing one", () => {
     const body = Stream.concat(Stream.encodeText(Stream.make(`{"message":`)), Stream.never)
     const endless = HttpRouter.empty.pipe(HttpRouter.get("/", HttpServerResponse.stream(body)))
-    const startInFrontOf = (serviceB: string, policy: Name) =>
-      Layer.build(ServiceA.layer({ port: 0, serviceB, policy, failuresInARow: 1, retryFor: "10 seconds" }))
     return Effect.gen(function* () {
       const b = yield* Layer.build(serve(endless, 0))
       const serviceB = urlOf(Context.get(b, HttpServer.HttpServer))
-      const timeout = yield* startInFrontOf(serviceB, "timeout")
-      const composition = yield* startInFrontOf(serviceB, "composition")
+      const timeout = yield* startA({ serviceB, policy: "timeout" })
+      const composition = yield* startA({ serviceB, policy: "composition", failuresInARow: 1 })
       const ask = (a: Context.Context<HttpServer.HttpServer>) =>
         get(urlOf(Context.get(a, HttpServer.HttpServer)))
 
@@ -257,6 +258,19 @@ describe.concurrent("service A", () => {
       assert.strictEqual(yield* Context.get(composition, ServiceBCircuit).state, "open")
     }).pipe(Effect.provide(live))
   })
+
+  it.scopedLive("is degraded and ready while its circuit breaker is open, and says why", () =>
+    Effect.gen(function* () {
+      const { ask, circuit, url } = yield* start("composition", "down", 1)
+      assert.nestedInclude((yield* get(`${url}/health`)).body, { status: "up" })
+      yield* ask
+      // Open again after each probe, and half-open in between.
+      assert.notStrictEqual(yield* circuit.state, "closed")
+      const { body, status } = yield* get(`${url}/ready`)
+      assert.strictEqual(status, 200)
+      assert.nestedInclude(body, { status: "degraded", "reasons[0].name": "service-b" })
+    }).pipe(Effect.provide(live))
+  )
 
   it.scopedLive("shows its circuit breaker", () =>
     Effect.gen(function* () {
@@ -279,16 +293,15 @@ describe.concurrent("service A", () => {
       yield* until(circuit.state, (state) => state === "half-open")
       yield* ask
 
-      const changes = lines.filter(({ annotations }) => annotations.circuit === "service-b")
+      const changes = changesIn(lines)
       assert.deepStrictEqual(
-        changes.map(({ message }) => message),
+        changes.map(({ message }) => message.replace('circuit breaker "service-b" ', "")),
         [
-          "circuit breaker state changed from closed to open",
-          "circuit breaker state changed from open to half-open",
-          "circuit breaker state changed from half-open to closed"
+          "opened for 1 s: 1 failure in a row",
+          "is half-open: the open time is over",
+          "closed: 1 of 1 probe succeeded"
         ]
       )
-      assert.strictEqual(changes[0].annotations.openFor, "1s")
       // Service B fails and service A passes it on, then both answer. A line may come a little later than the answer.
       const requests = yield* until(
         Effect.sync(() => lines.filter(({ message }) => message === "request")),

@@ -1,5 +1,6 @@
 // Starts service A on port 3000, in front of service B. Try: curl http://localhost:3000
 import { Config, Effect, Layer } from "effect"
+import { Observability } from "effect-resilience/observability"
 import { port, run } from "../support/program.js"
 import * as Policies from "./a/policies.js"
 import * as ServiceA from "./a/server.js"
@@ -27,5 +28,7 @@ run({
     failures: "how many failures in a row open the circuit (default: 3)",
     "retry-for": "how long a call may continue with retries (default: 10 seconds)"
   },
-  main: Layer.unwrapEffect(Effect.map(options, ServiceA.layer))
+  main: Layer.unwrapEffect(Effect.map(options, ServiceA.layer)).pipe(
+    Layer.provide(Observability.layer({ spans: false }))
+  )
 })

@@ -26,13 +26,7 @@ export class ServiceBCircuit extends CircuitBreaker.Tag("service-b")<ServiceBCir
 export const circuit = (failuresInARow: number) =>
   ServiceBCircuit.layer({
     trip: Trip.consecutive(failuresInARow),
-    openFor: ({ retryAfter }) => retryAfter ?? "3 seconds",
-    onStateChange: ({ from, name, openFor, to }) =>
-      Effect.logWarning(`circuit breaker state changed from ${from} to ${to}`).pipe(
-        Effect.annotateLogs(
-          openFor ? { circuit: name, openFor: Duration.format(openFor) } : { circuit: name }
-        )
-      )
+    openFor: ({ retryAfter }) => retryAfter ?? "3 seconds"
   })
 
 /** Limits calls to service B to five a second, evenly paced. A call waits at most a second for its turn. */
@@ -68,6 +62,7 @@ const inWords = (duration: Duration.Duration): string =>
 // release every response.
 
 const timeout = HttpResilience.timeout({
+  name: "service-b",
   limit: "1 second",
   onTimeout: ({ limit }) => Effect.logWarning(`service B did not answer within ${Duration.format(limit)}`)
 })
@@ -80,6 +75,7 @@ const circuitBreaker = HttpResilience.circuitBreaker(ServiceBCircuit)
  */
 const retry = (retryFor: Duration.DurationInput) =>
   HttpResilience.retry({
+    name: "service-b",
     condition: { result: ({ status }) => status === 503, error: () => false },
     schedule: Backoff.exponential({ base: "1 second", max: "10 seconds" }),
     times: 2,
@@ -104,6 +100,7 @@ export const fallbackMessage = "error accessing service B"
 /** Wraps the whole call, so it returns a message and not a response, and also replaces an invalid answer. */
 const fallback = <E extends Failure, R>(call: Effect.Effect<string, E, R>) =>
   Fallback.succeed(call, fallbackMessage, {
+    name: "service-b",
     onFallback: ({ failure }) =>
       Effect.annotateLogs(Effect.logWarning("the fallback answers for service B"), {
         reason: failure._tag === "Error" ? failure.error._tag : failure._tag

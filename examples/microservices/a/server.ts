@@ -1,8 +1,10 @@
-// Service A, which calls service B. `GET /` answers with the message of service B, `GET /circuit` shows the circuit breaker.
+// Service A, which calls service B. `GET /` answers with the message of service B, `GET /circuit` shows the circuit breaker, and
+// `/dashboard`, `/metrics`, `/health`, `/ready` and `/resilience` show all policies.
 import { HttpRouter, HttpServerResponse } from "@effect/platform"
 import { NodeHttpClient } from "@effect/platform-node"
 import { type Duration, Effect, Layer } from "effect"
 import { HttpFields } from "effect-resilience/http"
+import * as Operators from "../../support/operators.js"
 import * as Server from "../../support/server.js"
 import { clientOfB } from "./callB.js"
 import * as Policies from "./policies.js"
@@ -53,16 +55,18 @@ export interface Options {
   readonly retryFor: Duration.DurationInput
 }
 
+/** Provide the observability under it. */
 export const layer = ({ failuresInARow, policy, port, retryFor, serviceB }: Options) => {
-  const service = Effect.map(clientOfB(serviceB), (client) => {
-    const call = Policies.policies(retryFor)[policy](client)
+  const service = Effect.gen(function* () {
+    const call = Policies.policies(retryFor)[policy](yield* clientOfB(serviceB))
     const routes = HttpRouter.empty.pipe(
       HttpRouter.get("/", Effect.match(call, { onSuccess: success, onFailure: failureOf })),
-      HttpRouter.get("/circuit", circuit)
+      HttpRouter.get("/circuit", circuit),
+      HttpRouter.concat(yield* Operators.reading)
     )
     return Server.serve(routes, port)
   })
-  return Layer.unwrapEffect(service).pipe(
+  return Layer.unwrapScoped(service).pipe(
     Layer.provideMerge(Policies.shared(failuresInARow)),
     Layer.provide(NodeHttpClient.layerUndici)
   )

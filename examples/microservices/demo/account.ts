@@ -41,6 +41,14 @@ calls that B received in it. A row is printed when its second is over, a change
 of the circuit when it happens.
 `
 
+/** Where the side with policies can be watched. */
+export const watching = (url: string): string => `
+${bold("Watch the policies in a browser")}, until Ctrl-C: ${url}/dashboard
+  what Prometheus scrapes   curl ${url}/metrics
+  is service A well?        curl ${url}/health
+  what the policies know    curl ${url}/resilience
+`
+
 // ------------------------------------------------------------------------------------------------------------ each second
 
 const timeWidth = 6
