@@ -11,7 +11,7 @@ import { anybody, onServer, raw, served } from "../support/admin.js"
 
 class Partner extends CircuitBreaker.Tag("Partner")<Partner>() {}
 
-const observed = Effect.provide(Observability.layer())
+const observed = Effect.provide(Observability.layer({ logs: false }))
 
 const rate = RateLimiter.tokenBucket({ limit: 2, per: "1 hour" })
 
