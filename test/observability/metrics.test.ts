@@ -1,6 +1,6 @@
 // What the metrics of a program show, whatever exports them.
 import { assert, describe, it } from "@effect/vitest"
-import { Clock, Effect, Exit, Fiber, Layer, Logger, LogLevel, Scope, TestClock } from "effect"
+import { Clock, Effect, Exit, Fiber, Layer, Scope, TestClock } from "effect"
 import {
   Backoff,
   Bulkhead,
@@ -15,7 +15,7 @@ import {
   Trip
 } from "effect-resilience"
 import { Observability } from "effect-resilience/observability"
-import { down, forked, up } from "../support/calls.js"
+import { down, forked, refusalOf, up } from "../support/calls.js"
 import { manualClock } from "../support/manualClock.js"
 import { measured, scrape } from "./scrape.js"
 
@@ -140,9 +140,7 @@ describe("policies of one kind and name", () => {
           assert.strictEqual(shown("circuit.state", { state: "closed" }), 2)
           assert.strictEqual(other.shown("calls", { outcome: "success" }), 2)
         }),
-        Effect.provide(layer()),
-        Effect.provide(other.layer()),
-        Effect.provide(layer())
+        Effect.provide(Layer.provide(layer(), Layer.provideMerge(other.layer(), layer())))
       )
       assert.strictEqual(kept.length, 2)
     })
@@ -233,8 +231,7 @@ describe("a gauge", () => {
       yield* advance(10_000)
       assert.strictEqual(shown("circuit.state", { state: "half-open" }), 1)
     })
-    const quiet = Effect.provide(program, Logger.minimumLogLevel(LogLevel.None))
-    Effect.runSync(Effect.withClock(observed(quiet), clock))
+    Effect.runSync(Effect.withClock(observed(program), clock))
   })
 
   it.effect("shows balances that change without an event", () =>
@@ -514,5 +511,25 @@ it.effect("the names of Polly show events with their severities, and durations i
         assert.deepStrictEqual(upTo[0], [25, 2])
       })
     )
+  })
+)
+
+it.effect.each([
+  [{ names: "opentelemetry" }, "metrics.names", '"resilience", "resilience4j" or "polly"'],
+  [{ keyLabel: -1 }, "metrics.keyLabel", "a whole number from 0 to 1000"],
+  [{ keyLabel: 1001 }, "metrics.keyLabel", "a whole number from 0 to 1000"],
+  [{ keyLabel: 1.5 }, "metrics.keyLabel", "a whole number from 0 to 1000"],
+  [{ prefix: "1st" }, "metrics.prefix", undefined],
+  [{ prefix: "" }, "metrics.prefix", undefined],
+  [{ prefix: "a b" }, "metrics.prefix", undefined],
+  [{ label: 1 }, "metrics.label", undefined],
+  [true, "metrics", "an object"]
+] as const)("metrics refuse %j where they are switched on", ([metrics, option, expected]) =>
+  Effect.gen(function* () {
+    const options = { metrics } as unknown as Observability.Options
+    const refusal = yield* refusalOf(Layer.build(Observability.layer(options)).pipe(Effect.scoped))
+    assert.strictEqual(refusal.policy, "Observability.layer")
+    assert.strictEqual(refusal.option, option)
+    if (expected !== undefined) assert.strictEqual(refusal.expected, expected)
   })
 )

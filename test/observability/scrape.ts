@@ -60,7 +60,7 @@ export const totalOf = (prefix: string, name: string, labels: Series["labels"] =
 /** Provides the layer with a prefix of the test's own. */
 export const measured = (options: Observability.MetricsOptions = {}) => {
   const prefix = freshPrefix()
-  const layer = () => Observability.layer({ metrics: { prefix, ...options } })
+  const layer = () => Observability.layer({ metrics: { prefix, ...options }, logs: false })
   return {
     prefix,
     layer,
