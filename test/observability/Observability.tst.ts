@@ -1,5 +1,7 @@
-import { Effect, Layer, LogLevel } from "effect"
-import { Observer, Policy } from "effect-resilience"
+import type { Layer, LogLevel } from "effect";
+import { Effect } from "effect"
+import type { Policy } from "effect-resilience";
+import { Observer } from "effect-resilience"
 import { Observability, Registry } from "effect-resilience/observability"
 import { describe, expect, test } from "tstyche"
 
