@@ -201,7 +201,7 @@ export const layer = (options: Options = {}): Layer.Layer<Registry.Registry | Ob
       const observers = [
         observerIn(runtime.context),
         registry,
-        metrics === false ? undefined : HttpRequests.make(),
+        metrics === false || countedAround(runtime).length > 0 ? undefined : HttpRequests.make(),
         onlyTo([
           ...(spans === false ? [] : [Spans.make(spans)]),
           ...(logs === false ? [] : [Logs.make(logs, runtime)])
@@ -215,14 +215,19 @@ export const layer = (options: Options = {}): Layer.Layer<Registry.Registry | Ob
 /** The names under which the policies of a registry are counted, by itself or by one around it. */
 const counted = new WeakMap<object, ReadonlyArray<string>>()
 
+/** What the layers around one count. */
+const countedAround = ({ context }: Runtime.Runtime<never>): ReadonlyArray<string> => {
+  const around = Context.getOption(context as Context.Context<Registry.Registry>, Registry.Registry)
+  return (Option.isSome(around) ? counted.get(around.value) : undefined) ?? []
+}
+
 /** Shows what is counted, unless a layer around this one counts the same under the same names. */
 const exported = (
   registry: internal.Policies,
   { names = "resilience", prefix }: MetricsOptions,
   runtime: Runtime.Runtime<never>
 ): Effect.Effect<void, never, Scope.Scope> => {
-  const around = Context.getOption(runtime.context as Context.Context<Registry.Registry>, Registry.Registry)
-  const before = (Option.isSome(around) ? counted.get(around.value) : undefined) ?? []
+  const before = countedAround(runtime)
   const called = `${names} ${prefix ?? ""}`
   counted.set(registry, [...before, called])
   if (before.includes(called)) return Effect.void

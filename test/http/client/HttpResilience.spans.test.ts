@@ -367,6 +367,15 @@ describe("the duration of each request that was sent is counted", () => {
     )
   })
 
+  it("once, by layers within each other", () => {
+    const layers = Layer.provideMerge(observed(), observed())
+    spansOf(scripted(status(200)).client.pipe(retrying).get(at("g.test")), layers)
+    assert.deepStrictEqual(
+      counted("g.test").map(({ count }) => count),
+      [1]
+    )
+  })
+
   it("unless metrics are switched off", () => {
     spansOf(
       scripted(status(200)).client.pipe(retrying).get(at("f.test")),
