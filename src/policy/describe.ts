@@ -11,7 +11,9 @@ const isDescribed = (part: unknown): part is Policy.Described =>
   Predicate.hasProperty(part, "kind") && Predicate.hasProperty(part, "settings")
 
 /** The policies that a policy is made of, innermost first. */
-export const partsOf = ({ settings: { parts } }: Policy.Described): ReadonlyArray<Policy.Described> | undefined =>
+export const partsOf = ({
+  settings: { parts }
+}: Policy.Described): ReadonlyArray<Policy.Described> | undefined =>
   Array.isArray(parts) && parts.length > 0 && parts.every(isDescribed) ? parts : undefined
 
 interface Entry {
