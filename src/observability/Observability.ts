@@ -198,10 +198,12 @@ export const layer = (options: Options = {}): Layer.Layer<Registry.Registry | Ob
       const keys = metrics === false ? 0 : (metrics.keyLabel ?? 0)
       const registry = new internal.Policies({ clock: yield* Effect.clock, keys })
       if (metrics !== false) yield* exported(registry, metrics, runtime)
+      const { unsafeLeft, unsafeMaking, unsafeObserve } = registry
+      const countsRequests = metrics !== false && countedAround(runtime).length === 0
       const observers = [
         observerIn(runtime.context),
-        registry,
-        metrics === false || countedAround(runtime).length > 0 ? undefined : HttpRequests.make(),
+        // Not `both`: every event would pass through one function more.
+        countsRequests ? { ...HttpRequests.make(), unsafeLeft, unsafeMaking, unsafeObserve } : registry,
         onlyTo([
           ...(spans === false ? [] : [Spans.make(spans)]),
           ...(logs === false ? [] : [Logs.make(logs, runtime)])
