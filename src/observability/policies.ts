@@ -88,7 +88,10 @@ class Seen implements Observer.OfInstance, Registry.Entry {
 
   readonly unsafeObserve = (event: Policy.Event): void => {
     this.tally.add(event)
-    const worth = noteworthy.get(event._tag)
+    const { _tag } = event
+    // Nearly all events are these, and comparing is cheaper than looking them up.
+    if (_tag === "Admitted" || _tag === "Success") return
+    const worth = noteworthy.get(_tag)
     if (worth === "change") this.changed(event)
     else if (worth === "frequent") this.happened(event)
   }
