@@ -366,10 +366,10 @@ const all: Effect.Effect<
     suite("offers", offers),
     suite("offers with Redis", sharedOffers),
     suite("gateway", gateway),
-    suite("promises", promises),
+    // One after the other: programs that start at once start slowly.
+    Effect.zipRight(suite("promises", promises), suite("watched demo", watchedDemo)),
     suite("opentelemetry", openTelemetry),
-    suite("demo", demo),
-    suite("watched demo", watchedDemo)
+    suite("demo", demo)
   ],
   {
     concurrency: "unbounded",

@@ -50,7 +50,7 @@ export const start = ({ name, onLine, port }: Options) =>
     )
     const url = yield* Deferred.await(listening).pipe(
       Effect.timeoutFail({
-        duration: "30 seconds",
+        duration: "2 minutes",
         onTimeout: () => new NotStarted({ message: `${name} does not listen` })
       })
     )
