@@ -78,7 +78,7 @@ export const router = <O>(
   never,
   Registry.Registry | Scope.Scope | HttpAdmin.ReadingContext<O> | HttpAdmin.SteeringContext<O>
 > =>
-  Effect.map(internal.make("HttpDashboard.router", options ?? {}), (routes) =>
+  Effect.map(internal.make("HttpDashboard.router", options), (routes) =>
     routes.reduce<HttpRouter.HttpRouter>(
       (router, { handler, method, path }) => HttpRouter.route(method)(router, path, handler),
       HttpRouter.empty
@@ -113,7 +113,7 @@ export const layerRouter = <O>(
 > =>
   Layer.scopedDiscard(
     Effect.gen(function* () {
-      const routes = yield* internal.make("HttpDashboard.layerRouter", options ?? {})
+      const routes = yield* internal.make("HttpDashboard.layerRouter", options)
       const router = yield* HttpLayerRouter.HttpRouter
       const { prefix } = options ?? {}
       yield* (prefix === undefined ? router : router.prefixed(prefix)).addAll(

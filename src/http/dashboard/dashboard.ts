@@ -57,7 +57,7 @@ const refused = (status: number, message: string): Response =>
 /** The routes, for as long as the scope. What the hooks require stands in the public types. */
 export const make = (
   policy: string,
-  options: HttpDashboard.Options
+  options: HttpDashboard.Options = {}
 ): Effect.Effect<ReadonlyArray<Route>, never, Registry.Registry | Scope.Scope> => {
   const made: Effect.Effect<ReadonlyArray<Route>, never, Registry.Registry | Scope.Scope> = Effect.gen(
     function* () {
@@ -146,7 +146,9 @@ export const make = (
         const request = yield* HttpServerRequest.HttpServerRequest
         if (!isFromPage(request))
           return refused(403, "policies are steered from the page of the dashboard alone")
-        const body = yield* Effect.either(HttpServerRequest.schemaBodyJson(Asked))
+        const body = yield* Effect.either(
+          HttpServerRequest.withMaxBodySize(HttpServerRequest.schemaBodyJson(Asked), largestBody)
+        )
         if (Either.isLeft(body)) return refused(400, "this is not a policy and an action")
         const { action, kind, name } = body.right
         return yield* steer(request, name, kind, action).pipe(
@@ -176,6 +178,9 @@ export const make = (
   )
   return made
 }
+
+/** More than any name needs. It is read before it can be known who may steer what. */
+const largestBody = Option.some(64 * 1024)
 
 const begin = Stream.succeed("retry: 1000\n\n")
 

@@ -472,7 +472,8 @@ describe("options of the dashboard that are wrong", () => {
     [{ reading: {} }, "reading.authorize"],
     [{ steering: { authorize: true } }, "steering.authorize"],
     [{ keys: "secret" }, "keys"],
-    [{ viewers: 3 }, "viewers"]
+    [{ viewers: 3 }, "viewers"],
+    [null, ""]
   ] as const)("are a defect that names them: %j", ([options, option]) =>
     Effect.gen(function* () {
       const given = options as unknown as HttpDashboard.Options
