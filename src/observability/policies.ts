@@ -152,6 +152,9 @@ const buffer = 64
 
 const leastCrowd = 1024
 
+/** Stands for the key of the instance that is shared by keys without room. */
+const sharedKey = "*"
+
 export class Policies implements Registry.Service, Observer.Service {
   readonly tallies = new Map<string, Tally>()
   /** Is called with each new tally. */
@@ -217,7 +220,7 @@ export class Policies implements Registry.Service, Observer.Service {
       unsafeMade: (instance) => {
         place = this.add(instance, { kind, name: family, isKeyed: true }, [])
       },
-      unsafeMaking: ({ key = "*", name }) => {
+      unsafeMaking: ({ key = sharedKey, name }) => {
         const tally = this.tally(kind, family, label(key))
         if (place !== undefined) this.counts(place, tally)
         return this.seen({ name, family, key }, tally)
@@ -278,10 +281,10 @@ export class Policies implements Registry.Service, Observer.Service {
     for (const named of this.stateless.values()) yield* named.values()
   }
 
-  private *seenAt(place: Place): Iterable<Seen> {
+  private *seenAt(place: Place, key?: string): Iterable<Seen> {
     const made = place.made.deref()
     if (made === undefined) return this.leave(place)
-    for (const instance of place.change.isKeyed ? Stateful.membersOf(made) : [made]) {
+    for (const instance of place.change.isKeyed ? Stateful.membersOf(made, key) : [made]) {
       const seen = this.seenOf.get(instance as object)
       if (seen !== undefined) yield seen
     }
@@ -289,8 +292,10 @@ export class Policies implements Registry.Service, Observer.Service {
 
   /** The instances that are counted in a tally and are still there. */
   *instancesOf(tally: Tally): Iterable<Registry.Instance> {
+    // A thousand tallies of keys must not go through all keys each.
+    const key = tally.key === other || tally.key === sharedKey ? undefined : tally.key
     for (const place of this.placesOf(tally)) {
-      for (const seen of this.seenAt(place)) {
+      for (const seen of this.seenAt(place, key)) {
         if (seen.totals === tally && seen.instance !== undefined) yield seen.instance
       }
     }

@@ -22,7 +22,7 @@ export const listed = (caller: string, policies: ReadonlyArray<Source>): Readonl
   const found = new Map<string, Present>()
   const left: Array<Source> = policies.slice().reverse()
   for (let next = left.pop(); next !== undefined; next = left.pop()) {
-    const { kind, name, settings = {} } = next
+    const { kind, name, settings = {} } = Object(next) as Partial<Source>
     if (typeof kind !== "string" || typeof name !== "string")
       throw new InvalidOption(caller, "policies", next, "a list of policies, each with a kind and a name")
     const parts = partsOf({ kind, name, settings })

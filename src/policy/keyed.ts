@@ -93,10 +93,13 @@ export class Keyed<M extends Member<Snapshot>, Snapshot> {
     this.whenFull = bounds.whenFull ?? "share"
   }
 
-  /** All instances, the one that is shared by keys without room among them. */
-  *members(): Iterable<M> {
-    for (const { member } of this.order) yield member
-    if (this.shared !== undefined) yield this.shared.member
+  /** All instances, the one that is shared by keys without room among them; or the one of a key. */
+  members(key?: string): Iterable<M> {
+    const entries =
+      key === undefined
+        ? [...this.order, ...(this.shared === undefined ? [] : [this.shared])]
+        : [this.entries.get(key)]
+    return entries.flatMap((entry) => (entry === undefined ? [] : entry.member))
   }
 
   readonly size: Effect.Effect<number> = Effect.sync(() => this.entries.size)

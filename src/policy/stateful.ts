@@ -412,8 +412,9 @@ const ofKey = (observer: Observer.OfInstance, key: string): Observer.Service => 
 
 const instancesOf = new WeakMap<object, Keyed<Found & Member, unknown>>()
 
-/** The instances of a keyed policy that was made here, the one that is shared by keys without room among them. */
-export const membersOf = (keyed: object): Iterable<unknown> => instancesOf.get(keyed)?.members() ?? []
+/** The instances of a keyed policy that was made here, the shared one among them; or the one of a key. */
+export const membersOf = (keyed: object, key?: string): Iterable<unknown> =>
+  instancesOf.get(keyed)?.members(key) ?? []
 
 const tagOf = (key: string): AnyTag => Context.Tag(key)<unknown, unknown>()
 

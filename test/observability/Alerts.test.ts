@@ -127,6 +127,7 @@ sum by (cluster, policy) (max_over_time(my_shop_circuit_state{job="sh\\"op",stat
   > = [
     ["policies", "a list of policies", partner, {}],
     ["policies", "a list of policies, each with a kind and a name", [{ kind: "retry" }], {}],
+    ["policies", "a list of policies, each with a kind and a name", [null], {}],
     ["", "an object", [], 1],
     ["window", "a finite duration greater than zero", [], { window: 0 }],
     ["alert", 'left out, there is no such option (did you mean "alerts"?)', [], { alert: {} }],

@@ -1,5 +1,5 @@
 // What the metrics of a program show, whatever exports them.
-import { assert, describe, it } from "@effect/vitest"
+import { assert, describe, it, vi } from "@effect/vitest"
 import { Clock, Effect, Exit, Fiber, Layer, Scope, TestClock } from "effect"
 import {
   Backoff,
@@ -15,6 +15,7 @@ import {
   Trip
 } from "effect-resilience"
 import { Observability } from "effect-resilience/observability"
+import { Keyed } from "../../src/policy/keyed.js"
 import { down, forked, refusalOf, up } from "../support/calls.js"
 import { manualClock } from "../support/manualClock.js"
 import { measured, scrape } from "./scrape.js"
@@ -344,6 +345,29 @@ describe("the number of series is bounded", () => {
           const calls = (key: string) => shown("calls", { key, outcome: "success" })
           assert.deepStrictEqual(["key 0", "key 1", "other"].map(calls), [2, 1, 8])
           assert.strictEqual(shown("circuit.state", { key: "other", state: "closed" }), 8)
+        })
+      )
+    })
+  )
+
+  it.effect("and goes through all keys for those that share a label alone", () =>
+    Effect.gen(function* () {
+      const { observed, prefix, shown } = measured({ keyLabel: 1000 })
+      yield* observed(
+        Effect.gen(function* () {
+          const hosts = yield* CircuitBreaker.keyed({ options: { name: "hosts" }, capacity: 2000 })
+          for (let key = 0; key < 2000; key++) yield* hosts.protect(`key ${key}`)(up)
+          const members = vi.spyOn(Keyed.prototype, "members")
+          try {
+            scrape(prefix)
+            const looked = members.mock.results.reduce((sum, { value }) => sum + Array.from(value).length, 0)
+            assert.isAtLeast(looked, 2000)
+            assert.isBelow(looked, 10_000)
+          } finally {
+            members.mockRestore()
+          }
+          assert.strictEqual(shown("circuit.state", { key: "key 7", state: "closed" }), 1)
+          assert.strictEqual(shown("circuit.state", { key: "other", state: "closed" }), 1000)
         })
       )
     })
