@@ -191,8 +191,9 @@ export const make = (
     const onStateChange = ofChange(name, options)
     const listeners = onStateChange === undefined ? options : { ...options, onStateChange }
     const events = new Events({ kind, name }, tags, listeners, context)
-    const rejected = initial?.rejected ?? 0
-    const breaker = new Breaker(configured, options, context, family, events, circuit, rejected)
+    const { rejected, rejectedInState } = initial ?? { rejected: 0, rejectedInState: 0 }
+    const before = rejected - rejectedInState
+    const breaker = new Breaker(configured, options, context, family, events, circuit, rejected, before)
     if (options.share !== undefined) yield* breaker.shareBy(options.share, caller)
     events.belongTo(breaker)
     return breaker
@@ -243,8 +244,6 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
   readonly name: string
   readonly [guarding] = new BreakerGuard(this, byDefault)
   private protection: Policy.Policy<CircuitOpen> | undefined
-  /** How many had been rejected when the state began. */
-  private rejectedBefore: number
   private lastRejection: Rejected | undefined
   /** Whether a listener or an observer wants to know how a call ended. */
   private readonly telling: boolean
@@ -265,10 +264,11 @@ export class Breaker implements CircuitBreaker.CircuitBreaker, Member<CircuitBre
     private readonly events: Events<CircuitBreaker.Event, CircuitBreaker.StateChange>,
     public circuit: Circuit.Circuit,
     /** Calls rejected. Not part of the circuit, so that a rejection changes no decision. */
-    private rejected: number
+    private rejected: number,
+    /** How many had been rejected when the state began. */
+    private rejectedBefore: number
   ) {
     this.name = configured.name
-    this.rejectedBefore = rejected
     const { Failure, Success } = events.emit
     this.telling = (Failure ?? Success) !== undefined
     this.succeeding = options.onSuccess === undefined ? events.observer : undefined

@@ -121,6 +121,18 @@ describe("a snapshot of a circuit breaker", () => {
     { fastCheck: { numRuns: runs(20, 1000) } }
   )
 
+  it.effect("keeps how many calls were rejected in its state", () =>
+    Effect.gen(function* () {
+      const first = yield* make(options)
+      yield* first.open
+      yield* Effect.exit(first.protect(up))
+      const initial = yield* first.snapshot
+      assert.deepInclude(initial, { rejected: 1, rejectedInState: 1 })
+      const second = yield* make({ ...options, initial })
+      assert.deepInclude(yield* second.snapshot, { rejected: 1, rejectedInState: 1 })
+    })
+  )
+
   const valid = make({}).pipe(
     Effect.tap((breaker) => play(breaker, "FF")),
     Effect.flatMap((breaker) => breaker.snapshot)
