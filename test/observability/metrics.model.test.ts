@@ -201,7 +201,7 @@ const program = (seed: number) =>
 
 it.effect("metrics of programs made by chance are a count of their events", () =>
   Effect.gen(function* () {
-    for (let seed = 0; seed < runs(5, 1000); seed++) {
+    for (let seed = 0; seed < runs(5, 200); seed++) {
       const events: Array<Fields> = []
       const { layer, prefix, shown } = measured()
       const recording = Observer.layer((event) => void events.push(event as Fields))
