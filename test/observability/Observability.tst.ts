@@ -1,6 +1,6 @@
-import type { Layer, LogLevel } from "effect";
+import type { Layer, LogLevel } from "effect"
 import { Effect } from "effect"
-import type { Policy } from "effect-resilience";
+import type { Policy } from "effect-resilience"
 import { Observer } from "effect-resilience"
 import { Observability, Registry } from "effect-resilience/observability"
 import { describe, expect, test } from "tstyche"
