@@ -82,7 +82,7 @@ const demo = Effect.gen(function* () {
   if (!watch) return yield* round(sides)
   const watched = Console.log(Account.watching(sides.withPolicies.url))
   const again = Effect.zipRight(sides.withPolicies.forget, sides.without.forget)
-  yield* watched.pipe(Effect.zipRight(round(sides)), Effect.zipRight(again), Effect.forever)
+  return yield* watched.pipe(Effect.zipRight(round(sides)), Effect.zipRight(again), Effect.forever)
 })
 
 const flags = Effect.try(

@@ -24,11 +24,13 @@ it.live("a server that drains has not to interrupt the streams of pages: they en
   }).pipe(
     Effect.scoped,
     Effect.provide(
-      Layer.provideMerge(
-        HttpDrain.layer({ within: "20 seconds" }),
-        NodeHttpServer.layer(createServer, { port: 0 })
+      Layer.merge(
+        Layer.provideMerge(
+          HttpDrain.layer({ within: "20 seconds" }),
+          NodeHttpServer.layer(createServer, { port: 0 })
+        ),
+        Observability.layer()
       )
-    ),
-    Effect.provide(Observability.layer())
+    )
   )
 )
