@@ -4,6 +4,7 @@ import * as MetricKeyType from "effect/MetricKeyType"
 import type * as MetricPair from "effect/MetricPair"
 import * as MetricState from "effect/MetricState"
 import * as Option from "effect/Option"
+import { wellFormed } from "./wellFormed.js"
 
 type Type = "counter" | "histogram" | "summary" | "gauge"
 
@@ -259,9 +260,7 @@ const reservedLabel = (keyType: unknown): string | undefined => {
 /** Names with two underscores in front are Prometheus's own. */
 const toLabel = (key: string): string => toName(key).replace(/^__+/, "_")
 
-/** Half a surrogate pair cannot be encoded, and would become this character too late to see which series are the same. */
-const wellFormed = (text: string): string => text.replace(/\p{Surrogate}/gu, "\uFFFD")
-
+/** Well-formed before it is compared, because encoding can make two labels the same. */
 const escapedHelp = (help: string): string =>
   wellFormed(help).replaceAll("\\", "\\\\").replaceAll("\n", "\\n")
 

@@ -1,4 +1,5 @@
 /** The language of Prometheus: series, matchers, rates and durations as text. */
+import { wellFormed } from "./wellFormed.js"
 
 /** Labels and what they must be: a value, one of several, another one, or what matches a regular expression. */
 export type Matchers = Readonly<
@@ -7,7 +8,7 @@ export type Matchers = Readonly<
 
 /** A string in quotation marks. What stands for half a surrogate pair in metrics is read in its escaped form only. */
 export const quoted = (text: string): string =>
-  JSON.stringify(text.replace(/\p{Surrogate}/gu, "\uFFFD")).replaceAll("\uFFFD", "\\ufffd")
+  JSON.stringify(wellFormed(text)).replaceAll("\uFFFD", "\\ufffd")
 
 const matcher = ([label, value]: readonly [string, Matchers[string]]): string => {
   if (typeof value === "string") return `${label}=${quoted(value)}`

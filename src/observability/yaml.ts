@@ -1,4 +1,5 @@
 /** Plain data as YAML: objects, lists and strings, and texts of several lines as blocks. */
+import { wellFormed } from "./wellFormed.js"
 
 export type Data = string | ReadonlyArray<Data> | { readonly [name: string]: Data | undefined }
 
@@ -39,7 +40,7 @@ const scalar = (text: string): string => (plain.test(text) ? text : quoted(text)
 
 /** A string of JSON is one of YAML, as long as what YAML does not print is escaped. */
 const quoted = (text: string): string =>
-  JSON.stringify(text.replace(/\p{Surrogate}/gu, "\uFFFD")).replace(
+  JSON.stringify(wellFormed(text)).replace(
     /[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]/g,
     (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`
   )
