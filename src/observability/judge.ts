@@ -1,6 +1,5 @@
 /** What is read of each policy, and what rules make of it. */
 import type * as CircuitBreaker from "../circuitBreaker/CircuitBreaker.js"
-import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -9,6 +8,7 @@ import { InvalidOption, isList, object, oneOf, type Shape, text, whereRead } fro
 import { quoted } from "../internal/quoted.js"
 import { wallMillis } from "../internal/time.js"
 import { timeInWords } from "../internal/words.js"
+import { harmless } from "../policy/harmless.js"
 import * as Stateful from "../policy/stateful.js"
 import * as Explain from "./Explain.js"
 import type * as Health from "./Health.js"
@@ -172,25 +172,24 @@ export const make = (
     const healthOf = judging(policy, isList ? listed(policy, rules) : rules)
     const { all } = yield* Registry.Registry
     const store = yield* Effect.serviceOption(SharedStore)
-    const reasonOf = ({ kind, name, sentence, state, ...more }: Subject) =>
-      Effect.map(healthOf({ kind, name, state, ...more }), (health): ReadonlyArray<Health.Reason> =>
-        health === "up" ? [] : [{ kind, name, state, health, reason: sentence }]
-      )
+    const reasonOf = ({ sentence, ...about }: Subject): ReadonlyArray<Health.Reason> => {
+      const { kind, name, state } = about
+      const health = healthOf(about)
+      return health === "up" ? [] : [{ kind, name, state, health, reason: sentence }]
+    }
     const explained = (entry: Registry.Entry) =>
-      Effect.flatMap(subjectOf(entry), Option.match({ onNone: () => nothing, onSome: reasonOf }))
+      Effect.map(subjectOf(entry), Option.match({ onNone: () => [], onSome: reasonOf }))
     // A list looks at states alone, so only what is not up has to be explained.
     const judged = (entry: Registry.Entry) =>
       Effect.flatMap(namedOf(entry), (named) =>
-        named === undefined
+        named === undefined || healthOf({ ...named, explanation: undefined }) === "up"
           ? nothing
-          : Effect.flatMap(healthOf({ ...named, explanation: undefined }), (health) =>
-              health === "up" ? nothing : explained(entry)
-            )
+          : explained(entry)
       )
     const policies = Effect.flatMap(all, (entries) => Effect.forEach(entries, isList ? judged : explained))
     const shared = Option.match(store, {
       onNone: () => nothing,
-      onSome: (store) => Effect.flatMap(stored(store), reasonOf)
+      onSome: (store) => Effect.map(stored(store), reasonOf)
     })
     return {
       check: Effect.zipWith(policies, shared, (reasons, shared) => reportOf([...reasons.flat(), ...shared]))
@@ -199,24 +198,14 @@ export const make = (
 
 const nothing: Effect.Effect<ReadonlyArray<Health.Reason>> = Effect.succeed([])
 
-/** Judges a policy. A rule that throws or says nonsense is a bug to show once, and no reason to have no report. */
-const judging = (policy: string, judge: Judge) => {
-  let hasThrown = false
-  return (judged: Health.Judged): Effect.Effect<Health.Status> =>
-    Effect.suspend(() => {
-      try {
-        const health = judge(judged) ?? byDefault(judged)
-        return Effect.succeed(oneOf(policy, "the answer of a rule", health, ...statuses))
-      } catch (thrown) {
-        const health = Effect.succeed(byDefault(judged))
-        if (hasThrown) return health
-        hasThrown = true
-        return Effect.zipRight(
-          Effect.logWarning("a rule for health threw, the defaults hold", Cause.die(thrown)),
-          health
-        )
-      }
-    })
+/** Judges a policy. The log shows once that a rule throws or answers nonsense, and the defaults hold for what it was asked. */
+const judging = (policy: string, judge: Judge): ((judged: Health.Judged) => Health.Status) => {
+  const answered = harmless(
+    (judged: Health.Judged) =>
+      oneOf(policy, "the answer of a rule", judge(judged) ?? byDefault(judged), ...statuses),
+    "a rule for health threw, the defaults hold"
+  )
+  return (judged) => answered(judged) ?? byDefault(judged)
 }
 
 /** The report on what is not up. */

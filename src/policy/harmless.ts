@@ -1,4 +1,4 @@
-/** What an observer does must not reach the call that it looks at: its errors end in the log, the first one alone. */
+/** Functions of users beside a call, such as observers: their errors never reach the call, and the log shows the first one alone. */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Logger from "effect/Logger"
@@ -8,7 +8,8 @@ import { runningFiber } from "../internal/inside.js"
 
 /** The same function, which returns `undefined` where it would throw. Its first error is logged as a warning. */
 export const harmless = <Args extends ReadonlyArray<unknown>, A>(
-  run: (...args: Args) => A
+  run: (...args: Args) => A,
+  message = "an observer threw"
 ): ((...args: Args) => A | undefined) => {
   let hasThrown = false
   return (...args) => {
@@ -17,7 +18,7 @@ export const harmless = <Args extends ReadonlyArray<unknown>, A>(
     } catch (thrown) {
       if (!hasThrown) {
         hasThrown = true
-        later(Effect.logWarning("an observer threw", Cause.die(thrown)))
+        later(Effect.logWarning(message, Cause.die(thrown)))
       }
       return undefined
     }

@@ -5,7 +5,7 @@ import { Bulkhead, Cache, CircuitBreaker, RateLimiter, RetryBudget, Trip } from 
 import { SharedStore } from "effect-resilience/fleet"
 import { Health, Observability } from "effect-resilience/observability"
 import { until } from "../support/until.js"
-import { down, forked, refusalOf, up } from "../support/calls.js"
+import { down, forked, refusalOf, settled, up } from "../support/calls.js"
 import { Fleet } from "../support/fleet.js"
 import { runs } from "../support/runs.js"
 
@@ -239,6 +239,7 @@ describe("a rule", () => {
         const kept = yield* breakers({ fine: "close", payments: "open" })
         const { check } = yield* Health.make({ rules: rule })
         const found = yield* Effect.forEach([1, 2], () => Effect.map(check, summaryOf)).pipe(
+          Effect.zipLeft(settled),
           Effect.provide(Logger.replace(Logger.defaultLogger, logger))
         )
         const degraded = ["degraded", "circuit-breaker payments open: degraded"]
