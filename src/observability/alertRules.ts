@@ -1,5 +1,5 @@
 /** How alerting rules are made: which there are for some policies, and what the options change about them. */
-import { callable, InvalidOption, number, object, oneOf, type Shape, text } from "../core/options.js"
+import { among, callable, InvalidOption, number, object, type Shape, text } from "../core/options.js"
 import { duration as isDuration, optionMillis } from "../internal/duration.js"
 import type * as Alerts from "./Alerts.js"
 import {
@@ -33,7 +33,7 @@ const alertsShape = Object.fromEntries([
 
 const sloShape: Shape<Alerts.Slo> = {
   policy: text,
-  kind: (policy, option, value) => void oneOf<unknown>(policy, option, value, ...withOutcomes),
+  kind: among(...withOutcomes),
   objective: (policy, option, value) => {
     if (typeof value !== "number" || !(value > leastObjective && value < 1))
       throw new InvalidOption(policy, option, value, "a share greater than 0.9306 and less than 1")

@@ -4,7 +4,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { states as circuitStates } from "../core/circuit.js"
-import { InvalidOption, isList, object, oneOf, type Shape, text, whereRead } from "../core/options.js"
+import { among, InvalidOption, isList, object, oneOf, type Shape, text, whereRead } from "../core/options.js"
 import { quoted } from "../internal/quoted.js"
 import { wallMillis } from "../internal/time.js"
 import { timeInWords } from "../internal/words.js"
@@ -49,7 +49,7 @@ const byDefault: (policy: Health.Judged) => Health.Status = ({ kind, state }) =>
   degrading[kind].includes(state) ? "degraded" : "up"
 
 const ruleShape: Shape<Health.Rule> = {
-  kind: (policy, option, value) => void oneOf<unknown>(policy, option, value, ...kinds),
+  kind: among(...kinds),
   name: (policy, option, value) => {
     if (!(value instanceof RegExp)) text(policy, option, value)
   },

@@ -1,5 +1,5 @@
 /** Options that say which metrics are meant, and their checks. */
-import { type Check, InvalidOption, isObject, join } from "../core/options.js"
+import { type Check, InvalidOption, isList, isObject, join } from "../core/options.js"
 import { toName } from "./exposition.js"
 
 /** Names with two underscores in front are Prometheus's own. */
@@ -19,9 +19,8 @@ export const labels: Check = (policy, option, value) => {
 export const listOf =
   (check: Check): Check =>
   (policy, option, value) => {
-    if (!Array.isArray(value)) throw new InvalidOption(policy, option, value, "a list")
-    for (const [index, item] of (value as ReadonlyArray<unknown>).entries())
-      check(policy, `${option}[${index}]`, item)
+    if (!isList(value)) throw new InvalidOption(policy, option, value, "a list")
+    for (const [index, item] of value.entries()) check(policy, `${option}[${index}]`, item)
   }
 
 export const labelNames = listOf((policy, option, value) => {

@@ -71,9 +71,6 @@ const inWords = (details: Details): Readonly<Record<string, string | number>> =>
 
 const long = (duration: Duration.Duration): string => durationInWords(Duration.toMillis(duration))
 
-const listed = (parts: ReadonlyArray<string | undefined>): string =>
-  parts.filter((part) => part !== undefined && part !== "").join(" ")
-
 const because = (reason: string | undefined): string => (reason === undefined ? "" : `: ${reason}`)
 
 const nextChance = (retryAfter: Duration.Duration | undefined): string =>
@@ -120,7 +117,7 @@ const changed = (change: CircuitBreaker.StateChange): Line => {
   const { from, metrics, openFor, operation, reason, to } = change
   const again = from === "half-open" && to === "open" ? "again" : undefined
   const period = openFor && Duration.isFinite(openFor) ? `for ${long(openFor)}` : undefined
-  const verb = listed([become[to], again, period])
+  const verb = [become[to], again, period].filter((part) => part !== undefined).join(" ")
   const { failures, rejected, successes } = metrics
   const turnedAway = from === "open" && rejected > 0 ? `, ${plural(rejected, "call")} rejected meanwhile` : ""
   return {

@@ -10,7 +10,7 @@ import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import * as FiberRef from "effect/FiberRef"
 import * as Tracer from "effect/Tracer"
-import { among, type Shape } from "../core/options.js"
+import { among, defined, type Shape } from "../core/options.js"
 import type { AnyFiber } from "../internal/erased.js"
 import { runningFiber } from "../internal/inside.js"
 import * as Time from "../internal/time.js"
@@ -41,7 +41,7 @@ export const make = ({ attempts = "events" }: Observability.SpanOptions) => {
       const written = write(event)
       if (written === undefined) return
       const [name, attributes] = written
-      span.event(`resilience.${name}`, nowOf(fiber)(), given({ ...ofPolicy(event), ...attributes }))
+      span.event(`resilience.${name}`, nowOf(fiber)(), defined({ ...ofPolicy(event), ...attributes }))
     }),
     unsafeHttpCall: harmless((request) => {
       const [name, attributes] = HttpAttributes.spanOf(request)
@@ -73,9 +73,6 @@ const nowOf = (fiber: AnyFiber): (() => bigint) => {
 
 /** Those without a value are left out. */
 export type Attributes = Readonly<Record<string, string | number | boolean | undefined>>
-
-const given = (attributes: Attributes): Record<string, unknown> =>
-  Object.fromEntries(Object.entries(attributes).filter(([, value]) => value !== undefined))
 
 const ofPolicy = ({ kind, name }: Pick<Policy.Described, "kind" | "name">): Attributes => ({
   "resilience.policy": name,
@@ -226,7 +223,7 @@ class Spans {
   })
   private readonly end = harmless(
     (span: Tracer.Span, now: () => bigint, attributes: Attributes, { exit }: Ending) => {
-      for (const [name, value] of Object.entries(given(attributes))) span.attribute(name, value)
+      for (const [name, value] of Object.entries(defined(attributes))) span.attribute(name, value)
       if (span.status._tag === "Started") span.end(now(), exit)
     }
   )
@@ -236,7 +233,7 @@ class Spans {
     attributes: Attributes,
     attributesOf: (end: End) => Attributes
   ): Observer.Operation<End> {
-    const made = Effect.makeSpan(name, { attributes: given(attributes), captureStackTrace: false })
+    const made = Effect.makeSpan(name, { attributes: defined(attributes), captureStackTrace: false })
     let begun: { readonly span: Tracer.Span; readonly now: () => bigint } | undefined
     return {
       // The span is there before an interruption can come between.
