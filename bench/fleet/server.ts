@@ -1,4 +1,4 @@
-/** A real redis-server of our own on a free port, which can be frozen, thawed, killed and started anew. It keeps nothing on disk. */
+/** A real server on a free port, by default of Redis, which can be frozen, thawed, killed and started anew. */
 import { Data, Effect, Schedule, type Scope } from "effect"
 import { type ChildProcess, spawn, spawnSync } from "node:child_process"
 import * as fs from "node:fs"
@@ -66,7 +66,7 @@ export const start = ({ answers = pings, args = plain, program = redisServer }: 
 > =>
   Effect.gen(function* () {
     const folder = yield* Effect.acquireRelease(
-      Effect.sync(() => fs.mkdtempSync(path.join(os.tmpdir(), "fleet-redis-"))),
+      Effect.sync(() => fs.mkdtempSync(path.join(os.tmpdir(), "server-"))),
       (folder) => Effect.sync(() => fs.rmSync(folder, { recursive: true, force: true }))
     )
     const port = yield* freePort
@@ -82,8 +82,9 @@ export const start = ({ answers = pings, args = plain, program = redisServer }: 
     const restart = Effect.gen(function* () {
       yield* kill
       let output = ""
-      child = spawn(program, [...args(port)], { cwd: folder, stdio: ["ignore", "pipe", "inherit"] })
-      child.stdout?.on("data", (text: Buffer) => (output += text.toString()))
+      child = spawn(program, [...args(port)], { cwd: folder, stdio: ["ignore", "pipe", "pipe"] })
+      for (const written of [child.stdout, child.stderr])
+        written?.on("data", (text: Buffer) => (output += text.toString()))
       yield* answers(port).pipe(
         Effect.retry({ times: 600, schedule: Schedule.spaced("50 millis") }),
         Effect.mapError(() => new ServerFailed({ message: `${program} does not answer:\n${output}` }))

@@ -1,10 +1,10 @@
 /** promtool, which checks what Prometheus reads, and Prometheus itself. Debian has both in its package `prometheus`. */
-import { Data, Effect, Schedule, type Scope } from "effect"
-import { execFile, spawn } from "node:child_process"
+import { Effect, type Scope } from "effect"
+import { execFile } from "node:child_process"
 import * as fs from "node:fs"
-import * as net from "node:net"
 import * as os from "node:os"
 import * as path from "node:path"
+import { ServerFailed, start } from "../../bench/fleet/server.js"
 
 /** A folder that is there until the scope ends. */
 const folder: Effect.Effect<string, never, Scope.Scope> = Effect.acquireRelease(
@@ -55,26 +55,23 @@ export const testRules = (rules: string, tests: object): Effect.Effect<Checked> 
     return promtool(["test", "rules", at("tests.yaml")])
   })
 
-/** Prometheus did not start, or did not understand a query. */
-export class PrometheusFailed extends Data.TaggedError("PrometheusFailed")<{ readonly message: string }> {}
-
 export interface Series {
   readonly metric: Readonly<Record<string, string>>
   readonly value: readonly [at: number, value: string]
 }
 
 export interface Prometheus {
-  readonly query: (expr: string) => Effect.Effect<ReadonlyArray<Series>, PrometheusFailed>
+  readonly query: (expr: string) => Effect.Effect<ReadonlyArray<Series>, ServerFailed>
 }
 
-const freePort = Effect.async<number>((resume) => {
-  const server = net.createServer()
-  server.listen(0, "127.0.0.1", () => {
-    const address = server.address()
-    const port = typeof address === "object" && address !== null ? address.port : 0
-    server.close(() => resume(Effect.succeed(port)))
+const ask = (port: number, path: string): Effect.Effect<string, ServerFailed> =>
+  Effect.tryPromise({
+    try: async () => {
+      const response = await fetch(`http://127.0.0.1:${port}${path}`)
+      return await response.text()
+    },
+    catch: (cause) => new ServerFailed({ message: String(cause) })
   })
-})
 
 /** A Prometheus that reads a page over and over again, and that evaluates rules. It ends with the scope. */
 export const startPrometheus = ({
@@ -83,10 +80,9 @@ export const startPrometheus = ({
 }: {
   readonly port: number
   readonly rules?: string
-}): Effect.Effect<Prometheus, PrometheusFailed, Scope.Scope> =>
+}): Effect.Effect<Prometheus, ServerFailed, Scope.Scope> =>
   Effect.gen(function* () {
     const here = yield* folder
-    const port = yield* freePort
     const at = (name: string) => path.join(here, name)
     fs.writeFileSync(at("rules.yaml"), rules)
     const config = {
@@ -95,52 +91,24 @@ export const startPrometheus = ({
       scrape_configs: [{ job_name: "shop", static_configs: [{ targets: [`127.0.0.1:${target}`] }] }]
     }
     fs.writeFileSync(at("prometheus.yml"), JSON.stringify(config))
-    let output = ""
-    yield* Effect.acquireRelease(
-      Effect.sync(() => {
-        const child = spawn(
-          "prometheus",
-          [
-            `--config.file=${at("prometheus.yml")}`,
-            `--storage.tsdb.path=${at("data")}`,
-            `--web.listen-address=127.0.0.1:${port}`
-          ],
-          { stdio: ["ignore", "ignore", "pipe"] }
-        )
-        child.stderr.on("data", (text: Buffer) => (output += text.toString()))
-        return child
-      }),
-      (child) =>
-        Effect.async<void>((resume) => {
-          if (child.exitCode !== null || child.signalCode !== null) return resume(Effect.void)
-          child.once("exit", () => resume(Effect.void))
-          child.kill("SIGKILL")
-        })
-    )
-    const ask = (path: string) =>
-      Effect.tryPromise({
-        try: async () => {
-          const response = await fetch(`http://127.0.0.1:${port}${path}`)
-          return await response.text()
-        },
-        catch: (cause) => new PrometheusFailed({ message: `${String(cause)}\n${output}` })
-      })
-    yield* ask("/-/ready").pipe(
-      Effect.filterOrFail(
-        (text) => text.includes("Ready"),
-        (message) => new PrometheusFailed({ message })
-      ),
-      Effect.retry({ times: 600, schedule: Schedule.spaced("50 millis") })
-    )
+    const { port } = yield* start({
+      program: "prometheus",
+      args: (port) => [
+        `--config.file=${at("prometheus.yml")}`,
+        `--storage.tsdb.path=${at("data")}`,
+        `--web.listen-address=127.0.0.1:${port}`
+      ],
+      answers: (port) => Effect.filterOrFail(ask(port, "/-/ready"), (text) => text.includes("Ready"))
+    })
     return {
       query: (expr: string) =>
-        Effect.flatMap(ask(`/api/v1/query?query=${encodeURIComponent(expr)}`), (text) => {
+        Effect.flatMap(ask(port, `/api/v1/query?query=${encodeURIComponent(expr)}`), (text) => {
           const answer = JSON.parse(text) as {
             readonly status: string
             readonly data?: { readonly result: ReadonlyArray<Series> }
           }
           return answer.data === undefined
-            ? new PrometheusFailed({ message: `${expr}\n${text}` })
+            ? new ServerFailed({ message: `${expr}\n${text}` })
             : Effect.succeed(answer.data.result)
         })
     }
