@@ -4,7 +4,7 @@ import { HttpRouter, HttpServerRequest, HttpServerResponse } from "@effect/platf
 import { Effect, Encoding, Redacted } from "effect"
 import { HttpAdmin, HttpDashboard, HttpHealth, HttpMetrics } from "effect-resilience/http"
 
-/** `/dashboard`, `/health`, `/ready`, `/metrics` and `/resilience`. Every caller may read, and nobody may steer. */
+/** `/dashboard`, `/health`, `/ready`, `/metrics` and `/resilience`. Every caller may read; none may steer. */
 export const reading = Effect.gen(function* () {
   return HttpRouter.concatAll(
     yield* HttpDashboard.router(),

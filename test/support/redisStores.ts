@@ -34,10 +34,7 @@ export const followed = (server: RedisServer) =>
 export const answered = <A, E, R>(asked: Effect.Effect<A, E, R>) =>
   Effect.flatten(until(Effect.option(asked), Option.isSome))
 
-/**
- * Asks until the store refuses for a reason that includes a text. An earlier reason may be the loss of a connection, and `health`
- * keeps the first one of an outage.
- */
+/** Asks until the store refuses for a reason that includes a text. An earlier reason may be the loss of a connection. */
 export const refused = (asked: Effect.Effect<unknown, SharedStore.StoreUnavailable>, text: string) =>
   until(Effect.either(asked), (answer) => Either.isLeft(answer) && answer.left.reason.includes(text))
 
@@ -45,7 +42,7 @@ export const refused = (asked: Effect.Effect<unknown, SharedStore.StoreUnavailab
 export const becomes = (store: SharedStore.Service, tag: SharedStore.Health["_tag"]) =>
   until(store.health, ({ _tag }) => _tag === tag)
 
-/** Why a store is degraded: the first reason of an outage, certain only if no connection was lost. */
+/** Why a store is degraded, by its last failed operation. */
 export const reasonOf = (health: SharedStore.Health): string =>
   health._tag === "Degraded" ? health.reason : ""
 

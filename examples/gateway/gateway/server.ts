@@ -41,6 +41,6 @@ const router = (options: Options) =>
 export const layer = (options: Options) =>
   Layer.unwrapScoped(Effect.map(router(options), (routes) => Server.serve(routes, options.port))).pipe(
     Layer.provide(NodeHttpClient.layerUndici),
-    // Under everything else: all policies are found, whoever makes them.
+    // Under everything else, so that it finds every policy.
     Layer.provide(Observability.layer())
   )

@@ -25,7 +25,7 @@ type Response = HttpClientResponse.HttpClientResponse
 /** The response to a request. The errors and requirements stand in the public types. */
 export type Answer = Effect.Effect<Response, unknown, unknown>
 
-/** Is shown the end of a request or of a call. */
+/** Observes the end of a request or of a call. */
 export type Seen = (exit: Exit.Exit<Response, unknown>) => void
 
 /** Sends a prepared request. */

@@ -21,7 +21,7 @@ export const shown = ({ hash, method, url, urlParams }: Request): Observer.HttpR
   url: Either.getOrUndefined(UrlParams.makeUrl(url, urlParams, hash))
 })
 
-/** Begins an attempt, and returns what shows its end. `undefined` where no observer asks for it. */
+/** Begins an attempt, and returns what shows its end to the observer, if one asks for it. */
 export const requestSeen = (request: Request, call: Call): Seen | undefined => {
   const observer = observerIn(runningFiber()?.currentContext)
   if (observer?.unsafeHttpRequest === undefined) return undefined
@@ -34,7 +34,7 @@ export const requestSeen = (request: Request, call: Call): Seen | undefined => {
   }
 }
 
-/** Whether the client did not come as far as sending: it was rejected by a policy, or could not be made sense of. */
+/** Whether the request never left: a policy behind the client rejected it, or it was invalid. */
 const wasNotSent = (exit: Exit.Exit<unknown, unknown>): boolean => {
   const failure = failed(exit)
   if (failure?._tag !== "Error") return false
