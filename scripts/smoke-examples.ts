@@ -50,6 +50,10 @@ interface Program {
 const eventually = <A, E, R>(self: Effect.Effect<A, E, R>, wanted: (value: A) => boolean) =>
   Effect.orElse(until(self, wanted), () => self)
 
+/** Checks a value that may take a moment to hold. */
+const checkEventually = <A, E, R>(name: string, self: Effect.Effect<A, E, R>, holds: (value: A) => boolean) =>
+  Effect.flatMap(eventually(self, holds), (value) => check(name, holds(value), value))
+
 /** What is answered, which need not be JSON. */
 const textOf = (url: string) => Effect.flatMap(HttpClient.get(url), (response) => response.text)
 
@@ -147,11 +151,8 @@ const microservices = Effect.gen(function* () {
   yield* checkAnswer("microservices: A recovers with B", recovered, answered)
   for (const change of ["opened for 1 s", "is half-open", "closed"]) {
     const line = `circuit breaker \\"service-b\\" ${change}: `
-    const log = yield* eventually(all.output, (text) => text.includes(`message="${line}`))
-    yield* check(
-      `microservices: the log says that the circuit ${change}`,
-      log.includes(`message="${line}`),
-      log
+    yield* checkEventually(`microservices: the log says that the circuit ${change}`, all.output, (log) =>
+      log.includes(`message="${line}`)
     )
   }
 })
@@ -214,29 +215,24 @@ const sharedOffers = Effect.gen(function* () {
 
   yield* put(`${partner.url}/behaviour`, "500")
   yield* Effect.all([offerOf(first), offerOf(second), offerOf(first)])
-  const opened = yield* eventually(
-    Effect.all([first.output, second.output]),
-    ([one, two]) => one.includes("from closed to open") && two.includes("from closed to open")
-  )
-  yield* check(
+  yield* checkEventually(
     "offers with Redis: three failures open the circuit of both services",
-    opened.every((log) => log.includes("from closed to open")),
-    opened
+    Effect.all([first.output, second.output]),
+    (logs) => logs.every((log) => log.includes("from closed to open"))
   )
   yield* put(`${partner.url}/behaviour`, "200")
-  const hot = yield* eventually(offerOf(second), (offer) => offer.startsWith("Hot"))
-  yield* check("offers with Redis: hot again", hot.startsWith("Hot"), hot)
-  const closed = yield* eventually(stateOf(first), (state) => state === "closed")
-  yield* check("offers with Redis: the probe of one closes the circuit of both", closed === "closed", closed)
+  const isHot = (offer: string) => offer.startsWith("Hot")
+  yield* checkEventually("offers with Redis: hot again", offerOf(second), isHot)
+  yield* checkEventually(
+    "offers with Redis: the probe of one closes the circuit of both",
+    stateOf(first),
+    (state) => state === "closed"
+  )
 
   yield* redis.kill
-  const alone = yield* eventually(offerOf(first), (offer) => offer.startsWith("Hot"))
-  yield* check("offers with Redis: hot without Redis", alone.startsWith("Hot"), alone)
-  const log = yield* eventually(first.output, (text) => text.includes("the shared store does not answer"))
-  yield* check(
-    "offers with Redis: the log says that Redis is gone",
-    log.includes("the shared store does not answer"),
-    log
+  yield* checkEventually("offers with Redis: hot without Redis", offerOf(first), isHot)
+  yield* checkEventually("offers with Redis: the log says that Redis is gone", first.output, (log) =>
+    log.includes("the shared store does not answer")
   )
 })
 
@@ -258,16 +254,14 @@ const gateway = Effect.gen(function* () {
   const rejected = crowd.find(({ status }) => status === 429)
   yield* check("gateway: limits a busy client", rejected?.headers["retry-after"] === "1", rejected)
   yield* put(`${catalog}/behaviour`, "slow")
-  const budget = yield* eventually(
+  yield* checkEventually(
+    "gateway: hedges requests to a slow upstream",
     Effect.map(Effect.zipRight(books, get(`${url}/resilience/retries`)), ({ body }) => JSON.stringify(body)),
-    (text) => /"hedges":[1-9]/.test(text)
+    (budget) => /"hedges":[1-9]/.test(budget)
   )
-  yield* check("gateway: hedges requests to a slow upstream", /"hedges":[1-9]/.test(budget), budget)
   yield* put(`${catalog}/behaviour`, "failing")
-  const turnedAway = yield* eventually(books, ({ status }) => status === 503)
-  yield* check("gateway: leaves a failing upstream alone", turnedAway.status === 503, turnedAway)
-  const other = yield* eventually(order, isServed)
-  yield* check("gateway: serves the other one", other.status === 200, other)
+  yield* checkEventually("gateway: leaves a failing upstream alone", books, ({ status }) => status === 503)
+  yield* checkEventually("gateway: serves the other one", order, isServed)
   const ready = yield* get(`${url}/ready`)
   yield* check(
     "gateway: is degraded and ready",
@@ -280,8 +274,7 @@ const gateway = Effect.gen(function* () {
   const page = yield* textOf(`${url}/dashboard`)
   yield* check("gateway: has a dashboard", page.includes("<!doctype html>"), page)
   yield* put(`${catalog}/behaviour`, "fine")
-  const again = yield* eventually(books, isServed)
-  yield* check("gateway: serves it again", again.status === 200, again)
+  yield* checkEventually("gateway: serves it again", books, isServed)
 })
 
 const promises = Effect.gen(function* () {
@@ -316,10 +309,12 @@ const openTelemetry = Effect.gen(function* () {
     "examples/opentelemetry/README.md",
     "npx tsx examples/opentelemetry/start.ts"
   )
-  const retried = yield* eventually(output, (text) => text.includes("resilience.retry "))
-  yield* check("opentelemetry: a retry is an event of a span", retried.includes("resilience.retry "), retried)
-  const metrics = yield* eventually(textOf(url), (text) => /attempt_type="retry"[^}]*\} [1-9]/.test(text))
-  yield* check("opentelemetry: counts retries", /attempt_type="retry"[^}]*\} [1-9]/.test(metrics), metrics)
+  yield* checkEventually("opentelemetry: a retry is an event of a span", output, (text) =>
+    text.includes("resilience.retry ")
+  )
+  yield* checkEventually("opentelemetry: counts retries", textOf(url), (metrics) =>
+    /attempt_type="retry"[^}]*\} [1-9]/.test(metrics)
+  )
 })
 
 const demo = Effect.gen(function* () {
@@ -348,10 +343,9 @@ const watchedDemo = Effect.gen(function* () {
   )
   const page = yield* textOf(`${url}/dashboard`)
   yield* check("watched demo: has a dashboard", page.includes("<!doctype html>"), page)
-  const metrics = yield* eventually(textOf(`${url}/metrics`), (text) =>
-    text.includes("resilience_calls_total")
+  yield* checkEventually("watched demo: has metrics", textOf(`${url}/metrics`), (metrics) =>
+    metrics.includes("resilience_calls_total")
   )
-  yield* check("watched demo: has metrics", metrics.includes("resilience_calls_total"), metrics)
 })
 
 // ----------------------------------------------------------------------------------------------------------------- run
