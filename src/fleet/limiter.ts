@@ -216,17 +216,9 @@ class FleetLimiter extends Limiter {
   private readonly returning = {
     giveBack: (permit: core.Permit, clock: Clock.Clock): void =>
       this.step(clock, (now) => {
-        this.showGivenBack(permit.cost)
+        this.watch?.("GivenBack", permit.cost)
         this.lease.giveBack(permit, now)
       })
-  }
-
-  private showGivenBack(cost: number): void {
-    this.events.observer?.unsafeObserve({ _tag: "GivenBack", kind, name: this.name, cost })
-  }
-
-  private showDequeued(cost: number, reason: RateLimiter.Dequeued["reason"]): void {
-    this.events.observer?.unsafeObserve({ _tag: "Dequeued", kind, name: this.name, cost, reason })
   }
 
   protected override enter(
@@ -258,7 +250,7 @@ class FleetLimiter extends Limiter {
     clock: Clock.Clock,
     begin: (told: Told) => Beside.Rest | undefined
   ): Effect.Effect<core.Permit | undefined> {
-    const { lease } = this
+    const { lease, watch } = this
     let rest: Beside.Rest | undefined
     let isTold = false
     const untilTurn: Effect.Effect<core.Permit | undefined> = Effect.suspend(() => {
@@ -270,7 +262,8 @@ class FleetLimiter extends Limiter {
       if (waiter.wait !== undefined && !isTold) {
         isTold = true
         const told = this.queuedEvent(waiter.cost, waiter.wait)
-        waiter.onLeft = (how) => this.showDequeued(waiter.cost, how === "refused" ? "rejected" : how)
+        waiter.onLeft =
+          watch && ((how) => watch("Dequeued", waiter.cost, how === "refused" ? "rejected" : how))
         rest = begin(told)
       }
       const changed = Wait.forOthers<void>((resume) => waiter.listen(() => resume(Effect.void)))
@@ -286,7 +279,7 @@ class FleetLimiter extends Limiter {
     const waiting = Effect.zipLeft(untilTurn, untilTold)
     return Effect.catchAllCause(Effect.interruptible(waiting), (cause) => {
       this.step(clock, (now) => {
-        if (waiter.state === "admitted") this.showGivenBack(waiter.cost)
+        if (waiter.state === "admitted") watch?.("GivenBack", waiter.cost)
         lease.leave(waiter, now)
       })
       return Effect.failCause(cause)
@@ -400,8 +393,8 @@ class FleetLimiter extends Limiter {
 
   private cancel(reserved: Reserved, now: number): void {
     this.passTurns(now)
-    if (this.reserved.delete(reserved)) this.showDequeued(reserved.cost, "left")
-    else this.showGivenBack(reserved.cost)
+    if (this.reserved.delete(reserved)) this.watch?.("Dequeued", reserved.cost, "left")
+    else this.watch?.("GivenBack", reserved.cost)
   }
 
   /** Removes the reservations whose turns have come. */
@@ -409,7 +402,7 @@ class FleetLimiter extends Limiter {
     for (const reserved of this.reserved) {
       if (reserved.turn > now) continue
       this.reserved.delete(reserved)
-      this.showDequeued(reserved.cost, "admitted")
+      this.watch?.("Dequeued", reserved.cost, "admitted")
     }
   }
 

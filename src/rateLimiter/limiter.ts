@@ -96,6 +96,7 @@ export class Limiter implements RateLimiter.RateLimiter, Member<RateLimiter.Snap
   readonly name: string
   readonly settings: Policy.Settings
   protected protection: Policy.Policy<RateLimitExceeded> | undefined
+  protected readonly watch: Watch | undefined
   private readonly line: Line
   private readonly maxWait: number
   /** Whether a call that is admitted at once begins in the same step. */
@@ -114,11 +115,11 @@ export class Limiter implements RateLimiter.RateLimiter, Member<RateLimiter.Snap
     this.direct = events.emit.Admitted === undefined
     const { name } = this
     const { observer } = events
-    const watch: Watch | undefined =
+    this.watch =
       observer &&
       ((_tag, cost, reason) =>
         observer.unsafeObserve({ _tag, kind, name, cost, reason } as RateLimiter.Event))
-    this.line = new Line(configured.rate, configured.maxQueued, 0, watch)
+    this.line = new Line(configured.rate, configured.maxQueued, 0, this.watch)
   }
 
   /** The time of the rule: microseconds since the limiter was made. */
