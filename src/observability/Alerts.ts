@@ -98,7 +98,7 @@ export interface Slo {
   readonly policy: string
   /** Which of them it is. Default: the one that is called so. */
   readonly kind?: "circuit-breaker" | "bulkhead" | "retry" | undefined
-  /** A share such as 0.999, greater than 0.93: of a larger budget, less than 14.4 parts can burn at once. */
+  /** A share such as 0.999, greater than 0.9306, less than 1: a larger budget cannot burn 14.4 times too fast. */
   readonly objective: number
 }
 
