@@ -118,8 +118,8 @@ export interface Judged {
  */
 export interface Options {
   /**
-   * Rules that come before the defaults: a list, of which the first that fits holds; or a function, for which the defaults hold where
-   * it returns `undefined`, and where it throws, which the log says once. Default: none.
+   * Rules that come before the defaults: a list, of which the first that fits holds, or a function. The defaults hold where the
+   * function returns `undefined` or throws; its first error is logged. Default: none.
    */
   readonly rules?: ReadonlyArray<Rule> | ((policy: Judged) => Status | undefined) | undefined
 }

@@ -62,7 +62,7 @@ export interface LogLine {
  */
 export interface LogOptions {
   /**
-   * The level of an event's line, `undefined` for no line. `byDefault` is the level that it has otherwise. Is asked for changes of
+   * The level of an event's line, `undefined` for no line. `byDefault` is the level that it has otherwise. Called for changes of
    * state and settings, and for what is not logged by default: rejections, refusals of a budget, timeouts, fallbacks, and retries that
    * give up.
    */
@@ -121,7 +121,7 @@ export interface Options {
 }
 
 /**
- * A metric: its name, without the prefix of one's own and without the suffixes of Prometheus, its unit and its labels.
+ * A metric with its unit and its labels. The name has the default prefix, and no suffix of Prometheus.
  *
  * @since 0.1.0
  * @category models
@@ -129,7 +129,7 @@ export interface Options {
 export type MetricInfo = Metric
 
 /**
- * All metrics, by whose names they have.
+ * All metrics, by the option `names`.
  *
  * @example
  * ```ts
@@ -170,7 +170,7 @@ const metricsShape: Shape<MetricsOptions> = {
 }
 
 /**
- * Finds all policies of a program by themselves: provide it at the edge, under the layers of the policies.
+ * Finds all policies of a program. Provide it at the edge, under the layers of the policies.
  *
  * @example
  * ```ts

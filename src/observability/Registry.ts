@@ -1,5 +1,5 @@
 /**
- * All policies of a program, found by themselves.
+ * All policies of a program.
  *
  * @since 0.1.0
  */
@@ -111,8 +111,8 @@ export interface Service {
 }
 
 /**
- * The registry of a program, which `Observability.layer` provides. What layers, keyed policies and HTTP parts make within that layer
- * is found here by itself. It keeps nothing alive: what its scope, its keyed policy or its last user lets go of is gone from here.
+ * The registry of a program, which `Observability.layer` provides. It finds what layers, keyed policies and HTTP parts make within
+ * that layer, and keeps nothing alive: a policy leaves when its scope ends, its key is evicted, or nothing refers to it any more.
  *
  * @example
  * ```ts

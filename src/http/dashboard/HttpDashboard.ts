@@ -27,7 +27,7 @@ export interface Options {
   readonly reading?: HttpAdmin.Reading | undefined
   /**
    * Who may steer. Asked for each action of the policies in view, so that a page has a button only for what may be done, and before
-   * it is done. Default: nobody, and there are no buttons.
+   * it is done. Default: no caller, and there are no buttons.
    */
   readonly steering?: HttpAdmin.Steering | undefined
   /** Whether keyed instances are named by their keys or by hashes, which last as long as the routes. Default: `"plain"`. */

@@ -69,10 +69,10 @@ export const router: {
  * @example
  * ```ts
  * import { Layer } from "effect"
- * import { HttpAdmin, HttpMetrics } from "effect-resilience/http"
+ * import { HttpHealth, HttpMetrics } from "effect-resilience/http"
  *
  * const Routes = Layer.mergeAll(
- *   HttpAdmin.layerRouter({ policies: [], prefix: "/ops" }),
+ *   HttpHealth.layerRouter({ prefix: "/ops" }), // GET /ops/health and /ops/ready
  *   HttpMetrics.layerRouter({ prefix: "/ops" }) // GET /ops/metrics
  * )
  * ```
