@@ -15,7 +15,7 @@ import * as RateLimiter from "../rateLimiter/RateLimiter.js"
 import { byEvent } from "./byEvent.js"
 import * as ErrorType from "./errorType.js"
 import type * as Observability from "./Observability.js"
-import { counted as ruleInWords, plural } from "./sentences.js"
+import { changeInWords, counted as ruleInWords, plural } from "./sentences.js"
 
 export const shape: Shape<Observability.LogOptions> = { level: callable, write: callable }
 
@@ -80,27 +80,6 @@ const nextChance = (retryAfter: Duration.Duration | undefined): string =>
 
 // ------------------------------------------------------------------------------------------------------------- circuit
 
-const reasonOf = ({ metrics, operation, reason, rule }: CircuitBreaker.StateChange): string => {
-  const { failures, successes } = metrics
-  const probes = successes + failures
-  switch (reason) {
-    case "tripped":
-      return rule === undefined ? "a trip rule was met" : ruleInWords(rule)
-    case "elapsed":
-      return "the open time is over"
-    case "probes-succeeded":
-      return `${successes} of ${plural(probes, "probe")} succeeded`
-    case "probes-failed":
-      return `${failures} of ${plural(probes, "probe")} failed`
-    case "probe-overdue":
-      return "a probe did not end in time"
-    case "steered":
-      return `by the operation "${operation}"`
-    case "fleet":
-      return rule === undefined ? "as in its fleet" : `${ruleInWords(rule)} in its fleet`
-  }
-}
-
 const become: Record<CircuitBreaker.State, string> = {
   closed: "closed",
   open: "opened",
@@ -122,7 +101,7 @@ const changed = (change: CircuitBreaker.StateChange): Line => {
   const turnedAway = from === "open" && rejected > 0 ? `, ${plural(rejected, "call")} rejected meanwhile` : ""
   return {
     byDefault: alarming.has(to) ? LogLevel.Warning : LogLevel.Info,
-    sentence: `${verb}${because(reasonOf(change))}${turnedAway}`,
+    sentence: `${verb}${because(changeInWords(change, ruleInWords))}${turnedAway}`,
     details: { from, to, reason, operation, openFor, successes, failures, rejected }
   }
 }

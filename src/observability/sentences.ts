@@ -1,4 +1,5 @@
 /** Explanations as sentences: the state and since when, then the numbers behind it, the deciding ones first. */
+import type * as CircuitBreaker from "../circuitBreaker/CircuitBreaker.js"
 import type * as Trip from "../circuitBreaker/Trip.js"
 import {
   durationInWords as duration,
@@ -122,6 +123,31 @@ const opened = (entered: Entered | undefined): Part => {
       return "opened by hand"
     default:
       return undefined
+  }
+}
+
+/** Why a circuit changed its state, with its rule as the caller words it. */
+export const changeInWords = (
+  { metrics, operation, reason, rule }: CircuitBreaker.StateChange,
+  ruleInWords: (rule: Trip.Reading) => string
+): string => {
+  const { failures, successes } = metrics
+  const probes = plural(successes + failures, "probe")
+  switch (reason) {
+    case "tripped":
+      return rule === undefined ? "a trip rule was met" : ruleInWords(rule)
+    case "elapsed":
+      return "the open time is over"
+    case "probes-succeeded":
+      return `${successes} of ${probes} succeeded`
+    case "probes-failed":
+      return `${failures} of ${probes} failed`
+    case "probe-overdue":
+      return "a probe did not end in time"
+    case "steered":
+      return `by the operation "${operation}"`
+    case "fleet":
+      return rule === undefined ? "as in its fleet" : `${ruleInWords(rule)} in its fleet`
   }
 }
 

@@ -1,90 +1,14 @@
 /** Events in words: what happened and why, without anything that a call carried. */
 import * as Duration from "effect/Duration"
-import type * as Bulkhead from "../../bulkhead/Bulkhead.js"
-import type * as CircuitBreaker from "../../circuitBreaker/CircuitBreaker.js"
 import { durationInWords, numberInWords, rateInWords } from "../../internal/words.js"
-import { reading } from "../../observability/sentences.js"
+import { byEvent } from "../../observability/byEvent.js"
+import { changeInWords, plural, reading } from "../../observability/sentences.js"
 import type * as Policy from "../../policy/Policy.js"
 import type * as RateLimiter from "../../rateLimiter/RateLimiter.js"
-import type * as Retry from "../../retry/Retry.js"
-import type * as RetryBudget from "../../retryBudget/RetryBudget.js"
-import type * as Timeout from "../../timeout/Timeout.js"
 
-type Said =
-  | CircuitBreaker.Event
-  | Bulkhead.Event
-  | RateLimiter.Event
-  | RetryBudget.Event
-  | Retry.Event<unknown, unknown>
-  | Timeout.Event
-
-/** An event as a line of a list. One of a user's own policy is its tag. */
-export const said = (event: Policy.Event): string => {
-  const known = event as Said
-  switch (known.kind) {
-    case "circuit-breaker":
-      return ofBreaker(known)
-    case "bulkhead":
-      return ofBulkhead(known)
-    case "rate-limiter":
-      return ofLimiter(known)
-    case "retry-budget":
-      return ofBudget(known)
-    case "retry":
-      return ofRetry(known)
-    case "timeout":
-      return `no result within ${durationInWords(Duration.toMillis(known.limit))}`
-    default:
-      return event._tag === "Fallback" ? "the fallback answered" : event._tag
-  }
-}
-
-const why = ({ metrics, operation, reason, rule }: CircuitBreaker.StateChange): string => {
-  switch (reason) {
-    case "tripped":
-      return rule === undefined ? "a rule was met" : reading(rule, "opens it")
-    case "elapsed":
-      return "the open time is over"
-    case "probes-succeeded":
-      return `${metrics.successes} of ${metrics.successes + metrics.failures} probes succeeded`
-    case "probes-failed":
-      return `${metrics.failures} of ${metrics.successes + metrics.failures} probes failed`
-    case "probe-overdue":
-      return "a probe did not end in time"
-    case "steered":
-      return `by hand${operation === undefined ? "" : ` (${operation})`}`
-    case "fleet":
-      return rule === undefined ? "the fleet decided" : `in the fleet ${reading(rule, "opens it")}`
-  }
-}
-
-const ofBreaker = (event: CircuitBreaker.Event): string => {
-  switch (event._tag) {
-    case "StateChange":
-      return `${event.from} → ${event.to}: ${why(event)}`
-    case "Rejected":
-      return event.state === "half-open"
-        ? "rejected: all probes are running"
-        : `rejected: the circuit is ${event.state}`
-    case "Configured":
-      return "new settings"
-    default:
-      return event._tag
-  }
-}
-
-const ofBulkhead = (event: Bulkhead.Event): string => {
-  switch (event._tag) {
-    case "Rejected":
-      return event.reason === "full"
-        ? "rejected: no permit and no place in the queue"
-        : "rejected: waited too long"
-    case "Resized":
-      return `${event.from} → ${event.to} permits`
-    default:
-      return event._tag
-  }
-}
+/** An event as a line of a list. One without words, such as that of a user's own policy, is its tag. */
+export const said = (event: Policy.Event): string =>
+  lines.get(event.kind)?.get(event._tag)?.(event) ?? event._tag
 
 const rate = ({ limit, per }: RateLimiter.Rate): string => rateInWords(limit, per)
 
@@ -94,30 +18,6 @@ const overLimit = {
   cost: "it costs more than there ever is"
 } as const
 
-const ofLimiter = (event: RateLimiter.Event): string => {
-  switch (event._tag) {
-    case "Rejected":
-      return `rejected: ${overLimit[event.reason]}`
-    case "RateChanged":
-      return `${rate(event.from)} → ${rate(event.to)}`
-    default:
-      return event._tag
-  }
-}
-
-const ofBudget = (event: RetryBudget.Event): string => {
-  switch (event._tag) {
-    case "Refused":
-      return `a ${event.activity} was refused: the balance is ${numberInWords(event.balance)}`
-    case "Exhausted":
-      return `exhausted: the balance is ${numberInWords(event.balance)}`
-    case "Recovered":
-      return `recovered: the balance is ${numberInWords(event.balance)}`
-    default:
-      return event._tag
-  }
-}
-
 const ended = {
   times: "no retries are left",
   schedule: "the schedule has ended",
@@ -126,23 +26,39 @@ const ended = {
   budget: "the budget refuses"
 } as const
 
-const ofRetry = (event: Retry.Event<unknown, unknown>): string => {
-  switch (event._tag) {
-    case "Exceeded":
-      return `gave up after attempt ${event.attempt}: ${ended[event.reason]}`
-    case "Abort":
-      return `gave up after attempt ${event.attempt}: the failure is not retried`
-    default:
-      return event._tag
-  }
-}
+const lines = byEvent<string>({
+  "circuit-breaker": {
+    StateChange: (change) =>
+      `${change.from} → ${change.to}: ${changeInWords(change, (rule) => reading(rule, "opens it"))}`,
+    Rejected: ({ state }) =>
+      state === "half-open" ? "rejected: all probes are running" : `rejected: the circuit is ${state}`,
+    Configured: () => "new settings"
+  },
+  bulkhead: {
+    Rejected: ({ reason }) =>
+      reason === "full" ? "rejected: no permit and no place in the queue" : "rejected: waited too long",
+    Resized: ({ from, to }) => `${from} → ${plural(to, "permit")}`
+  },
+  "rate-limiter": {
+    Rejected: ({ reason }) => `rejected: ${overLimit[reason]}`,
+    RateChanged: ({ from, to }) => `${rate(from)} → ${rate(to)}`
+  },
+  "retry-budget": {
+    Refused: ({ activity, balance }) => `a ${activity} was refused: the balance is ${numberInWords(balance)}`,
+    Exhausted: ({ balance }) => `exhausted: the balance is ${numberInWords(balance)}`,
+    Recovered: ({ balance }) => `recovered: the balance is ${numberInWords(balance)}`
+  },
+  retry: {
+    Exceeded: ({ attempt, reason }) => `gave up after attempt ${attempt}: ${ended[reason]}`,
+    Abort: ({ attempt }) => `gave up after attempt ${attempt}: the failure is not retried`
+  },
+  timeout: { Timeout: ({ limit }) => `no result within ${durationInWords(Duration.toMillis(limit))}` },
+  fallback: { Fallback: () => "the fallback answered" }
+})
 
 /** What a policy without a state has done, where that is known. */
 export const done = (kind: string, totals: Readonly<Record<string, number>>): string => {
-  const of = (outcome: string, one: string, many = `${one}s`): string => {
-    const count = totals[outcome] ?? 0
-    return `${numberInWords(count)} ${count === 1 ? one : many}`
-  }
+  const of = (outcome: string, one: string, many?: string): string => plural(totals[outcome] ?? 0, one, many)
   switch (kind) {
     case "retry":
       return `${of("retry", "retry", "retries")} for ${of("original", "call")}; ${of("failure", "call")} failed in the end`

@@ -14,6 +14,7 @@ import { InvalidOption, object, type Shape } from "../../core/options.js"
 import type * as Health from "../../observability/Health.js"
 import * as judge from "../../observability/judge.js"
 import type { Registry } from "../../observability/Registry.js"
+import { plural } from "../../observability/sentences.js"
 import { guardShape, prefixCheck, reader } from "../admin/admin.js"
 import * as HttpDrain from "../server/HttpDrain.js"
 import { type group, NotReady } from "./healthGroup.js"
@@ -83,7 +84,7 @@ const drainingOf = (drain: HttpDrain.Drain | undefined): Effect.Effect<ReadonlyA
                 name,
                 state,
                 health: "down",
-                reason: `${state}: the server stops, ${running} ${running === 1 ? "request" : "requests"} running`
+                reason: `${state}: the server stops, ${plural(running, "request")} running`
               }
             ]
       )
