@@ -40,10 +40,10 @@ export const sinceOf = ({ since, state, until }: View, now: number): string => {
   return since === null ? "" : `for ${span(now - since)}`
 }
 
-export const eventRow = ({ at, count: times, tag, text }: Happening, now: number): HTMLElement =>
+export const eventRow = ({ at, count: times, text }: Happening, now: number): HTMLElement =>
   h(
     "li",
-    { "data-tag": tag },
+    {},
     h(
       "time",
       { datetime: new Date(at).toISOString(), title: dateAndTime(at) },

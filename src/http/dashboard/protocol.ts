@@ -9,7 +9,6 @@ export const steeringHeader = "x-resilience-dashboard"
 export interface Happening {
   /** The last time it happened, in milliseconds since the epoch, to a second. */
   readonly at: number
-  readonly tag: string
   readonly text: string
   /** How often it happened in a row. */
   readonly count: number
@@ -141,7 +140,6 @@ const isSame = (one: Happening | undefined, other: Happening | undefined): boole
   (one !== undefined &&
     other !== undefined &&
     one.at === other.at &&
-    one.tag === other.tag &&
     one.text === other.text &&
     one.count === other.count)
 
@@ -198,7 +196,7 @@ const withTail = <A>(list: ReadonlyArray<A>, [drop, keep, ...rest]: Tail<A>): Re
 // ------------------------------------------------------------------------------------------------ server-sent events
 
 /** An event as it goes over the wire. JSON has no line breaks, so one line is enough. */
-export const encoded = (event: "full" | "delta" | "end", data: unknown): string =>
+export const encoded = (event: "full" | "delta", data: unknown): string =>
   `event: ${event}\ndata: ${JSON.stringify(data)}\n\n`
 
 /**

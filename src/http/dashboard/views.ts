@@ -315,9 +315,8 @@ const happeningsOf = (
   for (const { at, count, event } of isGone ? [lastChange, ...recent] : recent) {
     const text = said(event)
     const before = rows.at(-1)
-    if (before?.text === text)
-      rows[rows.length - 1] = { at, tag: event._tag, text, count: before.count + count }
-    else rows.push({ at, tag: event._tag, text, count })
+    if (before?.text === text) rows[rows.length - 1] = { at, text, count: before.count + count }
+    else rows.push({ at, text, count })
   }
   const latest = rows.slice(-happenings)
   const isSame =

@@ -22,7 +22,6 @@ const numbers = FastCheck.dictionary(
 
 const happening = FastCheck.record({
   at: FastCheck.integer({ min: 0, max: 2 }),
-  tag: FastCheck.constantFrom("StateChange", "Rejected"),
   text: FastCheck.constantFrom("closed → open", "rejected"),
   count: FastCheck.integer({ min: 1, max: 2 })
 })
@@ -102,7 +101,7 @@ describe("the differences between two states", () => {
   })
 
   it("hold of a list of events only those that are new", () => {
-    const recent = [1, 2, 3].map((at) => ({ at, tag: "Rejected", text: "rejected", count: 1 }))
+    const recent = [1, 2, 3].map((at) => ({ at, text: "rejected", count: 1 }))
     const before: View = {
       id: 1,
       kind: "retry",
@@ -115,7 +114,7 @@ describe("the differences between two states", () => {
       gauges: {},
       recent
     }
-    const next = { at: 4, tag: "Rejected", text: "rejected", count: 1 }
+    const next = { at: 4, text: "rejected", count: 1 }
     const after = { ...before, recent: [...recent.slice(1), next] }
     const of = (each: View): State => ({ at: 0, hidden: 0, views: new Map([[1, each]]) })
     assert.deepStrictEqual(difference(of(before), of(after)).changed, [[1, { recent: [1, 2, next] }]])
