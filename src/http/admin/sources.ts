@@ -98,12 +98,11 @@ const showAt = (
   instance: HttpAdmin.Instance,
   key: string | undefined,
   hash: Hash | undefined
-): Effect.Effect<ReadonlyArray<Shown>> => {
-  return Effect.map(shownName(instance.name, key, hash), (shownName) => {
+): Effect.Effect<ReadonlyArray<Shown>> =>
+  Effect.map(shownName(instance.name, key, hash), (shownName) => {
     const shown = show(instance, shownName)
     return shown === undefined ? [] : [shown]
   })
-}
 
 /** The name of an instance as it is shown: with a hash in the place of its key, where that is asked for. */
 export const shownName = (
@@ -124,7 +123,7 @@ interface Instance extends Policy.Described, Readonly<Record<Action, Effect.Effe
 }
 
 /** An instance as the routes see it, or `undefined` when it is none. */
-export const show = (given: unknown, shownName?: string): Shown | undefined => {
+const show = (given: unknown, shownName?: string): Shown | undefined => {
   const stateful = Stateful.kindOf(given)
   if (stateful === undefined) return undefined
   const { actions, kind, status } = stateful

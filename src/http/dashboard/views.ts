@@ -51,6 +51,11 @@ const reading = (isLarge: boolean): Reading => ({
   isLarge
 })
 
+interface Ids<in K> {
+  readonly get: (key: K) => number | undefined
+  readonly set: (key: K, id: number) => unknown
+}
+
 export class Views {
   private readonly idOf = new WeakMap<object, number>()
   /** The ids of policies without an instance, which are as many as there are names in the program. */
@@ -68,40 +73,30 @@ export class Views {
   /** Reads all policies. One that cannot be read is left out. */
   read(before: State | undefined, at: number): Effect.Effect<State> {
     const { maxPolicies, registry } = this.config
-    return Effect.flatMap(registry.all, (entries) => {
-      const shown = entries.length > maxPolicies ? entries.slice(0, maxPolicies) : entries
+    return Effect.gen(this, function* () {
+      const entries = yield* registry.all
+      const shown = entries.slice(0, maxPolicies)
       const views = new Map<number, View>()
       const next = reading(shown.length > manyPolicies)
-      return Effect.as(
-        Effect.forEach(
-          shown,
-          (entry) =>
-            Effect.map(this.view(entry, next, before, at), (view) => {
-              if (view !== undefined) views.set(view.id, view)
-            }),
-          { discard: true }
-        ),
-        { at, hidden: entries.length - shown.length, views }
-      ).pipe(
-        Effect.tap(() => {
-          this.last = next
-        })
-      )
+      for (const entry of shown) {
+        const view = yield* this.view(entry, next, before, at)
+        if (view !== undefined) views.set(view.id, view)
+      }
+      this.last = next
+      return { at, hidden: entries.length - shown.length, views }
     })
   }
 
-  private id(entry: Registry.Entry): number {
-    const { instance, kind, name } = entry
-    if (instance === undefined) {
-      const key = `${kind}\0${name}`
-      const known = this.idOfNamed.get(key)
-      if (known !== undefined) return known
-      this.idOfNamed.set(key, ++this.lastId)
-      return this.lastId
-    }
-    const known = this.idOf.get(instance)
+  private id({ instance, kind, name }: Registry.Entry): number {
+    return instance === undefined
+      ? this.idIn(this.idOfNamed, `${kind}\0${name}`)
+      : this.idIn(this.idOf, instance)
+  }
+
+  private idIn<K>(ids: Ids<K>, key: K): number {
+    const known = ids.get(key)
     if (known !== undefined) return known
-    this.idOf.set(instance, ++this.lastId)
+    ids.set(key, ++this.lastId)
     return this.lastId
   }
 
