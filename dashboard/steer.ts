@@ -1,5 +1,5 @@
 /** Steering: what may be done, the question before it, and how it ended. */
-import { steeringHeader, type View } from "../src/http/dashboard/protocol.js"
+import { mostAsked, steeringHeader, type View } from "../src/http/dashboard/protocol.js"
 import { byId, h, write } from "./dom.js"
 
 interface Action {
@@ -140,7 +140,7 @@ export class Allowed {
   }
 
   private async fetch(): Promise<void> {
-    const ids = [...this.wanted].slice(0, 50)
+    const ids = [...this.wanted].slice(0, mostAsked)
     for (const id of ids) this.wanted.delete(id)
     if (ids.length === 0) return
     if (this.wanted.size > 0) setTimeout(() => void this.fetch(), 50)

@@ -20,7 +20,7 @@ import { HttpDrain } from "../server/HttpDrain.js"
 import type * as HttpDashboard from "./HttpDashboard.js"
 import { file, headers } from "./files.js"
 import { Hub } from "./hub.js"
-import { steeringHeader } from "./protocol.js"
+import { mostAsked, steeringHeader } from "./protocol.js"
 import { Views } from "./views.js"
 
 type Request = HttpServerRequest.HttpServerRequest
@@ -43,9 +43,6 @@ const shape: Shape<HttpDashboard.Options> = {
 
 const layerRouterShape: Shape<HttpDashboard.LayerRouterOptions> = { ...shape, prefix: prefixCheck }
 
-/** How many policies a page may ask about at once. */
-const mostAsked = 50
-
 /** How long a page without room waits, in seconds. */
 const retryAfter = 10
 
@@ -58,126 +55,122 @@ const refused = (status: number, message: string): Response =>
 export const make = (
   policy: string,
   options: HttpDashboard.Options = {}
-): Effect.Effect<ReadonlyArray<Route>, never, Registry.Registry | Scope.Scope> => {
-  const made: Effect.Effect<ReadonlyArray<Route>, never, Registry.Registry | Scope.Scope> = Effect.gen(
-    function* () {
-      object(policy, "", options, policy === "HttpDashboard.layerRouter" ? layerRouterShape : shape)
-      const { keys = "plain", maxPolicies = 1000, maxViewers = 20, reading, steering } = options
-      const registry = yield* Registry.Registry
-      const hash = keys === "hashed" ? yield* hashing : undefined
-      const views = new Views({ registry, hash, maxPolicies })
-      const hub = new Hub({
-        read: (before, at) => views.read(before, at),
-        interval: optionMillis(policy, "interval", options.interval ?? 500, interval),
-        maxViewers,
-        steering: steering?.authorize !== undefined
-      })
-      yield* Effect.addFinalizer(() => hub.close)
+): Effect.Effect<ReadonlyArray<Route>, never, Registry.Registry | Scope.Scope> =>
+  Effect.gen(function* () {
+    object(policy, "", options, policy === "HttpDashboard.layerRouter" ? layerRouterShape : shape)
+    const { keys = "plain", maxPolicies = 1000, maxViewers = 20, reading, steering } = options
+    const registry = yield* Registry.Registry
+    const hash = keys === "hashed" ? yield* hashing : undefined
+    const views = new Views({ registry, hash, maxPolicies })
+    const hub = new Hub({
+      read: (before, at) => views.read(before, at),
+      interval: optionMillis(policy, "interval", options.interval ?? 500, interval),
+      maxViewers,
+      steering: steering?.authorize !== undefined
+    })
+    yield* Effect.addFinalizer(() => hub.close)
 
-      const readable = reader(reading)
-      /** Answers those who may read. */
-      const guarded = <R>(handle: (request: Request) => Effect.Effect<Response, never, R>) =>
-        Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>
-          readable({ request, name: undefined, kind: undefined }).pipe(
-            Effect.zipRight(handle(request)),
-            Effect.catchTag("ReadingDenied", ({ message }) => Effect.succeed(refused(403, message)))
-          )
+    const readable = reader(reading)
+    /** Answers those who may read. */
+    const guarded = <R>(handle: (request: Request) => Effect.Effect<Response, never, R>) =>
+      Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>
+        readable({ request, name: undefined, kind: undefined }).pipe(
+          Effect.zipRight(handle(request)),
+          Effect.catchTag("ReadingDenied", ({ message }) => Effect.succeed(refused(403, message)))
         )
-
-      const { named } = registered(registry, hash)
-      const find = (name: string, kind: Kind | undefined) =>
-        Effect.map(named(name), (found) => found.filter((shown) => kind === undefined || shown.kind === kind))
-      const steer = steerer(steering, find)
-
-      const page = guarded((request) => {
-        const [path = ""] = request.url.split("?")
-        // What a page loads is found relative to its path, which a slash at its end would change.
-        return path.endsWith("/")
-          ? Effect.succeed(
-              HttpServerResponse.empty({ status: 308, headers: { ...uncached, location: "../dashboard" } })
-            )
-          : file("", request.headers["if-none-match"])
-      })
-
-      const files = (name: string): Route => ({
-        method: "GET",
-        path: `/dashboard/${name}`,
-        handler: guarded((request) => file(name, request.headers["if-none-match"]))
-      })
-
-      const events = guarded((request) =>
-        Effect.gen(function* () {
-          // Nothing is sent to those who ask for the headers alone.
-          if (request.method === "HEAD") return HttpServerResponse.empty({ status: 200, headers: streaming })
-          const viewer = yield* hub.join(yield* isServed)
-          if (viewer === undefined) {
-            const response = refused(503, "there are as many viewers as there may be")
-            return HttpServerResponse.setHeader(response, "retry-after", String(retryAfter))
-          }
-          const messages = Stream.repeatEffectOption(
-            Effect.flatMap(viewer.take, (message) =>
-              message === undefined ? Effect.fail(Option.none()) : Effect.succeed(message)
-            )
-          )
-          return HttpServerResponse.stream(Stream.encodeText(Stream.concat(begin, messages)), {
-            headers: streaming
-          })
-        })
       )
 
-      const actions = guarded((request) =>
-        Effect.gen(function* () {
-          const ids = (new URL(request.url, "http://localhost").searchParams.get("ids") ?? "").split(",")
-          const allowed: Record<string, ReadonlyArray<Action>> = {}
-          for (const id of ids.slice(0, mostAsked)) {
-            const view = hub.current?.views.get(Number(id))
-            if (view === undefined) continue
-            const { name } = view
-            const kind = view.kind as Kind
-            allowed[view.id] = yield* Effect.filter(views.actions(view.id), (action) =>
-              authorized(steering?.authorize, { request, name, kind, action }, `"${action}"`)
-            )
-          }
-          return HttpServerResponse.unsafeJson(allowed, { headers: uncached })
+    const { named } = registered(registry, hash)
+    const find = (name: string, kind: Kind | undefined) =>
+      Effect.map(named(name), (found) => found.filter((shown) => kind === undefined || shown.kind === kind))
+    const steer = steerer(steering, find)
+
+    const page = guarded((request) => {
+      const [path = ""] = request.url.split("?")
+      // What a page loads is found relative to its path, which a slash at its end would change.
+      return path.endsWith("/")
+        ? Effect.succeed(
+            HttpServerResponse.empty({ status: 308, headers: { ...uncached, location: "../dashboard" } })
+          )
+        : file("", request.headers["if-none-match"])
+    })
+
+    const files = (name: string): Route => ({
+      method: "GET",
+      path: `/dashboard/${name}`,
+      handler: guarded((request) => file(name, request.headers["if-none-match"]))
+    })
+
+    const events = guarded((request) =>
+      Effect.gen(function* () {
+        // Nothing is sent to those who ask for the headers alone.
+        if (request.method === "HEAD") return HttpServerResponse.empty({ status: 200, headers: streaming })
+        const viewer = yield* hub.join(yield* isServed)
+        if (viewer === undefined) {
+          const response = refused(503, "there are as many viewers as there may be")
+          return HttpServerResponse.setHeader(response, "retry-after", String(retryAfter))
+        }
+        const messages = Stream.repeatEffectOption(
+          Effect.flatMap(viewer.take, (message) =>
+            message === undefined ? Effect.fail(Option.none()) : Effect.succeed(message)
+          )
+        )
+        return HttpServerResponse.stream(Stream.encodeText(Stream.concat(begin, messages)), {
+          headers: streaming
         })
-      )
-
-      const steered = Effect.gen(function* () {
-        const request = yield* HttpServerRequest.HttpServerRequest
-        if (!isFromPage(request))
-          return refused(403, "policies are steered from the page of the dashboard alone")
-        const body = yield* Effect.either(
-          HttpServerRequest.withMaxBodySize(HttpServerRequest.schemaBodyJson(Asked), largestBody)
-        )
-        if (Either.isLeft(body)) return refused(400, "this is not a policy and an action")
-        const { action, kind, name } = body.right
-        return yield* steer(request, name, kind, action).pipe(
-          Effect.as(HttpServerResponse.empty({ headers: uncached })),
-          Effect.catchAll((error) => Effect.succeed(refused(statusOf[error._tag], error.message)))
-        )
       })
+    )
 
-      // A handler runs with the context in which it was made and that of the request.
-      const context = yield* Effect.context<never>()
-      const routes: ReadonlyArray<Route> = [
-        { method: "GET", path: "/dashboard", handler: page },
-        files("page.js"),
-        files("page.css"),
-        files("icon.svg"),
-        { method: "GET", path: "/dashboard/events", handler: events },
-        { method: "GET", path: "/dashboard/actions", handler: actions },
-        { method: "POST", path: "/dashboard/steer", handler: steered }
-      ]
-      return routes.map((route) => ({
-        ...route,
-        handler: Effect.mapInputContext(route.handler, (ofRequest: Context.Context<Request | Scope.Scope>) =>
-          Context.merge(context, ofRequest)
-        )
-      }))
-    }
-  )
-  return made
-}
+    const actions = guarded((request) =>
+      Effect.gen(function* () {
+        const ids = (new URL(request.url, "http://localhost").searchParams.get("ids") ?? "").split(",")
+        const allowed: Record<string, ReadonlyArray<Action>> = {}
+        for (const id of ids.slice(0, mostAsked)) {
+          const view = hub.current?.views.get(Number(id))
+          if (view === undefined) continue
+          const { name } = view
+          const kind = view.kind as Kind
+          allowed[view.id] = yield* Effect.filter(views.actions(view.id), (action) =>
+            authorized(steering?.authorize, { request, name, kind, action }, `"${action}"`)
+          )
+        }
+        return HttpServerResponse.unsafeJson(allowed, { headers: uncached })
+      })
+    )
+
+    const steered = Effect.gen(function* () {
+      const request = yield* HttpServerRequest.HttpServerRequest
+      if (!isFromPage(request))
+        return refused(403, "policies are steered from the page of the dashboard alone")
+      const body = yield* Effect.either(
+        HttpServerRequest.withMaxBodySize(HttpServerRequest.schemaBodyJson(Asked), largestBody)
+      )
+      if (Either.isLeft(body)) return refused(400, "this is not a policy and an action")
+      const { action, kind, name } = body.right
+      return yield* steer(request, name, kind, action).pipe(
+        Effect.as(HttpServerResponse.empty({ headers: uncached })),
+        Effect.catchAll((error) => Effect.succeed(refused(statusOf[error._tag], error.message)))
+      )
+    })
+
+    // A handler runs with the context in which it was made and that of the request.
+    const context = yield* Effect.context<never>()
+    const routes: ReadonlyArray<Route> = [
+      { method: "GET", path: "/dashboard", handler: page },
+      files("page.js"),
+      files("page.css"),
+      files("icon.svg"),
+      { method: "GET", path: "/dashboard/events", handler: events },
+      { method: "GET", path: "/dashboard/actions", handler: actions },
+      { method: "POST", path: "/dashboard/steer", handler: steered }
+    ]
+    return routes.map((route) => ({
+      ...route,
+      handler: Effect.mapInputContext(route.handler, (ofRequest: Context.Context<Request | Scope.Scope>) =>
+        Context.merge(context, ofRequest)
+      )
+    }))
+  })
 
 /** More than any name needs. It is read before it can be known who may steer what. */
 const largestBody = Option.some(64 * 1024)

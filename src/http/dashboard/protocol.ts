@@ -5,6 +5,9 @@
 /** The header without which no policy is steered: another site cannot send it without asking first. */
 export const steeringHeader = "x-resilience-dashboard"
 
+/** How many policies a page may ask about at once. */
+export const mostAsked = 50
+
 /** An event of a policy, in words. */
 export interface Happening {
   /** The last time it happened, in milliseconds since the epoch, to a second. */
