@@ -2,8 +2,8 @@
 import type { Happening, View } from "../src/http/dashboard/protocol.js"
 import { h, mark, show, write } from "./dom.js"
 import type { Track } from "./history.js"
-import { Plot } from "./plot.js"
-import { actionsIn, ask, labelOf } from "./steer.js"
+import { type Plot, plotOf } from "./plot.js"
+import { Foot } from "./steer.js"
 import {
   ago,
   capitalized,
@@ -117,13 +117,11 @@ interface Body {
   readonly plotPlace: HTMLElement
   readonly numbers: Numbers
   readonly events: HTMLElement
-  readonly foot: HTMLElement
-  readonly details: HTMLButtonElement
+  readonly foot: Foot
   plot: Plot | undefined
   recent: ReadonlyArray<Happening> | undefined
   /** What is written of it. */
   latest: ReadonlyArray<Happening>
-  actions: string
 }
 
 export class Card {
@@ -170,10 +168,6 @@ export class Card {
     this.head()
   }
 
-  get shown(): View {
-    return this.view
-  }
-
   set(view: View): void {
     if (view === this.view) return
     const before = this.view
@@ -203,7 +197,7 @@ export class Card {
     if (!this.isDirty) return
     this.isDirty = false
     write(body.why, capitalized(view.why))
-    this.writeActions(body)
+    body.foot.update(view, this.page.allowed(view.id))
   }
 
   /** Writes what changes with time alone. */
@@ -226,29 +220,9 @@ export class Card {
 
   private draw(body: Body): void {
     const outcomes = mainOutcomesOf(this.view)
-    if (body.plot !== undefined && body.plot.outcomes.join() !== outcomes.join()) {
-      body.plot.remove()
-      body.plot = undefined
-    }
     show(body.plotPlace, outcomes.length > 0)
-    if (outcomes.length === 0) return
-    body.plot ??= new Plot(body.plotPlace, outcomes, 92)
-    body.plot.draw(this.track.rows(outcomes))
-  }
-
-  private writeActions(body: Body): void {
-    const actions = actionsIn(this.view.state, this.page.allowed(this.view.id))
-    const key = actions.join()
-    if (key === body.actions) return
-    body.actions = key
-    const focused = body.foot.contains(document.activeElement)
-    const buttons = actions.map((action) => {
-      const button = h("button", { type: "button", "data-action": action }, labelOf(action))
-      button.addEventListener("click", () => ask(this.view, action))
-      return button
-    })
-    body.foot.replaceChildren(...buttons, body.details)
-    if (focused && !body.foot.contains(document.activeElement)) body.details.focus()
+    body.plot = plotOf(body.plot, body.plotPlace, outcomes, 92)
+    body.plot?.draw(this.track.rows(outcomes))
   }
 
   private makeBody(): Body {
@@ -258,20 +232,9 @@ export class Card {
     const events = h("ol", { class: "events", "aria-label": "Latest events" })
     const details = h("button", { type: "button", class: "more", "aria-haspopup": "dialog" }, "Details")
     details.addEventListener("click", () => this.page.openDetails(this.view.id))
-    const foot = h("div", { class: "foot" }, details)
-    this.article.append(why, plotPlace, numbers.element, events, foot)
-    return {
-      why,
-      plotPlace,
-      numbers,
-      events,
-      foot,
-      details,
-      plot: undefined,
-      recent: undefined,
-      latest: [],
-      actions: ""
-    }
+    const foot = new Foot(this.view, details)
+    this.article.append(why, plotPlace, numbers.element, events, foot.element)
+    return { why, plotPlace, numbers, events, foot, plot: undefined, recent: undefined, latest: [] }
   }
 
   /** A card that is out of sight keeps its texts and gives its canvas back. */

@@ -3,8 +3,8 @@ import type { Happening, View } from "../src/http/dashboard/protocol.js"
 import { eventRow, Numbers, type Page, sinceOf } from "./card.js"
 import { byId, h, mark, write } from "./dom.js"
 import type { Track } from "./history.js"
-import { Plot } from "./plot.js"
-import { actionsIn, ask, labelOf } from "./steer.js"
+import { type Plot, plotOf } from "./plot.js"
+import { Foot } from "./steer.js"
 import { capitalized, kindOf, outcomesOf, stateOf, wordOf } from "./words.js"
 
 export class Details {
@@ -19,12 +19,9 @@ export class Details {
         readonly plotPlace: HTMLElement
         readonly numbers: Numbers
         readonly events: HTMLElement
-        readonly foot: HTMLElement
-        readonly close: HTMLButtonElement
+        readonly foot: Foot
         plot: Plot | undefined
         recent: ReadonlyArray<Happening> | undefined
-        actions: string
-        view: View
       }
     | undefined
 
@@ -52,7 +49,7 @@ export class Details {
     const numbers = new Numbers(h("dl", { class: "numbers" }), true)
     const events = h("ol", { class: "events" })
     const close = h("button", { type: "button", class: "more", autofocus: true }, "Close this view")
-    const foot = h("div", { class: "foot" }, close)
+    const foot = new Foot(view, close)
     close.addEventListener("click", () => this.dialog.close())
     this.dialog.replaceChildren(
       h(
@@ -67,7 +64,7 @@ export class Details {
         note,
         h("h3", {}, "Latest events"),
         events,
-        foot
+        foot.element
       )
     )
     this.shown = {
@@ -80,11 +77,8 @@ export class Details {
       numbers,
       events,
       foot,
-      close,
       plot: undefined,
-      recent: undefined,
-      actions: "",
-      view
+      recent: undefined
     }
     this.dialog.showModal()
     this.render(view, track)
@@ -94,36 +88,20 @@ export class Details {
     const { shown } = this
     if (shown === undefined) return
     const { now } = this.page
-    shown.view = view
     write(shown.state, stateOf(view))
     mark(this.dialog, "tone", wordOf(view.state).tone)
     write(shown.since, sinceOf(view, now))
     write(shown.why, capitalized(view.why))
     shown.numbers.update(view, track)
     const outcomes = outcomesOf(view)
-    if (shown.plot?.outcomes.join() !== outcomes.join()) {
-      shown.plot?.remove()
-      shown.plot = outcomes.length === 0 ? undefined : new Plot(shown.plotPlace, outcomes, 180)
-    }
+    shown.plot = plotOf(shown.plot, shown.plotPlace, outcomes, 180)
     shown.plot?.draw(track.rows(outcomes))
     if (shown.recent !== view.recent) {
       shown.recent = view.recent
       const rows = [...view.recent].reverse().map((happening) => eventRow(happening, now))
       shown.events.replaceChildren(...(rows.length > 0 ? rows : [h("li", {}, "Nothing yet")]))
     }
-    const actions = actionsIn(view.state, this.page.allowed(view.id))
-    if (actions.join() === shown.actions) return
-    shown.actions = actions.join()
-    const focused = document.activeElement
-    shown.foot.replaceChildren(
-      ...actions.map((action) => {
-        const button = h("button", { type: "button", "data-action": action }, labelOf(action))
-        button.addEventListener("click", () => ask(shown.view, action))
-        return button
-      }),
-      shown.close
-    )
-    if (this.dialog.contains(focused) || focused === shown.close) shown.close.focus()
+    shown.foot.update(view, this.page.allowed(view.id))
   }
 
   /** The policy is gone. */

@@ -49,8 +49,20 @@ const seriesNamed = (outcome: string): uPlot.Series => {
   }
 }
 
+/** A plot of these outcomes: the one that there is, as long as it has the same, and none without outcomes. */
+export const plotOf = (
+  known: Plot | undefined,
+  place: HTMLElement,
+  outcomes: ReadonlyArray<string>,
+  height: number
+): Plot | undefined => {
+  if (known?.outcomes.join() === outcomes.join()) return known
+  known?.remove()
+  return outcomes.length === 0 ? undefined : new Plot(place, outcomes, height)
+}
+
 export class Plot {
-  private plot: uPlot
+  private readonly plot: uPlot
   private width = 0
 
   constructor(

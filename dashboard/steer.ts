@@ -49,13 +49,39 @@ const actions: Readonly<Record<string, Action>> = {
 }
 
 /** The actions that change something in a state, of those that are allowed. */
-export const actionsIn = (state: string, allowed: ReadonlyArray<string>): ReadonlyArray<string> =>
+const actionsIn = (state: string, allowed: ReadonlyArray<string>): ReadonlyArray<string> =>
   Object.keys(actions).filter((action) => allowed.includes(action) && actions[action]?.in(state) === true)
 
-export const labelOf = (action: string): string => actions[action]?.label ?? action
+/** A button for each action, and a last one that is always there and takes the focus of a button that goes. */
+export class Foot {
+  readonly element: HTMLElement
+  private actions = ""
+
+  constructor(
+    private view: View,
+    private readonly last: HTMLButtonElement
+  ) {
+    this.element = h("div", { class: "foot" }, last)
+  }
+
+  update(view: View, allowed: ReadonlyArray<string>): void {
+    this.view = view
+    const wanted = actionsIn(view.state, allowed)
+    if (wanted.join() === this.actions) return
+    this.actions = wanted.join()
+    const hadFocus = this.element.contains(document.activeElement)
+    const buttons = wanted.map((action) => {
+      const button = h("button", { type: "button", "data-action": action }, actions[action]?.label)
+      button.addEventListener("click", () => ask(this.view, action))
+      return button
+    })
+    this.element.replaceChildren(...buttons, this.last)
+    if (hadFocus && !this.element.contains(document.activeElement)) this.last.focus()
+  }
+}
 
 /** Shows a message for a while. It is read aloud. */
-export const toast = (text: string, isError: boolean): void => {
+const toast = (text: string, isError: boolean): void => {
   const message = h("p", { class: "toast", "data-error": isError }, text)
   byId("toasts", HTMLElement).append(message)
   setTimeout(() => message.remove(), isError ? 12_000 : 5000)
@@ -64,7 +90,7 @@ export const toast = (text: string, isError: boolean): void => {
 const called = ({ name }: View): string => (name.length > 200 ? `${name.slice(0, 200)}…` : name)
 
 /** Asks, and steers when the answer is yes. */
-export const ask = (view: View, action: string): void => {
+const ask = (view: View, action: string): void => {
   const dialog = byId("question", HTMLDialogElement)
   const known = actions[action]
   if (known === undefined || dialog.open) return
