@@ -34,6 +34,8 @@ class Refused extends Error {
   }
 }
 
+const unanswered = new Refused("the server does not answer", 0)
+
 export class Feed {
   private state: State = empty
   private live: Live = { _tag: "connecting" }
@@ -69,18 +71,14 @@ export class Feed {
     document.addEventListener("visibilitychange", () => this.hurry())
     setInterval(() => this.watch(), 250)
     for (;;) {
-      let wait = 0
-      let why = "The connection ended"
       try {
         await this.read()
-        this.failures = 0
       } catch (error) {
-        wait = Math.min(longestWait, this.retry * 2 ** this.failures) * (0.75 + Math.random() / 2)
-        why = "The server does not answer"
-        if (error instanceof Refused) [why, wait] = [error.message, Math.max(error.millis, wait)]
+        const { message, millis } = error instanceof Refused ? error : unanswered
+        const wait = Math.min(longestWait, this.retry * 2 ** this.failures) * (0.75 + Math.random() / 2)
         this.failures = Math.min(this.failures + 1, 6)
+        await this.pause(message, Math.max(millis, wait))
       }
-      if (wait > 0) await this.pause(why, wait)
     }
   }
 
@@ -114,7 +112,9 @@ export class Feed {
     else if (silence > Math.max(2500, 4 * this.interval)) this.become({ _tag: "silent" })
   }
 
+  /** Reads until the connection ends, which it may, to be made again at once, when something has come. */
   private async read(): Promise<void> {
+    const { heardAt } = this
     this.running = new AbortController()
     const giveUp = setTimeout(() => this.running.abort(), 10_000)
     try {
@@ -131,6 +131,7 @@ export class Feed {
       const reader = response.body.pipeThrough(new TextDecoderStream()).getReader()
       for (;;) {
         const { done, value } = await reader.read()
+        if (done && this.heardAt === heardAt) throw new Refused("the server sends no policies", 0)
         if (done) return
         clearTimeout(giveUp)
         read(value)
@@ -161,9 +162,9 @@ export class Feed {
 const refusal = async (response: Response): Promise<Refused> => {
   const { status } = response
   await response.body?.cancel()
-  if (status === 401 || status === 403) return new Refused("You may not read the policies", longestWait)
+  if (status === 401 || status === 403) return new Refused("you may not read the policies", longestWait)
   const retryAfter = Number(response.headers.get("retry-after") ?? Number.NaN)
   const millis = Number.isFinite(retryAfter) ? retryAfter * 1000 : 0
-  if (status === 503) return new Refused("The server has no room for another viewer, or is stopping", millis)
-  return new Refused(`The server answers with status ${status}`, millis)
+  if (status === 503) return new Refused("the server has no room for another viewer, or is stopping", millis)
+  return new Refused(`the server answers with status ${status}`, millis)
 }

@@ -40,7 +40,7 @@ const writeLive = (): void => {
       break
     case "waiting": {
       const left = Math.max(0, live.until - performance.now())
-      write(liveText, `Not live: ${live.why.charAt(0).toLowerCase()}${live.why.slice(1)}, reconnecting`)
+      write(liveText, `Not live: ${live.why}, reconnecting`)
       write(liveAge, `${left > 999 ? `in ${span(left)}` : "now"}${age === "" ? "" : ` · ${age}`}`)
     }
   }

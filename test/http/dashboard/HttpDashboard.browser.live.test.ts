@@ -6,13 +6,12 @@ import { Observability } from "effect-resilience/observability"
 import type { Page } from "playwright-core"
 import { afterAll } from "vitest"
 import { down, up } from "../../support/calls.js"
+import { anybody } from "../support/admin.js"
 import { closeBrowser, open, serve, shown, step } from "../support/dashboard.js"
 
 afterAll(closeBrowser)
 
 const observed = Effect.provide(Observability.layer())
-
-const anybody = { authorize: () => Effect.succeed(true) }
 
 const partner = CircuitBreaker.make({ name: "partner", trip: Trip.consecutive(3), openFor: "1 minute" })
 
@@ -107,13 +106,37 @@ describe("the connection of the page", () => {
   it.live("is refused to those who may not read, which the page says", () =>
     Effect.gen(function* () {
       let mayRead = true
-      const port = yield* serve({ reading: { authorize: () => Effect.sync(() => mayRead) } })
+      const port = yield* serve({
+        reading: {
+          authorize: ({ request }) => Effect.sync(() => mayRead || !request.url.includes("events"))
+        }
+      })
       const page = yield* open(port)
       yield* step(() => page.locator("#live", { hasText: /^\s*Live\s*$/ }).waitFor())
       mayRead = false
       yield* step(() => page.evaluate(() => fetch("dashboard/events").then(({ status }) => status))).pipe(
         Effect.map((status) => assert.strictEqual(status, 403))
       )
+      yield* step(() => page.reload())
+      yield* step(() =>
+        page.locator("#live", { hasText: "Not live: you may not read the policies" }).waitFor()
+      )
+    }).pipe(Effect.scoped, observed)
+  )
+
+  it.live("is tried again after a while where something else answers, such as a page to sign in", () =>
+    Effect.gen(function* () {
+      yield* partner
+      const page = yield* shown()
+      yield* waitForState(page, "partner", "closed")
+      const events = "**/dashboard/events"
+      yield* step(() => page.route(events, (route) => route.fulfill({ contentType: "text/html", body: "" })))
+      yield* step(() => page.reload())
+      yield* step(() =>
+        page.locator("#live", { hasText: "Not live: the server sends no policies" }).waitFor()
+      )
+      yield* step(() => page.unroute(events))
+      yield* waitForState(page, "partner", "closed")
     }).pipe(Effect.scoped, observed)
   )
 })
