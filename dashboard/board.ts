@@ -6,7 +6,7 @@ import { byId, h, show, write } from "./dom.js"
 import { History, type Track } from "./history.js"
 import { arrange } from "./order.js"
 import { Allowed } from "./steer.js"
-import { kindOf, stateOf, wordOf } from "./words.js"
+import { kindOf, placeOfKind, stateOf, wordOf } from "./words.js"
 
 /** A policy that has become better keeps its place for so long, so that cards do not dance. */
 const calmMillis = 5000
@@ -205,8 +205,8 @@ export class Board {
 
   // ----------------------------------------------------------------------------------------------- filter and order
 
-  private arrange(): void {
-    if (!this.isOrderOld || this.isHeld()) return
+  private arrange(isFilterNew = false): void {
+    if (!this.isOrderOld || (!isFilterNew && this.isHeld())) return
     const { now } = this.page
     this.isOrderOld = false
     this.orderedAt = now
@@ -217,11 +217,8 @@ export class Board {
     const wanted: Array<Shown> = []
     for (const shown of this.shown.values()) {
       const { rank } = wordOf(shown.view.state)
-      if (rank >= shown.rank) {
-        shown.rank = rank
-        shown.betterAt = 0
-      } else if (shown.betterAt === 0) shown.betterAt = now
-      else if (now - shown.betterAt >= calmMillis) {
+      if (rank < shown.rank && shown.betterAt === 0) shown.betterAt = now
+      else if (rank >= shown.rank || now - shown.betterAt >= calmMillis) {
         shown.rank = rank
         shown.betterAt = 0
       }
@@ -243,17 +240,13 @@ export class Board {
 
   /** Cards do not move away under a pointer or from the keyboard. */
   private isHeld(): boolean {
-    if (this.grid.childElementCount === 0 || this.isFilterNew) return false
+    if (this.grid.childElementCount === 0) return false
     return performance.now() - this.handAt < handMillis || this.grid.contains(document.activeElement)
   }
 
-  private isFilterNew = false
-
   private filter(): void {
     this.isOrderOld = true
-    this.isFilterNew = true
-    this.arrange()
-    this.isFilterNew = false
+    this.arrange(true)
     this.writeAddress()
     this.request()
   }
@@ -278,8 +271,7 @@ export class Board {
 
   /** How many are in each state, the worst first. */
   private writeChips(): void {
-    const numbers = new Map<string, number>()
-    for (const { view } of this.shown.values()) numbers.set(view.state, (numbers.get(view.state) ?? 0) + 1)
+    const numbers = numbersByState(Array.from(this.shown.values(), ({ view }) => view))
     for (const state of this.only) if (!numbers.has(state)) numbers.set(state, 0)
     const sorted = [...numbers].sort(
       ([one], [other]) =>
@@ -386,41 +378,25 @@ export class Board {
 
 const textOf = ({ kind, name }: View): string => `${name} ${kind} ${kindOf(kind)}`.toLowerCase()
 
-const counts = (views: ReadonlyArray<View>): string => {
+const numbersByState = (views: ReadonlyArray<View>): Map<string, number> => {
   const numbers = new Map<string, number>()
-  for (const view of views) numbers.set(view.state, (numbers.get(view.state) ?? 0) + 1)
-  return [...numbers].map(([state, number]) => `${number} ${state}`).join(", ")
+  for (const { state } of views) numbers.set(state, (numbers.get(state) ?? 0) + 1)
+  return numbers
 }
+
+const counts = (views: ReadonlyArray<View>): string =>
+  Array.from(numbersByState(views), ([state, number]) => `${number} ${state}`).join(", ")
 
 type Order = (one: Shown, other: Shown) => number
 
 const { compare } = new Intl.Collator(undefined, { numeric: true })
 const byName: Order = (one, other) => compare(one.view.name, other.view.name) || one.view.id - other.view.id
+const byKind: Order = ({ view: one }, { view: other }) =>
+  placeOfKind(one.kind) - placeOfKind(other.kind) || compare(one.kind, other.kind)
 
 const orders: Readonly<Record<string, Order>> = {
-  worst: (one, other) => other.rank - one.rank || byKind(one, other),
+  worst: (one, other) => other.rank - one.rank || byKind(one, other) || byName(one, other),
   busiest: (one, other) => other.busy - one.busy || byName(one, other),
   name: byName,
-  kind: (one, other) => byKind(one, other)
+  kind: (one, other) => byKind(one, other) || byName(one, other)
 }
-
-/** Policies with a state come before those without, and breakers before all. */
-const kindsInOrder = [
-  "circuit-breaker",
-  "bulkhead",
-  "rate-limiter",
-  "retry-budget",
-  "cache",
-  "retry",
-  "hedge",
-  "timeout",
-  "fallback"
-]
-
-const place = ({ view }: Shown): number => {
-  const index = kindsInOrder.indexOf(view.kind)
-  return index === -1 ? kindsInOrder.length : index
-}
-
-const byKind: Order = (one, other) =>
-  place(one) - place(other) || compare(one.view.kind, other.view.kind) || byName(one, other)

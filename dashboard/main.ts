@@ -5,7 +5,6 @@ import { Feed, type Live } from "./feed.js"
 import { watchTheme } from "./plot.js"
 import { span } from "./words.js"
 
-const liveElement = byId("live", HTMLElement)
 const liveText = byId("live-text", HTMLElement)
 const liveAge = byId("live-age", HTMLElement)
 let live: Live = { _tag: "connecting" }
@@ -22,7 +21,6 @@ const board = new Board(feed)
 
 /** The text is read aloud when it changes; how old the data is changes all the time, and is not. */
 const writeLive = (): void => {
-  mark(liveElement, "live", live._tag)
   mark(document.body, "live", live._tag)
   const age = feed.hasData ? `data is ${span(feed.age)} old` : ""
   switch (live._tag) {

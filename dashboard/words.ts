@@ -2,7 +2,7 @@
 import type { View } from "../src/http/dashboard/protocol.js"
 import { durationInWords } from "../src/internal/words.js"
 
-export type Tone = "good" | "warn" | "bad" | "held" | "idle"
+type Tone = "good" | "warn" | "bad" | "held" | "idle"
 
 interface Word {
   readonly tone: Tone
@@ -31,6 +31,7 @@ export const wordOf = (state: string): Word => (Object.hasOwn(states, state) ? s
 /** The state as it is shown. A policy such as a retry has none. */
 export const stateOf = ({ state }: View): string => (state === "" ? "no state" : state)
 
+/** The order is that of cards: policies with a state come before those without, and breakers before all. */
 const kinds: Readonly<Record<string, string>> = {
   "circuit-breaker": "Circuit breaker",
   bulkhead: "Bulkhead",
@@ -45,8 +46,17 @@ const kinds: Readonly<Record<string, string>> = {
 
 export const kindOf = (kind: string): string => (Object.hasOwn(kinds, kind) ? kinds[kind] : kind)
 
+const placeOf = (list: ReadonlyArray<string>, each: string): number => {
+  const index = list.indexOf(each)
+  return index === -1 ? list.length : index
+}
+
+const kindsInOrder = Object.keys(kinds)
+
+export const placeOfKind = (kind: string): number => placeOf(kindsInOrder, kind)
+
 /** How an outcome is drawn. The order is that of a card. */
-export const outcomes: ReadonlyArray<readonly [outcome: string, series: Series]> = [
+const outcomes: ReadonlyArray<readonly [outcome: string, series: Series]> = [
   ["success", "good"],
   ["admitted", "good"],
   ["hit", "good"],
@@ -68,7 +78,7 @@ export const outcomes: ReadonlyArray<readonly [outcome: string, series: Series]>
 export type Series = Tone | "other"
 
 const seriesOf = new Map(outcomes)
-const placeOf = new Map(outcomes.map(([outcome], index) => [outcome, index]))
+const outcomesInOrder = [...seriesOf.keys()]
 
 export const seriesFor = (outcome: string): Series => seriesOf.get(outcome) ?? "idle"
 
@@ -82,7 +92,7 @@ export const mainOutcomesOf = (view: View): ReadonlyArray<string> =>
 export const outcomesOf = ({ totals }: View): ReadonlyArray<string> =>
   Object.keys(totals)
     .filter((outcome) => totals[outcome] !== 0 || isMain(outcome))
-    .sort((one, other) => (placeOf.get(one) ?? 99) - (placeOf.get(other) ?? 99))
+    .sort((one, other) => placeOf(outcomesInOrder, one) - placeOf(outcomesInOrder, other))
 
 // ------------------------------------------------------------------------------------------------------------ numbers
 
@@ -122,7 +132,7 @@ const day = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle:
 export const timeOfDay = (at: number): string => clock.format(at)
 export const dateAndTime = (at: number): string => day.format(at)
 
-export interface Gauge {
+interface Gauge {
   readonly label: string
   readonly text: string
   /** How full it is, from 0 to 1, where there is a limit. */
