@@ -36,6 +36,15 @@ const routed = <O>(options?: Policy.Checked<O, HttpDashboard.Options>) =>
 
 type Ask = Effect.Effect.Success<ReturnType<typeof asking>>
 
+/** The status of an answer, and its whole text. */
+const asked = (answer: ReturnType<Ask>) =>
+  Effect.flatMap(answer, (response) =>
+    Effect.map(
+      Effect.promise(() => response.text()),
+      (text) => ({ status: response.status, text })
+    )
+  )
+
 /** The first full state that a page is sent. It connects, and goes when it has that. */
 const fullFrom = (ask: Ask) =>
   Effect.gen(function* () {
@@ -69,15 +78,17 @@ const steering = (action: string, name = "Partner", headers: Record<string, stri
   body: JSON.stringify({ kind: "circuit-breaker", name, action })
 })
 
-const paths = ["/dashboard", "/dashboard/page.js", "/dashboard/page.css", "/dashboard/icon.svg"]
+const files = [
+  ["/dashboard", "text/html; charset=utf-8"],
+  ["/dashboard/page.js", "text/javascript; charset=utf-8"],
+  ["/dashboard/page.css", "text/css; charset=utf-8"],
+  ["/dashboard/icon.svg", "image/svg+xml"]
+] as const
+
+const paths = files.map(([path]) => path)
 
 describe("the files of the dashboard", () => {
-  it.effect.each([
-    ["/dashboard", "text/html; charset=utf-8"],
-    ["/dashboard/page.js", "text/javascript; charset=utf-8"],
-    ["/dashboard/page.css", "text/css; charset=utf-8"],
-    ["/dashboard/icon.svg", "image/svg+xml"]
-  ])("are served by themselves: %s as %s", ([path, type]) =>
+  it.effect.each(files)("are served by themselves: %s as %s", ([path, type]) =>
     Effect.gen(function* () {
       const ask = yield* routed()
       const { headers, status } = yield* ask(path)
@@ -107,10 +118,8 @@ describe("the files of the dashboard", () => {
   it.effect("are found under any prefix, because the page names them relative to itself", () =>
     Effect.gen(function* () {
       const mounted = yield* asking(HttpRouter.mount(HttpRouter.empty, "/a/b", yield* HttpDashboard.router()))
-      const page = yield* Effect.promise(() =>
-        Effect.runPromise(mounted("/a/b/dashboard")).then((it) => it.text())
-      )
-      const links = Array.from(page.matchAll(/(?:href|src)="([^"#][^"]*)"/g), ([, link]) => link)
+      const { text } = yield* asked(mounted("/a/b/dashboard"))
+      const links = Array.from(text.matchAll(/(?:href|src)="([^"#][^"]*)"/g), ([, link]) => link)
       assert.strictEqual(links.length, 3)
       for (const link of links) {
         const { pathname } = new URL(link, "http://example.com/a/b/dashboard")
@@ -188,9 +197,8 @@ describe("steering from the page", () => {
     Effect.gen(function* () {
       const breaker = yield* CircuitBreaker.make({ name: "Partner" })
       const ask = yield* routed(options)
-      const response = yield* ask("/dashboard/steer", init)
-      const told = yield* Effect.promise(() => response.text())
-      return { status: response.status, told, state: yield* breaker.state }
+      const { status, text } = yield* asked(ask("/dashboard/steer", init))
+      return { status, told: text, state: yield* breaker.state }
     }).pipe(Effect.scoped, observed)
 
   it.effect("does what is asked for", () =>
@@ -274,10 +282,8 @@ describe("steering from the page", () => {
       const { views } = yield* fullFrom(ask)
       const idOf = (kind: string) => named(views, kind).id
       const ids = [idOf("circuit-breaker"), idOf("bulkhead"), idOf("retry-budget"), 4711, "x"].join()
-      const actions: unknown = yield* Effect.promise(() =>
-        Effect.runPromise(ask(`/dashboard/actions?ids=${ids}`)).then((it) => it.json())
-      )
-      assert.deepStrictEqual(actions, {
+      const { text } = yield* asked(ask(`/dashboard/actions?ids=${ids}`))
+      assert.deepStrictEqual(JSON.parse(text), {
         [idOf("circuit-breaker")]: ["isolate", "release", "close", "reset"],
         [idOf("bulkhead")]: [],
         [idOf("retry-budget")]: ["reset"]
@@ -453,7 +459,6 @@ describe("the stream of the policies", () => {
         "x".repeat(500),
         "\ud800"
       ]
-      yield* Effect.forEach(odd, (name) => CircuitBreaker.make({ name }), { concurrency: 1 })
       const kept = yield* Effect.forEach(odd, (name) => CircuitBreaker.make({ name }))
       const views = yield* viewsFrom(yield* routed())
       const names = new Set(views.map(({ name }) => name))
