@@ -1,5 +1,5 @@
 // Runs service A and service B through good and bad times, with and without policies between them, side by side. It takes about
-// 40 seconds: npm run demo. With `npm run demo -- --watch` it begins again until Ctrl-C, to be watched in a browser.
+// 40 seconds: npm run demo. With `npm run demo -- --watch` it repeats until Ctrl-C, to be watched in a browser.
 import { NodeHttpClient, NodeRuntime } from "@effect/platform-node"
 import { Clock, Console, Effect, Fiber, FiberSet, Logger, LogLevel, Schedule, Stream } from "effect"
 import { parseArgs } from "node:util"
@@ -27,7 +27,7 @@ const phases: ReadonlyArray<Phase> = [
   { behaviour: "healthy", description: "is healthy again", seconds: 10 }
 ]
 
-/** All phases once, with callers who come at a fixed rate, and what came of it. */
+/** All phases once, with callers that arrive at a fixed rate, and a summary. */
 const round = ({ withPolicies, without }: Side.Sides) =>
   Effect.gen(function* () {
     const both = Effect.all({ withPolicies: withPolicies.measured, without: without.measured })
@@ -40,7 +40,7 @@ const round = ({ withPolicies, without }: Side.Sides) =>
       Effect.forkScoped
     )
 
-    // Callers arrive whether earlier ones have been answered or not.
+    // Callers arrive whether or not earlier ones have been answered.
     const callers = yield* FiberSet.make()
     const arrival = Effect.all([
       FiberSet.run(callers, withPolicies.call),
@@ -89,7 +89,7 @@ const flags = Effect.try(
   () => parseArgs({ options: { watch: { type: "boolean", default: false } } }).values
 ).pipe(
   Effect.tapError(({ error }) =>
-    Console.error(`${String(error)}\n--watch goes on until Ctrl-C and says where to watch it.`)
+    Console.error(`${String(error)}\n--watch repeats the demo until Ctrl-C and prints where to watch it.`)
   )
 )
 

@@ -1,4 +1,4 @@
-// What is observed: calls to the partner behind policies. Nothing in here knows of OpenTelemetry or of an observer.
+// What is observed: calls to the partner behind policies. Nothing here knows of OpenTelemetry or of an observer.
 import { HttpClient, HttpClientRequest } from "@effect/platform"
 import { Effect } from "effect"
 import { Backoff, Fallback, Trip } from "effect-resilience"

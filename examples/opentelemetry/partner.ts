@@ -1,4 +1,4 @@
-// The partner: a server that is not always well. Of 30 requests, it answers every fifth with 503, and then 7 in a row.
+// The partner: a server that fails at times. Of 30 requests, it answers every fifth with 503, and then the last 7.
 import { Effect } from "effect"
 import { createServer } from "node:http"
 import { listening } from "./listening.js"
