@@ -72,7 +72,7 @@ const four = (self: Call, protect: (self: Call) => Call): Call =>
 
 const forEachCall = (build: () => Call): Effect.Effect<Call> => Effect.succeed(Effect.suspend(build))
 
-/** What somebody writes who needs nothing but this one path. */
+/** What a program would write by hand if it needed only this one path. */
 export const byHand: { readonly [path: string]: Prepare } = {
   "retry, one failure, no delay": ({ failsOnce }) =>
     Effect.succeed(Effect.catchAll(failsOnce, () => failsOnce)),

@@ -1,5 +1,5 @@
 /**
- * Weighs what an instance of each stateful policy, and each key of a keyed one, holds while nobody calls: the growth of the
+ * Weighs what an instance of each stateful policy, and each key of a keyed one, holds between calls: the growth of the
  * heap over a thousand of them, after a full collection. The median of a few rounds counts.
  */
 import { Effect } from "effect"

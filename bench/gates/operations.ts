@@ -18,7 +18,7 @@ let timers = 0
 const fibers = new Set<unknown>()
 const timersLeft = new Set<NodeJS.Timeout>()
 
-/** Timers are counted where they are set, whoever sets them. */
+/** Counts every timer, by any code, where it is set. */
 const countTimers = (): void => {
   const { clearTimeout, setTimeout } = globalThis
   const set = (handler: (...args: ReadonlyArray<unknown>) => void, millis?: number): NodeJS.Timeout => {

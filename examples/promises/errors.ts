@@ -15,7 +15,7 @@ const statusOf = (error: unknown): number | undefined =>
   Predicate.hasProperty(error, "_tag") ? statuses.get(error._tag) : undefined
 
 export const errors: ErrorRequestHandler = (error: unknown, _request, response, next) => {
-  // The client has left: its call is over, and nobody reads an answer.
+  // The client has left: its call is over, and no answer would be read.
   if (response.destroyed) return
   const status = statusOf(error)
   // Express has an answer of its own for other errors, such as 400 for a path that cannot be decoded.
