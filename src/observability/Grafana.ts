@@ -69,7 +69,7 @@ export interface Annotation {
 }
 
 /**
- * The Prometheus that the variable `datasource` says.
+ * The Prometheus that the variable `datasource` names.
  *
  * @since 0.1.0
  * @category models
@@ -217,8 +217,8 @@ export interface Source {
 
 /**
  * Makes a dashboard for policies, of which only the kind matters; the parts of a pipeline take its place. It has a row for each kind,
- * and lets its readers choose the Prometheus and the policies. A circuit that opens is drawn into all panels. The metrics have this
- * library's own names, which is `names: "resilience"`. Bad options throw `InvalidOption`.
+ * and lets its readers choose the Prometheus and the policies. All panels show when a circuit opens. The metrics have this library's
+ * own names, which is `names: "resilience"`. Bad options throw `InvalidOption`.
  *
  * Its JSON is what Grafana imports, or reads from a folder of dashboards: the classic model, schema version 42.
  *
