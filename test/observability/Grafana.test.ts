@@ -9,18 +9,7 @@ import * as sdk from "@grafana/grafana-foundation-sdk/dashboard"
 import * as prometheus from "@grafana/grafana-foundation-sdk/prometheus"
 import * as stat from "@grafana/grafana-foundation-sdk/stat"
 import * as timeseries from "@grafana/grafana-foundation-sdk/timeseries"
-
-const kinds = [
-  "circuit-breaker",
-  "retry",
-  "hedge",
-  "retry-budget",
-  "bulkhead",
-  "rate-limiter",
-  "timeout",
-  "fallback",
-  "cache"
-]
+import { kinds } from "./kinds.js"
 
 const all = Grafana.make(kinds.map((kind) => ({ kind, name: "pay" })))
 

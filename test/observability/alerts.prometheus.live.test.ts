@@ -3,6 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import * as Alerts from "../../src/observability/Alerts.js"
 import { checkRules, testRules } from "../support/prometheus.js"
+import { kinds } from "./kinds.js"
 
 /** Series of one program in the notation of promtool: `0+15x80` is 0 and then 80 times 15 more. One value is every 15 seconds. */
 type Input = Readonly<Record<string, string>>
@@ -19,17 +20,7 @@ interface Case {
   readonly every?: number
 }
 
-const policies = [
-  "circuit-breaker",
-  "retry",
-  "retry-budget",
-  "hedge",
-  "bulkhead",
-  "rate-limiter",
-  "fallback",
-  "cache",
-  "timeout"
-].map((kind) => ({ kind, name: "pay" }))
+const policies = kinds.map((kind) => ({ kind, name: "pay" }))
 
 const rules = Alerts.make(policies, {
   slos: [{ policy: "pay", kind: "circuit-breaker", objective: 0.999 }],

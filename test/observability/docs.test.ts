@@ -1,50 +1,10 @@
-// The tables of docs/observability.md are those of the code.
+// The tables of docs/observability.md are those of the code. The one of events is in spans.test.ts.
 import * as fs from "node:fs"
 import * as path from "node:path"
-import { Effect, Schedule } from "effect"
-import {
-  Bulkhead,
-  Cache,
-  CircuitBreaker,
-  Fallback,
-  Hedge,
-  RateLimiter,
-  Retry,
-  RetryBudget,
-  Timeout,
-  Trip
-} from "effect-resilience"
 import { Observability } from "effect-resilience/observability"
 import { describe, expect, it } from "vitest"
 import { type Alert, alerts, burns } from "../../src/observability/alertTable.js"
-import { runToEnd } from "../support/everyStep.js"
-import { tracing } from "../support/tracing.js"
-
-const docs = path.resolve(import.meta.dirname, "../../docs")
-const page = fs.readFileSync(path.join(docs, "observability.md"), "utf8")
-
-type Row = Readonly<Record<string, string>>
-
-/** The table between the marks `<!-- name -->` and `<!-- /name -->`, by the names of its columns. */
-const table = (name: string): ReadonlyArray<Row> => {
-  const [, marked = ""] = page.split(new RegExp(`<!-- /?${name} -->`))
-  const [head = [], , ...rows] = marked
-    .trim()
-    .split("\n")
-    .map((line) =>
-      line
-        .split("|")
-        .slice(1, -1)
-        .map((cell) => cell.trim())
-    )
-  return rows.map((row) => Object.fromEntries(head.map((column, index) => [column, row[index] ?? ""])))
-}
-
-/** What a cell has in backticks. */
-const codes = (cell = ""): ReadonlyArray<string> =>
-  [...cell.matchAll(/`([^`]+)`/g)].map(([, code = ""]) => code)
-
-const words = (cell = ""): ReadonlyArray<string> => cell.split(", ").filter((word) => word !== "")
+import { codes, docs, page, type Row, table, words } from "./page.js"
 
 const asMetric = (row: Row) => ({
   name: codes(row["Metric"])[0],
@@ -128,60 +88,4 @@ describe("the page of a policy", () => {
     const names = resilience.filter((metric) => metric.kinds.includes(kind)).map(({ name }) => name)
     expect(codes(sentence)).toEqual(names)
   })
-})
-
-/** Calls whose spans get every event that there is. */
-const told = Effect.gen(function* () {
-  const refused = Effect.fail("refused")
-  const slow = Effect.sleep("20 millis")
-  yield* refused.pipe(Retry.retry({ times: 1, schedule: Schedule.recurs(1) }), Effect.exit)
-  yield* refused.pipe(Retry.retry({ abortWhen: () => true }), Effect.exit)
-  yield* slow.pipe(Hedge.hedge({ delay: "5 millis" }))
-  yield* refused.pipe(Hedge.hedge({ delay: "5 millis" }), Effect.exit)
-  yield* slow.pipe(Timeout.timeout("5 millis"), Effect.exit)
-  yield* refused.pipe(Fallback.orElse(() => Effect.void))
-  const breaker = yield* CircuitBreaker.make({ trip: Trip.consecutive(1) })
-  yield* Effect.exit(breaker.protect(refused))
-  yield* Effect.exit(breaker.protect(refused))
-  yield* breaker.isolate
-  const places = yield* Bulkhead.make({ permits: 1, maxQueued: 1 })
-  const rate = RateLimiter.smooth({ limit: 1, per: "1 second" })
-  const limiter = yield* RateLimiter.make({ rate, maxWait: "1 second" })
-  const calls = [Effect.exit(places.protect(slow)), Effect.exit(limiter.protect(slow))]
-  yield* Effect.all([...calls, ...calls, ...calls], { concurrency: "unbounded" })
-  const budget = yield* RetryBudget.make({ rule: RetryBudget.successes({ capacity: 1, ratio: 1 }) })
-  yield* budget.tryWithdraw()
-  yield* budget.tryWithdraw()
-  yield* budget.recordSuccess
-  yield* budget.tryWithdraw()
-  const lookup = () => Effect.void
-  const cache = yield* Cache.make({ lookup, timeToLive: "5 millis", staleWhileRevalidate: "1 second" })
-  yield* cache.get("key")
-  yield* Effect.sleep("10 millis")
-  yield* cache.get("key")
-}).pipe(Effect.scoped, Effect.withSpan("call"), Effect.provide(Observability.layer({ logs: false })))
-
-it("the page about observability has every event of a span with its attributes and kinds", () => {
-  const { named, tracer } = tracing()
-  runToEnd(Effect.withTracer(told, tracer))
-  const found = new Map<unknown, { readonly kinds: Set<unknown>; readonly attributes: Set<string> }>()
-  for (const { attributes, name } of named("call").flatMap(({ events }) => events)) {
-    const { "resilience.kind": kind, "resilience.policy": _, ...own } = attributes
-    const event = found.get(name) ?? { kinds: new Set(), attributes: new Set() }
-    found.set(name, event)
-    event.kinds.add(kind)
-    for (const attribute of Object.keys(own)) event.attributes.add(attribute)
-  }
-  const rows = table("spans").map((row) => {
-    const attributes = codes(row["Attributes"]).map((name) =>
-      name === "error.type" ? name : `resilience.${name}`
-    )
-    return [
-      codes(row["Event"])[0],
-      { kinds: new Set(words(row["Kinds"])), attributes: new Set(attributes) }
-    ] as const
-  })
-  // Only a process that stands still has the time for which it stood.
-  found.get("resilience.timeout")?.attributes.add("resilience.stalled")
-  expect(new Map<unknown, unknown>(rows)).toEqual(found)
 })

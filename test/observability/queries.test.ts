@@ -1,18 +1,7 @@
 // The alerts and the dashboard ask for metrics by the names and labels that they have.
 import { assert, describe, it } from "@effect/vitest"
 import { Alerts, Grafana, Observability } from "effect-resilience/observability"
-
-const kinds = [
-  "circuit-breaker",
-  "retry",
-  "hedge",
-  "retry-budget",
-  "bulkhead",
-  "rate-limiter",
-  "timeout",
-  "fallback",
-  "cache"
-]
+import { kinds } from "./kinds.js"
 
 /** The names in the text of Prometheus, with the labels of their series and the kinds that have them. */
 const known = new Map(

@@ -21,6 +21,7 @@ import { mistakes } from "../support/interleave.js"
 import { breakersIn, Fleet } from "../support/fleet.js"
 import { runs } from "../support/runs.js"
 import { type RecordedSpan, tracing } from "../support/tracing.js"
+import { codes, table, words } from "./page.js"
 
 class Refused extends Data.TaggedError("Refused") {}
 
@@ -128,6 +129,32 @@ describe("the span of a call has an event", () => {
           "resilience.attempt.number": 2,
           "resilience.outcome": "interrupted",
           "resilience.duration": 0.015
+        }
+      ]
+    ],
+    "for a hedge that a failure starts": [
+      refused.pipe(Hedge.hedge({ delay: "5 millis" })),
+      [
+        {
+          at: 0,
+          name: "resilience.attempt hedge hedge",
+          "resilience.attempt.number": 1,
+          "resilience.outcome": "failure",
+          "resilience.duration": 0
+        },
+        {
+          at: 0,
+          name: "resilience.hedge hedge hedge",
+          "resilience.attempt.number": 2,
+          "resilience.delay": 0,
+          "error.type": "Refused"
+        },
+        {
+          at: 0,
+          name: "resilience.attempt hedge hedge",
+          "resilience.attempt.number": 2,
+          "resilience.outcome": "failure",
+          "resilience.duration": 0
         }
       ]
     ],
@@ -275,6 +302,29 @@ describe("the span of a call has an event", () => {
   }
   it.each(Object.entries(cases))("%s", (_, [call, events]) => {
     assert.deepStrictEqual<ReadonlyArray<object>>(told(inCall(call).span), events)
+  })
+
+  it("with the attributes and kinds that the page about observability says", () => {
+    const found = new Map<unknown, { readonly kinds: Set<unknown>; readonly attributes: Set<string> }>()
+    for (const { attributes, name } of Object.values(cases).flatMap(([call]) => inCall(call).span.events)) {
+      const { "resilience.kind": kind, "resilience.policy": _, ...own } = attributes
+      const event = found.get(name) ?? { kinds: new Set(), attributes: new Set() }
+      found.set(name, event)
+      event.kinds.add(kind)
+      for (const attribute of Object.keys(own)) event.attributes.add(attribute)
+    }
+    const rows = table("spans").map((row) => {
+      const attributes = codes(row["Attributes"]).map((name) =>
+        name === "error.type" ? name : `resilience.${name}`
+      )
+      return [
+        codes(row["Event"])[0],
+        { kinds: new Set(words(row["Kinds"])), attributes: new Set(attributes) }
+      ] as const
+    })
+    // Only a process that stands still has the time for which it stood.
+    found.get("resilience.timeout")?.attributes.add("resilience.stalled")
+    assert.deepStrictEqual(new Map<unknown, unknown>(rows), found)
   })
 })
 
