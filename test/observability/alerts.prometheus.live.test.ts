@@ -307,17 +307,17 @@ const cases: Readonly<Record<Alerts.Name, ReadonlyArray<Case>>> = {
   ErrorBudgetBurnSlow: [
     {
       what: "two calls in a thousand fail for three days",
-      every: 5,
-      input: { [calls('outcome="success"')]: "0+998x900", [calls('outcome="failure"')]: "0+2x900" },
-      at: 4400,
+      every: 30,
+      input: { [calls('outcome="success"')]: "0+998x150", [calls('outcome="failure"')]: "0+2x150" },
+      at: 4410,
       fires: "0.2%",
       labels: { slo: "0.999", kind: "circuit-breaker" }
     },
     {
       what: "one call in two thousand fails",
-      every: 5,
-      input: { [calls('outcome="success"')]: "0+1999x900", [calls('outcome="failure"')]: "0+1x900" },
-      at: 4400
+      every: 30,
+      input: { [calls('outcome="success"')]: "0+1999x150", [calls('outcome="failure"')]: "0+1x150" },
+      at: 4410
     }
   ]
 }
