@@ -1,4 +1,4 @@
-/** Numbers as people read them. They may come from elsewhere, so a number that is none reads as a question mark. */
+/** Numbers as people read them. They may come from another process, so `NaN` reads as a question mark. */
 
 const minute = 60_000
 

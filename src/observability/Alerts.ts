@@ -13,8 +13,8 @@ import type * as Registry from "./Registry.js"
 import { yaml as toYaml } from "./yaml.js"
 
 /**
- * The alerts, and above what each fires for how long by default. Where it says `window`, the condition has to hold as long as the range
- * of the rates, so that one event alone is not enough.
+ * The alerts, each with the value above which it fires by default, and how long that has to last. Where it says `window`, that is the
+ * range of the rates, so that one event alone is not enough.
  *
  * | Alert                  | For each               | Fires when                                                        | Above | For      |
  * | ---------------------- | ---------------------- | ----------------------------------------------------------------- | ----- | -------- |
@@ -69,7 +69,7 @@ export interface Rules {
  * @category options
  */
 export interface Tuning {
-  /** How long it must be so. Default: see {@link Name}. */
+  /** How long the condition has to hold. Default: see {@link Name}. */
   readonly for?: DurationInput | undefined
   /** The label `severity`. Default: `"critical"` for `ErrorBudgetBurn`, otherwise `"warning"`. */
   readonly severity?: string | undefined
@@ -96,7 +96,7 @@ export interface ThresholdTuning extends Tuning {
 export interface Slo {
   /** The name of a policy that sees how every call ends: a circuit breaker, a bulkhead or a retry. */
   readonly policy: string
-  /** Which of them it is. Default: the one that is called so. */
+  /** Its kind. Default: that of the one policy of this name. */
   readonly kind?: "circuit-breaker" | "bulkhead" | "retry" | undefined
   /** A share such as 0.999, greater than 0.9306, less than 1: a larger budget cannot burn 14.4 times too fast. */
   readonly objective: number
@@ -109,7 +109,7 @@ export interface Slo {
 export interface Options {
   /** Objectives. Each has two alerts on its error budget. Default: none. */
   readonly slos?: ReadonlyArray<Slo> | undefined
-  /** What is different about an alert. One that is `false` is left out. */
+  /** Changes to single alerts. One that is `false` is left out. */
   readonly alerts?:
     | {
         readonly [A in Name]?: (A extends table.WithThreshold ? ThresholdTuning : Tuning) | false | undefined
@@ -172,7 +172,7 @@ export interface Source {
 
 /**
  * Makes the rules for the policies in the registry, as {@link make}. It knows retries, hedges, timeouts and fallbacks from their first
- * event on, so a program that has just begun lists them better for {@link make}. Bad options are a defect of type `InvalidOption`.
+ * event on, so a program that has just started should list them for {@link make}. Bad options are a defect of type `InvalidOption`.
  *
  * @example
  * ```ts

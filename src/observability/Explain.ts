@@ -87,7 +87,7 @@ export interface ProbingCircuit extends OfCircuit<"half-open"> {
   /** Probes that have ended. */
   readonly successes: number
   readonly failures: number
-  /** The probes that run, and how many may and must. */
+  /** The probes that run, how many may run at once, and how many must succeed. */
   readonly probes?: CircuitBreaker.Probes | undefined
 }
 
@@ -237,8 +237,7 @@ export interface Explained extends Pick<Besides, "lastChange"> {
 // ------------------------------------------------------------------------------------------------------- constructors
 
 /**
- * Explains a policy of the registry. There is nothing to explain of policies without a state of their own (retry, hedge, timeout,
- * fallback).
+ * Explains a policy of the registry. Policies without a state of their own (retry, hedge, timeout, fallback) have no explanation.
  *
  * @example
  * ```ts
@@ -347,7 +346,7 @@ const enteredBy = (state: CircuitBreaker.State, event: Policy.Event): Entered | 
   return to === state ? { from, reason, ...defined({ rule, operation }), successes, failures } : undefined
 }
 
-/** What has an end. JSON turns what has none into `null`. */
+/** A finite value. JSON turns `Infinity` into `null`. */
 const bounded = (value: number | null): number | undefined =>
   value === null || value === Infinity ? undefined : value
 

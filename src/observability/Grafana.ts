@@ -193,7 +193,7 @@ export interface StatOptions {
 export interface Options {
   /** Default: `"Resilience"`. */
   readonly title?: string | undefined
-  /** What its address ends with, 1 to 40 letters, digits, `-` and `_`. Default: `"effect-resilience"`. */
+  /** The end of its address: 1 to 40 letters, digits, `-` and `_`. Default: `"effect-resilience"`. */
   readonly uid?: string | undefined
   /** Default: `["effect-resilience"]`. */
   readonly tags?: ReadonlyArray<string> | undefined
@@ -242,7 +242,7 @@ export const make = (policies: ReadonlyArray<Source>, options: Options = {}): Da
 
 /**
  * Makes a dashboard for the policies in the registry, as {@link make}. It knows retries, hedges, timeouts and fallbacks from their
- * first event on, so a program that has just begun lists them better for {@link make}. Bad options are a defect of type
+ * first event on, so a program that has just started should list them for {@link make}. Bad options are a defect of type
  * `InvalidOption`.
  *
  * @example

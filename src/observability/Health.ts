@@ -81,7 +81,7 @@ interface RuleFor<State extends string> {
   readonly name?: string | RegExp | undefined
   /** The state, or states. Default: those that are not up by the defaults. */
   readonly state?: State | ReadonlyArray<State> | undefined
-  /** What the policy then is. */
+  /** The health of the policies that it fits. */
   readonly health: Status
 }
 

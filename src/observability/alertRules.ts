@@ -1,4 +1,4 @@
-/** How alerting rules are made: which there are for some policies, and what the options change about them. */
+/** Makes the alerting rules for some policies, as the options say. */
 import { among, callable, InvalidOption, number, object, type Shape, text } from "../core/options.js"
 import { duration as isDuration, optionMillis } from "../internal/duration.js"
 import type * as Alerts from "./Alerts.js"
@@ -115,7 +115,7 @@ export const made = (
 
   const ofSlos = slos.flatMap(({ kind, objective, policy }, index) => {
     const of = { policy, kind: kind ?? kindOf(caller, `slos[${index}].policy`, policy, policies) }
-    // What is left of 1 has digits that nobody wrote.
+    // 1 - 0.999 has digits of rounding at its end.
     const budget = Number((1 - objective).toPrecision(12))
     const labels = { kind: of.kind, slo: String(objective) }
     return (Object.keys(burns) as ReadonlyArray<keyof typeof burns>).map((name) =>

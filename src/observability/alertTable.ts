@@ -6,11 +6,12 @@ export interface Alert {
   readonly kinds: ReadonlyArray<string>
   /** It fires above this. */
   readonly threshold: number
-  /** How long it is so before it fires, in milliseconds. Default: as long as the range of the rates, so that one event is not enough. */
+  /** How long the condition holds before it fires, in milliseconds. Default: the range of the rates, so that one event is not enough. */
   readonly forMillis?: number
   readonly severity?: string
-  /** What is compared to the threshold. A second part has to have a value too. */
+  /** The value that is compared to the threshold. */
   readonly measured: (metrics: Metrics, kinds: ReadonlyArray<string>) => string
+  /** It fires only where this has a value too. */
   readonly onlyIf?: (metrics: Metrics) => string
   readonly summary: string
   readonly description: string
@@ -22,10 +23,10 @@ const number = "{{ $value | humanize }}"
 
 const notClosed = ["open", "half-open"]
 
-/** How long ago a circuit may have been open that is still half-open: one without calls is not an incident. */
+/** A half-open circuit counts if it was open this recently: one without calls is not an incident. */
 const recently = "5m"
 
-/** In which circuits are counted that open again and again. */
+/** The time in which openings of a circuit are counted. */
 const flapping = "15m"
 
 const callsOf = (kind: string) => ({
@@ -196,12 +197,12 @@ export const burns = {
   >
 >
 
-/** No objective below this lets a budget burn as fast as the fastest burn that is looked for. */
+/** The budget of an objective below this cannot burn as fast as the fastest of these burns. */
 export const leastObjective = 1 - 1 / burns.ErrorBudgetBurn.burns[0].factor
 
 export type Name = WithThreshold | keyof typeof burns
 
-/** The kinds that know of every call how it ended. */
+/** The kinds of policies that see how every call ends. */
 export const withOutcomes = ["circuit-breaker", "bulkhead", "retry"]
 
 const bad = { outcome: ["failure", "rejected", "timeout"] }

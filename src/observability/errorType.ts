@@ -4,7 +4,7 @@ import * as Predicate from "effect/Predicate"
 import type * as FailureCondition from "../policy/FailureCondition.js"
 import { failed } from "../policy/condition.js"
 
-/** For what has no name. */
+/** For an error without a name. */
 const other = "_OTHER"
 
 const nameOf = (error: unknown): string => {

@@ -8,7 +8,7 @@ import { wellFormed } from "./wellFormed.js"
 
 type Type = "counter" | "histogram" | "summary" | "gauge"
 
-/** The first of two types that want one name has it. */
+/** Of two types that want one name, the earlier one gets it. */
 const precedence: ReadonlyArray<Type> = ["counter", "histogram", "summary", "gauge"]
 
 /** What a metric key becomes. It does not change, so it is worked out once. */
@@ -95,7 +95,7 @@ const add = (families: Map<Description, Family>, member: Member): void => {
   else (same.others ??= []).push(member)
 }
 
-/** What a series shows: of metrics that count, their sum in the unit of the first, of others the first. */
+/** The state that a series shows: the sum of metrics that count, in the unit of the first, or else the first of them. */
 const stateOf = (member: Member, pairs: Pairs): unknown => {
   const { at, others, series, word } = member
   const state: unknown = pairs[at].metricState
@@ -326,7 +326,7 @@ const histogram = (
   const lines: Array<string> = []
   let last = -Infinity
   for (const [bound, upTo] of buckets) {
-    // The bucket of all values is written below. Values that are no number are in no other.
+    // The bucket of all values is written below. `NaN` is in no other.
     if (!(bound > last && bound < Number.MAX_VALUE)) continue
     last = bound
     const inUnit = bound / per

@@ -1,4 +1,4 @@
-/** How the dashboard is laid out. */
+/** Lays out the dashboard. */
 import { type Check, InvalidOption, object, type Shape, text } from "../core/options.js"
 import type * as Grafana from "./Grafana.js"
 import { type PanelOf, rows } from "./grafanaTable.js"

@@ -26,7 +26,7 @@ export const portOf = (url: URL): number | undefined =>
 
 const redacted = "REDACTED"
 
-/** What signs a URL, for those who have it. */
+/** Query parameters that sign a URL, so that having it grants access. */
 const secrets = [
   "AWSAccessKeyId",
   "Signature",

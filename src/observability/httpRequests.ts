@@ -11,7 +11,7 @@ const boundaries = /*#__PURE__*/ MetricBoundaries.fromIterable([
   0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10
 ])
 
-/** How many servers are told apart. A program that calls whatever its users name would fill the memory with others. */
+/** The most servers with series of their own. A program that calls servers named by its users would fill the memory without a limit. */
 const maxServers = 200
 
 const noServer = { "server.address": "_OTHER", "server.port": "" }

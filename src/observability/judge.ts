@@ -1,4 +1,4 @@
-/** What is read of each policy, and what rules make of it. */
+/** Reads the state of each policy, and judges it by rules. */
 import type * as CircuitBreaker from "../circuitBreaker/CircuitBreaker.js"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -42,7 +42,7 @@ const statuses = ["up", "degraded", "down"] as const
 
 // --------------------------------------------------------------------------------------------------------------- rules
 
-/** What a rule makes of a policy, if it is about it. */
+/** The verdict of a rule on a policy, if it applies to it. */
 type Judge = (policy: Health.Judged) => Health.Status | undefined
 
 const byDefault: (policy: Health.Judged) => Health.Status = ({ kind, state }) =>
@@ -72,7 +72,7 @@ const listed = (policy: string, rules: ReadonlyArray<Health.Rule>): Judge => {
 const ruled = (policy: string, path: string, rule: Health.Rule): Judge => {
   object(policy, path, rule, ruleShape)
   const { health, kind, name, state } = rule
-  // A rule without its answer says nothing.
+  // A shape does not check an option that is missing.
   oneOf<unknown>(policy, `${path}.health`, health, ...statuses)
   const possible =
     kind === undefined ? kinds.flatMap((each) => states[each] as ReadonlyArray<string>) : states[kind]
@@ -198,7 +198,7 @@ export const make = (
 
 const nothing: Effect.Effect<ReadonlyArray<Health.Reason>> = Effect.succeed([])
 
-/** Judges a policy. The log shows once that a rule throws or answers nonsense, and the defaults hold for what it was asked. */
+/** Judges a policy. Where a rule throws or answers nonsense, the defaults hold, and the log says so once. */
 const judging = (policy: string, judge: Judge): ((judged: Health.Judged) => Health.Status) => {
   const answered = harmless(
     (judged: Health.Judged) =>

@@ -16,7 +16,7 @@ export interface Source extends Present {
   readonly settings?: Policy.Settings | undefined
 }
 
-/** What is in a list, each kind and name once. The parts of a pipeline take its place. */
+/** The policies in a list, each kind and name once. The parts of a pipeline take its place. */
 export const listed = (caller: string, policies: ReadonlyArray<Source>): ReadonlyArray<Present> => {
   if (!isList(policies)) throw new InvalidOption(caller, "policies", policies, "a list of policies")
   const found = new Map<string, Present>()
@@ -32,7 +32,7 @@ export const listed = (caller: string, policies: ReadonlyArray<Source>): Readonl
   return [...found.values()]
 }
 
-/** What is in the registry. The instances of a keyed policy are one. */
+/** The policies in the registry. The instances of a keyed policy are one. */
 export const registered = (caller: string): Effect.Effect<ReadonlyArray<Present>, never, Registry.Registry> =>
   Effect.flatMap(Registry.Registry, ({ all }) =>
     Effect.map(all, (entries) => {

@@ -6,7 +6,7 @@ export type Matchers = Readonly<
   Record<string, string | ReadonlyArray<string> | { readonly not: string } | { readonly regex: string }>
 >
 
-/** A string in quotation marks. What stands for half a surrogate pair in metrics is read in its escaped form only. */
+/** A string in quotation marks. Prometheus reads U+FFFD, which stands for half a surrogate pair, only in its escaped form. */
 export const quoted = (text: string): string =>
   JSON.stringify(wellFormed(text)).replaceAll("\uFFFD", "\\ufffd")
 

@@ -1,8 +1,8 @@
 /**
  * Writes what policies do to a call as events of its current span, or gives its attempts spans of their own.
  *
- * The current span is that of the fiber that runs, so only events that a call causes in its own fiber are written. What one call does
- * to another, such as a permit that it hands over, the other call sees in events of its own.
+ * The current span is that of the fiber that runs, so only events that a call causes in its own fiber are written. A call that another
+ * one affects, such as by handing it a permit, has events of its own for that.
  */
 import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
@@ -79,7 +79,7 @@ const ofPolicy = ({ kind, name }: Pick<Policy.Described, "kind" | "name">): Attr
   "resilience.kind": kind
 })
 
-/** A duration as OpenTelemetry has them, in seconds. */
+/** A duration in seconds, as in OpenTelemetry. */
 const inSeconds = (name: string, duration: Duration.Duration | undefined): Attributes => ({
   [`resilience.${name}`]: duration && Duration.toSeconds(duration)
 })

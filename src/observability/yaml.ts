@@ -33,7 +33,7 @@ const block = (name: string, text: string): ReadonlyArray<string> => [
 /** A text of several lines that a block keeps as it is. */
 const isBlock = (text: string): boolean => text.includes("\n") && /^[!-~][ -~\n]*[!-~]$/.test(text)
 
-/** A word that is no number, no date, and neither true, false, null nor one of their other names in YAML 1.1. */
+/** A word that YAML 1.1 reads as a string: not as a number, a date, true, false, null, or one of their other names. */
 const plain = /^(?!(?:true|false|yes|no|on|off|null|y|n)$)[a-z_][a-z0-9_ ./-]*(?<! )$/i
 
 const scalar = (text: string): string => (plain.test(text) ? text : quoted(text))

@@ -1,4 +1,4 @@
-/** Functions of users beside a call, such as observers: their errors never reach the call, and the log shows the first one alone. */
+/** Runs code of users beside a call, such as observers. Its errors never reach the call; the log shows the first one. */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Logger from "effect/Logger"

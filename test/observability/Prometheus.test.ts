@@ -48,7 +48,7 @@ describe("a metric in the text of Prometheus", () => {
       ]
     ],
     [
-      "has one bucket of all values, which counts those that are no number",
+      "has one bucket of all values, which counts `NaN` too",
       [histogram([1, 5, Infinity], [0.5, 2, NaN, 9], { name: "size", tags: [["le", "x"]] })],
       [
         "# TYPE size histogram",

@@ -176,7 +176,7 @@ export interface Family {
   readonly samples: ReadonlyArray<Sample>
 }
 
-/** The families of a text in their order. Throws at the first line that is none of the format. */
+/** The families of a text in their order. Throws at the first line that is not of the format. */
 export const read = (page: string): ReadonlyArray<Family> => {
   const families: Array<Omit<Family, "samples"> & { readonly samples: Array<Sample> }> = []
   const lines = page.split("\n")
