@@ -99,7 +99,9 @@ export class Details {
     if (shown.recent !== view.recent) {
       shown.recent = view.recent
       const rows = [...view.recent].reverse().map((happening) => eventRow(happening, now))
-      shown.events.replaceChildren(...(rows.length > 0 ? rows : [h("li", {}, "Nothing yet")]))
+      shown.events.replaceChildren(
+        ...(rows.length > 0 ? rows : [h("li", { class: "nothing" }, "Nothing yet")])
+      )
     }
     shown.foot.update(view, this.page.allowed(view.id))
   }
