@@ -107,8 +107,16 @@ const seams = [
   ]
 ]
 
-/** The only file that imports while a program runs: the texts of a page are a hundred kilobytes that few programs need. */
-const lazy = "src/http/dashboard/files.ts"
+/** What only one file may do. */
+const reserved = [
+  ...seams.map(([file, what, ...selectors]) => ({ file, selectors, message: `${file} alone says ${what}.` })),
+  {
+    // The texts of a page are a hundred kilobytes that few programs need. The import rules above see static imports only.
+    file: "src/http/dashboard/files.ts",
+    selectors: ["ImportExpression"],
+    message: "src is imported statically, so that its architecture can be checked."
+  }
+]
 
 const syntax = (allowed) => [
   "error",
@@ -119,19 +127,8 @@ const syntax = (allowed) => [
     selector: "MemberExpression[object.name='globalThis'][property.name=/^(Date|Math)$/]",
     message: timeMessage
   },
-  // The import rules above see static imports only.
-  ...(allowed === lazy
-    ? []
-    : [
-        {
-          selector: "ImportExpression",
-          message: "src is imported statically, so that its architecture can be checked."
-        }
-      ]),
-  ...seams.flatMap(([file, what, ...selectors]) =>
-    file === allowed
-      ? []
-      : selectors.map((selector) => ({ selector, message: `${file} alone says ${what}.` }))
+  ...reserved.flatMap(({ file, message, selectors }) =>
+    file === allowed ? [] : selectors.map((selector) => ({ selector, message }))
   )
 ]
 
@@ -158,8 +155,7 @@ const timeAndRandomness = [
     files: ["src/http/admin/keys.ts"],
     rules: { "no-restricted-globals": forbidGlobals(forbiddenGlobals.filter((name) => name !== "crypto")) }
   },
-  { files: [lazy], rules: { "no-restricted-syntax": syntax(lazy) } },
-  ...seams.map(([file]) => ({ files: [file], rules: { "no-restricted-syntax": syntax(file) } }))
+  ...reserved.map(({ file }) => ({ files: [file], rules: { "no-restricted-syntax": syntax(file) } }))
 ]
 
 const modules = {
