@@ -47,7 +47,7 @@ const withLongRuns = (): Array<string> =>
 const starting: Readonly<Record<string, ReadonlyArray<string>>> = {
   "test/**/*.redis.live.test.ts": [process.env["REDIS_SERVER"] ?? "redis-server"],
   "test/**/*.prometheus.live.test.ts": ["prometheus", "promtool"],
-  "test/**/*.browser.live.test.ts": [process.env["CHROMIUM"] ?? "chromium"]
+  "test/**/*.browser.live.test.ts": [process.env["CHROMIUM"] ?? "/usr/bin/chromium"]
 }
 const missing = Object.entries(starting).flatMap(([files, programs]) =>
   programs
