@@ -159,7 +159,7 @@ export class Board {
 
   // ---------------------------------------------------------------------------------------------------------- frames
 
-  /** Asks for a frame. Whatever changes until then is written in it. */
+  /** Asks for a frame, which writes all changes until then. */
   request(): void {
     if (this.isRequested) return
     this.isRequested = true

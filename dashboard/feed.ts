@@ -104,7 +104,7 @@ export class Feed {
     this.listener.onLive(live)
   }
 
-  /** A connection that says nothing is not alive, whatever the browser thinks of it. */
+  /** A connection that is silent for too long is given up, even if the browser takes it for alive. */
   private watch(): void {
     if (this.live._tag !== "live" && this.live._tag !== "silent") return
     const silence = this.age
@@ -112,7 +112,7 @@ export class Feed {
     else if (silence > Math.max(2500, 4 * this.interval)) this.become({ _tag: "silent" })
   }
 
-  /** Reads until the connection ends, which it may, to be made again at once, when something has come. */
+  /** Reads until the connection ends. An end after at least one event is no failure. */
   private async read(): Promise<void> {
     const { heardAt } = this
     this.running = new AbortController()

@@ -26,8 +26,8 @@ export interface Options {
    */
   readonly reading?: HttpAdmin.Reading | undefined
   /**
-   * Who may steer. Asked for each action of the policies in view, so that a page has a button only for what may be done, and before
-   * it is done. Default: no caller, and there are no buttons.
+   * Who may steer. The hook is asked about each action of the policies in view, so that the page has buttons only for what may be
+   * done, and again before an action. Default: no caller, and the page has no buttons.
    */
   readonly steering?: HttpAdmin.Steering | undefined
   /** Whether keyed instances are named by their keys or by hashes, which last as long as the routes. Default: `"plain"`. */

@@ -107,7 +107,7 @@ export const make = (
         if (request.method === "HEAD") return HttpServerResponse.empty({ status: 200, headers: streaming })
         const viewer = yield* hub.join(yield* isServed)
         if (viewer === undefined) {
-          const response = refused(503, "there are as many viewers as there may be")
+          const response = refused(503, "there is no room for another viewer")
           return HttpServerResponse.setHeader(response, "retry-after", String(retryAfter))
         }
         const messages = Stream.repeatEffectOption(
@@ -140,12 +140,11 @@ export const make = (
 
     const steered = Effect.gen(function* () {
       const request = yield* HttpServerRequest.HttpServerRequest
-      if (!isFromPage(request))
-        return refused(403, "policies are steered from the page of the dashboard alone")
+      if (!isFromPage(request)) return refused(403, "only the page of the dashboard may steer policies")
       const body = yield* Effect.either(
         HttpServerRequest.withMaxBodySize(HttpServerRequest.schemaBodyJson(Asked), largestBody)
       )
-      if (Either.isLeft(body)) return refused(400, "this is not a policy and an action")
+      if (Either.isLeft(body)) return refused(400, "the body has to name a policy and an action")
       const { action, kind, name } = body.right
       return yield* steer(request, name, kind, action).pipe(
         Effect.as(HttpServerResponse.empty({ headers: uncached })),

@@ -15,7 +15,7 @@ const rate = ({ limit, per }: RateLimiter.Rate): string => rateInWords(limit, pe
 const overLimit = {
   rate: "the limit is used up",
   queue: "the queue is full",
-  cost: "it costs more than there ever is"
+  cost: "it costs more than the limit ever allows"
 } as const
 
 const ended = {

@@ -8,7 +8,7 @@ import { createServer } from "node:http"
 import * as HttpDashboard from "../../../src/http/dashboard/HttpDashboard.js"
 import * as HttpDrain from "../../../src/http/server/HttpDrain.js"
 
-it.live("a server that drains has not to interrupt the streams of pages: they end by themselves", () =>
+it.live("the streams of pages end by themselves when a server drains, without being interrupted", () =>
   Effect.gen(function* () {
     const { address } = yield* HttpServer.HttpServer
     assert(address._tag === "TcpAddress")
