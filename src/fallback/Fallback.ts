@@ -488,8 +488,17 @@ const observed = (name: string, self: Body): Body =>
   Effect.withFiberRuntime((fiber) => {
     const observer = Events.observerIn(fiber.currentContext)
     if (observer === undefined) return self
-    const event = { _tag: "FallbackEnded", kind: "fallback", name } as const
-    const ended = begunToEnd<FallbackEnded>(observer, event, Time.clockOf(fiber))
+    const ended = begunToEnd(
+      observer,
+      (duration, outcome): Omit<FallbackEnded, "outcome"> & Pick<Policy.AttemptEnded, "outcome"> => ({
+        _tag: "FallbackEnded",
+        kind: "fallback",
+        name,
+        duration,
+        outcome
+      }),
+      Time.clockOf(fiber)
+    )
     return Effect.onExit(self, (exit) => Effect.sync(() => ended(exit, exit)))
   })
 

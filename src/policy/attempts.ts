@@ -11,10 +11,10 @@ import type * as Policy from "./Policy.js"
 /** Ends it, once: later calls do nothing. Without a verdict it is `Ignored`. */
 export type Ended = (exit: AnyExit, verdict?: Pick<Condition.Verdict, "_tag">) => void
 
-/** Begins it: its time runs from now. */
-export const begun = <E extends Policy.Event & Pick<Policy.AttemptEnded, "duration" | "outcome">>(
+/** Begins it: its time runs from now. `eventOf` makes the event of its end in one go, which costs far less than from parts. */
+export const begun = (
   observer: Observer.Service,
-  event: Omit<E, "duration" | "outcome"> & Policy.Event,
+  eventOf: (duration: Duration.Duration, outcome: Policy.AttemptOutcome) => Policy.Event,
   clock: Clock.Clock,
   operation?: Observer.Operation<Observer.AttemptEnd>
 ): Ended => {
@@ -27,8 +27,7 @@ export const begun = <E extends Policy.Event & Pick<Policy.AttemptEnded, "durati
       ? "Interrupted"
       : (verdict?._tag ?? "Ignored")
     const duration = Duration.millis(Time.monotonicMillis(clock) - startedAt)
-    const ended: Policy.Event & Pick<E, "duration" | "outcome"> = { ...event, duration, outcome }
-    observer.unsafeObserve(ended)
+    observer.unsafeObserve(eventOf(duration, outcome))
     operation?.unsafeEnded({ exit, outcome })
   }
 }
@@ -42,14 +41,17 @@ export interface Attempted {
 /** Begins an attempt after a delay in milliseconds. */
 export const attempted = <Kind extends string>(
   observer: Observer.Service,
-  attempt: Pick<Policy.AttemptEnded<Kind>, "kind" | "name" | "attempt">,
+  { attempt, kind, name }: Pick<Policy.AttemptEnded<Kind>, "kind" | "name" | "attempt">,
   delay: number,
   clock: Clock.Clock
 ): Attempted => {
-  const operation = observer.unsafeAttempt?.({ ...attempt, delay: Duration.millis(delay) })
-  const event = { _tag: "Attempt", ...attempt } as const
+  const operation = observer.unsafeAttempt?.({ kind, name, attempt, delay: Duration.millis(delay) })
+  const eventOf = (
+    duration: Duration.Duration,
+    outcome: Policy.AttemptOutcome
+  ): Policy.AttemptEnded<Kind> => ({ _tag: "Attempt", kind, name, attempt, duration, outcome })
   return {
     around: operation?.around ?? identity,
-    ended: begun<Policy.AttemptEnded<Kind>>(observer, event, clock, operation)
+    ended: begun(observer, eventOf, clock, operation)
   }
 }
