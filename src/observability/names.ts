@@ -5,6 +5,7 @@
 import type * as Bulkhead from "../bulkhead/Bulkhead.js"
 import type * as Cache from "../cache/Cache.js"
 import type * as CircuitBreaker from "../circuitBreaker/CircuitBreaker.js"
+import { states } from "../core/circuit.js"
 import type * as RateLimiter from "../rateLimiter/RateLimiter.js"
 import type * as RetryBudget from "../retryBudget/RetryBudget.js"
 import type { Cell, CounterName, DistributionName, Labels, Tally } from "./tally.js"
@@ -60,15 +61,6 @@ const source = <S>(reads: Source["reads"], ...gauges: ReadonlyArray<Gauge<S>>): 
   reads,
   gauges: gauges as ReadonlyArray<Gauge>
 })
-
-const states: ReadonlyArray<CircuitBreaker.State> = [
-  "closed",
-  "open",
-  "half-open",
-  "isolated",
-  "disabled",
-  "metrics-only"
-]
 
 /** Whether a circuit gets into a state by hand alone. */
 const isRare = (state: CircuitBreaker.State): boolean =>
