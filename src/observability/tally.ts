@@ -277,7 +277,7 @@ const cache = (tally: Tally): Adding<Cache.Event<unknown, unknown, unknown>> => 
   }
 }
 
-/** Counts the attempts of calls. Which of them nobody needed is the policy's to say. */
+/** Counts the attempts of calls. `wasted` are the outcomes of attempts that were not needed. */
 const attempts = (tally: Tally, another: "retry" | "hedge", wasted: ReadonlyArray<Policy.AttemptOutcome>) => {
   const original = tally.counter("attempts", { attempt_type: "original" })
   const others = tally.counter("attempts", { attempt_type: another })

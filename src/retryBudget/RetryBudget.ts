@@ -255,7 +255,10 @@ export interface RequestsOptions {
   readonly ratio?: number | undefined
   /** How long what a request put in, and what a retry took out, is remembered. Default: 10 seconds. */
   readonly window?: DurationInput | undefined
-  /** So many retries per second, over the window, are always paid for. **Each process has its own**, unless `share` divides it. Default: `0`. */
+  /**
+   * So many retries per second, over the window, are always paid for. **Each process has its own**, unless `share` divides it.
+   * Default: `0`.
+   */
   readonly minPerSecond?: number | undefined
 }
 
