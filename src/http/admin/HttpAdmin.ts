@@ -8,7 +8,6 @@ import * as HttpApi from "@effect/platform/HttpApi"
 import type * as HttpApiEndpoint from "@effect/platform/HttpApiEndpoint"
 import type { HttpApiDecodeError } from "@effect/platform/HttpApiError"
 import type * as HttpApiGroup from "@effect/platform/HttpApiGroup"
-import type * as HttpApiMiddleware from "@effect/platform/HttpApiMiddleware"
 import * as HttpLayerRouter from "@effect/platform/HttpLayerRouter"
 import type * as HttpPlatform from "@effect/platform/HttpPlatform"
 import type * as HttpRouter from "@effect/platform/HttpRouter"
@@ -28,6 +27,7 @@ import type { AnyCache, Instance, Registry } from "../../observability/Registry.
 import type * as Policy from "../../policy/Policy.js"
 import type * as RateLimiter from "../../rateLimiter/RateLimiter.js"
 import type * as RetryBudget from "../../retryBudget/RetryBudget.js"
+import type { ProvidedIn, WithGroup } from "./api.js"
 import * as internal from "./admin.js"
 import * as description from "./group.js"
 import type * as names from "./names.js"
@@ -306,16 +306,6 @@ export const group = description.group
  */
 export const api = HttpApi.make("effect-resilience").add(group)
 
-/** An api in which there is the group with its endpoints. */
-type WithGroup<Groups extends HttpApiGroup.HttpApiGroup.Any> = [NameOf<GroupEndpoints>] extends [
-  NameOf<HttpApiGroup.HttpApiGroup.EndpointsWithName<Groups, typeof group.identifier>>
-]
-  ? unknown
-  : "the api has no HttpAdmin.group"
-
-type GroupEndpoints = HttpApiGroup.HttpApiGroup.Endpoints<typeof group>
-type NameOf<E extends HttpApiEndpoint.HttpApiEndpoint.Any> = HttpApiEndpoint.HttpApiEndpoint.Name<E>
-
 /**
  * Implements {@link group} in an `HttpApi` that has it; {@link router} and {@link layerRouter} need no api. Bad options are a
  * defect of type `InvalidOption`.
@@ -350,13 +340,14 @@ type NameOf<E extends HttpApiEndpoint.HttpApiEndpoint.Any> = HttpApiEndpoint.Htt
  * @category constructors
  */
 export const layer = <ApiId extends string, Groups extends HttpApiGroup.HttpApiGroup.Any, ApiError, ApiR, O>(
-  api: HttpApi.HttpApi<ApiId, Groups, ApiError, ApiR> & WithGroup<Groups>,
+  api: HttpApi.HttpApi<ApiId, Groups, ApiError, ApiR> &
+    WithGroup<Groups, typeof group, "the api has no HttpAdmin.group">,
   options?: Checked<O, Options>
 ): Layer.Layer<
   HttpApiGroup.ApiGroup<ApiId, "resilience">,
   never,
   | Exclude<PoliciesContext<O>, Scope.Scope>
-  | Exclude<ReadingContext<O> | SteeringContext<O>, ProvidedIn<Groups, ApiR>>
+  | Exclude<ReadingContext<O> | SteeringContext<O>, ProvidedIn<Groups, ApiR, "resilience">>
   | HttpApiGroup.HttpApiGroup.MiddlewareWithName<Groups, "resilience">
 > =>
   Layer.unwrapScoped(
@@ -365,11 +356,6 @@ export const layer = <ApiId extends string, Groups extends HttpApiGroup.HttpApiG
       internal.handlers(api as unknown as HttpApi.HttpApi<ApiId, typeof group, HttpApiDecodeError>, admin)
     )
   )
-
-/** What the middlewares of an api and of its group provide. */
-type ProvidedIn<Groups extends HttpApiGroup.HttpApiGroup.Any, ApiR> =
-  | HttpApiMiddleware.HttpApiMiddleware.ExtractProvides<ApiR>
-  | HttpApiGroup.HttpApiGroup.Provides<HttpApiGroup.HttpApiGroup.WithName<Groups, "resilience">>
 
 /**
  * The routes as an `HttpRouter`. Bad options are a defect of type `InvalidOption`.

@@ -7,7 +7,6 @@ import * as HttpApi from "@effect/platform/HttpApi"
 import type * as HttpApiEndpoint from "@effect/platform/HttpApiEndpoint"
 import type { HttpApiDecodeError } from "@effect/platform/HttpApiError"
 import type * as HttpApiGroup from "@effect/platform/HttpApiGroup"
-import type * as HttpApiMiddleware from "@effect/platform/HttpApiMiddleware"
 import * as HttpLayerRouter from "@effect/platform/HttpLayerRouter"
 import type * as HttpPlatform from "@effect/platform/HttpPlatform"
 import type * as HttpRouter from "@effect/platform/HttpRouter"
@@ -23,6 +22,7 @@ import type { Checked } from "../../policy/types.js"
 import { routed } from "../admin/admin.js"
 import type * as HttpAdmin from "../admin/HttpAdmin.js"
 import type * as HttpDrain from "../server/HttpDrain.js"
+import type { ProvidedIn, WithGroup } from "../admin/api.js"
 import * as internal from "./probes.js"
 import * as description from "./healthGroup.js"
 
@@ -132,16 +132,6 @@ export const group = description.group
  */
 export const api = HttpApi.make("effect-resilience-health").add(group)
 
-/** An api in which there is the group with its endpoints. */
-type WithGroup<Groups extends HttpApiGroup.HttpApiGroup.Any> = [NameOf<GroupEndpoints>] extends [
-  NameOf<HttpApiGroup.HttpApiGroup.EndpointsWithName<Groups, typeof group.identifier>>
-]
-  ? unknown
-  : "the api has no HttpHealth.group"
-
-type GroupEndpoints = HttpApiGroup.HttpApiGroup.Endpoints<typeof group>
-type NameOf<E extends HttpApiEndpoint.HttpApiEndpoint.Any> = HttpApiEndpoint.HttpApiEndpoint.Name<E>
-
 // ------------------------------------------------------------------------------------------------------- constructors
 
 /**
@@ -174,13 +164,14 @@ export const layer = <
   ApiR,
   O = Options
 >(
-  api: HttpApi.HttpApi<ApiId, Groups, ApiError, ApiR> & WithGroup<Groups>,
+  api: HttpApi.HttpApi<ApiId, Groups, ApiError, ApiR> &
+    WithGroup<Groups, typeof group, "the api has no HttpHealth.group">,
   options?: Checked<O, Options>
 ): Layer.Layer<
   HttpApiGroup.ApiGroup<ApiId, "health">,
   never,
   | Registry
-  | Exclude<HttpAdmin.ReadingContext<O>, ProvidedIn<Groups, ApiR>>
+  | Exclude<HttpAdmin.ReadingContext<O>, ProvidedIn<Groups, ApiR, "health">>
   | HttpApiGroup.HttpApiGroup.MiddlewareWithName<Groups, "health">
 > =>
   Layer.unwrapEffect(
@@ -189,11 +180,6 @@ export const layer = <
       internal.handlers(api as unknown as HttpApi.HttpApi<ApiId, typeof group, HttpApiDecodeError>, health)
     )
   )
-
-/** What the middlewares of an api and of its group provide. */
-type ProvidedIn<Groups extends HttpApiGroup.HttpApiGroup.Any, ApiR> =
-  | HttpApiMiddleware.HttpApiMiddleware.ExtractProvides<ApiR>
-  | HttpApiGroup.HttpApiGroup.Provides<HttpApiGroup.HttpApiGroup.WithName<Groups, "health">>
 
 /**
  * The routes as an `HttpRouter`. Bad options are a defect of type `InvalidOption`.
