@@ -100,8 +100,6 @@ export class Tally implements Totals {
   revision = 0
   /** Is called with each new cell. */
   onCell: ((cell: Cell) => void) | undefined
-  private readonly counters = new Map<string, Counter>()
-  private readonly distributions = new Map<string, Distribution>()
 
   constructor(
     readonly kind: string,
@@ -120,39 +118,42 @@ export class Tally implements Totals {
   }
 
   counter(name: CounterName, labels: Labels = {}): Counter {
-    return this.cell(this.counters, { name, labels }, () => ({ _tag: "Counter", name, labels, value: 0 }))
+    return (
+      (this.known(name, labels) as Counter | undefined) ??
+      this.added({ _tag: "Counter", name, labels, value: 0 })
+    )
   }
 
   distribution(name: DistributionName, labels: Labels = {}): Distribution {
-    return this.cell(this.distributions, { name, labels }, () => new Distribution(name, labels))
+    return (
+      (this.known(name, labels) as Distribution | undefined) ?? this.added(new Distribution(name, labels))
+    )
   }
 
-  private cell<C extends Cell>(
-    cells: Map<string, C>,
-    { labels, name }: Pick<Cell, "name" | "labels">,
-    make: () => C
-  ): C {
-    const key = [name, ...Object.values(labels)].join("\0")
-    const known = cells.get(key)
-    if (known !== undefined) return known
-    const made = make()
-    cells.set(key, made)
-    this.cells.push(made)
-    this.onCell?.(made)
-    return made
+  /** Goes through the few cells that there are, which is cheaper than a key made of name and labels. */
+  private known(name: Cell["name"], labels: Labels): Cell | undefined {
+    for (const cell of this.cells) if (cell.name === name && has(cell, labels)) return cell
+    return undefined
+  }
+
+  private added<C extends Cell>(cell: C): C {
+    this.cells.push(cell)
+    this.onCell?.(cell)
+    return cell
   }
 
   total(name: CounterName, labels: Labels = {}): number {
     let sum = 0
-    for (const counter of this.counters.values()) {
-      if (
-        counter.name === name &&
-        Object.entries(labels).every(([label, value]) => counter.labels[label] === value)
-      )
-        sum += counter.value
+    for (const cell of this.cells) {
+      if (cell._tag === "Counter" && cell.name === name && has(cell, labels)) sum += cell.value
     }
     return sum
   }
+}
+
+const has = (cell: Cell, labels: Labels): boolean => {
+  for (const label in labels) if (cell.labels[label] !== labels[label]) return false
+  return true
 }
 
 /** What adds the events of a policy, by their tags. Other events add nothing. */
