@@ -177,6 +177,8 @@ export interface ExplainedCache extends Of<"cache", "empty" | "filled"> {
   readonly inFlight: number
   readonly waiting: number
   readonly evictions: number
+  /** Values that the shared store had, so that nothing was looked up. Only of a shared cache. */
+  readonly fromStore?: number | undefined
 }
 
 /**
@@ -393,9 +395,10 @@ const ofBudget = (
 }
 
 const ofCache = ({ name, snapshot, state }: ShownAs<"cache">, { settings }: Besides): ExplainedCache => {
-  const { evictions, failures, hits, inFlight, lookups, misses, size, stale, waiting } = snapshot
+  const { evictions, failures, fromStore, hits, inFlight, lookups, misses, size, stale, waiting } = snapshot
   const counts = { size, hits, stale, misses, lookups, failures, inFlight, waiting, evictions }
-  return { kind: "cache", name, state, ...counts, ...defined({ capacity: numberAt(settings, "capacity") }) }
+  const more = defined({ capacity: numberAt(settings, "capacity"), fromStore })
+  return { kind: "cache", name, state, ...counts, ...more }
 }
 
 const numberAt = (settings: Policy.Settings | undefined, name: string): number | undefined => {

@@ -229,8 +229,8 @@ const ofBudget = (budget: ExplainedBudget): string => {
 }
 
 const ofCache = (cache: ExplainedCache): string => {
-  const { capacity, evictions, failures, hits, inFlight, lookups, misses, size, stale, state, waiting } =
-    cache
+  const { capacity, evictions, failures, fromStore = 0, hits, inFlight, lookups, misses, size, stale } = cache
+  const { state, waiting } = cache
   const calls = hits + stale + misses
   const share = (count: number): string => shareInWords(count / calls)
   return saying(
@@ -243,6 +243,7 @@ const ofCache = (cache: ExplainedCache): string => {
       ? `${plural(inFlight, "lookup")} running for ${plural(waiting, "call")}`
       : undefined,
     failures > 0 ? `${number(failures)} of ${plural(lookups, "lookup")} failed` : undefined,
+    fromStore > 0 ? `${plural(fromStore, "value")} from the shared store` : undefined,
     some(evictions, "evicted")
   )
 }

@@ -1,8 +1,8 @@
 // Why a policy does what it does, in words and as data.
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, FastCheck, Fiber, Option, Schedule, TestClock } from "effect"
+import { Effect, FastCheck, Fiber, Option, Schedule, Schema, TestClock } from "effect"
 import { Bulkhead, Cache, CircuitBreaker, RateLimiter, Retry, RetryBudget, Trip } from "effect-resilience"
-import { Share } from "effect-resilience/fleet"
+import { Share, SharedStore } from "effect-resilience/fleet"
 import { Explain, Observability, Registry } from "effect-resilience/observability"
 import {
   durationInWords,
@@ -306,6 +306,24 @@ describe("the sentence of", () => {
     }).pipe(Effect.scoped, atNoon)
   )
 
+  it.effect("a shared cache says how many values its store had", () =>
+    Effect.gen(function* () {
+      const store = yield* SharedStore.make(new SharedStore.Memory().adapter)
+      const share = Share.values({ value: Schema.String })
+      const make = Cache.make({
+        name: "offers",
+        lookup: (key: string) => Effect.succeed(key),
+        timeToLive: "1 minute",
+        share
+      })
+      const shared = Effect.provideService(make, SharedStore.SharedStore, store)
+      const [here, elsewhere] = yield* Effect.all([shared, shared])
+      yield* elsewhere.get("a")
+      yield* here.get("a")
+      assert.include(yield* said, "100 % missed; 1 value from the shared store")
+    }).pipe(Effect.scoped, atNoon)
+  )
+
   it.effect("a policy without a state of its own does not exist", () =>
     Effect.gen(function* () {
       yield* Effect.exit(down.pipe(Retry.retry({ times: 1, schedule: Schedule.recurs(1) }))).pipe(forked)
@@ -446,8 +464,9 @@ const shown: FastCheck.Arbitrary<Explain.Shown> = FastCheck.oneof(
     state: FastCheck.constantFrom("empty" as const, "filled" as const),
     snapshot: FastCheck.tuple(
       numbers("size", "inFlight", "waiting", "hits", "misses", "stale"),
-      numbers("lookups", "refreshes", "failures", "evictions")
-    ).map(([some, others]) => ({ name: "x", ...some, ...others }))
+      numbers("lookups", "refreshes", "failures", "evictions"),
+      FastCheck.oneof(numbers("fromStore"), FastCheck.constant({}))
+    ).map(([some, others, shared]) => ({ name: "x", ...some, ...others, ...shared }))
   })
 )
 

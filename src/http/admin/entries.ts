@@ -17,6 +17,12 @@ const Unbounded = Schema.transform(Schema.NullOr(Schema.Finite), Schema.Number, 
   encode: (value) => (Number.isFinite(value) ? value : null)
 })
 
+/** A snapshot by all its fields. An optional one that is forgotten would be left out of answers, and its type alone would not tell. */
+const all =
+  <Snapshot>() =>
+  <Fields extends { readonly [Field in keyof Required<Snapshot>]: Schema.Struct.Field }>(fields: Fields) =>
+    Schema.Struct(fields)
+
 const Limit = { limit: Count, per: Schema.Finite }
 
 const Rate: Schema.Schema<RateLimiter.Rate> = Schema.Union(
@@ -26,7 +32,7 @@ const Rate: Schema.Schema<RateLimiter.Rate> = Schema.Union(
   Schema.Struct({ _tag: Schema.Literal("slidingWindow"), ...Limit })
 )
 
-const BulkheadSnapshot: Schema.Schema<Bulkhead.Snapshot> = Schema.Struct({
+const BulkheadSnapshot: Schema.Schema<Bulkhead.Snapshot> = all<Bulkhead.Snapshot>()({
   name: Schema.String,
   permits: Count,
   inUse: Count,
@@ -37,7 +43,7 @@ const BulkheadSnapshot: Schema.Schema<Bulkhead.Snapshot> = Schema.Struct({
   failures: Count
 })
 
-const RateLimiterSnapshot: Schema.Schema<RateLimiter.Snapshot> = Schema.Struct({
+const RateLimiterSnapshot: Schema.Schema<RateLimiter.Snapshot> = all<RateLimiter.Snapshot>()({
   name: Schema.String,
   takenAt: Schema.Finite,
   rate: Rate,
@@ -51,7 +57,7 @@ const RateLimiterSnapshot: Schema.Schema<RateLimiter.Snapshot> = Schema.Struct({
 const RetryBudgetSnapshot: Schema.Schema<
   RetryBudget.Snapshot,
   Omit<RetryBudget.Snapshot, "capacity"> & { readonly capacity: number | null }
-> = Schema.Struct({
+> = all<RetryBudget.Snapshot>()({
   name: Schema.String,
   balance: Schema.Finite,
   capacity: Unbounded,
@@ -63,7 +69,7 @@ const RetryBudgetSnapshot: Schema.Schema<
   refused: Count
 })
 
-const CacheSnapshot: Schema.Schema<Cache.Snapshot> = Schema.Struct({
+const CacheSnapshot: Schema.Schema<Cache.Snapshot> = all<Cache.Snapshot>()({
   name: Schema.String,
   size: Count,
   inFlight: Count,
@@ -74,7 +80,8 @@ const CacheSnapshot: Schema.Schema<Cache.Snapshot> = Schema.Struct({
   lookups: Count,
   refreshes: Count,
   failures: Count,
-  evictions: Count
+  evictions: Count,
+  fromStore: Schema.optionalWith(Count, { exact: true })
 })
 
 const CircuitState: Schema.Schema<CircuitBreaker.State> = Schema.Literal(...states)

@@ -1,7 +1,8 @@
 import { HttpClientRequest, HttpRouter, HttpServer } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Effect, Exit, Layer, Option } from "effect"
+import { Cause, Effect, Exit, Layer, Option, Schema } from "effect"
 import { Bulkhead, Cache, CircuitBreaker, Policy, RateLimiter, RetryBudget, Trip } from "effect-resilience"
+import { Share, SharedStore } from "effect-resilience/fleet"
 import * as HttpAdmin from "../../../src/http/admin/HttpAdmin.js"
 import { anybody, onServer, raw, served } from "../support/admin.js"
 
@@ -86,6 +87,30 @@ describe("the list of policies", () => {
       assert.deepStrictEqual(entry.snapshot, yield* budget.snapshot)
       const { body } = yield* raw(HttpClientRequest.get("/resilience/retries"))
       assert.include(body, `"capacity":null`)
+    }).pipe(onServer)
+  )
+
+  it.live("has what a shared cache got from its store, and not of others", () =>
+    Effect.gen(function* () {
+      const store = yield* SharedStore.make(new SharedStore.Memory().adapter)
+      const options = { lookup: () => Effect.succeed(1), timeToLive: "1 minute" } as const
+      const shared = Effect.provideService(
+        Cache.make({ name: "shared", share: Share.values({ value: Schema.Number }), ...options }),
+        SharedStore.SharedStore,
+        store
+      )
+      const [one, other, local] = yield* Effect.all([
+        shared,
+        shared,
+        Cache.make({ name: "local", ...options })
+      ])
+      yield* one.get("a")
+      yield* other.get("a")
+      const admin = yield* served({ policies: [other, local] })
+      const [entry, alone] = yield* admin.list()
+      assert.deepInclude(entry.snapshot, { lookups: 0, fromStore: 1 })
+      assert.deepStrictEqual(entry.snapshot, yield* other.snapshot)
+      assert.notProperty(alone.snapshot, "fromStore")
     }).pipe(onServer)
   )
 
