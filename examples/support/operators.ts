@@ -18,8 +18,8 @@ export const reading = Effect.gen(function* () {
 export const steering = (token: Redacted.Redacted) =>
   Effect.gen(function* () {
     const isProgram = isAuthorized(`Bearer ${Redacted.value(token)}`)
-    // A browser sends a password that it knows with every request, even if another site made it. The page of the dashboard can tell
-    // such a request apart, the admin routes cannot: they take no password.
+    // A browser sends a password that it knows with every request, even if another site made it. The dashboard and the admin routes
+    // refuse such requests, and the admin routes take no password besides.
     const isPerson = isAuthorized(`Basic ${Encoding.encodeBase64(`${user}:${Redacted.value(token)}`)}`)
     const login = Effect.map(HttpServerRequest.HttpServerRequest, (request) =>
       isPerson(request)

@@ -22,6 +22,7 @@ import {
 import type { group } from "./group.js"
 import type { Action, Kind } from "./names.js"
 import { hashing } from "./keys.js"
+import { siteOf } from "./site.js"
 import { places, registered, type Shown } from "./sources.js"
 
 type Request = HttpServerRequest.HttpServerRequest
@@ -128,6 +129,7 @@ export const steerer =
     Effect.gen(function* () {
       const denied = (reason: SteeringDenied["reason"]) => new SteeringDenied({ name, action, reason })
       if (steering === undefined) return yield* denied("disabled")
+      if (siteOf(request.headers) === "other") return yield* denied("cross-site")
       const found = yield* find(name, kind)
       const asked = { request, name, kind: found.length === 1 ? found[0]?.kind : kind, action }
       // Asked first: a client that may not steer does not learn which policies there are.

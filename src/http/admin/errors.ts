@@ -45,7 +45,8 @@ export class PolicyAmbiguous extends Schema.TaggedError<PolicyAmbiguous>(
 }
 
 /**
- * Steering is off (`disabled`), or the hook did not allow the action (`unauthorized`). Nothing was done. Status 403.
+ * Steering is off (`disabled`), a browser sent the request for a page of another origin (`cross-site`), or the hook did not allow the
+ * action (`unauthorized`). Nothing was done. Status 403.
  *
  * @since 0.1.0
  * @category errors
@@ -54,13 +55,19 @@ export class SteeringDenied extends Schema.TaggedError<SteeringDenied>(
   "effect-resilience/HttpAdmin/SteeringDenied"
 )(
   "SteeringDenied",
-  { name: Schema.String, action: Action, reason: Schema.Literal("disabled", "unauthorized") },
+  { name: Schema.String, action: Action, reason: Schema.Literal("disabled", "cross-site", "unauthorized") },
   HttpApiSchema.annotations({ status: 403, description: "The action is not allowed" })
 ) {
   override get message(): string {
-    return this.reason === "disabled"
-      ? `policies cannot be steered here, so "${this.action}" of ${quoted(this.name)} was not done`
-      : `"${this.action}" of ${quoted(this.name)} is not allowed`
+    const what = `"${this.action}" of ${quoted(this.name)}`
+    switch (this.reason) {
+      case "disabled":
+        return `policies cannot be steered here, so ${what} was not done`
+      case "cross-site":
+        return `a page of another origin asked for ${what}, so it was not done`
+      case "unauthorized":
+        return `${what} is not allowed`
+    }
   }
 }
 

@@ -15,6 +15,7 @@ import * as Registry from "../../observability/Registry.js"
 import { authorized, guardShape, prefixCheck, reader, steerer } from "../admin/admin.js"
 import { hashing } from "../admin/keys.js"
 import { Action, Kind } from "../admin/names.js"
+import { siteOf } from "../admin/site.js"
 import { registered } from "../admin/sources.js"
 import { HttpDrain } from "../server/HttpDrain.js"
 import type * as HttpDashboard from "./HttpDashboard.js"
@@ -202,13 +203,7 @@ const statusOf = {
 
 /**
  * Whether a request comes from the page of this server. Another site can send a `POST` with the cookies of its visitor, but no header
- * of its own unless it is allowed to (Fetch Standard, CORS protocol). A browser says where a request comes from, in `Sec-Fetch-Site`
- * where the connection can be trusted, otherwise in `Origin`.
+ * of its own unless it is allowed to (Fetch Standard, CORS protocol).
  */
-const isFromPage = ({ headers }: Request): boolean => {
-  if (headers[steeringHeader] === undefined) return false
-  const site = headers["sec-fetch-site"]
-  if (site !== undefined) return site === "same-origin"
-  const { host, origin } = headers
-  return origin !== undefined && host !== undefined && URL.canParse(origin) && new URL(origin).host === host
-}
+const isFromPage = ({ headers }: Request): boolean =>
+  headers[steeringHeader] !== undefined && siteOf(headers) === "own"

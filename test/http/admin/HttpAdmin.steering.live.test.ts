@@ -4,6 +4,7 @@ import {
   HttpApiClient,
   HttpApiMiddleware,
   HttpApiSchema,
+  HttpApp,
   HttpClient,
   HttpClientRequest,
   HttpServer,
@@ -167,6 +168,68 @@ describe("a denial by the admin", () => {
         const error = yield* Effect.flip(admin.steer({ path: { name, action: "isolate" }, urlParams: {} }))
         assert.strictEqual(error._tag, "SteeringDenied")
       }
+    }).pipe(onServer)
+  )
+})
+
+describe("the page from which steering comes", () => {
+  const host = "ops.example.com:8080"
+
+  /** Asks with the headers that a browser sends, and counts how often the hook is asked. */
+  const isolated = (headers: Readonly<Record<string, string>>) =>
+    Effect.gen(function* () {
+      const breaker = yield* CircuitBreaker.make({ name: "partner" })
+      let asked = 0
+      const authorize = () => Effect.sync(() => ++asked > 0)
+      const router = yield* HttpAdmin.router({ policies: [breaker], steering: { authorize } })
+      const handler = HttpApp.toWebHandler(router)
+      const response = yield* Effect.promise(() =>
+        handler(new Request("http://127.0.0.1/resilience/partner/isolate", { method: "POST", headers }))
+      )
+      const body = yield* Effect.promise(() => response.json() as Promise<unknown>)
+      return { status: response.status, body, asked, state: yield* breaker.state }
+    })
+
+  it.effect.each([
+    ["another site", { "sec-fetch-site": "cross-site" }],
+    ["another part of the site, or another port", { "sec-fetch-site": "same-site" }],
+    ["what no browser says", { "sec-fetch-site": "" }],
+    [
+      "another site whose origin is that of the host",
+      { "sec-fetch-site": "cross-site", origin: `http://${host}`, host }
+    ],
+    ["another origin, on a connection that is not trusted", { origin: "http://evil.example", host }],
+    ["another port, on a connection that is not trusted", { origin: "http://ops.example.com", host }],
+    ["an origin that is hidden", { origin: "null", host }]
+  ] as const)("is not %s: the hook is not asked and nothing is done", ([, headers]) =>
+    Effect.gen(function* () {
+      const { body, ...rest } = yield* isolated(headers)
+      assert.deepStrictEqual(rest, { status: 403, asked: 0, state: "closed" })
+      const error = yield* Schema.decodeUnknown(HttpAdmin.SteeringDenied)(body)
+      assert.deepInclude(error, { name: "partner", action: "isolate", reason: "cross-site" })
+      assert.include(error.message, "a page of another origin")
+    })
+  )
+
+  it.effect.each([
+    ["none: a script", {}],
+    ["none: what a user typed", { "sec-fetch-site": "none" }],
+    [
+      "one of the server",
+      { "sec-fetch-site": "same-origin", origin: "https://ops.example.com", host: "10.0.0.7" }
+    ],
+    ["one of the server, on a connection that is not trusted", { origin: `http://${host}`, host }]
+  ] as const)("may be %s", ([, headers]) =>
+    Effect.map(isolated(headers), ({ asked, state, status }) =>
+      assert.deepStrictEqual({ asked, state, status }, { asked: 1, state: "isolated", status: 200 })
+    )
+  )
+
+  it.live("is not looked at for reading, which a browser keeps from pages of other origins", () =>
+    Effect.gen(function* () {
+      yield* served({ policies: [yield* CircuitBreaker.make({ name: "partner" })] })
+      const headers = { "sec-fetch-site": "cross-site" }
+      assert.strictEqual((yield* raw(HttpClientRequest.get("/resilience", { headers }))).status, 200)
     }).pipe(onServer)
   )
 })
