@@ -72,7 +72,7 @@ export interface Metrics {
  * - `probes-succeeded`, `probes-failed`: enough probes succeeded, or can no longer succeed.
  * - `probe-overdue`: a probe that did not answer within `maxWait` was the failure that decided.
  * - `steered`: an operation of this breaker was called, see `operation`.
- * - `fleet`: a shared breaker followed the others. If the calls of all processes met a trip rule, it is in `rule`.
+ * - `fleet`: the calls of all processes met `rule`, or, without one, another process changed the state.
  *
  * @since 0.1.0
  * @category models

@@ -16,6 +16,7 @@ import * as Stateful from "../policy/stateful.js"
 import type * as RateLimiter from "../rateLimiter/RateLimiter.js"
 import type * as RetryBudget from "../retryBudget/RetryBudget.js"
 import { sentenceOf } from "./sentences.js"
+import * as Store from "./store.js"
 
 // ------------------------------------------------------------------------------------------------------------- models
 
@@ -42,7 +43,20 @@ export interface Entered {
   readonly failures: number
 }
 
-interface OfCircuit<State extends CircuitBreaker.State> extends Of<"circuit-breaker", State> {
+/**
+ * How a policy stands to its fleet.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface InFleet {
+  /** Whether it is shared with other processes. Absent where the settings are not known. */
+  readonly shared?: boolean | undefined
+  /** Whether it goes on without the others, because the store that it is shared by does not answer. Only if it is shared. */
+  readonly alone?: boolean | undefined
+}
+
+interface OfCircuit<State extends CircuitBreaker.State> extends Of<"circuit-breaker", State>, InFleet {
   /** When the state began and when it was read, in milliseconds since the epoch. */
   readonly since: number
   readonly takenAt: number
@@ -50,8 +64,6 @@ interface OfCircuit<State extends CircuitBreaker.State> extends Of<"circuit-brea
   readonly entered?: Entered | undefined
   /** Calls rejected in this state. */
   readonly rejected: number
-  /** Whether it is shared with other processes, whose calls count too. Absent where the settings are not known. */
-  readonly shared?: boolean | undefined
 }
 
 /**
@@ -127,7 +139,7 @@ export interface ExplainedBulkhead extends Of<"bulkhead", "available" | "full"> 
  * @since 0.1.0
  * @category models
  */
-export interface ExplainedLimiter extends Of<"rate-limiter", "available" | "exhausted"> {
+export interface ExplainedLimiter extends Of<"rate-limiter", "available" | "exhausted">, InFleet {
   readonly takenAt: number
   readonly rate: RateLimiter.Rate
   /** How many calls of cost 1 would be admitted at once. */
@@ -145,7 +157,7 @@ export interface ExplainedLimiter extends Of<"rate-limiter", "available" | "exha
  * @since 0.1.0
  * @category models
  */
-export interface ExplainedBudget extends Of<"retry-budget", "available" | "exhausted"> {
+export interface ExplainedBudget extends Of<"retry-budget", "available" | "exhausted">, InFleet {
   /** When it became so, in milliseconds since the epoch; absent where only a snapshot is known, and if it never changed. */
   readonly since?: number | undefined
   /** When it was read, where that is known. */
@@ -165,7 +177,7 @@ export interface ExplainedBudget extends Of<"retry-budget", "available" | "exhau
  * @since 0.1.0
  * @category models
  */
-export interface ExplainedCache extends Of<"cache", "empty" | "filled"> {
+export interface ExplainedCache extends Of<"cache", "empty" | "filled">, InFleet {
   readonly size: number
   /** How many keys are kept, where the settings are known. */
   readonly capacity?: number | undefined
@@ -224,6 +236,8 @@ export interface Besides {
   readonly lastChange?: { readonly at: number; readonly event: Policy.Event } | undefined
   /** When the snapshot was taken, in milliseconds since the epoch, where it does not say so by itself. */
   readonly takenAt?: number | undefined
+  /** Whether the store does not answer by which policies are shared. */
+  readonly storeAway?: boolean | undefined
 }
 
 /**
@@ -239,7 +253,7 @@ export interface Explained extends Pick<Besides, "lastChange"> {
 // ------------------------------------------------------------------------------------------------------- constructors
 
 /**
- * Explains a policy of the registry. Policies without a state of their own (retry, hedge, timeout, fallback) have no explanation.
+ * Explains a policy of the registry, with the health of the `SharedStore` if the context has one. Policies without a state of their own (retry, hedge, timeout, fallback) have no explanation.
  *
  * @example
  * ```ts
@@ -263,10 +277,11 @@ export const explain = ({ instance, lastChange }: Explained): Effect.Effect<Opti
   const stateful = Stateful.kindOf(instance)
   if (instance === undefined || stateful === undefined) return Effect.succeedNone
   const { kind, name, settings, snapshot } = instance
-  return Effect.zipWith(snapshot, Effect.clock, (snapshot, clock) => {
+  const asked = Effect.all([snapshot, Effect.clock, Effect.flatMap(Store.found, Store.isAway)])
+  return Effect.map(asked, ([snapshot, clock, storeAway]) => {
     // The kind says which snapshot and which states belong to it.
     const shown = { kind, name, state: stateful.status(snapshot as never), snapshot } as Shown
-    return Option.some(ofSnapshot(shown, { settings, lastChange, takenAt: wallMillis(clock) }))
+    return Option.some(ofSnapshot(shown, { settings, lastChange, takenAt: wallMillis(clock), storeAway }))
   })
 }
 
@@ -308,13 +323,13 @@ type ShownAs<Kind extends Shown["kind"]> = Extract<Shown, { readonly kind: Kind 
 
 const ofCircuit = (
   { name, snapshot, state }: ShownAs<"circuit-breaker">,
-  { lastChange, settings }: Besides
+  besides: Besides
 ): ExplainedCircuit => {
+  const { lastChange } = besides
   const { failures, probes, rules, since, successes, takenAt } = snapshot
   const entered = lastChange && enteredBy(state, lastChange.event)
   const rejected = snapshot.rejectedInState
-  const shared = settings && settings["share"] !== undefined
-  const more = defined({ entered, shared })
+  const more = { ...defined({ entered }), ...inFleet(besides) }
   const circuit = { kind: "circuit-breaker", name, since, takenAt, rejected, ...more } as const
   switch (state) {
     case "closed":
@@ -329,6 +344,11 @@ const ofCircuit = (
     default:
       return { ...circuit, state }
   }
+}
+
+const inFleet = ({ settings, storeAway }: Besides): InFleet => {
+  const shared = settings && settings["share"] !== undefined
+  return defined({ shared, alone: shared === true ? storeAway : undefined })
 }
 
 type Change = CircuitBreaker.StateChange | Bulkhead.Resized | RateLimiter.RateChanged | RetryBudget.Change
@@ -368,8 +388,9 @@ const ofBulkhead = (
 
 const ofLimiter = (
   { name, snapshot, state }: ShownAs<"rate-limiter">,
-  { lastChange }: Besides
+  besides: Besides
 ): ExplainedLimiter => {
+  const { lastChange } = besides
   const { admitted, available, queued, rate, rejected, retryAfter, takenAt } = snapshot
   const event = lastChange?.event
   const changed =
@@ -377,27 +398,28 @@ const ofLimiter = (
       ? { at: lastChange.at, from: event.from }
       : undefined
   const numbers = { takenAt, rate, available, nextIn: retryAfter, queued, admitted, rejected }
-  return { kind: "rate-limiter", name, state, ...numbers, ...defined({ changed }) }
+  return { kind: "rate-limiter", name, state, ...numbers, ...defined({ changed }), ...inFleet(besides) }
 }
 
-const ofBudget = (
-  { name, snapshot, state }: ShownAs<"retry-budget">,
-  { lastChange, takenAt }: Besides
-): ExplainedBudget => {
+const ofBudget = ({ name, snapshot, state }: ShownAs<"retry-budget">, besides: Besides): ExplainedBudget => {
+  const { lastChange, takenAt } = besides
   const { balance, capacity, hedges, refused, requests, retries, successes } = snapshot
   const event = lastChange?.event
   const isCurrent =
     event !== undefined && isChange(event) && "exhausted" in event && event.exhausted === snapshot.exhausted
   const since = isCurrent ? lastChange?.at : undefined
-  const more = defined({ since, takenAt, capacity: bounded(capacity) })
+  const more = { ...defined({ since, takenAt, capacity: bounded(capacity) }), ...inFleet(besides) }
   const counts = { requests, successes, retries, hedges, refused }
   return { kind: "retry-budget", name, state, balance, ...counts, ...more }
 }
 
-const ofCache = ({ name, snapshot, state }: ShownAs<"cache">, { settings }: Besides): ExplainedCache => {
+const ofCache = ({ name, snapshot, state }: ShownAs<"cache">, besides: Besides): ExplainedCache => {
   const { evictions, failures, fromStore, hits, inFlight, lookups, misses, size, stale, waiting } = snapshot
   const counts = { size, hits, stale, misses, lookups, failures, inFlight, waiting, evictions }
-  const more = defined({ capacity: numberAt(settings, "capacity"), fromStore })
+  const more = {
+    ...defined({ capacity: numberAt(besides.settings, "capacity"), fromStore }),
+    ...inFleet(besides)
+  }
   return { kind: "cache", name, state, ...counts, ...more }
 }
 

@@ -1,6 +1,5 @@
 /** Reads the state of each policy, and judges it by rules. */
 import type * as CircuitBreaker from "../circuitBreaker/CircuitBreaker.js"
-import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { states as circuitStates } from "../core/circuit.js"
@@ -13,6 +12,7 @@ import * as Stateful from "../policy/stateful.js"
 import * as Explain from "./Explain.js"
 import type * as Health from "./Health.js"
 import * as Registry from "./Registry.js"
+import * as Store from "./store.js"
 
 // ------------------------------------------------------------------------------------------------------------ defaults
 
@@ -135,17 +135,7 @@ const namedOf = ({ family, instance, name }: Registry.Entry): Effect.Effect<Name
   return Effect.map(state, (state) => ({ kind: stateful.kind, name, family, state }) as Named)
 }
 
-/** The store of `effect-resilience/fleet`, as far as it matters here: it is found by its key, so that programs without one load none. */
-interface Store {
-  readonly health: Effect.Effect<
-    | { readonly _tag: "Connected"; readonly since: number }
-    | { readonly _tag: "Degraded"; readonly since: number; readonly reason: string }
-  >
-}
-
-const SharedStore = /*#__PURE__*/ Context.GenericTag<Store>("effect-resilience/SharedStore")
-
-const stored = ({ health }: Store): Effect.Effect<Subject> =>
+const stored = ({ health }: Store.Store): Effect.Effect<Subject> =>
   Effect.zipWith(health, Effect.clock, (health, clock) => {
     const about = { kind: "shared-store", name: "shared-store", family: "shared-store" } as const
     const since = timeInWords(health.since, wallMillis(clock))
@@ -171,7 +161,7 @@ export const make = (
     const isList = typeof rules !== "function"
     const healthOf = judging(policy, isList ? listed(policy, rules) : rules)
     const { all } = yield* Registry.Registry
-    const store = yield* Effect.serviceOption(SharedStore)
+    const store = yield* Store.found
     const reasonOf = ({ sentence, ...about }: Subject): ReadonlyArray<Health.Reason> => {
       const { kind, name, state } = about
       const health = healthOf(about)

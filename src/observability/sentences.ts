@@ -16,7 +16,8 @@ import type {
   ExplainedCache,
   ExplainedCircuit,
   ExplainedLimiter,
-  Explanation
+  Explanation,
+  InFleet
 } from "./Explain.js"
 
 type Part = string | undefined
@@ -29,6 +30,14 @@ const saying = (head: string, ...parts: ReadonlyArray<Part>): string => {
 
 /** A number of something, unless there is none. */
 const some = (count: number, what: string): Part => (count === 0 ? undefined : `${number(count)} ${what}`)
+
+/** What being shared means now. `together` is what it means while the store answers. */
+const sharing = ({ alone, shared }: InFleet, together?: string): Part =>
+  alone === true
+    ? "its store does not answer, so this process goes on alone"
+    : shared === true
+      ? together
+      : undefined
 
 export const plural = (count: number, one: string, many = `${one}s`): string =>
   `${number(count)} ${count === 1 ? one : many}`
@@ -60,36 +69,43 @@ const ofCircuit = (circuit: ExplainedCircuit): string => {
       return saying(
         "closed",
         ...circuit.rules.map((rule) => reading(rule, "opens it")),
-        circuit.shared === true ? "calls of other processes count too" : undefined,
+        sharing(circuit, "calls of other processes count too"),
         turnedAway
       )
     case "metrics-only":
       return saying(
         `${head}${by(entered)}, never opens`,
-        ...circuit.rules.map((rule) => reading(rule, "would open it"))
+        ...circuit.rules.map((rule) => reading(rule, "would open it")),
+        sharing(circuit)
       )
     case "open": {
       const { halfOpenIn, openFor, openings } = circuit
       return saying(
         openFor === undefined ? head : `${head} for ${duration(openFor)}`,
         opened(entered),
+        sharing(circuit),
         openings > 1 ? `opened ${number(openings)} times since it last recovered` : undefined,
         turnedAway,
         halfOpenIn === undefined ? "does not end by itself" : `half-open in ${duration(halfOpenIn)}`
       )
     }
     case "half-open":
-      return saying(`${head}${by(entered)}`, probing(circuit), turnedAway)
+      return saying(`${head}${by(entered)}`, probing(circuit), sharing(circuit), turnedAway)
     case "isolated":
-      return saying(`${head}${by(entered)}`, "all calls are rejected until it is released", turnedAway)
+      return saying(
+        `${head}${by(entered)}`,
+        "all calls are rejected until it is released",
+        sharing(circuit),
+        turnedAway
+      )
     case "disabled":
-      return saying(`${head}${by(entered)}`, "all calls run uncounted until it is enabled")
+      return saying(`${head}${by(entered)}`, "all calls run uncounted until it is enabled", sharing(circuit))
   }
 }
 
 /** The author of a change of state that did not come from calls. */
 const by = (entered: Entered | undefined): string =>
-  entered?.reason === "steered" ? " by hand" : entered?.reason === "fleet" ? " by the fleet" : ""
+  entered?.reason === "steered" ? " by hand" : entered?.reason === "fleet" ? " by another process" : ""
 
 const probing = ({
   failures,
@@ -114,7 +130,7 @@ const opened = (entered: Entered | undefined): Part => {
     case "tripped":
       return met
     case "fleet":
-      return met === undefined ? "the fleet opened it" : `in the fleet ${met}`
+      return met === undefined ? "another process opened it" : `in the fleet ${met}`
     case "probes-failed":
       return probes
     case "probe-overdue":
@@ -147,7 +163,7 @@ export const changeInWords = (
     case "steered":
       return `by the operation "${operation}"`
     case "fleet":
-      return rule === undefined ? "as in its fleet" : `${ruleInWords(rule)} in its fleet`
+      return rule === undefined ? "another process of its fleet did" : `${ruleInWords(rule)} in its fleet`
   }
 }
 
@@ -197,6 +213,7 @@ const ofLimiter = (limiter: ExplainedLimiter): string => {
   return saying(
     state,
     used(rate, available),
+    sharing(limiter, "the rate is that of all processes"),
     nextIn > 0 ? `next in ${duration(nextIn)}` : undefined,
     some(queued, "queued"),
     some(rejected, "rejected"),
@@ -224,7 +241,8 @@ const ofBudget = (budget: ExplainedBudget): string => {
     time === undefined ? state : `${state} since ${time}`,
     `${number(balance)}${tokens} tokens left`,
     `${plural(retries, "retry", "retries")} and ${plural(hedges, "hedge")} paid for, ${number(refused)} refused`,
-    `${plural(requests, "call")}, ${number(successes)} succeeded`
+    `${plural(requests, "call")}, ${number(successes)} succeeded`,
+    sharing(budget, "the floor is divided among all processes")
   )
 }
 
@@ -244,6 +262,7 @@ const ofCache = (cache: ExplainedCache): string => {
       : undefined,
     failures > 0 ? `${number(failures)} of ${plural(lookups, "lookup")} failed` : undefined,
     fromStore > 0 ? `${plural(fromStore, "value")} from the shared store` : undefined,
-    some(evictions, "evicted")
+    some(evictions, "evicted"),
+    sharing(cache, fromStore > 0 ? undefined : "values of other processes are used too")
   )
 }

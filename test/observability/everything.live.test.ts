@@ -24,7 +24,7 @@ import {
   HttpResilience
 } from "effect-resilience/http"
 import { Health, Observability, Registry } from "effect-resilience/observability"
-import { type Full, parser } from "../../src/http/dashboard/protocol.js"
+import { views } from "../http/support/views.js"
 import { down } from "../support/calls.js"
 import { tracing } from "../support/tracing.js"
 
@@ -118,22 +118,6 @@ const routes = Effect.gen(function* () {
   )
 })
 
-/** What the dashboard is sent first. */
-const shown = Effect.flatMap(HttpServer.HttpServer, ({ address }) =>
-  Effect.promise(async (signal) => {
-    const port = address._tag === "TcpAddress" ? address.port : NaN
-    const response = await fetch(`http://127.0.0.1:${port}/dashboard/events`, { signal })
-    const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader()
-    let full: Full | undefined
-    const read = parser((event, data) => {
-      if (event === "full") full = JSON.parse(data) as Full
-    })
-    while (full === undefined) read((await reader.read()).value ?? "")
-    await reader.cancel()
-    return full.views
-  })
-)
-
 /** That each policy is among what was found, by its kind and the name that one has there. */
 const expectAll = (
   where: string,
@@ -193,7 +177,7 @@ it.live("one layer shows every policy in registry, metrics, spans, health, admin
 
     const list = yield* Effect.flatMap(http.get("/resilience"), ({ json }) => json)
     expectAll("the admin routes", stateful, list as ReadonlyArray<{ kind: string; name: string }>)
-    expectAll("the dashboard", policies, yield* shown)
+    expectAll("the dashboard", policies, yield* views)
     assert.strictEqual((yield* http.get("/ready")).status, 200)
   }).pipe(
     Effect.scoped,

@@ -1,6 +1,6 @@
 // Why a policy does what it does, in words and as data.
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, FastCheck, Fiber, Option, Schedule, Schema, TestClock } from "effect"
+import { Effect, FastCheck, Fiber, Option, Schedule, Schema, type Scope, TestClock } from "effect"
 import { Bulkhead, Cache, CircuitBreaker, RateLimiter, Retry, RetryBudget, Trip } from "effect-resilience"
 import { Share, SharedStore } from "effect-resilience/fleet"
 import { Explain, Observability, Registry } from "effect-resilience/observability"
@@ -28,6 +28,14 @@ const explained = Effect.gen(function* () {
 })
 
 const said = Effect.map(explained, Explain.sentence)
+
+/** The sentences of all policies of a program. */
+const allSaid = Effect.gen(function* () {
+  const { all } = yield* Registry.Registry
+  return yield* Effect.forEach(yield* all, (entry) =>
+    Effect.map(Explain.explain(entry), (found) => Explain.sentence(Option.getOrThrow(found)))
+  )
+})
 
 /** A program that begins at noon, with everything observed. */
 const atNoon = <A, E, R>(self: Effect.Effect<A, E, R>) =>
@@ -135,28 +143,39 @@ describe("the sentence of a circuit", () => {
     }).pipe(atNoon)
   )
 
-  it.effect("of a fleet names the fleet, and its numbers where they are known", () =>
+  it.effect(
+    "of a fleet says whether the calls of all opened it, with their numbers, or another process",
+    () =>
+      Effect.gen(function* () {
+        const breakers = yield* breakersIn(new Fleet(), 2, {
+          trip: Trip.consecutive(3),
+          share: Share.inline()
+        })
+        yield* TestClock.adjust("10 millis")
+        const [first] = yield* (yield* Registry.Registry).all
+        assert.strictEqual(
+          Explain.sentence(Option.getOrThrow(yield* Explain.explain(first))),
+          "closed: 0 failures in a row, 3 opens it; calls of other processes count too"
+        )
+        for (const at of [0, 1, 0]) yield* Effect.exit(breakers[at][0].protect(down))
+        yield* TestClock.adjust("10 millis")
+        assert.sameMembers(
+          (yield* allSaid).map((sentence) => sentence.split(";")[0].split(": ")[1]),
+          ["in the fleet 3 failures in a row, 3 opens it", "another process opened it"]
+        )
+      }).pipe(Effect.scoped, atNoon)
+  )
+
+  it.effect("says which changes by hand came from another process", () =>
     Effect.gen(function* () {
-      const breakers = yield* breakersIn(new Fleet(), 2, {
-        trip: Trip.consecutive(3),
-        share: Share.inline()
-      })
+      const breakers = yield* breakersIn(new Fleet(), 2, {})
+      yield* TestClock.adjust("2 seconds")
+      yield* breakers[0][0].isolate
       yield* TestClock.adjust("10 millis")
-      const [first] = yield* (yield* Registry.Registry).all
-      assert.strictEqual(
-        Explain.sentence(Option.getOrThrow(yield* Explain.explain(first))),
-        "closed: 0 failures in a row, 3 opens it; calls of other processes count too"
-      )
-      for (const at of [0, 1, 0]) yield* Effect.exit(breakers[at][0].protect(down))
-      yield* TestClock.adjust("10 millis")
-      const { all } = yield* Registry.Registry
-      const sentences = yield* Effect.forEach(yield* all, (entry) =>
-        Effect.map(Explain.explain(entry), (found) => Explain.sentence(Option.getOrThrow(found)))
-      )
-      assert.sameMembers(
-        sentences.map((sentence) => sentence.split(";")[0].split(": ")[1]),
-        ["in the fleet 3 failures in a row, 3 opens it", "the fleet opened it"]
-      )
+      assert.deepStrictEqual(yield* allSaid, [
+        "isolated since 12:00:02 UTC by hand: all calls are rejected until it is released",
+        "isolated since 12:00:02 UTC by another process: all calls are rejected until it is released"
+      ])
     }).pipe(Effect.scoped, atNoon)
   )
 
@@ -324,6 +343,56 @@ describe("the sentence of", () => {
     }).pipe(Effect.scoped, atNoon)
   )
 
+  it.effect.each([
+    [
+      "circuit breaker",
+      CircuitBreaker.make({ name: "partner", share: Share.local() }),
+      "calls of other processes count too"
+    ],
+    [
+      "limiter",
+      RateLimiter.make({
+        ...{ name: "partner", share: Share.leasedRate() },
+        rate: RateLimiter.tokenBucket({ limit: 100, per: "1 second" })
+      }),
+      "the rate is that of all processes"
+    ],
+    [
+      "budget",
+      RetryBudget.make({ rule: RetryBudget.successes({ minPerSecond: 1 }), share: Share.floor() }),
+      "the floor is divided among all processes"
+    ],
+    [
+      "cache",
+      Cache.make({
+        ...{ name: "offers", lookup: (key: string) => Effect.succeed(key), timeToLive: "1 minute" },
+        share: Share.values({ value: Schema.String })
+      }),
+      "values of other processes are used too"
+    ]
+  ] as ReadonlyArray<
+    readonly [string, Effect.Effect<unknown, never, SharedStore.SharedStore | Scope.Scope>, string]
+  >)(
+    "a shared %s says what it shares, and that it goes on alone when its store is away",
+    ([, make, shares]) =>
+      Effect.gen(function* () {
+        const { store, wire } = yield* new Fleet().process()
+        const inProcess = Effect.provideService(SharedStore.SharedStore, store)
+        const made = yield* inProcess(make)
+        yield* TestClock.adjust("2 seconds")
+        assert.include(yield* inProcess(said), `; ${shares}`)
+        wire.state = "dead"
+        yield* TestClock.adjust("2 seconds")
+        const alone = yield* inProcess(said)
+        assert.include(alone, "; its store does not answer, so this process goes on alone")
+        assert.notInclude(alone, shares)
+        wire.state = "up"
+        yield* TestClock.adjust("10 seconds")
+        assert.include(yield* inProcess(said), `; ${shares}`)
+        assert.isDefined(made)
+      }).pipe(Effect.scoped, atNoon)
+  )
+
   it.effect("a policy without a state of its own does not exist", () =>
     Effect.gen(function* () {
       yield* Effect.exit(down.pipe(Retry.retry({ times: 1, schedule: Schedule.recurs(1) }))).pipe(forked)
@@ -473,11 +542,12 @@ const shown: FastCheck.Arbitrary<Explain.Shown> = FastCheck.oneof(
 const besides: FastCheck.Arbitrary<Explain.Besides> = FastCheck.record(
   {
     settings: FastCheck.dictionary(
-      FastCheck.constantFrom("maxQueued", "capacity", "trip"),
+      FastCheck.constantFrom("maxQueued", "capacity", "trip", "share"),
       FastCheck.oneof(anyNumber, FastCheck.anything())
     ),
     lastChange: FastCheck.record({ at: anyNumber, event: change }),
-    takenAt: anyNumber
+    takenAt: anyNumber,
+    storeAway: FastCheck.boolean()
   },
   { requiredKeys: [] }
 )

@@ -12,6 +12,7 @@ import * as Stream from "effect/Stream"
 import { object, type Shape, whole } from "../../core/options.js"
 import { duration, optionMillis } from "../../internal/duration.js"
 import * as Registry from "../../observability/Registry.js"
+import * as Store from "../../observability/store.js"
 import { authorized, guardShape, prefixCheck, reader, steerer } from "../admin/admin.js"
 import { hashing } from "../admin/keys.js"
 import { Action, Kind } from "../admin/names.js"
@@ -62,7 +63,7 @@ export const make = (
     const { keys = "plain", maxPolicies = 1000, maxViewers = 20, reading, steering } = options
     const registry = yield* Registry.Registry
     const hash = keys === "hashed" ? yield* hashing : undefined
-    const views = new Views({ registry, hash, maxPolicies })
+    const views = new Views({ registry, hash, store: yield* Store.found, maxPolicies })
     const hub = new Hub({
       read: (before, at) => views.read(before, at),
       interval: optionMillis(policy, "interval", options.interval ?? 500, interval),

@@ -1,8 +1,10 @@
 /** What the registry knows, as a page shows it. */
 import * as Effect from "effect/Effect"
+import type * as Option from "effect/Option"
 import type * as CircuitBreaker from "../../circuitBreaker/CircuitBreaker.js"
 import * as Explain from "../../observability/Explain.js"
 import type * as Registry from "../../observability/Registry.js"
+import * as Store from "../../observability/store.js"
 import type * as Policy from "../../policy/Policy.js"
 import * as Stateful from "../../policy/stateful.js"
 import type { Hash } from "../admin/keys.js"
@@ -14,6 +16,8 @@ import { done, said } from "./words.js"
 export interface Config {
   readonly registry: Registry.Service
   readonly hash: Hash | undefined
+  /** The store by which policies are shared, if there is one. */
+  readonly store: Option.Option<Store.Store>
   /** How many policies are shown. */
   readonly maxPolicies: number
 }
@@ -32,6 +36,7 @@ interface Reading {
   /** When each was explained, and in which state. */
   readonly explained: Map<number, Explained>
   readonly isLarge: boolean
+  readonly storeAway: boolean
 }
 
 interface Explained {
@@ -44,11 +49,12 @@ interface Explained {
 const manyPolicies = 50
 const sentenceMillis = 950
 
-const reading = (isLarge: boolean): Reading => ({
+const reading = (isLarge: boolean, storeAway: boolean): Reading => ({
   actions: new Map(),
   counted: new Map(),
   explained: new Map(),
-  isLarge
+  isLarge,
+  storeAway
 })
 
 interface Ids<in K> {
@@ -60,7 +66,7 @@ export class Views {
   private readonly idOf = new WeakMap<object, number>()
   /** The ids of policies without an instance, which are as many as there are names in the program. */
   private readonly idOfNamed = new Map<string, number>()
-  private last: Reading = reading(false)
+  private last: Reading = reading(false, false)
   private lastId = 0
 
   constructor(private readonly config: Config) {}
@@ -72,12 +78,12 @@ export class Views {
 
   /** Reads all policies. One that cannot be read is left out. */
   read(before: State | undefined, at: number): Effect.Effect<State> {
-    const { maxPolicies, registry } = this.config
+    const { maxPolicies, registry, store } = this.config
     return Effect.gen(this, function* () {
       const entries = yield* registry.all
       const shown = entries.slice(0, maxPolicies)
       const views = new Map<number, View>()
-      const next = reading(shown.length > manyPolicies)
+      const next = reading(shown.length > manyPolicies, yield* Store.isAway(store))
       for (const entry of shown) {
         const view = yield* this.view(entry, next, before, at)
         if (view !== undefined) views.set(view.id, view)
@@ -132,7 +138,8 @@ export class Views {
           Explain.ofSnapshot(shown, {
             settings: instance.settings,
             lastChange: entry.lastChange,
-            takenAt: at
+            takenAt: at,
+            storeAway: reading.storeAway
           })
         )
       )

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, TestClock } from "effect"
+import { Effect, Option, TestClock } from "effect"
 import { CircuitBreaker, Trip } from "effect-resilience"
 import { Observability, Registry } from "effect-resilience/observability"
 import type { State, View } from "../../../src/http/dashboard/protocol.js"
@@ -10,7 +10,7 @@ const observed = Effect.provide(Observability.layer())
 
 /** Reads again and again, as the sampler does. */
 const reading = Effect.map(Registry.Registry, (registry) => {
-  const views = new Views({ registry, hash: undefined, maxPolicies: 1000 })
+  const views = new Views({ registry, hash: undefined, store: Option.none(), maxPolicies: 1000 })
   let state: State | undefined
   return Effect.gen(function* () {
     const clock = yield* Effect.clock
