@@ -10,7 +10,12 @@ export type Row = Readonly<Record<string, string>>
 /** The table between the marks `<!-- name -->` and `<!-- /name -->`, by the names of its columns. */
 export const table = (name: string): ReadonlyArray<Row> => {
   const [, marked = ""] = page.split(new RegExp(`<!-- /?${name} -->`))
-  const [head = [], , ...rows] = marked
+  return rowsOf(marked)
+}
+
+/** The rows of a table in Markdown, by the names of its columns. */
+export const rowsOf = (markdown: string): ReadonlyArray<Row> => {
+  const [head = [], , ...rows] = markdown
     .trim()
     .split("\n")
     .map((line) =>
