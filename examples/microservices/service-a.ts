@@ -28,7 +28,5 @@ run({
     failures: "how many failures in a row open the circuit (default: 3)",
     "retry-for": "how long a call may continue with retries (default: 10 seconds)"
   },
-  main: Layer.unwrapEffect(Effect.map(options, ServiceA.layer)).pipe(
-    Layer.provide(Observability.layer({ spans: false }))
-  )
+  main: Layer.unwrapEffect(Effect.map(options, ServiceA.layer)).pipe(Layer.provide(Observability.layer()))
 })
