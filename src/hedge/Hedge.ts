@@ -45,7 +45,7 @@ export interface Hedged<out A, out E> extends Policy.Event<"hedge", "Hedge"> {
  * @since 0.1.0
  * @category events
  */
-export type Event<A, E> = Hedged<A, E> | Policy.AttemptEnded<"hedge">
+export type Event<A, E> = Hedged<A, E> | Policy.AttemptEnded<"hedge"> | Policy.CallEnded<"hedge">
 
 /**
  * What an attempt can know about itself.
@@ -283,7 +283,8 @@ const shape: Shape<Options<unknown, unknown>> = {
 
 const emitter = /*#__PURE__*/ Events.ofCall<Event<unknown, unknown>>({
   Hedge: "heard",
-  Attempt: "observed"
+  Attempt: "observed",
+  Call: "observed"
 })
 
 function make(options: Options<unknown, unknown>): (self: Body) => Body {

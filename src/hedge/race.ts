@@ -12,14 +12,13 @@ import * as Runtime from "effect/Runtime"
 import * as RuntimeFlags from "effect/RuntimeFlags"
 import type * as FailureCondition from "../policy/FailureCondition.js"
 import type * as RetryBudget from "../retryBudget/RetryBudget.js"
-import { attempted, type Ended } from "../policy/attempts.js"
+import { called, type Called, type Ended } from "../policy/attempts.js"
 import type * as Condition from "../policy/condition.js"
 import { holding, Interrupter } from "../internal/disposal.js"
 import { startIn } from "../internal/fork.js"
 import type { HedgeDelay } from "./delay.js"
 import { inherited } from "../internal/inside.js"
 import { observerIn } from "../policy/events.js"
-import type * as Observer from "../policy/Observer.js"
 import type { Call } from "../retryBudget/call.js"
 import { withBudget } from "../retryBudget/source.js"
 import type { Told } from "../internal/listeners.js"
@@ -112,7 +111,8 @@ class Race {
   /** The attempt whose exit it is. */
   private winner: Attempt | undefined
   private wake: () => void = () => {}
-  private readonly observer: Observer.Service | undefined
+  /** Shows the observer the call, where there is one. */
+  private readonly called: Called | undefined
 
   constructor(
     private readonly plan: Plan,
@@ -124,7 +124,8 @@ class Race {
     this.clock = Time.clockOf(parent)
     this.startedAt = Time.monotonicMillis(this.clock)
     this.left = plan.maxHedges + 1
-    this.observer = observerIn(parent.currentContext)
+    const observer = observerIn(parent.currentContext)
+    this.called = observer && called(observer, { kind: "hedge", name: plan.name }, this.clock)
     this.runtime = Runtime.make({
       context: parent.currentContext as Context.Context<unknown>,
       // A loser can be interrupted even where the caller cannot.
@@ -176,18 +177,24 @@ class Race {
     // The race may have ended at the same moment, with a result that no caller gets.
     if (this.exit !== undefined) this.dispose(this.exit)
     else this.settle(undefined, interrupted)
+    this.exit = interrupted
     for (const helper of this.helpers) helper.unsafeInterruptAsFork(this.parent.id())
     const withAll = () => this.attempts.reduce((sum, { fiber }) => withDefects(sum, fiber), cause)
     return this.afterAll(Effect.failCauseSync(withAll))
   }
 
   private afterAll(result: Body): Body {
-    if (this.plan.disconnect) return result
+    if (this.plan.disconnect) return this.over(result)
     const fibers = [...this.attempts.map((attempt) => attempt.fiber), ...this.helpers, ...this.disposals]
     const pending = fibers.filter((fiber): fiber is AnyFiber => fiber?.unsafePoll() === null)
-    if (pending.length === 0) return result
+    if (pending.length === 0) return this.over(result)
     // A loser that ends with a result adds its disposal.
     return Effect.flatMap(Fiber.awaitAll(pending), () => this.afterAll(result))
+  }
+
+  private over(result: Body): Body {
+    this.called?.ended(this.exit ?? Exit.void)
+    return result
   }
 
   // -------------------------------------------------------------------------------------------------- in the observers
@@ -267,13 +274,10 @@ class Race {
   }
 
   private begun(attempt: Attempt, elapsed: number, self: Body): Body {
-    const { clock, observer, plan } = this
     attempt.startedAt = this.now()
-    if (observer === undefined) return self
-    const described = { kind: "hedge", name: plan.name, attempt: attempt.number }
-    const { around, ended } = attempted(observer, described, elapsed, clock)
-    attempt.shown = ended
-    return around(self)
+    const shown = this.called?.attempt(attempt.number, elapsed)
+    attempt.shown = shown?.ended
+    return shown === undefined ? self : shown.around(self)
   }
 
   private ended(attempt: Attempt, exit: AnyExit): void {
@@ -333,7 +337,7 @@ class Race {
     if (delay === Infinity) return
     if (typeof delay === "number" && delay <= 0) return this.want(undefined)
     // An observer is found by the fiber that runs, and a timer of the host has none.
-    const isHosted = this.clock === Time.liveClock && this.observer === undefined
+    const isHosted = this.clock === Time.liveClock && this.called === undefined
     if (typeof delay === "number" && delay <= Time.maxTimerMillis && isHosted) {
       this.callOff = Time.setTimer(() => this.want(undefined), Math.ceil(delay))
       return

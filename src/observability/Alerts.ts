@@ -94,10 +94,10 @@ export interface ThresholdTuning extends Tuning {
  * @category options
  */
 export interface Slo {
-  /** The name of a policy that sees how every call ends: a circuit breaker, a bulkhead or a retry. */
+  /** The name of a policy that sees how every call ends: a circuit breaker, a bulkhead, a retry or a hedge. */
   readonly policy: string
   /** Its kind. Default: that of the one policy of this name. */
-  readonly kind?: "circuit-breaker" | "bulkhead" | "retry" | undefined
+  readonly kind?: "circuit-breaker" | "bulkhead" | "retry" | "hedge" | undefined
   /** A share such as 0.999, greater than 0.9306, less than 1: a larger budget cannot burn 14.4 times too fast. */
   readonly objective: number
 }

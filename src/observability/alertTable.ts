@@ -203,7 +203,7 @@ export const leastObjective = 1 - 1 / burns.ErrorBudgetBurn.burns[0].factor
 export type Name = WithThreshold | keyof typeof burns
 
 /** The kinds of policies that see how every call ends. */
-export const withOutcomes = ["circuit-breaker", "bulkhead", "retry"]
+export const withOutcomes = ["circuit-breaker", "bulkhead", "retry", "hedge"]
 
 const bad = { outcome: ["failure", "rejected", "timeout"] }
 /** Calls that were interrupted, or whose outcome counts for nothing, are neither good nor bad. */

@@ -58,6 +58,13 @@ const attemptsByType = (kind: string, description: string): PanelOf => ({
   queries: (metrics) => one(metrics.rate(attempts, { kind }, "attempt_type"), "{{policy}} {{attempt_type}}")
 })
 
+const callDuration = (kind: string, description: string, title = "Duration of calls"): PanelOf => ({
+  title,
+  description,
+  unit: "s",
+  queries: (metrics) => percentiles(metrics, "call_duration_seconds", kind)
+})
+
 const attemptDuration = (kind: string): PanelOf => ({
   title: "Duration of attempts",
   description: "How long each attempt takes, without delays and other attempts.",
@@ -130,12 +137,7 @@ export const rows: ReadonlyArray<RowOf> = [
             "{{policy}}"
           )
       },
-      {
-        title: "Duration of calls",
-        description: "How long admitted calls take.",
-        unit: "s",
-        queries: (metrics) => percentiles(metrics, "call_duration_seconds", "circuit-breaker")
-      },
+      callDuration("circuit-breaker", "How long admitted calls take."),
       {
         title: "Changes of state",
         description: "How often circuits have changed their state.",
@@ -190,6 +192,7 @@ export const rows: ReadonlyArray<RowOf> = [
             "{{policy}}"
           )
       },
+      callDuration("retry", "How long callers wait, for all attempts and delays together."),
       attemptDuration("retry"),
       {
         title: "Delay before retries",
@@ -204,6 +207,7 @@ export const rows: ReadonlyArray<RowOf> = [
     title: "Hedges",
     kinds: ["hedge"],
     panels: [
+      callsByOutcome("hedge", "How calls ended."),
       attemptsByType("hedge", "First attempts and those that were started beside them."),
       {
         title: "Hedged calls",
@@ -219,6 +223,7 @@ export const rows: ReadonlyArray<RowOf> = [
           )
       },
       wasted("hedge", "The share of attempts that lost, and whose answers were not used."),
+      callDuration("hedge", "How long callers wait for the first answer."),
       attemptDuration("hedge")
     ]
   },
@@ -277,12 +282,7 @@ export const rows: ReadonlyArray<RowOf> = [
       callsByOutcome("bulkhead", "How calls ended. A rejected call was not run."),
       rejections("bulkhead"),
       ...waiting("bulkhead"),
-      {
-        title: "Duration of calls",
-        description: "How long calls hold their permits.",
-        unit: "s",
-        queries: (metrics) => percentiles(metrics, "call_duration_seconds", "bulkhead")
-      }
+      callDuration("bulkhead", "How long calls hold their permits.")
     ]
   },
   {
@@ -321,12 +321,7 @@ export const rows: ReadonlyArray<RowOf> = [
         "fallback",
         "Calls that were answered by a fallback, and those whose fallback failed too."
       ),
-      {
-        title: "Duration of fallbacks",
-        description: "How long fallbacks take to answer.",
-        unit: "s",
-        queries: (metrics) => percentiles(metrics, "call_duration_seconds", "fallback")
-      }
+      callDuration("fallback", "How long fallbacks take to answer.", "Duration of fallbacks")
     ]
   },
   {

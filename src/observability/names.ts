@@ -100,7 +100,7 @@ const own = (prefix = "resilience"): Names => {
       "counter",
       "calls",
       "Calls by how they ended.",
-      [breakers, "bulkhead", limiters, "retry", "timeout", "fallback"],
+      [breakers, "bulkhead", limiters, "retry", "hedge", "timeout", "fallback"],
       ["outcome"]
     ),
     rejections: row(
@@ -160,7 +160,7 @@ const own = (prefix = "resilience"): Names => {
     "call.duration": histogram(
       "call.duration",
       "How long admitted calls took, with all attempts inside; of a fallback how long it took itself.",
-      [breakers, "bulkhead", "fallback"],
+      [breakers, "bulkhead", "retry", "hedge", "fallback"],
       ["outcome"]
     ),
     "attempt.duration": histogram(

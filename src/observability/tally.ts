@@ -172,17 +172,14 @@ const outcomes = {
   Interrupted: "interrupted"
 } as const
 
-interface Ended extends Policy.Event<string, keyof typeof outcomes> {
-  readonly duration: Duration.Duration
-}
-
-/** Counts calls that end with an event, and how long they took. Cells of outcomes that have not been are not made. */
+/** Counts calls that have ended, and how long they took. Cells of outcomes that have not been are not made. */
 const ends = (tally: Tally) => {
   const cells: { [outcome: string]: readonly [Counter, Distribution] } = {}
-  return ({ _tag, duration }: Ended): void => {
-    const [calls, durations] = (cells[_tag] ??= [
-      tally.counter("calls", { outcome: outcomes[_tag] }),
-      tally.distribution("call.duration", { outcome: outcomes[_tag] })
+  return (ended: Policy.AttemptOutcome, duration: Duration.Duration): void => {
+    const outcome = outcomes[ended]
+    const [calls, durations] = (cells[ended] ??= [
+      tally.counter("calls", { outcome }),
+      tally.distribution("call.duration", { outcome })
     ])
     one(calls)
     durations.add(duration)
@@ -204,12 +201,16 @@ const zeros = (tally: Tally, ...outcomes: ReadonlyArray<string>): void => {
 
 const breaker = (tally: Tally): Adding<CircuitBreaker.Event> => {
   const end = ends(tally)
-  const ended = (
-    event:
-      CircuitBreaker.Success | CircuitBreaker.Failure | CircuitBreaker.Ignored | CircuitBreaker.Interrupted
-  ): void => {
+  const ended = ({
+    _tag,
+    duration
+  }:
+    | CircuitBreaker.Success
+    | CircuitBreaker.Failure
+    | CircuitBreaker.Ignored
+    | CircuitBreaker.Interrupted): void => {
     tally.inFlight -= 1
-    end(event)
+    end(_tag, duration)
   }
   const reject = rejects(tally)
   zeros(tally, "success", "failure", "rejected")
@@ -227,7 +228,12 @@ const breaker = (tally: Tally): Adding<CircuitBreaker.Event> => {
 }
 
 const bulkhead = (tally: Tally): Adding<Bulkhead.Event> => {
-  const ended = ends(tally)
+  const end = ends(tally)
+  const ended = ({
+    _tag,
+    duration
+  }: Bulkhead.Success | Bulkhead.Failure | Bulkhead.Ignored | Bulkhead.Interrupted): void =>
+    end(_tag, duration)
   const reject = rejects(tally)
   const queued = tally.distribution("queue.duration")
   zeros(tally, "success", "failure", "rejected")
@@ -293,35 +299,33 @@ const attempts = (tally: Tally, another: "retry" | "hedge", wasted: ReadonlyArra
 const retried = (tally: Tally, outcome: string) => {
   const without = tally.counter("retry.calls", { kind: `${outcome}_without_retry` })
   const after = tally.counter("retry.calls", { kind: `${outcome}_with_retry` })
-  return (attempt: number): Counter => (attempt === 1 ? without : after)
+  return (attempts: number): Counter => (attempts === 1 ? without : after)
 }
 
 const retry = (tally: Tally): Adding<Retry.Event<unknown, unknown>> => {
-  const attempted = attempts(tally, "retry", ["Interrupted"])
+  const end = ends(tally)
   zeros(tally, "success", "failure")
   const successful = retried(tally, "successful")
   const failed = retried(tally, "failed")
-  const failure = ({ attempt }: { readonly attempt: number }): void => {
-    one(tally.counter("calls", { outcome: "failure" }))
-    one(failed(attempt))
-  }
   return {
-    Attempt: (event) => {
-      attempted(event)
-      // A failure is followed by another attempt, or by the event that says why there is none.
-      if (event.outcome === "Failure") return
-      one(tally.counter("calls", { outcome: outcomes[event.outcome] }))
-      if (event.outcome === "Success") one(successful(event.attempt))
-    },
+    Attempt: attempts(tally, "retry", ["Interrupted"]),
     RetryScheduled: ({ delay }) => tally.distribution("retry.delay").add(delay),
-    Exceeded: failure,
-    Abort: failure
+    Call: ({ attempts, duration, outcome }) => {
+      end(outcome, duration)
+      if (outcome === "Success") one(successful(attempts))
+      if (outcome === "Failure") one(failed(attempts))
+    }
   }
 }
 
-const hedge = (tally: Tally): Adding<Hedge.Event<unknown, unknown>> => ({
-  Attempt: attempts(tally, "hedge", ["Ignored", "Interrupted"])
-})
+const hedge = (tally: Tally): Adding<Hedge.Event<unknown, unknown>> => {
+  const end = ends(tally)
+  zeros(tally, "success", "failure")
+  return {
+    Attempt: attempts(tally, "hedge", ["Ignored", "Interrupted"]),
+    Call: ({ duration, outcome }) => end(outcome, duration)
+  }
+}
 
 const timeout = (tally: Tally): Adding<Timeout.Event> => {
   const calls = tally.counter("calls", { outcome: "timeout" })

@@ -95,6 +95,21 @@ export interface AttemptEnded<out Kind extends string = string> extends Event<Ki
 }
 
 /**
+ * A call of a retry or of a hedge that has ended, with all its attempts and delays. For the program's observer alone.
+ *
+ * @since 0.1.0
+ * @category events
+ */
+export interface CallEnded<out Kind extends string = string> extends Event<Kind, "Call"> {
+  /** How many attempts there were. */
+  readonly attempts: number
+  /** How long the caller waited. */
+  readonly duration: Duration.Duration
+  /** That of the attempt whose answer the caller got, or `Interrupted`, also during a delay. */
+  readonly outcome: AttemptOutcome
+}
+
+/**
  * A policy that fits every effect: it may add the error `Added` and need the service `Needed`, and leaves everything else as it is.
  * Being a plain function, it goes through `pipe`, `flow` and `Effect.map` alike.
  *

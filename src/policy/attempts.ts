@@ -1,4 +1,4 @@
-/** Shows an observer the end of an attempt or of a fallback, and lets it run something around an attempt. */
+/** Shows an observer the end of a call, of an attempt or of a fallback, and lets it run something around an attempt. */
 import type * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import { identity } from "effect/Function"
@@ -38,20 +38,47 @@ export interface Attempted {
   readonly ended: Ended
 }
 
-/** Begins an attempt after a delay in milliseconds. */
-export const attempted = <Kind extends string>(
+/** A call in front of an observer. It ends as its last attempt was judged. */
+export interface Called {
+  /** Begins an attempt after a delay in milliseconds. */
+  readonly attempt: (number: number, delay: number) => Attempted
+  readonly ended: (exit: AnyExit) => void
+}
+
+/** Begins a call. */
+export const called = (
   observer: Observer.Service,
-  { attempt, kind, name }: Pick<Policy.AttemptEnded<Kind>, "kind" | "name" | "attempt">,
-  delay: number,
+  { kind, name }: Pick<Policy.Event, "kind" | "name">,
   clock: Clock.Clock
-): Attempted => {
-  const operation = observer.unsafeAttempt?.({ kind, name, attempt, delay: Duration.millis(delay) })
-  const eventOf = (
-    duration: Duration.Duration,
-    outcome: Policy.AttemptOutcome
-  ): Policy.AttemptEnded<Kind> => ({ _tag: "Attempt", kind, name, attempt, duration, outcome })
+): Called => {
+  let attempts = 0
+  let last: Parameters<Ended>[1]
+  const callOf = (duration: Duration.Duration, outcome: Policy.AttemptOutcome): Policy.CallEnded => ({
+    _tag: "Call",
+    kind,
+    name,
+    attempts,
+    duration,
+    outcome
+  })
+  const callEnded = begun(observer, callOf, clock)
   return {
-    around: operation?.around ?? identity,
-    ended: begun(observer, eventOf, clock, operation)
+    attempt: (attempt, delay) => {
+      attempts += 1
+      const operation = observer.unsafeAttempt?.({ kind, name, attempt, delay: Duration.millis(delay) })
+      const attemptOf = (
+        duration: Duration.Duration,
+        outcome: Policy.AttemptOutcome
+      ): Policy.AttemptEnded => ({ _tag: "Attempt", kind, name, attempt, duration, outcome })
+      const ended = begun(observer, attemptOf, clock, operation)
+      return {
+        around: operation?.around ?? identity,
+        ended: (exit, verdict) => {
+          last = verdict ?? last
+          ended(exit, verdict)
+        }
+      }
+    },
+    ended: (exit) => callEnded(exit, last)
   }
 }

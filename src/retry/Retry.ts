@@ -102,7 +102,12 @@ export interface Abort<out A, out E> extends Policy.Event<"retry", "Abort">, Fai
  * @category events
  */
 export type Event<A, E> =
-  RetryScheduled<A, E> | Retried<A, E> | Exceeded<A, E> | Abort<A, E> | Policy.AttemptEnded<"retry">
+  | RetryScheduled<A, E>
+  | Retried<A, E>
+  | Exceeded<A, E>
+  | Abort<A, E>
+  | Policy.AttemptEnded<"retry">
+  | Policy.CallEnded<"retry">
 
 /**
  * @since 0.1.0
@@ -346,7 +351,8 @@ const emitter = /*#__PURE__*/ Events.ofCall<Event<unknown, unknown>>({
   Retry: "heard",
   Exceeded: "heard",
   Abort: "heard",
-  Attempt: "observed"
+  Attempt: "observed",
+  Call: "observed"
 })
 
 function make(options: Options<unknown, unknown>): (self: Body) => Body {

@@ -14,13 +14,12 @@ import type { AnyExit, Body, Restore } from "../internal/erased.js"
 import { after, both } from "../internal/listeners.js"
 import { type ScheduleState, stepSchedule } from "../internal/schedule.js"
 import * as Time from "../internal/time.js"
-import { attempted, type Ended } from "../policy/attempts.js"
+import { called, type Called, type Ended } from "../policy/attempts.js"
 import type * as Condition from "../policy/condition.js"
 import { withoutStack } from "../policy/define.js"
 import { type Emit, observerIn } from "../policy/events.js"
 import type * as FailureCondition from "../policy/FailureCondition.js"
 import { type Around, type Begun, type Guard, seenBy } from "../policy/frame.js"
-import type * as Observer from "../policy/Observer.js"
 import type { Call } from "../retryBudget/call.js"
 import { withBudget } from "../retryBudget/source.js"
 import { type Attempt, CurrentAttempt, firstAttempt } from "./currentAttempt.js"
@@ -62,11 +61,18 @@ export class Run implements Begun {
     readonly restore: Restore = identity,
     /** Takes what disposes of the result that comes back. */
     readonly hold: ((dispose: Effect.Effect<unknown, never, unknown>) => void) | undefined = undefined,
-    readonly observer: Observer.Service | undefined = undefined
+    /** Shows the observer the call, where there is one. */
+    readonly called: Called | undefined = undefined
   ) {
     this.startedAt = Time.monotonicMillis(clock)
     // The schedule is only stepped by a failure: a call that succeeds pays nothing for it.
     this.scheduleState = plan.schedule.initial
+  }
+
+  /** The call has ended. Where its last attempt was interrupted, nothing else sees the end of that one. */
+  over(exit: AnyExit): void {
+    this.attempted?.(exit)
+    this.called?.ended(exit)
   }
 
   elapsed(): number {
@@ -104,10 +110,10 @@ const apply = (plan: Plan, around: Around): Body => {
         const { currentContext } = fiber
         const clock = Time.clockOf(fiber)
         const observer = observerIn(currentContext)
-        const run = new Run(plan, around, clock, call, restore, hold, observer)
+        const shown = observer && called(observer, { kind: "retry", name: plan.name }, clock)
+        const run = new Run(plan, around, clock, call, restore, hold, shown)
         const first = attempt(run, 1, nestedIn(currentContext))
-        // Where the last attempt was interrupted, nothing else sees its end.
-        return observer ? Effect.onExit(first, (exit) => Effect.sync(() => run.attempted?.(exit))) : first
+        return shown === undefined ? first : Effect.onExit(first, (exit) => Effect.sync(() => run.over(exit)))
       })
     return budget === undefined ? begun() : withBudget(budget, begun, restore)
   }
@@ -120,19 +126,15 @@ const nestedIn = (context: Context.Context<never>): Attempt | undefined =>
 
 const attempt = (run: Run, number: number, current: Attempt | undefined, delay = 0): Body => {
   const { condition, options } = run.plan
-  let around: Watch = identity
-  if (run.observer) {
-    const { name } = run.plan
-    const begun = attempted(run.observer, { kind: "retry", name, attempt: number }, delay, run.clock)
-    run.attempted = begun.ended
-    around = begun.around
-  }
+  const shown = run.called?.attempt(number, delay)
+  run.attempted = shown?.ended
+  const around: Watch = shown?.around ?? identity
   if (options.disposeResult !== undefined) {
     return attemptDisposing(run, number, current, around, options.disposeResult)
   }
   const body = around(knowing(current, run.around.self))
   const begun: Begun = { ended: (exit) => run.ended(exit, number) }
-  return seenBy(body, begun, condition.looksAtResults || (run.call ?? run.observer) !== undefined)
+  return seenBy(body, begun, condition.looksAtResults || (run.call ?? run.called) !== undefined)
 }
 
 /** What an attempt after the first can know, worked out when it asks. */

@@ -150,9 +150,9 @@ sum by (cluster, policy) (max_over_time(my_shop_circuit_state{job="sh\\"op",stat
     ["slos[0].objective", "a share greater than 0.9306 and less than 1", [partner], { slos: [{ policy: "partner", objective: 1 }] }], // prettier-ignore
     ["slos[0].objective", "a share greater than 0.9306 and less than 1", [partner], { slos: [{ policy: "partner" }] }], // prettier-ignore
     ["slos[0].policy", "a string that is not empty", [], { slos: [{ objective: 0.99 }] }],
-    ["slos[0].policy", "the name of one of the policies that see every call (circuit-breaker, bulkhead, retry)", [partner], { slos: [{ policy: "pay", objective: 0.99 }] }], // prettier-ignore
+    ["slos[0].policy", "the name of one of the policies that see every call (circuit-breaker, bulkhead, retry, hedge)", [partner], { slos: [{ policy: "pay", objective: 0.99 }] }], // prettier-ignore
     ["slos[0].policy", "the name of one policy, or have a kind, because there are several (circuit-breaker, retry)", [partner, offers], { slos: [{ policy: "partner", objective: 0.99 }] }], // prettier-ignore
-    ["slos[0].kind", '"circuit-breaker", "bulkhead" or "retry"', [], { slos: [{ policy: "a", kind: "cache", objective: 0.99 }] }], // prettier-ignore
+    ["slos[0].kind", '"circuit-breaker", "bulkhead", "retry" or "hedge"', [], { slos: [{ policy: "a", kind: "cache", objective: 0.99 }] }], // prettier-ignore
     ["prefix", 'a letter, followed by letters, digits, "_" and "."', [], { prefix: "1" }],
     ["group", "a string that is not empty", [], { group: "" }],
     ["runbook", "a function", [], { runbook: "https://" }]

@@ -53,12 +53,13 @@ const additionsOf = (event: Fields): ReadonlyArray<Addition> => {
         ["attempt.duration", { outcome: lower(outcome) }, duration],
         ...(outcome === "Interrupted" || (is("hedge") && outcome === "Ignored")
           ? [["attempts.wasted", {}] as const]
-          : []),
-        ...(is("retry") && outcome !== "Failure" ? [["calls", { outcome: lower(outcome) }] as const] : [])
+          : [])
       ]
-    case "Exceeded":
-    case "Abort":
-      return [["calls", { outcome: "failure" }]]
+    case "Call":
+      return [
+        ["calls", { outcome: lower(outcome) }],
+        ["call.duration", { outcome: lower(outcome) }, duration]
+      ]
     case "RetryScheduled":
       return [["retry.delay", {}, event.delay]]
     case "Timeout":

@@ -207,7 +207,7 @@ describe("a call of a breaker that was admitted ends once in its events, whereve
   })
 })
 
-describe("every attempt ends once in the events, wherever the call is interrupted", () => {
+describe("a call and every attempt of it end once in the events, wherever it is interrupted", () => {
   const policies: Record<string, (self: Body) => Body> = {
     retry: Retry.retry({ times: 2, schedule: Schedule.spaced("5 millis") }),
     "retry that disposes": Retry.retry({ times: 2, schedule: twice, disposeResult: () => Effect.void }),
@@ -225,9 +225,11 @@ describe("every attempt ends once in the events, wherever the call is interrupte
   const cases = Object.entries(policies).flatMap(([policy, apply]) =>
     Object.entries(bodies).map(([body, self]) => [policy, body, apply, self] as const)
   )
-  it.each(cases)("%s, %s", (_policy, _body, apply, self) => {
+  it.each(cases)("%s, %s", (policy, _body, apply, self) => {
     let recorded = recording()
     let begun = 0
+    const judged = policy === "retry with a condition" ? "Failure" : undefined
+    const answer = judged ?? runToEnd(apply(self)).exit?._tag
     const counted = Effect.suspend(() => {
       begun += 1
       return self
@@ -238,14 +240,34 @@ describe("every attempt ends once in the events, wherever the call is interrupte
         begun = 0
         return apply(counted).pipe(observedBy(recorded.observe))
       },
-      ({ interruptedAt }) => {
+      ({ exit, interruptedAt }) => {
+        const calls = recorded.seen.filter((event): event is Policy.CallEnded => event._tag === "Call")
         const attempts = recorded.count("Attempt")
         // One that is interrupted before its first step has begun for the policy alone.
         if (interruptedAt === undefined) assert.strictEqual(attempts, begun)
         else assert.oneOf(attempts, [begun, begun + 1])
+        if (attempts > 0 || interruptedAt === undefined) assert.lengthOf(calls, 1)
+        for (const call of calls) {
+          assert.strictEqual(call.attempts, attempts)
+          // The caller may be interrupted when the call has already ended.
+          const isInterrupted = exit !== undefined && Exit.isInterrupted(exit)
+          assert.oneOf(call.outcome, isInterrupted ? ["Interrupted", answer] : [answer])
+        }
       }
     )
   })
+})
+
+it("a call that is interrupted during the delay of a retry ends in the events", () => {
+  const { observe, seen } = recording()
+  const call = down.pipe(Retry.retry({ schedule: Schedule.spaced("1 minute") }), Timeout.timeout("5 millis"))
+  runToEnd(call.pipe(Effect.exit, observedBy(observe)))
+  const [ended, ...others] = seen.filter((event): event is Policy.CallEnded => event._tag === "Call")
+  assert.isEmpty(others)
+  assert.deepStrictEqual(
+    [ended.attempts, Duration.toMillis(ended.duration), ended.outcome],
+    [1, 5, "Interrupted"]
+  )
 })
 
 it("an attempt has its own number, outcome and duration", () => {
@@ -276,7 +298,7 @@ it.live("a hedge that a timer of the host starts is seen", () =>
     yield* answersOnce.pipe(Hedge.hedge({ delay: "1 millis" }), observedBy(observe))
     assert.deepStrictEqual(
       seen.map(({ _tag }) => _tag),
-      ["Hedge", "Attempt", "Attempt"]
+      ["Hedge", "Attempt", "Attempt", "Call"]
     )
   })
 )
