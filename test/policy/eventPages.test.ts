@@ -80,12 +80,14 @@ const retry: Fields<Retry.Event<unknown, unknown>> = {
   Retry: { attempt: 0, elapsed: 0, failure: 0, delay: 0 },
   Exceeded: { attempt: 0, elapsed: 0, failure: 0, reason: 0 },
   Abort: { attempt: 0, elapsed: 0, failure: 0 },
-  Attempt: { attempt: 0, duration: 0, outcome: 0 }
+  Attempt: { attempt: 0, duration: 0, outcome: 0 },
+  Call: { attempts: 0, duration: 0, outcome: 0 }
 }
 
 const hedge: Fields<Hedge.Event<unknown, unknown>> = {
   Hedge: { attempt: 0, elapsed: 0, failure: 0 },
-  Attempt: { attempt: 0, duration: 0, outcome: 0 }
+  Attempt: { attempt: 0, duration: 0, outcome: 0 },
+  Call: { attempts: 0, duration: 0, outcome: 0 }
 }
 
 const timeout: Fields<Timeout.Event> = { Timeout: { limit: 0, elapsed: 0, stalled: 0, error: 0 } }
