@@ -2,8 +2,10 @@
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { Observability } from "effect-resilience/observability"
+import { Runtime } from "effect"
 import { describe, expect, it } from "vitest"
 import { type Alert, alerts, burns } from "../../src/observability/alertTable.js"
+import * as Logs from "../../src/observability/logs.js"
 import { codes, docs, page, type Row, table, words } from "./page.js"
 
 const asMetric = (row: Row) => ({
@@ -48,6 +50,21 @@ describe("the page about observability", () => {
     const asked = [...page.matchAll(/resilience_\w+/g)].map(([name]) => name)
     expect(asked.length).toBeGreaterThan(10)
     expect(asked.filter((name) => !series.has(name))).toEqual([])
+  })
+
+  it("has every event that is logged, by its kind if that is so by default", () => {
+    const { found } = Logs.make({}, Runtime.defaultRuntime)
+    const logged = [...found].flatMap(([kind, ofKind]) =>
+      [...ofKind.keys()].map((tag) => [kind, tag] as const)
+    )
+    const rows = table("logs").map((row) => [row["Kind"]?.replaceAll(" ", "-"), codes(row["Event"])] as const)
+    const byDefault = rows.flatMap(([kind, tags]) =>
+      kind === "all" ? [] : tags.map((tag) => `${kind} ${tag}`)
+    )
+    const onRequest = rows.flatMap(([kind, tags]) => (kind === "all" ? tags : []))
+    const others = logged.filter(([kind, tag]) => !byDefault.includes(`${kind} ${tag}`))
+    expect(logged.length - others.length).toBe(byDefault.length)
+    expect([...new Set(others.map(([, tag]) => tag))].sort()).toEqual([...onRequest].sort())
   })
 
   const holds: Readonly<Record<string, string>> = { undefined: "`window`", 0: "at once", 60_000: "1 minute" }
