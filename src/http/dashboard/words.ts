@@ -53,7 +53,7 @@ const lines = byEvent<string>({
     Abort: ({ attempt }) => `gave up after attempt ${attempt}: the failure is not retried`
   },
   timeout: { Timeout: ({ limit }) => `no result within ${durationInWords(Duration.toMillis(limit))}` },
-  fallback: { Fallback: () => "the fallback answered" }
+  fallback: { Fallback: () => "the fallback is used" }
 })
 
 /** What a policy without a state has done, where that is known. */

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Option, TestClock } from "effect"
-import { CircuitBreaker, Trip } from "effect-resilience"
+import { CircuitBreaker, Fallback, Trip } from "effect-resilience"
 import { Observability, Registry } from "effect-resilience/observability"
 import type { State, View } from "../../../src/http/dashboard/protocol.js"
 import { Views } from "../../../src/http/dashboard/views.js"
@@ -90,6 +90,16 @@ describe("the view of a policy", () => {
       yield* read
       yield* call(up)
       assert.deepStrictEqual((yield* read)[0].totals, { success: 2, failure: 2, rejected: 1 })
+    }).pipe(observed)
+  )
+
+  it.effect("does not say that a fallback has answered which has failed", () =>
+    Effect.gen(function* () {
+      const read = yield* reading
+      yield* Effect.exit(Fallback.orElse(down, () => Effect.fail("down too"), { name: "cold" }))
+      const views = yield* read
+      assert.deepStrictEqual(texts(views), ["1 the fallback is used"])
+      assert.strictEqual(views[0].why, "0 calls answered by the fallback, which failed for 1 call")
     }).pipe(observed)
   )
 })
