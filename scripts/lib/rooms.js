@@ -26,6 +26,7 @@ export const policies = folders
 export const internals = {
   "http/internal": ["bulkhead/options.js", "circuitBreaker/options.js", "rateLimiter/options.js"],
   "http/client": ["timeout/limit.js", "timeout/telling.js"],
+  "http/server": ["timeout/telling.js"],
   fleet: ["cache/secondLevel.js", "rateLimiter/limiter.js", "rateLimiter/options.js"]
 }
 

@@ -28,10 +28,12 @@ import {
   whereRead
 } from "../../core/options.js"
 import { type DurationInput, duration, isOptions, optionMillis } from "../../internal/duration.js"
-import { notifyShared } from "../../internal/listeners.js"
+import { after, notifyShared } from "../../internal/listeners.js"
+import { withoutStack } from "../../policy/define.js"
 import type { Flat, IsAny, NeededByGiven, Checked } from "../../policy/types.js"
 import * as Policy from "../../policy/Policy.js"
 import type * as RateLimiter from "../../rateLimiter/RateLimiter.js"
+import { telling } from "../../timeout/telling.js"
 import * as Timeout from "../../timeout/Timeout.js"
 import type { Answering } from "./answer.js"
 import { answering, answeringShape } from "./answer.js"
@@ -447,10 +449,14 @@ const makeRequestBody = <R>(options: RequestBodyOptions<R>, caller: Caller): Par
   }
   const settings = Record.map(limits, Duration.millis)
   const answer = answering({ respond })
-  return making(
-    { kind, name, settings },
-    received({ name, ...limits, notify: (error) => notifyShared(name, onTimeout, error), answer })
-  )
+  // The listener gets an error of its own, so this is for the observer.
+  const observe = telling<never, unknown>(name, {})
+  const notify = (error: RequestBodyTimeout) => {
+    const { limit } = error
+    const exceeded = withoutStack(() => new Timeout.TimeoutExceeded({ name, limit, elapsed: limit }))
+    return after(observe(exceeded), notifyShared(name, onTimeout, error))
+  }
+  return making({ kind, name, settings }, received({ name, ...limits, notify, answer }))
 }
 
 /**

@@ -8,8 +8,8 @@ import {
 } from "@effect/platform"
 import { NodeContext, NodeHttpServer } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Option, Stream, TestClock } from "effect"
-import { Bulkhead, CircuitBreaker, RateLimiter, Trip } from "effect-resilience"
+import { Deferred, Duration, Effect, Option, Stream, TestClock } from "effect"
+import { Bulkhead, CircuitBreaker, Observer, type Policy, RateLimiter, Trip } from "effect-resilience"
 import { HttpProtection } from "effect-resilience/http"
 import { createServer } from "node:http"
 import type { AddressInfo, Socket } from "node:net"
@@ -202,6 +202,31 @@ for (const [place, serve] of Object.entries(places)) {
           assert.strictEqual((yield* Deferred.await(told)).reason, "total")
         })
     )
+
+    it.scopedLive("that stalls is a timeout in the events of the program", () => {
+      const seen: Array<Policy.Event> = []
+      return Effect.gen(function* () {
+        const protection = HttpProtection.requestBody({ stallTimeout: "50 millis", name: "uploads" })
+        const { url } = yield* serve(uploads(readers["text"] ?? Effect.never), protection)
+        const client = yield* connect(url)
+        yield* client.send(post("/upload", 1000))
+        assert.deepStrictEqual(statuses(yield* client.closed), [408])
+        assert.deepStrictEqual(
+          seen.map(({ _tag, kind, name, ...event }) => ({
+            _tag,
+            kind,
+            name,
+            limit: "limit" in event && event.limit
+          })),
+          [{ _tag: "Timeout", kind: "timeout", name: "uploads", limit: Duration.millis(50) }]
+        )
+      }).pipe(
+        Effect.provideService(
+          Observer.Observer,
+          Observer.make((event) => void seen.push(event))
+        )
+      )
+    })
 
     it.scoped("is not ended while its handler does not read, nor while its answer is streamed", () =>
       Effect.gen(function* () {
