@@ -20,6 +20,7 @@ import { bare, bodies, type Body, type Call, type Path, paths } from "./paths.js
 import { peersOf } from "./peers.js"
 import { byHand, plain } from "./plain.js"
 import { machine, misses, report, summary } from "./report.js"
+import { scrapes } from "./scrape.js"
 import { buildings, coldStarts, crowds, type Study } from "./studies.js"
 
 /** How one path did, in one way of calling it. */
@@ -142,7 +143,10 @@ const worker = async (last: boolean): Promise<Results> => {
     )
   }
   if (only !== undefined) return { rows, studies: [] }
-  return { rows, studies: [...(await buildings()), ...(await crowds(3)), ...(await growth())] }
+  return {
+    rows,
+    studies: [...(await buildings()), ...(await crowds(3)), ...(await growth()), ...(await scrapes())]
+  }
 }
 
 // ------------------------------------------------------------------------------------------------------- over several

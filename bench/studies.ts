@@ -14,7 +14,8 @@ import { type Call, four } from "./paths.js"
 
 /** Figures that are compared with each other, and what the target is about. */
 export interface Study {
-  readonly section: "Building" | "Cold starts" | "10 000 calls at once" | "Growth"
+  readonly section:
+    "Building" | "Cold starts" | "10 000 calls at once" | "Growth" | "A look at 10 000 policies"
   readonly what: string
   readonly points: ReadonlyArray<{ readonly at: string; readonly shown: string }>
   readonly figure?: { readonly name: string; readonly value: number; readonly target: number }

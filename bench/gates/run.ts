@@ -60,10 +60,27 @@ const cases = [bare, ...paths].flatMap((path): ReadonlyArray<{ readonly path: Pa
   (Object.keys(path.targets) as ReadonlyArray<Body>).map((body) => ({ path, body }))
 )
 
-const weights = await weighAll(
-  cases.filter(({ path }) => path.waits !== true),
-  guarded
-)
+const recordedBytes = (name: string): number | undefined => record[name]?.bytes?.[nodeMajor]
+
+const differs = (name: string, bytes: number): boolean => {
+  const before = recordedBytes(name) ?? bytes
+  return Math.abs(bytes - before) > before * slack
+}
+
+const weigh = (): Promise<ReadonlyMap<string, number>> =>
+  weighAll(
+    cases.filter(({ path }) => path.waits !== true),
+    guarded
+  )
+
+/** What differs is weighed again: on a busy machine the compiler may be late, and a call makes objects that it would have saved. */
+const weights = new Map(await weigh())
+for (let left = 2; left > 0; left--) {
+  const different = [...weights].filter(([name, bytes]) => differs(name, bytes))
+  if (different.length === 0) break
+  const again = await weigh()
+  for (const [name, bytes] of different) weights.set(name, again.get(name) ?? bytes)
+}
 
 const check = (name: string, target: Partial<Record<Counted, number>>, counted: Count): void => {
   const before = record[name]
@@ -72,10 +89,10 @@ const check = (name: string, target: Partial<Record<Counted, number>>, counted: 
   for (const what of ["ops", "fibers", "timers"] as const) compare(name, what, before?.[what], counted[what])
   if (bytes === undefined) next[name] = counted
   else {
-    const weightBefore = before?.bytes?.[nodeMajor]
+    const weightBefore = recordedBytes(name)
     if (weightBefore !== undefined) compare(name, "bytes", weightBefore, bytes)
     else unweighed.push(name)
-    const kept = weightBefore !== undefined && Math.abs(bytes - weightBefore) <= weightBefore * slack
+    const kept = weightBefore !== undefined && !differs(name, bytes)
     next[name] = {
       ...counted,
       bytes: { ...before?.bytes, [nodeMajor]: kept ? weightBefore : bytes }

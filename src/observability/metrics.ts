@@ -287,7 +287,7 @@ class Reading {
     this.moment = moment
     this.asked = 0
     this.revision = this.tally.revision
-    return isStill ? undefined : [...this.policies.instancesOf(this.tally)]
+    return isStill ? undefined : this.policies.instancesOf(this.tally)
   }
 
   private isStill(): boolean {
@@ -302,11 +302,9 @@ class Reading {
     this.values = source.gauges.map((gauge) => together(gauge, snapshots))
     for (const [index, value] of this.values.entries())
       if (value !== 0 && (this.shown & (1 << index)) === 0) this.begins(index)
-    const areSteady =
-      source.reads === "state" &&
-      snapshots.every(isSteady) &&
-      [...places].every(({ change }) => !change.isKeyed)
-    this.steady = areSteady ? [...places] : undefined
+    const isSteadySource = source.reads === "state" && snapshots.every(isSteady)
+    const read = isSteadySource ? [...places] : undefined
+    this.steady = read?.every(({ change }) => !change.isKeyed) === true ? read : undefined
   }
 }
 

@@ -291,14 +291,20 @@ export class Policies implements Registry.Service, Observer.Service {
   }
 
   /** The instances that are counted in a tally and are still there. */
-  *instancesOf(tally: Tally): Iterable<Registry.Instance> {
+  instancesOf(tally: Tally): ReadonlyArray<Registry.Instance> {
     // A thousand tallies of keys must not go through all keys each.
     const key = tally.key === other || tally.key === sharedKey ? undefined : tally.key
+    const found: Array<Registry.Instance> = []
     for (const place of this.placesOf(tally)) {
-      for (const seen of this.seenAt(place, key)) {
-        if (seen.totals === tally && seen.instance !== undefined) yield seen.instance
+      const made = place.made.deref()
+      // An instance that is not by key counts in no other tally, and need not be looked up.
+      if (made !== undefined && !place.change.isKeyed) found.push(made as Registry.Instance)
+      else {
+        for (const { instance, totals } of this.seenAt(place, key))
+          if (totals === tally && instance !== undefined) found.push(instance)
       }
     }
+    return found
   }
 
   readonly changes: Stream.Stream<Registry.Change> = followed(() => this.broadcast.follow())
