@@ -292,7 +292,8 @@ export const rows: ReadonlyArray<RowOf> = [
       callsByOutcome("rate-limiter", "Calls that were admitted or rejected."),
       {
         title: "Limit",
-        description: "Calls of cost 1 that are admitted in a second.",
+        description:
+          "Calls of cost 1 that are admitted in a second, by all processes together. A rate that they share counts once for each.",
         unit: "reqps",
         queries: (metrics) =>
           one(metrics.sum(metrics.series("limit", { kind: "rate-limiter" })), "{{policy}}")
