@@ -4,6 +4,7 @@ import * as MetricKeyType from "effect/MetricKeyType"
 import type * as MetricPair from "effect/MetricPair"
 import * as MetricState from "effect/MetricState"
 import * as Option from "effect/Option"
+import { keepsUnit } from "./ownUnits.js"
 import { wellFormed } from "./wellFormed.js"
 
 type Type = "counter" | "histogram" | "summary" | "gauge"
@@ -152,7 +153,7 @@ const seriesOf = (key: MetricKey.MetricKey.Untyped): Series => {
 const toSeries = (key: MetricKey.MetricKey.Untyped): Series => {
   const type = typeOf(key.keyType)
   const tagOf = (name: string) => key.tags.filter((tag) => tag.key === name).at(-1)?.value
-  const { aliases, name, per } = unitOf(tagOf("unit") ?? tagOf("time_unit"))
+  const { aliases, name, per } = keepsUnit(key) ? milliseconds : unitOf(tagOf("unit") ?? tagOf("time_unit"))
   const bare = key.name.endsWith(total) && type === "counter" ? key.name.slice(0, -total.length) : key.name
   const base = toName(withUnit(bare, name, aliases))
   return {
@@ -213,6 +214,9 @@ const units: ReadonlyArray<Unit> = [
   { name: "seconds", aliases: ["ns", "nano", "nanos", "nanosecond", "nanoseconds"], per: 1e9 },
   { name: "bytes", aliases: ["By", "byte", "bytes"], per: 1 }
 ]
+
+/** As exporters of OpenTelemetry write them. Source: OpenTelemetry, Prometheus and OpenMetrics compatibility, on units. */
+const milliseconds: Unit = { name: "milliseconds", aliases: [], per: 1 }
 
 const unitOf = (tag: string | undefined): Unit =>
   units.find(({ aliases }) => tag !== undefined && aliases.includes(tag)) ?? unitless

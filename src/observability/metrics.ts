@@ -15,6 +15,7 @@ import type * as Runtime from "effect/Runtime"
 import { runNow } from "../internal/fork.js"
 import * as Time from "../internal/time.js"
 import type { Gauge, Metric, Names, Source, Target } from "./names.js"
+import { keepUnit } from "./ownUnits.js"
 import type { Place, Policies } from "./policies.js"
 import type * as Registry from "./Registry.js"
 import { bounds, type Cell, type Distribution, type Tally } from "./tally.js"
@@ -215,7 +216,9 @@ class Keys {
       )
       return MetricKey.histogram(name, boundaries, description)
     })
-    const hook = EffectMetric.globalMetricRegistry.getHistogram(MetricKey.taggedWithLabels(key, labels))
+    const tagged = MetricKey.taggedWithLabels(key, labels)
+    if (unit === "ms") keepUnit(tagged)
+    const hook = EffectMetric.globalMetricRegistry.getHistogram(tagged)
     return found(known.spreads, hook, () => new Spread(scale))
   }
 }

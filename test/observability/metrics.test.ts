@@ -14,7 +14,7 @@ import {
   Timeout,
   Trip
 } from "effect-resilience"
-import { Observability } from "effect-resilience/observability"
+import { Observability, Prometheus } from "effect-resilience/observability"
 import { Keyed } from "../../src/policy/keyed.js"
 import { down, forked, refusalOf, up } from "../support/calls.js"
 import { manualClock } from "../support/manualClock.js"
@@ -517,7 +517,7 @@ it.effect("the names of resilience4j show rates in per cent, and outcomes in its
 
 it.effect("the names of Polly show events with their severities, and durations in milliseconds", () =>
   Effect.gen(function* () {
-    const { observed, shown } = measured({ names: "polly", keyLabel: 1 })
+    const { observed, prefix, shown } = measured({ names: "polly", keyLabel: 1 })
     yield* observed(
       Effect.gen(function* () {
         const hosts = yield* CircuitBreaker.keyed({ options: { name: "hosts", trip: Trip.consecutive(1) } })
@@ -533,6 +533,11 @@ it.effect("the names of Polly show events with their severities, and durations i
         assert.deepInclude(attempts, { count: 2, sum: 40 })
         const upTo = typeof attempts === "object" ? attempts.buckets.filter(([, count]) => count > 0) : []
         assert.deepStrictEqual(upTo[0], [25, 2])
+        // As exporters of OpenTelemetry write what Polly measures.
+        const text = yield* Prometheus.text
+        const name = `${prefix}_strategy_attempt_duration_milliseconds`
+        assert.match(text, new RegExp(`^${name}_sum\\{.*pipeline_name="again".*\\} 40$`, "m"))
+        assert.match(text, new RegExp(`^${name}_bucket\\{.*pipeline_name="again".*le="25"\\} 2$`, "m"))
       })
     )
   })
