@@ -105,13 +105,15 @@ export interface MetricsOptions {
 /**
  * Each part can be switched off with `false`. To replace one, switch it off and add an observer of your own with `Observer.layer`.
  *
+ * Of layers within one another, the outer one does all that it does, and an inner one only what is left: metrics that have other
+ * names, lines that another function writes, and parts that are switched off outside.
+ *
  * @since 0.1.0
  * @category models
  */
 export interface Options {
   /**
-   * Counts what happens in Effect metrics, which every exporter of Effect reads. Layers side by side add up; one within another that
-   * has the same names leaves the counting to it. Default: on.
+   * Counts what happens in Effect metrics, which every exporter of Effect reads. Layers side by side add up. Default: on.
    */
   readonly metrics?: false | MetricsOptions | undefined
   /** Writes what happens to a call into its span, and makes a span for each call of an HTTP client. Default: on. */
@@ -195,18 +197,25 @@ export const layer = (options: Options = {}): Layer.Layer<Registry.Registry | Ob
       object("Observability.layer", "", options, shape)
       const { logs = {}, metrics = {}, spans = {} } = options
       const runtime = yield* Effect.runtime<never>()
+      const around = doneAround(runtime)
       const keys = metrics === false ? 0 : (metrics.keyLabel ?? 0)
       const registry = new internal.Policies({ clock: yield* Effect.clock, keys })
-      if (metrics !== false) yield* exported(registry, metrics, runtime)
+      done.set(registry, {
+        names: [...around.names, ...(metrics === false ? [] : [called(metrics)])],
+        writesSpans: around.writesSpans || spans !== false,
+        writers: [...around.writers, ...(logs === false ? [] : [logs.write])]
+      })
+      if (metrics !== false && !around.names.includes(called(metrics)))
+        yield* exported(registry, metrics, runtime)
       const { unsafeLeft, unsafeMaking, unsafeObserve } = registry
-      const countsRequests = metrics !== false && countedAround(runtime).length === 0
+      const countsRequests = metrics !== false && around.names.length === 0
       const observers = [
         observerIn(runtime.context),
         // Not `both`: every event would pass through one function more.
         countsRequests ? { ...HttpRequests.make(), unsafeLeft, unsafeMaking, unsafeObserve } : registry,
         onlyTo([
-          ...(spans === false ? [] : [Spans.make(spans)]),
-          ...(logs === false ? [] : [Logs.make(logs, runtime)])
+          ...(spans === false || around.writesSpans ? [] : [Spans.make(spans)]),
+          ...(logs === false || around.writers.includes(logs.write) ? [] : [Logs.make(logs, runtime)])
         ])
       ]
       const observer = observers.filter((each) => each !== undefined).reduce(Observer.both)
@@ -214,25 +223,34 @@ export const layer = (options: Options = {}): Layer.Layer<Registry.Registry | Ob
     })
   )
 
-/** The names under which the policies of a registry are counted, by itself or by one around it. */
-const counted = new WeakMap<object, ReadonlyArray<string>>()
-
-/** What the layers around one count. */
-const countedAround = ({ context }: Runtime.Runtime<never>): ReadonlyArray<string> => {
-  const around = Context.getOption(context as Context.Context<Registry.Registry>, Registry.Registry)
-  return (Option.isSome(around) ? counted.get(around.value) : undefined) ?? []
+/** What a layer does, by itself or by one around it, and so a layer within it leaves alone. */
+interface Done {
+  /** The names under which policies are counted. */
+  readonly names: ReadonlyArray<string>
+  readonly writesSpans: boolean
+  /** What writes lines, `undefined` for Effect's loggers. */
+  readonly writers: ReadonlyArray<LogOptions["write"]>
 }
 
-/** Shows what is counted, unless a layer around this one counts the same under the same names. */
+const done = new WeakMap<object, Done>()
+
+const nothing: Done = { names: [], writesSpans: false, writers: [] }
+
+/** What the layers around one do: nothing if an observer has replaced theirs, since they see no event then. */
+const doneAround = ({ context }: Runtime.Runtime<never>): Done => {
+  const around = Context.getOption(context as Context.Context<Registry.Registry>, Registry.Registry)
+  const areReached = observerIn(context)?.unsafeMaking !== undefined
+  return (areReached && Option.isSome(around) ? done.get(around.value) : undefined) ?? nothing
+}
+
+const called = ({ names = "resilience", prefix = "" }: MetricsOptions): string => `${names} ${prefix}`
+
+/** Shows what is counted. */
 const exported = (
   registry: internal.Policies,
   { names = "resilience", prefix }: MetricsOptions,
   runtime: Runtime.Runtime<never>
 ): Effect.Effect<void, never, Scope.Scope> => {
-  const before = countedAround(runtime)
-  const called = `${names} ${prefix ?? ""}`
-  counted.set(registry, [...before, called])
-  if (before.includes(called)) return Effect.void
   // The fibers that read instances are none of the program, so Effect's own metrics do not count them.
   const reading = Runtime.disableRuntimeFlag(runtime, RuntimeFlags.RuntimeMetrics)
   return Effect.asVoid(

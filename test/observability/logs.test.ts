@@ -318,6 +318,43 @@ describe("a line", () => {
   })
 })
 
+describe("of two layers, one within the other,", () => {
+  const isolated = ['WARN circuit breaker "Partner" is isolated: by the operation "isolate"']
+  const written: Array<string> = []
+  const write = ({ event }: Observability.LogLine) => Effect.sync(() => written.push(event._tag))
+
+  /** The lines for Effect's loggers. */
+  const loggedIn = (...options: ReadonlyArray<Observability.Options>) => {
+    written.length = 0
+    const { lines, provided } = keeping()
+    const program = options.reduce<Body>(
+      (inside, each) => Effect.provide(inside, Observability.layer(each)),
+      isolating
+    )
+    runToEnd(provided(program))
+    return words(lines)
+  }
+
+  it("the outer one writes each line, once and at its own level", () => {
+    const level = () => LogLevel.Error
+    assert.deepStrictEqual(loggedIn({}, {}), isolated)
+    assert.deepStrictEqual(loggedIn({ logs: { level } }, {}, {}), isolated)
+    assert.deepStrictEqual(loggedIn({}, { logs: { level } }), [isolated[0]?.replace("WARN", "ERROR")])
+  })
+
+  it("the inner one writes what the outer one does not", () => {
+    assert.deepStrictEqual(loggedIn({}, { logs: false }), isolated)
+    assert.deepStrictEqual(loggedIn({}, { logs: false }, {}), isolated)
+  })
+
+  it("each writes for itself with a function of its own", () => {
+    assert.deepStrictEqual(loggedIn({ logs: { write } }, {}), isolated)
+    assert.deepStrictEqual(written, ["StateChange"])
+    assert.isEmpty(loggedIn({ logs: { write } }, { logs: { write } }))
+    assert.deepStrictEqual(written, ["StateChange"])
+  })
+})
+
 describe("no call is changed", () => {
   const bug = (): never => {
     throw new Error("a bug")

@@ -8,6 +8,7 @@ import {
   CircuitBreaker,
   Fallback,
   Hedge,
+  Observer,
   RateLimiter,
   Retry,
   RetryBudget,
@@ -144,6 +145,21 @@ describe("policies of one kind and name", () => {
         Effect.provide(Layer.provide(layer(), Layer.provideMerge(other.layer(), layer())))
       )
       assert.strictEqual(kept.length, 2)
+    })
+  )
+
+  it.effect("are counted by a layer within another whose observer was replaced between them", () =>
+    Effect.gen(function* () {
+      const { observed, shown } = measured()
+      yield* twoNamed("a").pipe(
+        observed,
+        Effect.provideService(
+          Observer.Observer,
+          Observer.make(() => {})
+        ),
+        observed
+      )
+      assert.strictEqual(shown("calls", { outcome: "success" }), 2)
     })
   )
 

@@ -7,6 +7,7 @@ import {
   CircuitBreaker,
   Fallback,
   Hedge,
+  Observer,
   Policy,
   RateLimiter,
   Retry,
@@ -632,8 +633,12 @@ describe("where attempts have spans of their own", () => {
 
   it("two observers have each a span, one within the other", () => {
     const { spans, tracer } = tracing()
-    const layers = Layer.provide(Observability.layer(inSpans), Observability.layer(inSpans))
-    runToEnd(Retry.retry(up, { times: 0 }).pipe(Effect.provide(layers), Effect.withTracer(tracer)))
+    const made = Effect.map(Layer.build(Observability.layer(inSpans)), Context.get(Observer.Observer))
+    const program = Effect.gen(function* () {
+      const observer = Observer.both(yield* made, yield* made)
+      yield* Retry.retry(up, { times: 0 }).pipe(Effect.provideService(Observer.Observer, observer))
+    })
+    runToEnd(program.pipe(Effect.scoped, Effect.withTracer(tracer)))
     assert.deepStrictEqual(
       spans.map(({ ends, within }) => [ends, within]),
       [
@@ -731,3 +736,36 @@ it.effect.each<readonly [object, string]>([
     assert.strictEqual(refusal.message, `Observability.layer: ${message}`)
   )
 )
+
+describe("of two layers, one within the other,", () => {
+  /** What is written of a call with a retry and a breaker, which are made within both layers. */
+  const writtenIn = (outer: Observability.Options, inner: Observability.Options) => {
+    const { named, spans, tracer } = tracing()
+    const call = Effect.flatMap(CircuitBreaker.make(), (breaker) =>
+      Effect.zipRight(breaker.isolate, Retry.retry(up, { times: 0 }))
+    )
+    const layers = Layer.provide(
+      Observability.layer({ logs: false, ...inner }),
+      Observability.layer({ logs: false, ...outer })
+    )
+    runToEnd(Effect.withSpan(call, "call").pipe(Effect.provide(layers), Effect.withTracer(tracer)))
+    return { events: named("call")[0]?.events.map(({ name }) => name), spans: spans.map(({ name }) => name) }
+  }
+  const once = ["resilience.state_change", "resilience.attempt"]
+
+  it("the outer one writes each event, once", () => {
+    assert.deepStrictEqual(writtenIn({}, {}).events, once)
+  })
+
+  it("the inner one writes what the outer one does not", () => {
+    assert.deepStrictEqual(writtenIn({ spans: false }, {}).events, once)
+  })
+
+  it("the outer one says what spans there are", () => {
+    assert.deepStrictEqual(writtenIn(inSpans, {}), {
+      events: once.slice(0, 1),
+      spans: ["call", "resilience.attempt"]
+    })
+    assert.deepStrictEqual(writtenIn({}, inSpans), { events: once, spans: ["call"] })
+  })
+})
