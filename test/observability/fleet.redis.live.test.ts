@@ -18,7 +18,6 @@ import { Explain, Health, Observability, Registry } from "effect-resilience/obse
 import { RedisStore } from "effect-resilience/redis"
 import { down, up } from "../support/calls.js"
 import { redisServer } from "../support/redis.js"
-import { patient } from "../support/redisStores.js"
 import { tracing } from "../support/tracing.js"
 import { until } from "../support/until.js"
 import { views } from "../http/support/views.js"
@@ -61,6 +60,9 @@ const everything = [
 
 type Services = Policies | Registry.Registry | SharedStore.SharedStore | Observer.Observer
 
+/** What a circuit has seen reaches the others within five intervals or not at all, so they are not too short for a busy machine. */
+const store = { interval: "500 millis", deadline: "20 seconds" } as const
+
 /** A process with the policies, and what it has emitted and logged. Only one of all has metrics, which the others would add to. */
 const process = (url: string, metrics: false | Observability.MetricsOptions) =>
   Effect.gen(function* () {
@@ -71,7 +73,7 @@ const process = (url: string, metrics: false | Observability.MetricsOptions) =>
       Layer.provideMerge(Observer.layer((event) => void events.push(event)))
     )
     const live = PoliciesLive.pipe(
-      Layer.provideMerge(RedisStore.layer({ url, ...patient })),
+      Layer.provideMerge(RedisStore.layer({ url, ...store })),
       Layer.provideMerge(observed)
     )
     const context: Context.Context<Services> = yield* Layer.build(live)
@@ -214,7 +216,7 @@ describe("of policies that two processes share", () => {
           reasons.find(({ kind }) => kind === "shared-store")
         const { reasons, status } = yield* until(ready, ({ reasons }) => storeOf(reasons) !== undefined)
         assert.strictEqual(status, 200)
-        assert.match(storeOf(reasons)?.reason ?? "", /goes on alone: ".*(ECONNREFUSED|closed)/i)
+        assert.match(storeOf(reasons)?.reason ?? "", /goes on alone: ".+"/)
         for (const { kind, name, why } of yield* views)
           assert.include(why, "this process goes on alone", `${kind} ${name}`)
 
