@@ -331,6 +331,7 @@ const demo = Effect.gen(function* () {
     yield* check(`demo: the circuit goes ${change}`, output.includes(change), output)
   }
   yield* check("demo: ends with a summary", output.includes("The same callers, the same trouble"), output)
+  yield* check("demo: says what to do next", output.includes("npm run demo -- --watch"), output)
   yield* check("demo: no colours without a terminal", !output.includes("\u001b["), output)
 })
 

@@ -6,7 +6,7 @@ import { parseArgs } from "node:util"
 import type { Behaviour } from "./b/server.js"
 import * as Account from "./demo/account.js"
 import * as Side from "./demo/side.js"
-import { type PastPhase, summary } from "./demo/summary.js"
+import { next, type PastPhase, summary } from "./demo/summary.js"
 
 const callersPerSecond = 10
 
@@ -79,7 +79,7 @@ const demo = Effect.gen(function* () {
   }
   const seconds = phases.reduce((sum, phase) => sum + phase.seconds, 0)
   yield* Console.log(Account.introduction(callersPerSecond, seconds))
-  if (!watch) return yield* round(sides)
+  if (!watch) return yield* Effect.zipRight(round(sides), Console.log(next))
   const watched = Console.log(Account.watching(sides.withPolicies.url))
   const again = Effect.zipRight(sides.withPolicies.forget, sides.without.forget)
   return yield* watched.pipe(Effect.zipRight(round(sides)), Effect.zipRight(again), Effect.forever)

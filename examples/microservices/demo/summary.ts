@@ -37,8 +37,6 @@ export const summary = (total: Both, past: ReadonlyArray<PastPhase>): string => 
     seenWhile("hanging"),
     "",
     conclusion(total, past),
-    "",
-    next,
     ""
   ].join("\n")
 }
@@ -86,11 +84,15 @@ const conclusion = ({ withPolicies, without }: Both, past: ReadonlyArray<PastPha
   ].join("\n")
 }
 
-const next = `  Next: get service B into trouble by hand, with curl:
+/** What to do after the demo. */
+export const next = `  Next: watch it in a browser, over and over:
+          npm run demo -- --watch
+        get service B into trouble by hand, with curl:
           examples/microservices/README.md
         the policies that you saw, about a hundred lines:
           examples/microservices/a/policies.ts
         the same in one line for any HttpClient:
           docs/http-client.md
         bulkhead, rate limiter, hedge and cache:
-          README.md`
+          README.md
+`
