@@ -186,6 +186,17 @@ const ends = (tally: Tally) => {
   }
 }
 
+/**
+ * Counters of what may be wanted as a rate before it happens for the first time: the rate of a series that begins with 1 does not show
+ * that one.
+ */
+const zeros = (tally: Tally, name: CounterName, ...all: ReadonlyArray<Labels>): void => {
+  for (const labels of all) tally.counter(name, labels)
+}
+
+const outcomesOf = (...outcomes: ReadonlyArray<string>): ReadonlyArray<Labels> =>
+  outcomes.map((outcome) => ({ outcome }))
+
 const rejects = (tally: Tally) => {
   const calls = tally.counter("calls", { outcome: "rejected" })
   return (reason: string): void => {
@@ -194,9 +205,17 @@ const rejects = (tally: Tally) => {
   }
 }
 
-/** Counters of what may be wanted as a rate before it happens for the first time. */
-const zeros = (tally: Tally, ...outcomes: ReadonlyArray<string>): void => {
-  for (const outcome of outcomes) tally.counter("calls", { outcome })
+/** What follows an open circuit. Most circuits never open, so until then there are no series for it. */
+const opened = (tally: Tally): void => {
+  zeros(
+    tally,
+    "circuit.transitions",
+    { from: "open", to: "half-open", reason: "elapsed" },
+    { from: "half-open", to: "closed", reason: "probes-succeeded" },
+    { from: "half-open", to: "open", reason: "probes-failed" }
+  )
+  zeros(tally, "rejections", { reason: "open" })
+  tally.distribution("circuit.recovery.duration")
 }
 
 const breaker = (tally: Tally): Adding<CircuitBreaker.Event> => {
@@ -213,7 +232,8 @@ const breaker = (tally: Tally): Adding<CircuitBreaker.Event> => {
     end(_tag, duration)
   }
   const reject = rejects(tally)
-  zeros(tally, "success", "failure", "rejected")
+  zeros(tally, "calls", ...outcomesOf("success", "failure"))
+  zeros(tally, "circuit.transitions", { from: "closed", to: "open", reason: "tripped" })
   return {
     Admitted: () => {
       tally.inFlight += 1
@@ -223,7 +243,10 @@ const breaker = (tally: Tally): Adding<CircuitBreaker.Event> => {
     Ignored: ended,
     Interrupted: ended,
     Rejected: ({ state }) => reject(state),
-    StateChange: ({ from, reason, to }) => one(tally.counter("circuit.transitions", { from, to, reason }))
+    StateChange: ({ from, reason, to }) => {
+      one(tally.counter("circuit.transitions", { from, to, reason }))
+      if (to === "open") opened(tally)
+    }
   }
 }
 
@@ -236,7 +259,8 @@ const bulkhead = (tally: Tally): Adding<Bulkhead.Event> => {
     end(_tag, duration)
   const reject = rejects(tally)
   const queued = tally.distribution("queue.duration")
-  zeros(tally, "success", "failure", "rejected")
+  zeros(tally, "calls", ...outcomesOf("success", "failure"))
+  zeros(tally, "rejections", { reason: "full" })
   return {
     Admitted: ({ waited }) => queued.add(waited),
     Success: ended,
@@ -251,7 +275,7 @@ const rateLimiter = (tally: Tally): Adding<RateLimiter.Event> => {
   const admitted = tally.counter("calls", { outcome: "admitted" })
   const queued = tally.distribution("queue.duration")
   const reject = rejects(tally)
-  zeros(tally, "rejected")
+  zeros(tally, "rejections", { reason: "rate" })
   return {
     Admitted: ({ waited }) => {
       one(admitted)
@@ -262,8 +286,10 @@ const rateLimiter = (tally: Tally): Adding<RateLimiter.Event> => {
 }
 
 const retryBudget = (tally: Tally): Adding<RetryBudget.Event> => {
-  const withdraw = (outcome: string, activity: RetryBudget.Activity): void =>
+  const withdraw = (outcome: string, activity: RetryBudget.Activity): void => {
+    zeros(tally, "budget.withdrawals", { activity, outcome: "paid" }, { activity, outcome: "refused" })
     one(tally.counter("budget.withdrawals", { activity, outcome }))
+  }
   return {
     Withdrawn: ({ activity }) => withdraw("paid", activity),
     Refused: ({ activity }) => withdraw("refused", activity)
@@ -275,12 +301,16 @@ const cache = (tally: Tally): Adding<Cache.Event<unknown, unknown, unknown>> => 
     const counter = tally.counter("cache.requests", { result })
     return () => one(counter)
   }
+  const evictions = tally.counter("cache.evictions")
   return {
     Hit: requests("hit"),
     Miss: requests("miss"),
     Stale: requests("stale"),
-    Refresh: ({ exit }) => one(tally.counter("cache.refreshes", { outcome: exit._tag.toLowerCase() })),
-    Evict: () => one(tally.counter("cache.evictions"))
+    Refresh: ({ exit }) => {
+      zeros(tally, "cache.refreshes", ...outcomesOf("success", "failure"))
+      one(tally.counter("cache.refreshes", { outcome: exit._tag.toLowerCase() }))
+    },
+    Evict: () => one(evictions)
   }
 }
 
@@ -304,7 +334,7 @@ const retried = (tally: Tally, outcome: string) => {
 
 const retry = (tally: Tally): Adding<Retry.Event<unknown, unknown>> => {
   const end = ends(tally)
-  zeros(tally, "success", "failure")
+  zeros(tally, "calls", ...outcomesOf("success", "failure"))
   const successful = retried(tally, "successful")
   const failed = retried(tally, "failed")
   return {
@@ -320,7 +350,7 @@ const retry = (tally: Tally): Adding<Retry.Event<unknown, unknown>> => {
 
 const hedge = (tally: Tally): Adding<Hedge.Event<unknown, unknown>> => {
   const end = ends(tally)
-  zeros(tally, "success", "failure")
+  zeros(tally, "calls", ...outcomesOf("success", "failure"))
   return {
     Attempt: attempts(tally, "hedge", ["Ignored", "Interrupted"]),
     Call: ({ duration, outcome }) => end(outcome, duration)
@@ -333,7 +363,7 @@ const timeout = (tally: Tally): Adding<Timeout.Event> => {
 }
 
 const fallback = (tally: Tally): Adding<Fallback.Event<unknown, unknown>> => {
-  zeros(tally, "fallback", "failure")
+  zeros(tally, "calls", ...outcomesOf("fallback", "failure"))
   return {
     FallbackEnded: ({ duration, outcome: ended }) => {
       const outcome = ended === "Success" ? "fallback" : outcomes[ended]

@@ -482,6 +482,42 @@ describe("from the metrics can be computed", () => {
       )
     })
   )
+
+  // The rate of a series that begins with 1 does not show that one.
+  it.scoped("with a zero before the first event, so that a rate shows it", () =>
+    Effect.gen(function* () {
+      const { observed, shown } = measured()
+      yield* observed(
+        Effect.gen(function* () {
+          const breaker = yield* CircuitBreaker.make({ trip: Trip.consecutive(1) })
+          const changes = (from: string, to: string) => shown("circuit.transitions", { from, to })
+          assert.strictEqual(changes("closed", "open"), 0)
+          assert.isUndefined(changes("half-open", "closed"))
+          yield* Effect.exit(breaker.protect(down))
+          assert.strictEqual(changes("closed", "open"), 1)
+          assert.strictEqual(changes("open", "half-open"), 0)
+          assert.strictEqual(changes("half-open", "closed"), 0)
+          assert.strictEqual(changes("half-open", "open"), 0)
+          assert.deepInclude(shown("circuit.recovery.duration"), { count: 0 })
+          assert.strictEqual(shown("rejections", { kind: "circuit-breaker", reason: "open" }), 0)
+
+          yield* Bulkhead.make({ permits: 1 })
+          assert.strictEqual(shown("rejections", { kind: "bulkhead", reason: "full" }), 0)
+          yield* RateLimiter.make({ rate: RateLimiter.smooth({ limit: 1, per: "1 minute" }) })
+          assert.strictEqual(shown("rejections", { kind: "rate-limiter", reason: "rate" }), 0)
+          const budget = yield* RetryBudget.make()
+          yield* inTime(Retry.retry({ times: 1, budget })(down))
+          const refused = { activity: "retry", outcome: "refused" }
+          assert.strictEqual(shown("budget.withdrawals", refused), 0)
+          assert.isUndefined(shown("budget.withdrawals", { activity: "hedge", outcome: "refused" }))
+          const cache = yield* Cache.make({ timeToLive: "1 second", lookup: () => Effect.void })
+          assert.strictEqual(shown("cache.evictions"), 0)
+          yield* cache.refresh("a")
+          assert.strictEqual(shown("cache.refreshes", { outcome: "failure" }), 0)
+        })
+      )
+    })
+  )
 })
 
 // ------------------------------------------------------------------------------------------------------- names of others
