@@ -19,8 +19,8 @@ import {
 } from "effect-resilience"
 import { HttpMetrics } from "effect-resilience/http"
 import { Alerts, Grafana, Observability } from "effect-resilience/observability"
-import { type Prometheus, startPrometheus } from "../support/prometheus.js"
-import { until } from "../support/until.js"
+import { startPrometheus } from "../support/prometheus.js"
+import { findAll, namesIn, ofAnnotations, ofPanels, selectors } from "./found.js"
 
 const prefix = "shop.policies"
 
@@ -104,27 +104,8 @@ const rules = Alerts.make(policies, {
   slos: [{ policy: "partner", objective: 0.999 }]
 })
 
-/** A query as Grafana sends it. */
-const filledIn = (query: string): string =>
-  query.replaceAll("$policy", ".*").replaceAll("$__rate_interval", "5s").replaceAll("$__range", "1m")
-
-const ofPanels = dashboard.panels.flatMap((panel) =>
-  panel.type === "row" ? [] : panel.targets.map(({ expr }) => filledIn(expr))
-)
-
-const ofAlerts = rules.groups.flatMap(({ rules }) => rules.map(({ expr }) => expr))
-
-/** The series that queries are made of. */
-const selectors = (queries: ReadonlyArray<string>): ReadonlyArray<string> => [
-  ...new Set(queries.flatMap((query) => query.match(/\bshop_policies_\w+\{.*?\}/g) ?? []))
-]
-
-/** Waits until Prometheus finds something for each query. */
-const findAll = ({ query }: Prometheus, queries: ReadonlyArray<string>) =>
-  until(
-    Effect.filter(queries, (each) => Effect.map(query(each), (found) => found.length === 0)),
-    (empty) => empty.length === 0
-  )
+const panels = ofPanels(dashboard)
+const alerts = rules.groups.flatMap(({ rules }) => rules.map(({ expr }) => expr))
 
 describe("a Prometheus that scrapes a program", () => {
   it.scopedLive("finds what the dashboard and the alerts ask for", () =>
@@ -135,20 +116,14 @@ describe("a Prometheus that scrapes a program", () => {
       if (address._tag !== "TcpAddress") return assert.fail("it listens on a port")
       const prometheus = yield* startPrometheus({ port: address.port, rules: Alerts.yaml(rules) })
 
-      assert.isAbove(ofPanels.length, 40)
-      yield* findAll(prometheus, ofPanels)
-      yield* findAll(prometheus, selectors([...ofPanels, ...ofAlerts]))
+      assert.isAbove(panels.length, 40)
+      yield* findAll(prometheus, panels)
+      yield* findAll(prometheus, selectors("shop_policies", [...panels, ...alerts]))
       // What an alert asks for is a valid query, whether it finds anything or not.
-      yield* Effect.forEach(ofAlerts, prometheus.query)
-      const [openings] = dashboard.annotations.list
-      yield* findAll(prometheus, [filledIn(openings?.expr ?? "")])
-      const [, variable] = dashboard.templating.list
-      const [, of = ""] = /^label_values\((.*), policy\)$/.exec(variable?.query ?? "") ?? []
-      const names = (yield* prometheus.query(`count by (policy) (${of})`)).map(
-        ({ metric }) => metric["policy"]
-      )
+      yield* Effect.forEach(alerts, prometheus.query)
+      yield* findAll(prometheus, ofAnnotations(dashboard))
       assert.sameMembers(
-        names,
+        yield* namesIn(prometheus, dashboard),
         policies.map(({ name }) => name)
       )
     }).pipe(

@@ -60,8 +60,17 @@ export interface Series {
   readonly value: readonly [at: number, value: string]
 }
 
+/** An alert as Prometheus has evaluated it. */
+export interface Evaluated {
+  readonly name: string
+  readonly query: string
+  readonly health: "unknown" | "ok" | "err"
+  readonly lastError?: string
+}
+
 export interface Prometheus {
   readonly query: (expr: string) => Effect.Effect<ReadonlyArray<Series>, ServerFailed>
+  readonly alerts: Effect.Effect<ReadonlyArray<Evaluated>, ServerFailed>
 }
 
 const ask = (port: number, path: string): Effect.Effect<string, ServerFailed> =>
@@ -100,16 +109,20 @@ export const startPrometheus = ({
       ],
       answers: (port) => Effect.filterOrFail(ask(port, "/-/ready"), (text) => text.includes("Ready"))
     })
+    const dataOf = <A>(path: string) =>
+      Effect.flatMap(ask(port, `/api/v1/${path}`), (text) => {
+        const { data } = JSON.parse(text) as { readonly data?: A }
+        return data === undefined ? new ServerFailed({ message: `${path}\n${text}` }) : Effect.succeed(data)
+      })
     return {
       query: (expr: string) =>
-        Effect.flatMap(ask(port, `/api/v1/query?query=${encodeURIComponent(expr)}`), (text) => {
-          const answer = JSON.parse(text) as {
-            readonly status: string
-            readonly data?: { readonly result: ReadonlyArray<Series> }
-          }
-          return answer.data === undefined
-            ? new ServerFailed({ message: `${expr}\n${text}` })
-            : Effect.succeed(answer.data.result)
-        })
+        Effect.map(
+          dataOf<{ readonly result: ReadonlyArray<Series> }>(`query?query=${encodeURIComponent(expr)}`),
+          ({ result }) => result
+        ),
+      alerts: Effect.map(
+        dataOf<{ readonly groups: ReadonlyArray<{ readonly rules: ReadonlyArray<Evaluated> }> }>("rules"),
+        ({ groups }) => groups.flatMap(({ rules }) => rules)
+      )
     }
   })

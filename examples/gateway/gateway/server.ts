@@ -1,10 +1,12 @@
-// The gateway: `/catalog` and `/orders` are upstreams; `/dashboard`, `/metrics`, `/health`, `/ready` and `/resilience` show the policies.
+// The gateway: `/catalog` and `/orders` are upstreams; `/dashboard`, `/metrics`, `/health`, `/ready` and `/resilience` show the policies,
+// `/alerts.yaml` and `/grafana.json` watch them from outside.
 import { HttpClient, HttpRouter } from "@effect/platform"
 import { NodeHttpClient } from "@effect/platform-node"
 import { Effect, Layer, type Redacted } from "effect"
 import { Observability } from "effect-resilience/observability"
 import * as Operators from "../../support/operators.js"
 import * as Server from "../../support/server.js"
+import * as Monitoring from "./monitoring.js"
 import * as Policies from "./policies.js"
 import * as Proxy from "./proxy.js"
 
@@ -34,7 +36,8 @@ const router = (options: Options) =>
     return HttpRouter.empty.pipe(
       HttpRouter.mount("/catalog", upstream(options.catalog)),
       HttpRouter.mount("/orders", upstream(options.orders)),
-      HttpRouter.concat(yield* Operators.steering(options.adminToken))
+      HttpRouter.concat(yield* Operators.steering(options.adminToken)),
+      HttpRouter.concat(Monitoring.routes)
     )
   })
 
