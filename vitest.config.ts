@@ -76,8 +76,8 @@ export default defineConfig(({ mode }) => {
       maxWorkers: "100%",
       minWorkers: 1,
       // Hardly anything takes a second by itself; this is for a machine that has other things to do.
-      testTimeout: 60_000,
-      hookTimeout: 60_000,
+      testTimeout: 180_000,
+      hookTimeout: 180_000,
       setupFiles: ["test/support/setup.ts"],
       diff: { contextLines: 2 },
       projects: [

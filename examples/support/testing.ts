@@ -35,7 +35,7 @@ export const put = (url: string, body: string) =>
 export const until = <A, E, R>(self: Effect.Effect<A, E, R>, wanted: (value: A) => boolean) =>
   Effect.delay(self, "20 millis").pipe(
     Effect.repeat({ until: wanted }),
-    Effect.timeout("30 seconds"),
+    Effect.timeout("90 seconds"),
     Effect.withClock(Clock.make())
   )
 

@@ -4,7 +4,7 @@ import { Effect } from "effect"
 const longestPause = 25
 
 /**
- * Reads again and again until a value holds, for half a minute at most. The pauses between two readings are real time, also
+ * Reads again and again until a value holds, for a minute and a half at most, which only a machine with much else to do needs. The pauses between two readings are real time, also
  * where a test has a clock of its own, because sockets know no other; they grow, so that a long wait is not busy.
  */
 export const until = <A, E, R>(
@@ -12,7 +12,7 @@ export const until = <A, E, R>(
   holds: (value: A) => boolean
 ): Effect.Effect<A, E, R> =>
   Effect.suspend(() => {
-    const giveUpAt = performance.now() + 30_000
+    const giveUpAt = performance.now() + 90_000
     const again = (pause: number): Effect.Effect<A, E, R> =>
       Effect.flatMap(read, (value) => {
         if (holds(value)) return Effect.succeed(value)
