@@ -12,24 +12,26 @@ export class InvalidOption extends Error {
     /** The allowed range in words. */
     readonly expected: string
   ) {
-    super(`${policy}: ${option && "option "}${named(option)} must be ${expected}, got ${show(value)}`)
+    const named = option ? `option "${cut(option)}"` : "the options"
+    super(`${policy}: ${named} must be ${expected}, got ${cut(show(value))}`)
     this.name = "InvalidOption"
   }
 }
 
-const named = (option: string): string => (option === "" ? "the options" : `"${option}"`)
-
 const show = (value: unknown): string => {
-  if (typeof value === "string") return JSON.stringify(value)
   if (typeof value === "bigint") return `${value}n`
   if (typeof value === "function") return "a function"
-  if (typeof value !== "object" || value === null) return String(value)
+  if (typeof value !== "object" && typeof value !== "string") return String(value)
   try {
     return JSON.stringify(value) ?? "an object"
   } catch {
     return "an object"
   }
 }
+
+/** Text of any length as a message shows it. (The number is written twice because the smallest entry has no bytes for a name.) */
+const cut = (text: string): string =>
+  text.length > 200 ? `${text.slice(0, 200)}… (${text.length} characters)` : text
 
 // ------------------------------------------------------------------------------------------------------------- objects
 
@@ -52,7 +54,7 @@ export const object = (
     const value = options[name]
     if (value === undefined || !Object.hasOwn(options, name)) continue
     const option = join(path, name)
-    if (!Object.hasOwn(shape, name)) throw new InvalidOption(policy, option, value, unknown(name, shape))
+    if (!Object.hasOwn(shape, name)) throw new InvalidOption(policy, option, value, unknown(cut(name), shape))
     shape[name](policy, option, value)
   }
 }
@@ -141,16 +143,28 @@ export const among =
   }
 
 /** A whole number of at least `min` and, when given, at most `max`. */
-export const integer = (policy: string, option: string, value: number, min: number, max?: number): number => {
-  if (!Number.isSafeInteger(value) || value < min || (max !== undefined && value > max)) {
+export const integer = (
+  policy: string,
+  option: string,
+  value: number,
+  min: number,
+  max = Infinity
+): number => {
+  if (!Number.isSafeInteger(value) || value < min || value > max) {
     throw new InvalidOption(policy, option, value, `a whole number ${range(min, max)}`)
   }
   return value
 }
 
 /** A finite number of at least `min` and, when given, at most `max`. */
-export const finite = (policy: string, option: string, value: number, min: number, max?: number): number => {
-  if (!Number.isFinite(value) || value < min || (max !== undefined && value > max)) {
+export const finite = (
+  policy: string,
+  option: string,
+  value: number,
+  min: number,
+  max = Infinity
+): number => {
+  if (!Number.isFinite(value) || value < min || value > max) {
     throw new InvalidOption(policy, option, value, `a finite number ${range(min, max)}`)
   }
   return value
@@ -171,8 +185,8 @@ export const oneOf = <A>(policy: string, option: string, value: A, ...allowed: R
   throw new InvalidOption(policy, option, value, `${words.join(", ")} or ${last}`)
 }
 
-const range = (min: number, max: number | undefined): string =>
-  max === undefined ? `of at least ${min}` : `from ${min} to ${max}`
+const range = (min: number, max: number): string =>
+  max === Infinity ? `of at least ${min}` : `from ${min} to ${max}`
 
 // ------------------------------------------------------------------------------------------------------------- callers
 

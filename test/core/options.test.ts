@@ -95,6 +95,29 @@ describe("options", () => {
     assert.strictEqual(error.message, `P: option "a.b" must be better, got ${shown}`)
   })
 
+  const long = "a".repeat(10_000_000)
+
+  it.each<[what: string, value: unknown, shown: string]>([
+    ["text of 200 characters with its quotes", "a".repeat(198), `"${"a".repeat(198)}"`],
+    ["text", long, `"${"a".repeat(199)}… (10000002 characters)`],
+    ["an object", { long }, `{"long":"${"a".repeat(191)}… (10000011 characters)`],
+    ["a list", long.slice(0, 1000).split(""), `["a"${',"a"'.repeat(49)}… (4001 characters)`],
+    ["a symbol", Symbol(long), `Symbol(${"a".repeat(193)}… (10000008 characters)`],
+    ["a number", 10n ** 300n, `1${"0".repeat(199)}… (302 characters)`]
+  ])("that are refused are shown in 200 characters: %s", (_, value, shown) => {
+    const error = new Options.InvalidOption("P", "o", value, "better")
+    assert.strictEqual(error.message, `P: option "o" must be better, got ${shown}`)
+    assert.strictEqual(error.value, value)
+  })
+
+  it("with a long name that is not known are refused by its beginning", () => {
+    const error = thrownBy(() => Options.object("P", "", { [long]: 1 }, { name: Options.flag }))
+    assert.strictEqual(
+      (error as Options.InvalidOption).message,
+      `P: option "${"a".repeat(200)}… (10000000 characters)" must be one of "name", got 1`
+    )
+  })
+
   it("that are refused are named in the fields of the error", () => {
     const error = new Options.InvalidOption("Trip.failures", "count", 0, "more")
     assert.instanceOf(error, Error)
