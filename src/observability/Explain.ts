@@ -9,13 +9,13 @@ import type * as Bulkhead from "../bulkhead/Bulkhead.js"
 import type * as Cache from "../cache/Cache.js"
 import type * as CircuitBreaker from "../circuitBreaker/CircuitBreaker.js"
 import type * as Trip from "../circuitBreaker/Trip.js"
-import { defined } from "../core/options.js"
+import { defined, isObject } from "../core/options.js"
 import { wallMillis } from "../internal/time.js"
 import type * as Policy from "../policy/Policy.js"
 import * as Stateful from "../policy/stateful.js"
 import type * as RateLimiter from "../rateLimiter/RateLimiter.js"
 import type * as RetryBudget from "../retryBudget/RetryBudget.js"
-import { sentenceOf } from "./sentences.js"
+import { consequences, sentenceOf } from "./sentences.js"
 import * as Store from "./store.js"
 
 // ------------------------------------------------------------------------------------------------------------- models
@@ -52,9 +52,18 @@ export interface Entered {
 export interface InFleet {
   /** Whether it is shared with other processes. Absent where the settings are not known. */
   readonly shared?: boolean | undefined
-  /** Whether it goes on without the others, because the store that it is shared by does not answer. Only if it is shared. */
-  readonly alone?: boolean | undefined
+  /** What it does because its store does not answer: what its option `onStoreFailure` says, or else `local`. Only if it is shared. */
+  readonly withoutStore?: WithoutStore | undefined
 }
+
+/**
+ * What a shared policy does while its store does not answer: it goes on by itself (`local`), rejects calls (`open`, `reject`), lets
+ * them run uncounted (`closed`) or fail (`fail`), or keeps to its share of the rate (`share`) or to what it used last (`last`).
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type WithoutStore = "local" | "open" | "closed" | "fail" | "share" | "last" | "reject"
 
 interface OfCircuit<State extends CircuitBreaker.State> extends Of<"circuit-breaker", State>, InFleet {
   /** When the state began and when it was read, in milliseconds since the epoch. */
@@ -347,9 +356,15 @@ const ofCircuit = (
 }
 
 const inFleet = ({ settings, storeAway }: Besides): InFleet => {
-  const shared = settings && settings["share"] !== undefined
-  return defined({ shared, alone: shared === true ? storeAway : undefined })
+  if (settings === undefined) return {}
+  const share: unknown = settings["share"]
+  if (share === undefined || storeAway !== true) return { shared: share !== undefined }
+  const said = isObject(share) ? share["onStoreFailure"] : undefined
+  return { shared: true, withoutStore: isWithoutStore(said) ? said : "local" }
 }
+
+const isWithoutStore = (said: unknown): said is WithoutStore =>
+  typeof said === "string" && Object.hasOwn(consequences, said)
 
 type Change = CircuitBreaker.StateChange | Bulkhead.Resized | RateLimiter.RateChanged | RetryBudget.Change
 

@@ -17,7 +17,8 @@ import type {
   ExplainedCircuit,
   ExplainedLimiter,
   Explanation,
-  InFleet
+  InFleet,
+  WithoutStore
 } from "./Explain.js"
 
 type Part = string | undefined
@@ -31,10 +32,21 @@ const saying = (head: string, ...parts: ReadonlyArray<Part>): string => {
 /** A number of something, unless there is none. */
 const some = (count: number, what: string): Part => (count === 0 ? undefined : `${number(count)} ${what}`)
 
+/** What a store that does not answer has as its consequence. */
+export const consequences: Readonly<Record<WithoutStore, string>> = {
+  local: "this process goes on alone",
+  open: "calls are rejected",
+  closed: "calls run uncounted",
+  fail: "calls fail",
+  share: "this process keeps to its share",
+  last: "this process keeps to what it used last",
+  reject: "calls are rejected"
+}
+
 /** What being shared means now. `together` is what it means while the store answers. */
-const sharing = ({ alone, shared }: InFleet, together?: string): Part =>
-  alone === true
-    ? "its store does not answer, so this process goes on alone"
+const sharing = ({ shared, withoutStore }: InFleet, together?: string): Part =>
+  withoutStore !== undefined
+    ? `its store does not answer, so ${consequences[withoutStore]}`
     : shared === true
       ? together
       : undefined

@@ -343,24 +343,45 @@ describe("the sentence of", () => {
     }).pipe(Effect.scoped, atNoon)
   )
 
-  it.effect.each([
+  type Shared = Effect.Effect<unknown, never, SharedStore.SharedStore | Scope.Scope>
+  const breaker = (share: Parameters<typeof CircuitBreaker.make>[0]) =>
+    CircuitBreaker.make({ name: "partner", ...share }) as Shared
+  const rate = RateLimiter.tokenBucket({ limit: 100, per: "1 second" })
+  const limiter = (share: RateLimiter.Sharing) => RateLimiter.make({ name: "partner", rate, share }) as Shared
+  const counted = "calls of other processes count too"
+  const ofAll = "the rate is that of all processes"
+  it.effect.each<readonly [what: string, make: Shared, shares: string, alone: string]>([
+    ["circuit breaker", breaker({ share: Share.local() }), counted, "this process goes on alone"],
     [
-      "circuit breaker",
-      CircuitBreaker.make({ name: "partner", share: Share.local() }),
-      "calls of other processes count too"
+      "circuit breaker that is to be open then",
+      breaker({ share: Share.inline({ onStoreFailure: "open" }) }),
+      counted,
+      "calls are rejected"
     ],
     [
-      "limiter",
-      RateLimiter.make({
-        ...{ name: "partner", share: Share.leasedRate() },
-        rate: RateLimiter.tokenBucket({ limit: 100, per: "1 second" })
-      }),
-      "the rate is that of all processes"
+      "circuit breaker that is to be closed then",
+      breaker({ share: Share.inline({ onStoreFailure: "closed" }) }),
+      counted,
+      "calls run uncounted"
+    ],
+    ["limiter", limiter(Share.leasedRate()), ofAll, "this process keeps to its share"],
+    [
+      "limiter that is to reject then",
+      limiter(Share.inlineRate({ onStoreFailure: "reject" })),
+      ofAll,
+      "calls are rejected"
+    ],
+    [
+      "limiter that is to go on then",
+      limiter(Share.inlineRate({ onStoreFailure: "last" })),
+      ofAll,
+      "this process keeps to what it used last"
     ],
     [
       "budget",
       RetryBudget.make({ rule: RetryBudget.successes({ minPerSecond: 1 }), share: Share.floor() }),
-      "the floor is divided among all processes"
+      "the floor is divided among all processes",
+      "this process goes on alone"
     ],
     [
       "cache",
@@ -368,29 +389,26 @@ describe("the sentence of", () => {
         ...{ name: "offers", lookup: (key: string) => Effect.succeed(key), timeToLive: "1 minute" },
         share: Share.values({ value: Schema.String })
       }),
-      "values of other processes are used too"
+      "values of other processes are used too",
+      "this process goes on alone"
     ]
-  ] as ReadonlyArray<
-    readonly [string, Effect.Effect<unknown, never, SharedStore.SharedStore | Scope.Scope>, string]
-  >)(
-    "a shared %s says what it shares, and that it goes on alone when its store is away",
-    ([, make, shares]) =>
-      Effect.gen(function* () {
-        const { store, wire } = yield* new Fleet().process()
-        const inProcess = Effect.provideService(SharedStore.SharedStore, store)
-        const made = yield* inProcess(make)
-        yield* TestClock.adjust("2 seconds")
-        assert.include(yield* inProcess(said), `; ${shares}`)
-        wire.state = "dead"
-        yield* TestClock.adjust("2 seconds")
-        const alone = yield* inProcess(said)
-        assert.include(alone, "; its store does not answer, so this process goes on alone")
-        assert.notInclude(alone, shares)
-        wire.state = "up"
-        yield* TestClock.adjust("10 seconds")
-        assert.include(yield* inProcess(said), `; ${shares}`)
-        assert.isDefined(made)
-      }).pipe(Effect.scoped, atNoon)
+  ])("a shared %s says what it shares, and what it does while its store is away", ([, make, shares, alone]) =>
+    Effect.gen(function* () {
+      const { store, wire } = yield* new Fleet().process()
+      const inProcess = Effect.provideService(SharedStore.SharedStore, store)
+      const made = yield* inProcess(make)
+      yield* TestClock.adjust("2 seconds")
+      assert.include(yield* inProcess(said), `; ${shares}`)
+      wire.state = "dead"
+      yield* TestClock.adjust("2 seconds")
+      const away = yield* inProcess(said)
+      assert.include(away, `; its store does not answer, so ${alone}`)
+      assert.notInclude(away, shares)
+      wire.state = "up"
+      yield* TestClock.adjust("10 seconds")
+      assert.include(yield* inProcess(said), `; ${shares}`)
+      assert.isDefined(made)
+    }).pipe(Effect.scoped, atNoon)
   )
 
   it.effect("a policy without a state of its own does not exist", () =>
