@@ -205,7 +205,7 @@ export class Limiter implements RateLimiter.RateLimiter, Member<RateLimiter.Snap
         if (permit === undefined) return restore(this.reject(cost, later))
         return this.begin(
           cost,
-          toDuration(later - now),
+          turn > now ? toDuration(later - now) : Duration.zero,
           restore,
           () => this.body(call, clock, permit),
           () => line.leave(place, this.now(clock))

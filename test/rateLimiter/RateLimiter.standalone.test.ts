@@ -14,6 +14,7 @@ import {
 } from "effect"
 import { RateLimiter } from "effect-resilience"
 import { refusalOf, settled } from "../support/calls.js"
+import { manualClock } from "../support/manualClock.js"
 
 const tenASecond = RateLimiter.smooth({ limit: 10, per: "1 second" })
 const threeAtOnce = RateLimiter.bursty({ limit: 3, per: "1 second" })
@@ -315,6 +316,23 @@ describe("the listeners of a rate limiter", () => {
       ])
     })
   )
+
+  it.effect("hear that a call has not waited when it was its turn at once, though the time goes on", () => {
+    const heard: Array<unknown> = []
+    const { clock } = manualClock()
+    let nanos = 0n
+    const live: Clock.Clock = { ...clock, unsafeCurrentTimeNanos: () => (nanos += 1000n) }
+    return Effect.gen(function* () {
+      const limiter = yield* RateLimiter.make({ name: "api", rate: threeAtOnce, ...listening(heard) })
+      yield* limiter.protect(Effect.void)
+      yield* limiter.acquire()
+      const admitted = { _tag: "Admitted", ...api, cost: 1, waited: Duration.zero }
+      assert.deepStrictEqual(heard, [
+        ["admitted", admitted],
+        ["admitted", admitted]
+      ])
+    }).pipe(Effect.withClock(live))
+  })
 
   it.effect("hear what is acquired and reserved", () =>
     Effect.gen(function* () {
