@@ -1,18 +1,27 @@
 /** The cards: which there are, which are shown, in what order, and what is written in a frame. */
-import type { Delta, Full, State, View } from "../src/http/dashboard/protocol.js"
+import {
+  type Delta,
+  empty,
+  type Full,
+  type Hidden,
+  type State,
+  type View
+} from "../src/http/dashboard/protocol.js"
+import { urgencyOf, urgent } from "../src/http/dashboard/urgency.js"
 import { Card, type Page } from "./card.js"
 import { Details } from "./details.js"
-import { byId, h, show, write } from "./dom.js"
+import { byId, h, mark, show, write } from "./dom.js"
 import { History, type Track } from "./history.js"
 import { arrange } from "./order.js"
 import { Allowed } from "./steer.js"
-import { kindOf, placeOfKind, stateOf, wordOf } from "./words.js"
+import { inOrder, kindOf, numbersInWords, placeOfKind, toneOf, whole } from "./words.js"
 
 /** A policy that has become better keeps its place for so long, so that cards do not dance. */
 const calmMillis = 5000
 
-/** How long cards stay where they are after the pointer has moved over them. */
+/** How long cards stay where they are after the pointer has moved over them, and after a key has been pressed in them. */
 const handMillis = 3000
+const keyMillis = 10_000
 
 /** How often the order is made anew when it depends on rates. */
 const busyMillis = 5000
@@ -48,7 +57,7 @@ export class Board {
   private readonly only = new Set<string>()
   private history = new History(500)
   private run = 0
-  private hidden = 0
+  private hidden: Hidden = empty.hidden
   private hasData = false
   private isRequested = false
   /** Whether there is a new reading, which moves the plots. */
@@ -56,6 +65,7 @@ export class Board {
   private isOrderOld = true
   private orderedAt = 0
   private handAt = -Infinity
+  private keyAt = -Infinity
 
   constructor(clock: { readonly now: number }) {
     this.page = {
@@ -105,7 +115,10 @@ export class Board {
     this.history.begin(at)
     const news: Array<View> = []
     for (const [id, view] of views) {
+      const isNew = !this.shown.has(id)
       const shown = this.shown.get(id) ?? this.add(view)
+      // Where there are more policies than places, one appears because it is in trouble.
+      if (isNew && urgencyOf(view.state) >= urgent) news.push(view)
       if (shown.view !== view) {
         if (shown.view.state !== view.state) {
           news.push(view)
@@ -125,7 +138,7 @@ export class Board {
   private add(view: View): Shown {
     const track = this.history.track()
     const card = new Card(view, track, this.page)
-    const { rank } = wordOf(view.state)
+    const rank = urgencyOf(view.state)
     const shown: Shown = { card, track, view, rank, betterAt: 0, busy: 0, text: textOf(view) }
     this.shown.set(view.id, shown)
     this.ofElement.set(card.element, shown)
@@ -138,8 +151,8 @@ export class Board {
     const shown = this.shown.get(id)
     if (shown === undefined) return
     this.sight.unobserve(shown.card.element)
-    shown.card.hide()
-    shown.card.element.remove()
+    // It goes when cards may move.
+    shown.card.gone()
     this.shown.delete(id)
     if (this.details.id === id) this.details.gone()
     this.isOrderOld = true
@@ -151,8 +164,8 @@ export class Board {
     if (worth.length === 0) return
     const text =
       worth.length > 3
-        ? `${worth.length} policies have changed: ${counts(worth)}`
-        : worth.map((view) => `${kindOf(view.kind)} ${view.name.slice(0, 80)} is ${stateOf(view)}`).join(". ")
+        ? `${worth.length} policies have changed: ${numbersInWords(numbersByState(worth))}`
+        : worth.map((view) => `${kindOf(view.kind)} ${view.name.slice(0, 80)} is ${view.state}`).join(". ")
     this.changes.append(h("p", {}, text))
     while (this.changes.childElementCount > 5) this.changes.firstElementChild?.remove()
   }
@@ -198,7 +211,7 @@ export class Board {
     for (const { card } of this.shown.values()) if (card.isVisible) card.tick()
     if (this.order.value === "busiest" && this.page.now - this.orderedAt > busyMillis) this.isOrderOld = true
     for (const shown of this.shown.values()) {
-      if (shown.rank !== wordOf(shown.view.state).rank) this.isOrderOld = true
+      if (shown.rank !== urgencyOf(shown.view.state)) this.isOrderOld = true
     }
     if (this.isOrderOld) this.request()
   }
@@ -216,7 +229,7 @@ export class Board {
       .filter((word) => word !== "")
     const wanted: Array<Shown> = []
     for (const shown of this.shown.values()) {
-      const { rank } = wordOf(shown.view.state)
+      const rank = urgencyOf(shown.view.state)
       if (rank < shown.rank && shown.betterAt === 0) shown.betterAt = now
       else if (rank >= shown.rank || now - shown.betterAt >= calmMillis) {
         shown.rank = rank
@@ -230,10 +243,17 @@ export class Board {
       if (isWanted) wanted.push(shown)
     }
     wanted.sort(orders[this.order.value] ?? byName)
+    const focused = document.activeElement
+    const isInside = this.grid.contains(focused)
     arrange(
       this.grid,
       wanted.map(({ card }) => card.element)
     )
+    // An element that is moved loses the focus.
+    if (isInside && focused instanceof HTMLElement && focused !== document.activeElement) {
+      const next = focused.isConnected ? focused : byId("policies", HTMLElement)
+      next.focus({ preventScroll: true })
+    }
     this.writeKinds()
     this.writeNote(wanted.length)
   }
@@ -241,7 +261,8 @@ export class Board {
   /** Cards do not move away under a pointer or from the keyboard. */
   private isHeld(): boolean {
     if (this.grid.childElementCount === 0) return false
-    return performance.now() - this.handAt < handMillis || this.grid.contains(document.activeElement)
+    const now = performance.now()
+    return now - this.handAt < handMillis || now - this.keyAt < keyMillis
   }
 
   private filter(): void {
@@ -252,18 +273,20 @@ export class Board {
   }
 
   private writeNote(wanted: number): void {
-    const more = this.hidden === 0 ? "" : ` ${this.hidden} more policies are not shown.`
+    const hidden = Object.entries(this.hidden)
+    const more = hidden.length === 0 ? "" : ` ${hiddenInWords(hidden, this.shown.size)}`
     const text =
       this.shown.size === 0
         ? this.hasData
           ? "There are no policies yet. A policy appears when it is made, and a retry, a hedge, a timeout or a fallback when it has something to say."
           : ""
         : wanted === 0
-          ? "No policy matches the filter."
+          ? `No policy matches the filter.${more}`
           : wanted < this.shown.size
-            ? `${wanted} of ${this.shown.size} policies.${more}`
+            ? `${whole(wanted)} of ${whole(this.shown.size)} policies.${more}`
             : more.trim()
     write(this.note, text)
+    mark(this.note, "tone", toneOf(inOrder(hidden)[0]?.[0] ?? ""))
     show(this.note, text !== "")
   }
 
@@ -273,10 +296,7 @@ export class Board {
   private writeChips(): void {
     const numbers = numbersByState(Array.from(this.shown.values(), ({ view }) => view))
     for (const state of this.only) if (!numbers.has(state)) numbers.set(state, 0)
-    const sorted = [...numbers].sort(
-      ([one], [other]) =>
-        wordOf(other).rank - wordOf(one).rank || (one === "" ? 1 : other === "" ? -1 : one < other ? -1 : 1)
-    )
+    const sorted = inOrder(numbers)
     const wanted = sorted.map(([state, number]) => {
       const chip = this.chipOf.get(state) ?? this.makeChip(state)
       write(chip.firstElementChild as Element, String(number))
@@ -285,7 +305,7 @@ export class Board {
     })
     arrange(this.chips, wanted)
     const worst = sorted[0]
-    const isBad = worst !== undefined && wordOf(worst[0]).rank >= 3
+    const isBad = worst !== undefined && urgencyOf(worst[0]) >= urgent
     const title = isBad ? `${worst[1]} ${worst[0]} · Resilience` : "Resilience"
     if (document.title !== title) document.title = title
   }
@@ -293,7 +313,7 @@ export class Board {
   private makeChip(state: string): HTMLButtonElement {
     const chip = h(
       "button",
-      { type: "button", class: "chip", "data-tone": wordOf(state).tone },
+      { type: "button", class: "chip", "data-tone": toneOf(state) },
       h("span", { class: "number" }),
       ` ${state === "" ? "without state" : state}`
     )
@@ -352,6 +372,10 @@ export class Board {
     this.order.addEventListener("change", () => this.filter())
     this.grid.addEventListener("pointermove", () => (this.handAt = performance.now()), { passive: true })
     this.grid.addEventListener("pointerleave", () => (this.handAt = -Infinity))
+    for (const type of ["keydown", "focusin"]) {
+      this.grid.addEventListener(type, () => (this.keyAt = performance.now()))
+    }
+    this.grid.addEventListener("focusout", () => (this.keyAt = -Infinity))
     this.search.addEventListener("keydown", (event) => {
       if (event.key !== "Escape") return
       if (this.search.value === "") this.search.blur()
@@ -384,8 +408,15 @@ const numbersByState = (views: ReadonlyArray<View>): Map<string, number> => {
   return numbers
 }
 
-const counts = (views: ReadonlyArray<View>): string =>
-  Array.from(numbersByState(views), ([state, number]) => `${number} ${state}`).join(", ")
+/** What is not shown, and why. */
+const hiddenInWords = (hidden: ReadonlyArray<readonly [string, number]>, room: number): string => {
+  const number = hidden.reduce((sum, [, each]) => sum + each, 0)
+  const states = hidden.length === 1 ? hidden[0][0] || "without state" : numbersInWords(hidden)
+  return (
+    `Not shown and not found by the filter: ${whole(number)} policies (${states}). ` +
+    `The page has room for ${whole(room)}: those that need attention first, then the busiest.`
+  )
+}
 
 type Order = (one: Shown, other: Shown) => number
 

@@ -9,6 +9,7 @@ import {
   capitalized,
   count,
   dateAndTime,
+  type Gauge,
   gaugesOf,
   kindOf,
   mainOutcomesOf,
@@ -16,9 +17,8 @@ import {
   rate,
   seriesFor,
   span,
-  stateOf,
   timeOfDay,
-  wordOf
+  toneOf
 } from "./words.js"
 
 /** What a card needs of the page. */
@@ -31,6 +31,9 @@ export interface Page {
 
 const eventsShown = 3
 
+/** How many numbers fit on a card. */
+const numbersShown = 6
+
 /** How long a state has lasted, and what comes next. */
 export const sinceOf = ({ since, state, until }: View, now: number): string => {
   if (state === "open" && until !== null) {
@@ -40,7 +43,7 @@ export const sinceOf = ({ since, state, until }: View, now: number): string => {
   return since === null ? "" : `for ${span(now - since)}`
 }
 
-export const eventRow = ({ at, count: times, text }: Happening, now: number): HTMLElement =>
+const eventRow = ({ at, count: times, text }: Happening, now: number): HTMLElement =>
   h(
     "li",
     {},
@@ -52,27 +55,34 @@ export const eventRow = ({ at, count: times, text }: Happening, now: number): HT
     h("span", { class: "what" }, times > 1 ? `${text} (${count(times)} times)` : text)
   )
 
+/** Events, the latest first, or a row that says that there are none. */
+export const eventRows = (latest: ReadonlyArray<Happening>, now: number): ReadonlyArray<HTMLElement> =>
+  latest.length > 0
+    ? latest.map((happening) => eventRow(happening, now))
+    : [h("li", { class: "nothing" }, "No events yet")]
+
 /** Rates and gauges, each written in place as long as they are the same ones. */
 export class Numbers {
   private key = ""
   private readonly values: Array<HTMLElement> = []
   private readonly meters: Array<HTMLElement | undefined> = []
 
+  /** All of them with their totals, or as many as fit on a card. */
   constructor(
     readonly element: HTMLElement,
-    private readonly withTotals: boolean
+    private readonly areAll: boolean
   ) {}
 
   update(view: View, track: Track): void {
-    const outcomes = this.withTotals ? outcomesOf(view) : mainOutcomesOf(view)
-    const gauges = gaugesOf(view)
+    const outcomes = this.areAll ? outcomesOf(view) : mainOutcomesOf(view)
+    const gauges = gaugesOf(view).slice(0, this.areAll ? Infinity : numbersShown - outcomes.length)
     const key = [...outcomes, "|", ...gauges.map(({ label, share }) => label + (share === undefined))].join()
-    if (key !== this.key) this.make(key, view, outcomes)
+    if (key !== this.key) this.make(key, outcomes, gauges)
     outcomes.forEach((outcome, index) => {
       const perSecond = rate(track.rate(outcome))
       write(
         this.values[index],
-        this.withTotals ? `${perSecond}/s, ${count(view.totals[outcome] ?? 0)} in all` : `${perSecond}/s`
+        this.areAll ? `${perSecond}/s, ${count(view.totals[outcome] ?? 0)} in all` : `${perSecond}/s`
       )
     })
     gauges.forEach(({ share, text }, index) => {
@@ -86,7 +96,7 @@ export class Numbers {
     })
   }
 
-  private make(key: string, view: View, outcomes: ReadonlyArray<string>): void {
+  private make(key: string, outcomes: ReadonlyArray<string>, gauges: ReadonlyArray<Gauge>): void {
     this.key = key
     this.values.length = 0
     this.meters.length = 0
@@ -95,7 +105,7 @@ export class Numbers {
       this.values.push(value)
       return h("div", { "data-series": seriesFor(outcome) }, h("dt", {}, outcome), value)
     })
-    const gauges = gaugesOf(view).map(({ label, share }) => {
+    const others = gauges.map(({ label, share }) => {
       const value = h("dd")
       const meter = share === undefined ? undefined : h("span", { class: "level" })
       this.values.push(value)
@@ -108,7 +118,7 @@ export class Numbers {
         meter && h("span", { class: "meter", "aria-hidden": "true" }, meter)
       )
     })
-    this.element.replaceChildren(...pairs, ...gauges)
+    this.element.replaceChildren(...pairs, ...others)
   }
 }
 
@@ -182,8 +192,9 @@ export class Card {
       write(this.name, name)
       this.name.title = name
     }
-    write(this.state, stateOf(this.view))
-    mark(this.article, "tone", wordOf(this.view.state).tone)
+    write(this.state, this.view.state)
+    show(this.state, this.view.state !== "")
+    mark(this.article, "tone", toneOf(this.view.state))
     mark(this.article, "state", this.view.state)
   }
 
@@ -209,7 +220,7 @@ export class Card {
     if (body.recent !== view.recent) {
       body.recent = view.recent
       body.latest = view.recent.slice(-eventsShown).reverse()
-      body.events.replaceChildren(...body.latest.map((happening) => eventRow(happening, now)))
+      body.events.replaceChildren(...eventRows(body.latest, now))
       return
     }
     body.latest.forEach(({ at }, index) => {
@@ -235,6 +246,13 @@ export class Card {
     const foot = new Foot(this.view, details)
     this.article.append(why, plotPlace, numbers.element, events, foot.element)
     return { why, plotPlace, numbers, events, foot, plot: undefined, recent: undefined, latest: [] }
+  }
+
+  /** Its policy is gone. The card stays, without doing anything, until it is taken away. */
+  gone(): void {
+    this.hide()
+    this.element.inert = true
+    mark(this.article, "gone", "")
   }
 
   /** A card that is out of sight keeps its texts and gives its canvas back. */

@@ -1,11 +1,11 @@
 /** All that is known of one policy, in a dialog that goes on being live. */
 import type { Happening, View } from "../src/http/dashboard/protocol.js"
-import { eventRow, Numbers, type Page, sinceOf } from "./card.js"
-import { byId, h, mark, write } from "./dom.js"
+import { eventRows, Numbers, type Page, sinceOf } from "./card.js"
+import { byId, h, mark, show, write } from "./dom.js"
 import type { Track } from "./history.js"
 import { type Plot, plotOf } from "./plot.js"
 import { Foot } from "./steer.js"
-import { capitalized, kindOf, outcomesOf, stateOf, wordOf } from "./words.js"
+import { capitalized, kindOf, outcomesOf, toneOf } from "./words.js"
 
 export class Details {
   private readonly dialog = byId("details", HTMLDialogElement)
@@ -88,8 +88,9 @@ export class Details {
     const { shown } = this
     if (shown === undefined) return
     const { now } = this.page
-    write(shown.state, stateOf(view))
-    mark(this.dialog, "tone", wordOf(view.state).tone)
+    write(shown.state, view.state)
+    show(shown.state, view.state !== "")
+    mark(this.dialog, "tone", toneOf(view.state))
     write(shown.since, sinceOf(view, now))
     write(shown.why, capitalized(view.why))
     shown.numbers.update(view, track)
@@ -98,10 +99,7 @@ export class Details {
     shown.plot?.draw(track.rows(outcomes))
     if (shown.recent !== view.recent) {
       shown.recent = view.recent
-      const rows = [...view.recent].reverse().map((happening) => eventRow(happening, now))
-      shown.events.replaceChildren(
-        ...(rows.length > 0 ? rows : [h("li", { class: "nothing" }, "Nothing yet")])
-      )
+      shown.events.replaceChildren(...eventRows([...view.recent].reverse(), now))
     }
     shown.foot.update(view, this.page.allowed(view.id))
   }

@@ -1,35 +1,42 @@
 /** What states, outcomes and numbers are called, which of them are bad, and how they are written. */
 import type { View } from "../src/http/dashboard/protocol.js"
+import { urgencyOf } from "../src/http/dashboard/urgency.js"
 import { durationInWords } from "../src/internal/words.js"
 
 type Tone = "good" | "warn" | "bad" | "held" | "idle"
 
-interface Word {
-  readonly tone: Tone
-  /** The higher, the further up. */
-  readonly rank: number
+const tones: Readonly<Record<string, Tone>> = {
+  open: "bad",
+  isolated: "held",
+  exhausted: "bad",
+  full: "bad",
+  "half-open": "warn",
+  "giving up": "warn",
+  "timing out": "warn",
+  "in use": "warn",
+  closed: "good",
+  available: "good",
+  filled: "good",
+  empty: "good",
+  ok: "good"
 }
 
-const states: Readonly<Record<string, Word>> = {
-  open: { tone: "bad", rank: 6 },
-  isolated: { tone: "held", rank: 5 },
-  exhausted: { tone: "bad", rank: 4 },
-  full: { tone: "bad", rank: 4 },
-  "half-open": { tone: "warn", rank: 3 },
-  disabled: { tone: "idle", rank: 2 },
-  "metrics-only": { tone: "idle", rank: 2 },
-  closed: { tone: "good", rank: 0 },
-  available: { tone: "good", rank: 0 },
-  filled: { tone: "good", rank: 0 },
-  empty: { tone: "good", rank: 0 }
-}
+export const toneOf = (state: string): Tone => (Object.hasOwn(tones, state) ? tones[state] : "idle")
 
-const noState: Word = { tone: "idle", rank: 0 }
+/** How many policies are in each state, in words, the worst first. */
+export const numbersInWords = (numbers: Iterable<readonly [state: string, number: number]>): string =>
+  inOrder(numbers)
+    .map(([state, number]) => `${whole(number)} ${state === "" ? "without state" : state}`)
+    .join(", ")
 
-export const wordOf = (state: string): Word => (Object.hasOwn(states, state) ? states[state] : noState)
-
-/** The state as it is shown. A policy such as a retry has none. */
-export const stateOf = ({ state }: View): string => (state === "" ? "no state" : state)
+/** Numbers of policies by state, the worst first and those without a state last. */
+export const inOrder = (
+  numbers: Iterable<readonly [state: string, number: number]>
+): ReadonlyArray<readonly [state: string, number: number]> =>
+  [...numbers].sort(
+    ([one], [other]) =>
+      urgencyOf(other) - urgencyOf(one) || (one === "" ? 1 : other === "" ? -1 : one < other ? -1 : 1)
+  )
 
 /** The order is that of cards: policies with a state come before those without, and breakers before all. */
 const kinds: Readonly<Record<string, string>> = {
@@ -68,6 +75,7 @@ const outcomes: ReadonlyArray<readonly [outcome: string, series: Series]> = [
   ["hedge", "warn"],
   ["miss", "other"],
   ["failure", "bad"],
+  ["failed", "bad"],
   ["timeout", "bad"],
   ["rejected", "held"],
   ["refused", "held"],
@@ -95,6 +103,11 @@ export const outcomesOf = ({ totals }: View): ReadonlyArray<string> =>
     .sort((one, other) => placeOf(outcomesInOrder, one) - placeOf(outcomesInOrder, other))
 
 // ------------------------------------------------------------------------------------------------------------ numbers
+
+const { format } = new Intl.NumberFormat("en")
+
+/** A whole number with all its digits. */
+export const whole = (value: number): string => format(value)
 
 export const count = (value: number): string => {
   if (value < 10_000) return String(Math.round(value * 10) / 10)
@@ -132,14 +145,14 @@ const day = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle:
 export const timeOfDay = (at: number): string => clock.format(at)
 export const dateAndTime = (at: number): string => day.format(at)
 
-interface Gauge {
+export interface Gauge {
   readonly label: string
   readonly text: string
   /** How full it is, from 0 to 1, where there is a limit. */
   readonly share?: number
 }
 
-/** The numbers of a policy besides its rates, at most three. */
+/** The numbers of a policy besides its rates, the most telling first. */
 export const gaugesOf = ({ gauges, totals }: View): ReadonlyArray<Gauge> => {
   const found: Array<Gauge> = []
   const {
@@ -174,7 +187,7 @@ export const gaugesOf = ({ gauges, totals }: View): ReadonlyArray<Gauge> => {
   }
   if (queued !== undefined) found.push({ label: "queued", text: count(queued) })
   if (amplification !== undefined) found.push({ label: "attempts/call", text: amplification.toFixed(2) })
-  if (size !== undefined) found.push({ label: "entries", text: count(size) })
+  if (waiting !== undefined) found.push({ label: "waiting", text: count(waiting) })
   const [hits, misses, stale] = [totals["hit"], totals["miss"], totals["stale"]]
   if (hits !== undefined && misses !== undefined && stale !== undefined && hits + misses + stale > 0) {
     found.push({
@@ -182,8 +195,13 @@ export const gaugesOf = ({ gauges, totals }: View): ReadonlyArray<Gauge> => {
       text: `${Math.round((100 * (hits + stale)) / (hits + misses + stale))} %`
     })
   }
-  if (waiting !== undefined && waiting > 0) found.push({ label: "waiting", text: count(waiting) })
-  return found.slice(0, 3)
+  if (size !== undefined) {
+    found.push({
+      label: "entries",
+      text: capacity === undefined ? count(size) : `${count(size)} of ${count(capacity)}`
+    })
+  }
+  return found
 }
 
 export const capitalized = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1)

@@ -75,6 +75,8 @@ export interface Entry {
   /** The key of an instance of a keyed policy, `"*"` for the one that is shared by keys without room. */
   readonly key: string | undefined
   readonly instance: Instance | undefined
+  /** Calls that a circuit breaker has admitted and that have not ended. `undefined` for other kinds: their snapshots tell. */
+  readonly inFlight: number | undefined
   /** What has been counted since the program began, for all policies of one kind and `family` together, or with `keyLabel` of one key. */
   readonly totals: Totals
   /** The last change of state, size or rate, and whether a budget was exhausted or recovered. */

@@ -124,16 +124,20 @@ const subjectOf = (entry: Registry.Entry): Effect.Effect<Option.Option<Subject>>
   )
 
 /** The state of a policy without the numbers behind it: that of a circuit costs a fraction of its snapshot. */
-const namedOf = ({ family, instance, name }: Registry.Entry): Effect.Effect<Named | undefined> => {
+export const stateOf = ({ instance }: Registry.Entry): Effect.Effect<string | undefined> => {
   const stateful = Stateful.kindOf(instance)
   if (instance === undefined || stateful === undefined) return Effect.succeed(undefined)
-  const state =
-    "remainingDelay" in instance
-      ? instance.state
-      : Effect.map<object, never, never, string>(instance.snapshot, (it) => stateful.status(it as never))
-  // The kind says which states belong to it.
-  return Effect.map(state, (state) => ({ kind: stateful.kind, name, family, state }) as Named)
+  return "remainingDelay" in instance
+    ? instance.state
+    : Effect.map<object, never, never, string>(instance.snapshot, (it) => stateful.status(it as never))
 }
+
+const namedOf = (entry: Registry.Entry): Effect.Effect<Named | undefined> =>
+  Effect.map(stateOf(entry), (state) => {
+    const { family, kind, name } = entry
+    // The kind says which states belong to it.
+    return state === undefined ? undefined : ({ kind, name, family, state } as Named)
+  })
 
 const stored = ({ health }: Store.Store): Effect.Effect<Subject> =>
   Effect.zipWith(health, Effect.clock, (health, clock) => {

@@ -48,6 +48,7 @@ class Seen implements Observer.OfInstance, Registry.Entry {
   lastChange: Registry.Happening | undefined
   private readonly happenings: Array<Mutable<Registry.Happening>> = []
   private openedAt: number | undefined
+  private running = 0
   private made: WeakRef<Registry.Instance> | undefined
 
   readonly name: string
@@ -67,6 +68,11 @@ class Seen implements Observer.OfInstance, Registry.Entry {
 
   get kind(): string {
     return this.tally.kind
+  }
+
+  /** Of other kinds, some events are without their counterparts. */
+  get inFlight(): number | undefined {
+    return this.kind === "circuit-breaker" ? this.running : undefined
   }
 
   get totals(): Registry.Totals {
@@ -90,7 +96,15 @@ class Seen implements Observer.OfInstance, Registry.Entry {
     this.tally.add(event)
     const { _tag } = event
     // Nearly all events are these, and comparing is cheaper than looking them up.
-    if (_tag === "Admitted" || _tag === "Success") return
+    if (_tag === "Admitted") {
+      this.running += 1
+      return
+    }
+    if (_tag === "Success") {
+      this.running -= 1
+      return
+    }
+    if (_tag === "Failure" || _tag === "Ignored" || _tag === "Interrupted") this.running -= 1
     const worth = noteworthy.get(_tag)
     if (worth === "change") this.changed(event)
     else if (worth === "frequent") this.happened(event)

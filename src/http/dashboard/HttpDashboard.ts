@@ -36,7 +36,10 @@ export interface Options {
   readonly interval?: DurationInput | undefined
   /** How many pages may be connected at the same time; one more is answered with 503 and `Retry-After`. Default: 20. */
   readonly maxViewers?: number | undefined
-  /** How many policies are shown, in the order of the registry. The page says how many more there are. Default: 1000. */
+  /**
+   * How many policies are shown. Of more, those in trouble come first, then those of which something happened within 30 seconds, then
+   * the busiest; the page says how many others there are, and in which states. Default: 1000.
+   */
   readonly maxPolicies?: number | undefined
 }
 

@@ -22,7 +22,7 @@ export interface View {
   readonly id: number
   readonly kind: string
   readonly name: string
-  /** What a call would meet, in a word; empty for policies without state. */
+  /** What a call would meet, in a word; for a policy without state whether it was in trouble lately, and empty where no event tells. */
   readonly state: string
   /** When the state, the size or the rate last changed, in milliseconds since the epoch. */
   readonly since: number | null
@@ -38,12 +38,14 @@ export interface View {
   readonly recent: ReadonlyArray<Happening>
 }
 
+export type Hidden = Readonly<Record<string, number>>
+
 /** All that a page shows. */
 export interface State {
   /** When it was read, in milliseconds since the epoch. */
   readonly at: number
-  /** Policies that are not among the views, because there are too many. */
-  readonly hidden: number
+  /** How many policies are not among the views, because there are too many, by state. */
+  readonly hidden: Hidden
   readonly views: ReadonlyMap<number, View>
 }
 
@@ -66,20 +68,20 @@ export interface Full {
   /** Whether policies may be steered at all. */
   readonly steering: boolean
   readonly at: number
-  readonly hidden: number
+  readonly hidden: Hidden
   readonly views: ReadonlyArray<View>
 }
 
 /** The event `delta`. One without changes says that the server is alive and that nothing has happened. */
 export interface Delta {
   readonly at: number
-  readonly hidden?: number
+  readonly hidden?: Hidden
   readonly added?: ReadonlyArray<View>
   readonly changed?: ReadonlyArray<readonly [id: number, patch: Patch]>
   readonly removed?: ReadonlyArray<number>
 }
 
-export const empty: State = { at: 0, hidden: 0, views: new Map() }
+export const empty: State = { at: 0, hidden: {}, views: new Map() }
 
 export const fromFull = ({ at, hidden, views }: Full): State => ({
   at,
@@ -104,7 +106,7 @@ export const difference = (before: State, after: State): Delta => {
   const removed = [...before.views.keys()].filter((id) => !after.views.has(id))
   return {
     at: after.at,
-    ...(after.hidden !== before.hidden && { hidden: after.hidden }),
+    ...(numbersOf(before.hidden, after.hidden) !== undefined && { hidden: after.hidden }),
     ...(added.length > 0 && { added }),
     ...(changed.length > 0 && { changed }),
     ...(removed.length > 0 && { removed })

@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
 import type * as CircuitBreaker from "../../circuitBreaker/CircuitBreaker.js"
 import * as Explain from "../../observability/Explain.js"
+import { stateOf } from "../../observability/judge.js"
 import type * as Registry from "../../observability/Registry.js"
 import * as Store from "../../observability/store.js"
 import type * as Policy from "../../policy/Policy.js"
@@ -10,8 +11,9 @@ import * as Stateful from "../../policy/stateful.js"
 import type { Hash } from "../admin/keys.js"
 import { Action } from "../admin/names.js"
 import { secretOf, shownName } from "../admin/sources.js"
+import { Candidate, givePlaces } from "./places.js"
 import type { Happening, State, View } from "./protocol.js"
-import { done, said } from "./words.js"
+import { done, said, stateLately } from "./words.js"
 
 export interface Config {
   readonly registry: Registry.Service
@@ -45,6 +47,9 @@ interface Explained {
   readonly why: string
 }
 
+/** How many policies a reading looks at, besides those that are shown and those that have changed, to see who needs a place. */
+const looked = 1000
+
 /** Of more policies than these, a sentence stands for about a second: its numbers change with every call, and would be most of a message. */
 const manyPolicies = 50
 const sentenceMillis = 950
@@ -57,6 +62,11 @@ const reading = (isLarge: boolean, storeAway: boolean): Reading => ({
   storeAway
 })
 
+class Changing extends Candidate {
+  /** The last change of its state when it was last seen. */
+  change: Registry.Happening | undefined
+}
+
 interface Ids<in K> {
   readonly get: (key: K) => number | undefined
   readonly set: (key: K, id: number) => unknown
@@ -68,6 +78,8 @@ export class Views {
   private readonly idOfNamed = new Map<string, number>()
   private last: Reading = reading(false, false)
   private lastId = 0
+  private readonly candidates = new WeakMap<Registry.Entry, Changing>()
+  private nextLook = 0
 
   constructor(private readonly config: Config) {}
 
@@ -81,16 +93,81 @@ export class Views {
     const { maxPolicies, registry, store } = this.config
     return Effect.gen(this, function* () {
       const entries = yield* registry.all
-      const shown = entries.slice(0, maxPolicies)
+      const isFull = entries.length > maxPolicies
+      const hidden = isFull ? yield* this.chosen(entries, before === undefined, at) : {}
+      const shown = isFull ? entries.filter((entry) => this.candidate(entry).isPlaced) : entries
       const views = new Map<number, View>()
       const next = reading(shown.length > manyPolicies, yield* Store.isAway(store))
       for (const entry of shown) {
         const view = yield* this.view(entry, next, before, at)
-        if (view !== undefined) views.set(view.id, view)
+        if (view === undefined) continue
+        views.set(view.id, view)
+        if (isFull) this.see(entry, view.state, view.totals, view.recent.at(-1)?.at, at)
       }
       this.last = next
-      return { at, hidden: entries.length - shown.length, views }
+      return { at, hidden, views }
     })
+  }
+
+  /** Looks at those without a place, at all of them or at those that have changed and some others in turn, and chooses anew. */
+  private chosen(
+    entries: ReadonlyArray<Registry.Entry>,
+    areAllNew: boolean,
+    at: number
+  ): Effect.Effect<State["hidden"]> {
+    const first = this.nextLook % entries.length
+    this.nextLook = first + looked
+    const due = entries.filter((entry, index) => {
+      const { change, isPlaced } = this.candidate(entry)
+      const isInTurn = (index - first + entries.length) % entries.length < looked
+      return !isPlaced && (areAllNew || isInTurn || change !== entry.lastChange)
+    })
+    return Effect.map(
+      Effect.forEach(due, (entry) => this.look(entry, at), { discard: true }),
+      () =>
+        givePlaces(
+          entries.map((entry) => this.candidate(entry)),
+          this.config.maxPolicies
+        )
+    )
+  }
+
+  /** Sees as much of a policy as it takes to know whether it needs a place. One that cannot be read needs none. */
+  private look(entry: Registry.Entry, at: number): Effect.Effect<void> {
+    const happenedAt = entry.recent.at(-1)?.at
+    const seen =
+      entry.instance !== undefined && entry.key !== undefined
+        ? Effect.map(shownOf(entry, entry.name), (shown) => {
+            const totals = shown === undefined ? {} : new Counted().with(shown, undefined).totals
+            this.see(entry, shown?.state ?? "", totals, happenedAt, at)
+          })
+        : Effect.map(stateOf(entry), (state) =>
+            this.see(entry, state ?? stateLately(entry, at), totalsOf(entry), happenedAt, at)
+          )
+    return Effect.catchAllCause(seen, () => Effect.void)
+  }
+
+  private see(
+    entry: Registry.Entry,
+    state: string,
+    totals: Numbers,
+    happenedAt: number | undefined,
+    at: number
+  ): void {
+    const candidate = this.candidate(entry)
+    candidate.change = entry.lastChange
+    candidate.see(
+      { state, count: Object.values(totals).reduce((sum, each) => sum + each, 0), happenedAt },
+      at
+    )
+  }
+
+  private candidate(entry: Registry.Entry): Changing {
+    const known = this.candidates.get(entry)
+    if (known !== undefined) return known
+    const candidate = new Changing()
+    this.candidates.set(entry, candidate)
+    return candidate
   }
 
   private id({ instance, kind, name }: Registry.Entry): number {
@@ -120,15 +197,22 @@ export class Views {
     const made: Effect.Effect<View> = Effect.gen(this, function* () {
       const name = known?.name ?? (yield* shownName(entry.name, secretOf(entry.key), this.config.hash))
       const common = { id, kind, name, recent: happeningsOf(entry, known?.recent) }
-      if (instance === undefined || stateful === undefined) {
+      const shown = yield* shownOf(entry, name)
+      if (instance === undefined || stateful === undefined || shown === undefined) {
         const totals = totalsOf(entry)
-        const why = this.sentence(id, "", at, reading, () => done(kind, totals))
-        return { ...common, state: "", since: null, until: null, why, totals, gauges: gaugesWithout(totals) }
+        const state = stateLately(entry, at)
+        const why = this.sentence(id, state, at, reading, () => done(entry, totals))
+        return {
+          ...common,
+          state,
+          since: sinceOf(state, known, at),
+          until: null,
+          why,
+          totals,
+          gauges: gaugesWithout(totals)
+        }
       }
-      const snapshot: object = yield* instance.snapshot
-      const state = stateful.status(snapshot as never)
-      // The kind says which snapshot and which states belong to it.
-      const shown = { kind, name, state, snapshot } as Explain.Shown
+      const { state } = shown
       reading.actions.set(
         id,
         stateful.actions.filter((action) => allActions.includes(action)) as ReadonlyArray<Action>
@@ -143,8 +227,9 @@ export class Views {
           })
         )
       )
-      const totals = entry.key === undefined ? totalsOf(entry) : this.ownTotals(entry, id, shown, reading)
-      return { ...common, state, ...timesOf(shown, known, at), why, totals, gauges: gaugesOf(shown) }
+      const counted = entry.key === undefined ? totalsOf(entry) : this.ownTotals(entry, id, shown, reading)
+      const totals = shown.kind === "cache" ? { ...counted, failed: shown.snapshot.failures } : counted
+      return { ...common, state, ...timesOf(shown, known, at), why, totals, gauges: gaugesOf(shown, entry) }
     })
     return Effect.catchAllCause(made, () => Effect.succeed(known))
   }
@@ -168,6 +253,20 @@ export class Views {
     reading.explained.set(id, explained)
     return explained.why
   }
+}
+
+/** A policy with its snapshot, if it has one. */
+const shownOf = (
+  { instance, kind }: Registry.Entry,
+  name: string
+): Effect.Effect<Explain.Shown | undefined> => {
+  const stateful = Stateful.kindOf(instance)
+  if (instance === undefined || stateful === undefined) return Effect.succeed(undefined)
+  // The kind says which snapshot and which states belong to it.
+  return Effect.map<object, never, never, Explain.Shown>(
+    instance.snapshot,
+    (snapshot) => ({ kind, name, state: stateful.status(snapshot as never), snapshot }) as Explain.Shown
+  )
 }
 
 // ------------------------------------------------------------------------------------------------------------- counts
@@ -254,15 +353,16 @@ class Counted {
 
 // -------------------------------------------------------------------------------------------------------------- times
 
+/** When a state began that nothing tells the begin of, as far as it was read. */
+const sinceOf = (state: string, known: View | undefined, at: number): number | null =>
+  known === undefined ? null : known.state === state ? known.since : at
+
 const timesOf = (
   shown: Explain.Shown,
   known: View | undefined,
   at: number
 ): Pick<View, "since" | "until"> => {
-  if (shown.kind !== "circuit-breaker") {
-    const since = known === undefined ? null : known.state === shown.state ? known.since : at
-    return { since, until: null }
-  }
+  if (shown.kind !== "circuit-breaker") return { since: sinceOf(shown.state, known, at), until: null }
   const { remainingDelay, takenAt } = shown.snapshot
   const since = Math.round(shown.snapshot.since)
   if (shown.state !== "open" || !Number.isFinite(remainingDelay)) return { since, until: null }
@@ -274,15 +374,15 @@ const timesOf = (
 
 // ------------------------------------------------------------------------------------------------------------- gauges
 
-const gaugesOf = (shown: Explain.Shown): Numbers => {
+const gaugesOf = (shown: Explain.Shown, { inFlight = 0, instance }: Registry.Entry): Numbers => {
   switch (shown.kind) {
     case "circuit-breaker": {
       const { state } = shown
       const { failureRate, failures, rules, successes } = shown.snapshot
       const isCounting = state === "closed" || state === "half-open" || state === "metrics-only"
-      if (!isCounting || successes + failures === 0) return {}
+      if (!isCounting || successes + failures === 0) return { inFlight }
       const rate = rules.find(({ rule }) => rule === "failureRate")?.rate ?? failureRate
-      return { failureRate: Math.round(rate * 100) / 100 }
+      return { inFlight, failureRate: Math.round(rate * 100) / 100 }
     }
     case "bulkhead": {
       const { inUse, permits, queued } = shown.snapshot
@@ -299,7 +399,8 @@ const gaugesOf = (shown: Explain.Shown): Numbers => {
     }
     case "cache": {
       const { size, waiting } = shown.snapshot
-      return { size, waiting }
+      const capacity = instance?.settings["capacity"]
+      return { size, waiting, ...(typeof capacity === "number" && { capacity }) }
     }
   }
 }

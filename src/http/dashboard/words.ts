@@ -3,6 +3,7 @@ import * as Duration from "effect/Duration"
 import { durationInWords, numberInWords, rateInWords } from "../../internal/words.js"
 import { byEvent } from "../../observability/byEvent.js"
 import { changeInWords, plural, reading } from "../../observability/sentences.js"
+import type * as Registry from "../../observability/Registry.js"
 import type * as Policy from "../../policy/Policy.js"
 import type * as RateLimiter from "../../rateLimiter/RateLimiter.js"
 
@@ -56,14 +57,35 @@ const lines = byEvent<string>({
   fallback: { Fallback: () => "the fallback is used" }
 })
 
+/** The event after which a policy without a state is in trouble for a while, and what that is called. */
+const troubles: Readonly<Record<string, readonly [tag: string, state: string]>> = {
+  retry: ["Exceeded", "giving up"],
+  timeout: ["Timeout", "timing out"],
+  fallback: ["Fallback", "in use"]
+}
+
+/** How long a while is, in milliseconds. */
+const lately = 10_000
+
+/** How a policy without a state has done lately, in the manner of a state. Empty where no event tells. */
+export const stateLately = ({ kind, recent }: Registry.Entry, at: number): string => {
+  const trouble = troubles[kind]
+  if (trouble === undefined) return ""
+  const [tag, state] = trouble
+  return recent.some(({ at: happenedAt, event }) => event._tag === tag && at - happenedAt < lately)
+    ? state
+    : "ok"
+}
+
 /** What a policy without a state has done, where that is known. */
-export const done = (kind: string, totals: Readonly<Record<string, number>>): string => {
+export const done = (entry: Registry.Entry, totals: Readonly<Record<string, number>>): string => {
   const of = (outcome: string, one: string, many?: string): string => plural(totals[outcome] ?? 0, one, many)
-  switch (kind) {
+  const unused = entry.totals.total("attempts.wasted")
+  switch (entry.kind) {
     case "retry":
       return `${of("retry", "retry", "retries")} for ${of("original", "call")}; ${of("failure", "call")} failed in the end`
     case "hedge":
-      return `${of("hedge", "hedge")} for ${of("original", "call")}`
+      return `${of("hedge", "hedge")} for ${of("original", "call")}; the answers of ${plural(unused, "attempt")} were not used`
     case "timeout":
       return `${of("timeout", "call")} took too long`
     case "fallback":

@@ -1,11 +1,11 @@
 // The dashboard in a browser.
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Scope } from "effect"
+import { Effect, Exit, Fiber, Scope } from "effect"
 import { Bulkhead, CircuitBreaker, RetryBudget, Trip } from "effect-resilience"
 import { Observability } from "effect-resilience/observability"
 import type { Page } from "playwright-core"
 import { afterAll } from "vitest"
-import { down, up } from "../../support/calls.js"
+import { down, forked, up } from "../../support/calls.js"
 import { anybody } from "../support/admin.js"
 import { closeBrowser, open, serve, shown, step } from "../support/dashboard.js"
 
@@ -355,6 +355,103 @@ const faint = () => {
   }
   return { found, seen }
 }
+
+describe("the order", () => {
+  it.live("waits for the pointer and for a key, and then goes on with the focus where it was", () =>
+    Effect.gen(function* () {
+      const kept = yield* Effect.forEach(["a", "b", "c"], (name) => CircuitBreaker.make({ name }))
+      const page = yield* shown({ interval: "100 millis" })
+      yield* step(() => page.clock.install())
+      yield* step(() => page.reload())
+      yield* waitForState(page, "c", "closed")
+      yield* step(() => page.locator(".name").first().focus())
+      yield* kept[2].open
+      yield* waitForState(page, "c", "open")
+      yield* step(() => page.clock.runFor(9000))
+      assert.deepStrictEqual(yield* names(page), ["a", "b", "c"])
+      yield* step(() => page.clock.runFor(3000))
+      yield* step(() => page.locator(".grid > li:first-child .name", { hasText: "c" }).waitFor())
+      assert.strictEqual(yield* focused(page), "a")
+    }).pipe(Effect.scoped, observed)
+  )
+})
+
+describe("more policies than are shown", () => {
+  it.live("are counted, and one that opens takes the place of one that is well", () =>
+    Effect.gen(function* () {
+      const kept = yield* Effect.forEach(["a", "b", "c", "d"], (name) => CircuitBreaker.make({ name }))
+      const page = yield* shown({ maxPolicies: 2, interval: "100 millis" })
+      yield* step(() =>
+        page
+          .getByText("Not shown and not found by the filter: 2 policies (closed). The page has room for 2:")
+          .waitFor()
+      )
+      assert.deepStrictEqual(yield* names(page), ["a", "b"])
+      yield* step(() => page.locator(".name").last().hover())
+      yield* kept[3].open
+      yield* step(() => page.locator("#changes", { hasText: "Circuit breaker d is open" }).waitFor())
+      // What is under the pointer stays until the pointer rests or leaves, and does nothing any more.
+      assert.deepStrictEqual(yield* names(page), ["a", "b"])
+      assert.isTrue(
+        yield* step(() =>
+          page
+            .locator(".grid > li")
+            .last()
+            .evaluate((it) => it.matches("[inert]"))
+        )
+      )
+      yield* step(() => page.mouse.move(1, 1))
+      yield* waitForState(page, "d", "open")
+      assert.deepStrictEqual(yield* names(page), ["d", "a"])
+      yield* step(() => page.getByRole("searchbox").fill("nothing"))
+      yield* step(() =>
+        page.getByText("No policy matches the filter. Not shown and not found by the filter").waitFor()
+      )
+    }).pipe(Effect.scoped, observed)
+  )
+})
+
+describe("a card", () => {
+  it.live("of a breaker has the calls that run, and says that there were no events", () =>
+    Effect.gen(function* () {
+      const breaker = yield* partner
+      const call = yield* forked(breaker.protect(Effect.never))
+      const page = yield* shown({ interval: "100 millis" })
+      const inFlight = cardOf(page, "partner").locator(".numbers div", { hasText: "in flight" }).locator("dd")
+      yield* step(() => inFlight.filter({ hasText: "1" }).waitFor())
+      yield* step(() => cardOf(page, "partner").getByText("No events yet").waitFor())
+      yield* Fiber.interrupt(call)
+      yield* step(() => inFlight.filter({ hasText: "0" }).waitFor())
+    }).pipe(Effect.scoped, observed)
+  )
+
+  it.live.each(["closed", "open", "isolated", "half-open"] as const)(
+    "of a breaker that is %s has its buttons within it, at any width",
+    (state) =>
+      Effect.gen(function* () {
+        const breaker = yield* CircuitBreaker.make({
+          name: "partner",
+          trip: Trip.failureRate({ threshold: 1, of: 5 })
+        })
+        yield* Effect.ignore(breaker.protect(down))
+        if (state === "open") yield* Effect.repeatN(Effect.ignore(breaker.protect(down)), 4)
+        if (state === "isolated") yield* breaker.isolate
+        yield* Effect.ignore(breaker.protect(up))
+        if (state === "half-open") yield* breaker.halfOpen
+        const page = yield* shown({ steering: anybody })
+        yield* waitForState(page, "partner", state)
+        const card = cardOf(page, "partner").locator(".card")
+        const last = card.locator("button").last()
+        yield* step(() => last.waitFor())
+        for (const width of [375, 640, 700, 1280]) {
+          yield* step(() => page.setViewportSize({ width, height: 800 }))
+          const [box, button] = yield* step(() => Promise.all([card.boundingBox(), last.boundingBox()]))
+          if (box === null || button === null) return assert.fail("it is not shown")
+          assert.isAtMost(button.y + button.height, box.y + box.height - 4, `${width}`)
+        }
+      }).pipe(Effect.scoped, observed)
+  )
+})
 
 describe("the page", () => {
   const everyState = Effect.gen(function* () {

@@ -394,7 +394,8 @@ describe("the stream of the policies", () => {
       assert.strictEqual(exhausted.state, "exhausted")
       assert.deepInclude(exhausted.totals, { admitted: 1, rejected: 1 })
 
-      assert.deepInclude(named(views, "cache").totals, { hit: 1, miss: 1 })
+      assert.deepInclude(named(views, "cache").totals, { hit: 1, miss: 1, failed: 0 })
+      assert.deepInclude(named(views, "cache").gauges, { size: 1, capacity: 1000 })
       assert.deepStrictEqual(named(views, "timeout").totals, { timeout: 1 })
       assert.deepInclude(named(views, "fallback").totals, { fallback: 1 })
       assert.deepInclude(named(views, "hedge").totals, { original: 1 })
@@ -445,7 +446,7 @@ describe("the stream of the policies", () => {
       yield* Effect.forEach(["a", "b", "c", "d", "e"], (key) => partners.protect(key)(up))
       const { hidden, views } = yield* fullFrom(yield* routed({ maxPolicies: 2 }))
       assert.strictEqual(views.length, 2)
-      assert.strictEqual(hidden, 3)
+      assert.deepStrictEqual(hidden, { closed: 3 })
     }).pipe(Effect.scoped, observed)
   )
 

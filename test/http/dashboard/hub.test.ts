@@ -21,7 +21,7 @@ const counting = (options: { readonly maxViewers?: number; readonly interval?: n
       read: (_, at) =>
         Effect.map(
           Ref.updateAndGet(readings, (count) => count + 1),
-          (hidden): State => ({ at, hidden, views: new Map() })
+          (count): State => ({ at, hidden: { closed: count }, views: new Map() })
         ),
       interval: options.interval ?? 500,
       maxViewers: options.maxViewers ?? 20,
@@ -54,7 +54,7 @@ const reader = (viewer: Viewer) => {
   return Effect.map(viewer.take, (text) => {
     if (text === undefined) return "end" as const
     parse(text)
-    return { events: events.splice(0), reading: state.hidden }
+    return { events: events.splice(0), reading: state.hidden["closed"] }
   })
 }
 
@@ -94,10 +94,10 @@ describe("the sampler", () => {
         read: (_, at) =>
           Effect.flatMap(
             Ref.updateAndGet(readings, (count) => count + 1),
-            (hidden) =>
-              hidden === 2
+            (count) =>
+              count === 2
                 ? Effect.dieMessage("no reading")
-                : Effect.succeed({ at, hidden, views: new Map() })
+                : Effect.succeed({ at, hidden: { closed: count }, views: new Map() })
           ),
         interval: 500,
         maxViewers: 1,

@@ -42,7 +42,7 @@ const view = (id: number): FastCheck.Arbitrary<View> =>
 
 const state: FastCheck.Arbitrary<State> = FastCheck.record({
   at: FastCheck.nat(),
-  hidden: FastCheck.nat(2),
+  hidden: numbers,
   views: FastCheck.subarray([1, 2, 3, 4]).chain((ids) =>
     FastCheck.tuple(...ids.map(view)).map((views) => new Map(views.map((each) => [each.id, each])))
   )
@@ -116,7 +116,7 @@ describe("the differences between two states", () => {
     }
     const next = { at: 4, text: "rejected", count: 1 }
     const after = { ...before, recent: [...recent.slice(1), next] }
-    const of = (each: View): State => ({ at: 0, hidden: 0, views: new Map([[1, each]]) })
+    const of = (each: View): State => ({ at: 0, hidden: {}, views: new Map([[1, each]]) })
     assert.deepStrictEqual(difference(of(before), of(after)).changed, [[1, { recent: [1, 2, next] }]])
   })
 
