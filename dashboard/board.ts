@@ -209,7 +209,8 @@ export class Board {
 
   private tick(): void {
     for (const { card } of this.shown.values()) if (card.isVisible) card.tick()
-    if (this.order.value === "busiest" && this.page.now - this.orderedAt > busyMillis) this.isOrderOld = true
+    if (this.order.value === "busiest" && performance.now() - this.orderedAt > busyMillis)
+      this.isOrderOld = true
     for (const shown of this.shown.values()) {
       if (shown.rank !== urgencyOf(shown.view.state)) this.isOrderOld = true
     }
@@ -220,7 +221,7 @@ export class Board {
 
   private arrange(isFilterNew = false): void {
     if (!this.isOrderOld || (!isFilterNew && this.isHeld())) return
-    const { now } = this.page
+    const now = performance.now()
     this.isOrderOld = false
     this.orderedAt = now
     const words = this.search.value

@@ -18,8 +18,10 @@ export class History {
     this.instants = new Float64Array(this.capacity)
   }
 
+  /** Where the clock of the server is set back, time goes on all the same. */
   begin(at: number): void {
-    this.instants[this.length % this.capacity] = at
+    const before = this.length === 0 ? -Infinity : this.at(this.last)
+    this.instants[this.length % this.capacity] = at > before ? at : before + this.interval
     this.length++
   }
 

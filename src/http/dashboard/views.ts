@@ -248,7 +248,7 @@ export class Views {
 
   private sentence(id: number, state: string, at: number, reading: Reading, explain: () => string): string {
     const known = this.last.explained.get(id)
-    const isFresh = reading.isLarge && known?.state === state && at - known.at < sentenceMillis
+    const isFresh = reading.isLarge && known?.state === state && Math.abs(at - known.at) < sentenceMillis
     const explained = isFresh ? known : { at, state, why: explain() }
     reading.explained.set(id, explained)
     return explained.why

@@ -72,7 +72,7 @@ export const stateLately = ({ kind, recent }: Registry.Entry, at: number): strin
   const trouble = troubles[kind]
   if (trouble === undefined) return ""
   const [tag, state] = trouble
-  return recent.some(({ at: happenedAt, event }) => event._tag === tag && at - happenedAt < lately)
+  return recent.some(({ at: happenedAt, event }) => event._tag === tag && Math.abs(at - happenedAt) < lately)
     ? state
     : "ok"
 }
