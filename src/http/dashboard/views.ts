@@ -228,7 +228,7 @@ export class Views {
         )
       )
       const counted = entry.key === undefined ? totalsOf(entry) : this.ownTotals(entry, id, shown, reading)
-      const totals = shown.kind === "cache" ? { ...counted, failed: shown.snapshot.failures } : counted
+      const totals = { ...besidesCounted(shown), ...counted }
       return { ...common, state, ...timesOf(shown, known, at), why, totals, gauges: gaugesOf(shown, entry) }
     })
     return Effect.catchAllCause(made, () => Effect.succeed(known))
@@ -277,6 +277,18 @@ const outcomeOf: Readonly<Record<string, string>> = {
   attempts: "attempt_type",
   "budget.withdrawals": "outcome",
   "cache.requests": "result"
+}
+
+/** What no counter tells: the failed lookups of a cache, and zeros of a budget that was not asked yet. */
+const besidesCounted = (shown: Explain.Shown): Numbers => {
+  switch (shown.kind) {
+    case "cache":
+      return { failed: shown.snapshot.failures }
+    case "retry-budget":
+      return { paid: 0, refused: 0 }
+    default:
+      return {}
+  }
 }
 
 /** Of a retry, attempts that are the first of their call tell how many calls there are, and how many fail is told by the calls. */

@@ -400,6 +400,7 @@ describe("the stream of the policies", () => {
       assert.deepInclude(named(views, "fallback").totals, { fallback: 1 })
       assert.deepInclude(named(views, "hedge").totals, { original: 1 })
       assert.strictEqual(named(views, "retry-budget").state, "available")
+      assert.deepStrictEqual(named(views, "retry-budget").totals, { paid: 1, refused: 0 })
       for (const { name, why } of views) assert.isAbove(why.length, 5, name)
     }).pipe(Effect.scoped, observed)
   )
