@@ -230,17 +230,18 @@ class FleetLimiter extends Limiter {
     const { lease, returning } = this
     const { classify, cost, self } = call
     const since = Time.monotonicMillis(clock)
-    const run = (permit: core.Permit): Body => {
-      const waited = Duration.millis(Math.max(0, Time.monotonicMillis(clock) - since))
+    const run = (permit: core.Permit, waited: Duration.Duration): Body => {
       const body = () =>
         classify === undefined ? self : seenBy(self, this.observed(classify, clock, permit), true)
       return this.begin(cost, waited, restore, body, () => returning.giveBack(permit, clock))
     }
     const permit = this.step(clock, (now) => lease.take(cost, now))
-    if (permit !== undefined) return run(permit)
+    if (permit !== undefined) return run(permit, Duration.zero)
     const waiter = this.step(clock, (now) => lease.enter(cost, now + this.configured.maxWait, now))
     return Effect.flatMap(this.waited(waiter, clock, begin), (permit) =>
-      permit === undefined ? restore(this.refused(waiter)) : run(permit)
+      permit === undefined
+        ? restore(this.refused(waiter))
+        : run(permit, Duration.millis(Math.max(0, Time.monotonicMillis(clock) - since)))
     )
   }
 

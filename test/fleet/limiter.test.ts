@@ -1,6 +1,6 @@
 // Limiters of several processes over one store in memory.
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, Either, Exit, Fiber, Stream, TestClock } from "effect"
+import { type Clock, Duration, Effect, Either, Exit, Fiber, Stream, TestClock } from "effect"
 import { Observer, Policy, RateLimiter } from "effect-resilience"
 import { Share, SharedStore } from "effect-resilience/fleet"
 import { forked, refusalOf, settled, up } from "../support/calls.js"
@@ -42,6 +42,23 @@ const modes = [
   ["leased", {}],
   ["inline", { share: Share.inlineRate() }]
 ] as const
+
+it.scoped("a call for which a process holds a permit has not waited, though the time goes on", () =>
+  Effect.gen(function* () {
+    const waits: Array<Duration.Duration> = []
+    const [{ limiter }] = yield* limitersIn(new Fleet(), 1, {
+      onAdmitted: ({ waited }) => Effect.sync(() => waits.push(waited))
+    })
+    yield* limiter.acquire(10)
+    const stopped = yield* Effect.clock
+    let nanos = 0n
+    const running: Clock.Clock = Object.create(stopped, {
+      unsafeCurrentTimeNanos: { value: () => stopped.unsafeCurrentTimeNanos() + (nanos += 1000n) }
+    })
+    yield* Effect.withClock(limiter.protect(up), running)
+    assert.deepStrictEqual(waits, [Duration.zero, Duration.zero])
+  })
+)
 
 describe.each(modes)("a limiter of a fleet, %s", (mode, options) => {
   it.scoped("admits in all processes together what the store grants at once", () =>
