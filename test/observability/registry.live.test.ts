@@ -1,11 +1,12 @@
 // What the registry of a program keeps alive: nothing.
-import { assert, it } from "@effect/vitest"
-import { Effect } from "effect"
-import { Bulkhead, CircuitBreaker, Observer } from "effect-resilience"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Layer, ManagedRuntime } from "effect"
+import { Bulkhead, CircuitBreaker, Observer, Policy, Retry } from "effect-resilience"
 import { Observability, Registry } from "effect-resilience/observability"
 import * as v8 from "node:v8"
 import * as vm from "node:vm"
 import { until } from "../support/until.js"
+import { measured } from "./scrape.js"
 
 v8.setFlagsFromString("--expose-gc")
 const collect = vm.runInNewContext("gc") as () => void
@@ -62,4 +63,58 @@ it.live("instances of keys that come and go are gone", () => {
     yield* until(all, () => made.filter((ref) => ref.deref() !== undefined).length < 200)
     assert.strictEqual(made.length, 10_001)
   }).pipe(observed, Effect.provideService(Observer.Observer, noting))
+})
+
+describe("runtimes with the layer", () => {
+  class Partner extends CircuitBreaker.Tag("Partner")<Partner>() {}
+  class Places extends Bulkhead.Tag("Places")<Places>() {}
+
+  const policies = Layer.merge(Partner.layer(), Places.layer({ permits: 2 }))
+
+  /** Guards a function in a runtime, calls it, and disposes of the runtime while a call runs. */
+  const used = (layer: Layer.Layer<Observer.Observer | Registry.Registry>) =>
+    Effect.promise(async () => {
+      const runtime = ManagedRuntime.make(policies.pipe(Layer.provideMerge(layer)))
+      const guard = Policy.promise(Partner.protect, Places.protect, Retry.retry({ times: 0 })).provide(
+        runtime
+      )
+      const guarded = guard(({ signal }, what: "ends" | "hangs") =>
+        what === "ends"
+          ? Promise.resolve()
+          : new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)))
+      )
+      for (let call = 0; call < 5; call++) await guarded("ends")
+      const caller = new AbortController()
+      const ended = guarded
+        .withSignal(caller.signal)("hangs")
+        .catch(() => {})
+      const instances = await runtime.runPromise(Effect.all([Registry.Registry, Partner, Places]))
+      await runtime.dispose()
+      caller.abort()
+      await ended
+      return instances.map((instance) => new WeakRef<object>(instance))
+    })
+
+  for (const concurrency of [1, "unbounded"] as const) {
+    const sides = concurrency === 1 ? "one after the other" : "side by side"
+    it.live(`${sides} add up their counts, and leave no gauge and no instance when they are disposed`, () =>
+      Effect.gen(function* () {
+        const { layer, shown } = measured()
+        const refs = yield* Effect.all([used(layer()), used(layer()), used(layer())], { concurrency })
+        for (const kind of ["circuit-breaker", "bulkhead", "retry"])
+          assert.strictEqual(shown("calls", { kind, outcome: "success" }), 15)
+        assert.strictEqual(shown("limit"), 0)
+        for (const kind of ["circuit-breaker", "bulkhead"])
+          assert.strictEqual(shown("in_flight", { kind }), 0)
+        assert.strictEqual(shown("circuit.state", { state: "closed" }), 0)
+        yield* until(
+          Effect.zipRight(
+            Effect.promise(() => new Promise(setImmediate)),
+            Effect.sync(collect)
+          ),
+          () => refs.flat().every((ref) => ref.deref() === undefined)
+        )
+      })
+    )
+  }
 })
