@@ -169,9 +169,18 @@ const known = globalValue(Symbol.for("effect-resilience/metrics"), () => ({
   spreads: new WeakMap<object, Spread>()
 }))
 
+/** What Effect reads a metric from, and updates it by. */
+interface Hook {
+  get: () => unknown
+  update: (input: never) => void
+  modify: (input: never) => void
+}
+
+const nowhere = (): void => {}
+
 const found = <Series extends { readonly get: () => unknown }>(
   all: WeakMap<object, Series>,
-  hook: { get: () => unknown },
+  hook: Hook,
   make: () => Series
 ): Series => {
   let series = all.get(hook)
@@ -179,6 +188,8 @@ const found = <Series extends { readonly get: () => unknown }>(
     series = make()
     all.set(hook, series)
     hook.get = series.get
+    // Nothing else counts here, and the state that Effect has made for it is a tenth of what an observed policy holds.
+    hook.update = hook.modify = nowhere
   }
   return series
 }
