@@ -94,8 +94,9 @@ export class Views {
     return Effect.gen(this, function* () {
       const entries = yield* registry.all
       const isFull = entries.length > maxPolicies
-      const hidden = isFull ? yield* this.chosen(entries, before === undefined, at) : {}
-      const shown = isFull ? entries.filter((entry) => this.candidate(entry).isPlaced) : entries
+      const { hidden, shown } = isFull
+        ? yield* this.chosen(entries, before === undefined, at)
+        : { hidden: {}, shown: entries }
       const views = new Map<number, View>()
       const next = reading(shown.length > manyPolicies, yield* Store.isAway(store))
       for (const entry of shown) {
@@ -114,21 +115,21 @@ export class Views {
     entries: ReadonlyArray<Registry.Entry>,
     areAllNew: boolean,
     at: number
-  ): Effect.Effect<State["hidden"]> {
+  ): Effect.Effect<{ readonly hidden: State["hidden"]; readonly shown: ReadonlyArray<Registry.Entry> }> {
+    const candidates = entries.map((entry) => this.candidate(entry))
     const first = this.nextLook % entries.length
     this.nextLook = first + looked
     const due = entries.filter((entry, index) => {
-      const { change, isPlaced } = this.candidate(entry)
+      const { change, isPlaced } = candidates[index]
       const isInTurn = (index - first + entries.length) % entries.length < looked
       return !isPlaced && (areAllNew || isInTurn || change !== entry.lastChange)
     })
     return Effect.map(
       Effect.forEach(due, (entry) => this.look(entry, at), { discard: true }),
-      () =>
-        givePlaces(
-          entries.map((entry) => this.candidate(entry)),
-          this.config.maxPolicies
-        )
+      () => ({
+        hidden: givePlaces(candidates, this.config.maxPolicies),
+        shown: entries.filter((_, index) => candidates[index].isPlaced)
+      })
     )
   }
 
