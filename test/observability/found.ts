@@ -6,7 +6,7 @@ import { until } from "../support/until.js"
 
 /** A query as Grafana sends it. */
 const filledIn = (query: string): string =>
-  query.replaceAll("$policy", ".*").replaceAll("$__rate_interval", "5s").replaceAll("$__range", "1m")
+  query.replaceAll("$policy", ".*").replaceAll("$__rate_interval", "1m").replaceAll("$__range", "1m")
 
 /** The queries of all panels. */
 export const ofPanels = ({ panels }: Grafana.Dashboard): ReadonlyArray<string> =>

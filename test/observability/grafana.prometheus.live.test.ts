@@ -38,7 +38,7 @@ const traffic = Effect.gen(function* () {
   const bulkhead = yield* Bulkhead.make({ name: "reports", permits: 1, maxQueued: 1 })
   const limiter = yield* RateLimiter.make({
     name: "users",
-    rate: RateLimiter.tokenBucket({ limit: 5, per: "1 second" })
+    rate: RateLimiter.tokenBucket({ limit: 5, per: "1 minute" })
   })
   let lookups = 0
   const cache = yield* Cache.make({
