@@ -95,7 +95,7 @@ describe("what a card shows", () => {
     [{ limit: 20, per: 90_000 }, {}, ["limit 20 per 1 min 30 s"]],
     [{ balance: 2.5 }, {}, ["balance 2.5"]],
     [{ balance: 25, capacity: 100 }, {}, ["balance 25 of 100"]],
-    [{ size: 40, waiting: 0 }, { hit: 6, miss: 3, stale: 1 }, ["entries 40", "hit ratio 70 %"]],
+    [{ size: 40, waiting: 0 }, { hit: 6, miss: 3, stale: 1 }, ["waiting 0", "hit ratio 70 %", "entries 40"]],
     [{ failureRate: 0.25 }, {}, ["failure rate 25 %"]],
     [{ amplification: 1.1 }, {}, ["attempts/call 1.10"]]
   ])("has the numbers of a policy in words: %j", (gauges, totals, expected) => {
