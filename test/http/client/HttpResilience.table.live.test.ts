@@ -9,7 +9,7 @@ import {
   type HttpClientResponse
 } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
-import { Chunk, Effect, Fiber, Layer, Schedule, Scope, Stream, TestClock } from "effect"
+import { Array as Arr, Chunk, Effect, Fiber, Layer, Schedule, Scope, Stream, TestClock } from "effect"
 import { Timeout } from "effect-resilience"
 import { HttpResilience } from "effect-resilience/http"
 import { type TestClient, clients, counted, spans } from "../support/clients.js"
@@ -112,7 +112,8 @@ const allKinds: ReadonlyArray<Kind> = [
 
 /** The short run takes one that is sent again by itself, one that is not, one that is for its key, and a stream. */
 const inShort = new Set(["GET", "POST", "PATCH with a key", "PUT of a stream"])
-const kinds = allKinds.filter(({ name }) => runs(inShort.has(name) ? 1 : 0, 1) === 1)
+const [first, others] = Arr.partition(allKinds, ({ name }) => !inShort.has(name))
+const kinds = [...first, ...others].slice(0, runs(first.length, allKinds.length))
 
 const send = <E, R>(client: HttpClient.HttpClient.With<E, R>, kind: Kind, url: string) => {
   const call = client.execute(kind.request(url))
