@@ -145,7 +145,7 @@ const worker = async (last: boolean): Promise<Results> => {
   if (only !== undefined) return { rows, studies: [] }
   return {
     rows,
-    studies: [...(await buildings()), ...(await crowds(3)), ...(await growth()), ...(await scrapes())]
+    studies: [...(await buildings()), ...(await crowds(3)), ...(await growth())]
   }
 }
 
@@ -198,8 +198,10 @@ const main = async (): Promise<void> => {
     console.error(`process ${index} of ${processes} is done`)
   }
   const combined = combine(all)
+  // This process has done nothing else yet, so its memory is that of a program that has just begun.
+  const looks = only === undefined ? await scrapes() : []
   const cold = only === undefined ? coldStarts(7) : []
-  const results = { ...combined, studies: [...combined.studies, ...cold] }
+  const results = { ...combined, studies: [...combined.studies, ...looks, ...cold] }
   const text = report(results)
   console.log(text)
   const json = option("json")

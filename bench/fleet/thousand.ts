@@ -150,6 +150,8 @@ export const thousand = (report: Report.Report) =>
   Effect.gen(function* () {
     const server = yield* Server.start()
     const url = `redis://127.0.0.1:${server.port}`
-    yield* Effect.scoped(Effect.provide(costs(report, server), RedisStore.layer({ url })))
+    yield* Effect.scoped(
+      Effect.provide(costs(report, server), RedisStore.layer({ url, deadline: "10 seconds" }))
+    )
     yield* Effect.scoped(probing(report, url))
   }).pipe(Logger.withMinimumLogLevel(LogLevel.Error))
