@@ -316,9 +316,10 @@ class Reading {
     this.values = source.gauges.map((gauge) => together(gauge, snapshots))
     for (const [index, value] of this.values.entries())
       if (value !== 0 && (this.shown & (1 << index)) === 0) this.begins(index)
-    const isSteadySource = source.reads === "state" && snapshots.every(isSteady)
-    const read = isSteadySource ? [...places] : undefined
-    this.steady = read?.every(({ change }) => !change.isKeyed) === true ? read : undefined
+    const read = [...places]
+    const areSteady =
+      source.reads === "state" && snapshots.every(isSteady) && read.every(({ change }) => !change.isKeyed)
+    this.steady = areSteady ? read : undefined
   }
 }
 

@@ -172,6 +172,11 @@ const outcomes = {
   Interrupted: "interrupted"
 } as const
 
+/** The end of a call in an event whose tag is the outcome. */
+interface Ended extends Policy.Event<string, Policy.AttemptOutcome> {
+  readonly duration: Duration.Duration
+}
+
 /** Counts calls that have ended, and how long they took. Cells of outcomes that have not been are not made. */
 const ends = (tally: Tally) => {
   const cells: { [outcome: string]: readonly [Counter, Distribution] } = {}
@@ -220,14 +225,7 @@ const opened = (tally: Tally): void => {
 
 const breaker = (tally: Tally): Adding<CircuitBreaker.Event> => {
   const end = ends(tally)
-  const ended = ({
-    _tag,
-    duration
-  }:
-    | CircuitBreaker.Success
-    | CircuitBreaker.Failure
-    | CircuitBreaker.Ignored
-    | CircuitBreaker.Interrupted): void => {
+  const ended = ({ _tag, duration }: Ended): void => {
     tally.inFlight -= 1
     end(_tag, duration)
   }
@@ -252,11 +250,7 @@ const breaker = (tally: Tally): Adding<CircuitBreaker.Event> => {
 
 const bulkhead = (tally: Tally): Adding<Bulkhead.Event> => {
   const end = ends(tally)
-  const ended = ({
-    _tag,
-    duration
-  }: Bulkhead.Success | Bulkhead.Failure | Bulkhead.Ignored | Bulkhead.Interrupted): void =>
-    end(_tag, duration)
+  const ended = ({ _tag, duration }: Ended): void => end(_tag, duration)
   const reject = rejects(tally)
   const queued = tally.distribution("queue.duration")
   zeros(tally, "calls", ...outcomesOf("success", "failure"))
@@ -286,13 +280,18 @@ const rateLimiter = (tally: Tally): Adding<RateLimiter.Event> => {
 }
 
 const retryBudget = (tally: Tally): Adding<RetryBudget.Event> => {
-  const withdraw = (outcome: string, activity: RetryBudget.Activity): void => {
-    zeros(tally, "budget.withdrawals", { activity, outcome: "paid" }, { activity, outcome: "refused" })
-    one(tally.counter("budget.withdrawals", { activity, outcome }))
-  }
+  const withdrawal = (activity: RetryBudget.Activity, outcome: string): Counter =>
+    tally.counter("budget.withdrawals", { activity, outcome })
+  const known: { [activity: string]: { readonly paid: Counter; readonly refused: Counter } } = {}
+  /** Both begin with the first withdrawal of an activity. */
+  const of = (activity: RetryBudget.Activity) =>
+    (known[activity] ??= {
+      paid: withdrawal(activity, "paid"),
+      refused: withdrawal(activity, "refused")
+    })
   return {
-    Withdrawn: ({ activity }) => withdraw("paid", activity),
-    Refused: ({ activity }) => withdraw("refused", activity)
+    Withdrawn: ({ activity }) => one(of(activity).paid),
+    Refused: ({ activity }) => one(of(activity).refused)
   }
 }
 
@@ -302,13 +301,16 @@ const cache = (tally: Tally): Adding<Cache.Event<unknown, unknown, unknown>> => 
     return () => one(counter)
   }
   const evictions = tally.counter("cache.evictions")
+  const refreshed = (outcome: string): Counter => tally.counter("cache.refreshes", { outcome })
+  /** Both begin with the first refresh. */
+  let refreshes: { readonly Success: Counter; readonly Failure: Counter } | undefined
   return {
     Hit: requests("hit"),
     Miss: requests("miss"),
     Stale: requests("stale"),
     Refresh: ({ exit }) => {
-      zeros(tally, "cache.refreshes", ...outcomesOf("success", "failure"))
-      one(tally.counter("cache.refreshes", { outcome: exit._tag.toLowerCase() }))
+      refreshes ??= { Success: refreshed("success"), Failure: refreshed("failure") }
+      one(refreshes[exit._tag])
     },
     Evict: () => one(evictions)
   }
