@@ -12,10 +12,10 @@ import type * as Trip from "../circuitBreaker/Trip.js"
 import { defined, isObject } from "../core/options.js"
 import { wallMillis } from "../internal/time.js"
 import type * as Policy from "../policy/Policy.js"
-import * as Stateful from "../policy/stateful.js"
 import type * as RateLimiter from "../rateLimiter/RateLimiter.js"
 import type * as RetryBudget from "../retryBudget/RetryBudget.js"
 import { consequences, sentenceOf } from "./sentences.js"
+import { shownOf } from "./shown.js"
 import * as Store from "./store.js"
 
 // ------------------------------------------------------------------------------------------------------------- models
@@ -262,7 +262,8 @@ export interface Explained extends Pick<Besides, "lastChange"> {
 // ------------------------------------------------------------------------------------------------------- constructors
 
 /**
- * Explains a policy of the registry, with the health of the `SharedStore` if the context has one. Policies without a state of their own (retry, hedge, timeout, fallback) have no explanation.
+ * Explains a policy of the registry, with the health of the `SharedStore` if the context has one. Policies without a state of their
+ * own (retry, hedge, timeout, fallback) have no explanation.
  *
  * @example
  * ```ts
@@ -283,15 +284,13 @@ export interface Explained extends Pick<Besides, "lastChange"> {
  * @category constructors
  */
 export const explain = ({ instance, lastChange }: Explained): Effect.Effect<Option.Option<Explanation>> => {
-  const stateful = Stateful.kindOf(instance)
-  if (instance === undefined || stateful === undefined) return Effect.succeedNone
-  const { kind, name, settings, snapshot } = instance
-  const asked = Effect.all([snapshot, Effect.clock, Effect.flatMap(Store.found, Store.isAway)])
-  return Effect.map(asked, ([snapshot, clock, storeAway]) => {
-    // The kind says which snapshot and which states belong to it.
-    const shown = { kind, name, state: stateful.status(snapshot as never), snapshot } as Shown
-    return Option.some(ofSnapshot(shown, { settings, lastChange, takenAt: wallMillis(clock), storeAway }))
-  })
+  const shown = shownOf(instance)
+  if (instance === undefined || shown === undefined) return Effect.succeedNone
+  const { settings } = instance
+  const asked = Effect.all([shown, Effect.clock, Effect.flatMap(Store.found, Store.isAway)])
+  return Effect.map(asked, ([shown, clock, storeAway]) =>
+    Option.some(ofSnapshot(shown, { settings, lastChange, takenAt: wallMillis(clock), storeAway }))
+  )
 }
 
 /**

@@ -5,6 +5,7 @@ import type * as CircuitBreaker from "../../circuitBreaker/CircuitBreaker.js"
 import * as Explain from "../../observability/Explain.js"
 import { stateOf } from "../../observability/judge.js"
 import type * as Registry from "../../observability/Registry.js"
+import { shownOf } from "../../observability/shown.js"
 import * as Store from "../../observability/store.js"
 import type * as Policy from "../../policy/Policy.js"
 import * as Stateful from "../../policy/stateful.js"
@@ -136,11 +137,12 @@ export class Views {
   /** Sees as much of a policy as it takes to know whether it needs a place. One that cannot be read needs none. */
   private look(entry: Registry.Entry, at: number): Effect.Effect<void> {
     const happenedAt = entry.recent.at(-1)?.at
+    const shown = shownOf(entry.instance)
     const seen =
-      entry.instance !== undefined && entry.key !== undefined
-        ? Effect.map(shownOf(entry, entry.name), (shown) => {
-            const totals = shown === undefined ? {} : new Counted().with(shown, undefined).totals
-            this.see(entry, shown?.state ?? "", totals, happenedAt, at)
+      entry.key !== undefined && shown !== undefined
+        ? Effect.map(shown, (shown) => {
+            const { totals } = new Counted().with(shown, undefined)
+            this.see(entry, shown.state, totals, happenedAt, at)
           })
         : Effect.map(stateOf(entry), (state) =>
             this.see(entry, state ?? stateLately(entry, at), totalsOf(entry), happenedAt, at)
@@ -198,7 +200,7 @@ export class Views {
     const made: Effect.Effect<View> = Effect.gen(this, function* () {
       const name = known?.name ?? (yield* shownName(entry.name, secretOf(entry.key), this.config.hash))
       const common = { id, kind, name, recent: happeningsOf(entry, known?.recent) }
-      const shown = yield* shownOf(entry, name)
+      const shown = yield* shownOf(instance, name) ?? Effect.succeed(undefined)
       if (instance === undefined || stateful === undefined || shown === undefined) {
         const totals = totalsOf(entry)
         const state = stateLately(entry, at)
@@ -254,20 +256,6 @@ export class Views {
     reading.explained.set(id, explained)
     return explained.why
   }
-}
-
-/** A policy with its snapshot, if it has one. */
-const shownOf = (
-  { instance, kind }: Registry.Entry,
-  name: string
-): Effect.Effect<Explain.Shown | undefined> => {
-  const stateful = Stateful.kindOf(instance)
-  if (instance === undefined || stateful === undefined) return Effect.succeed(undefined)
-  // The kind says which snapshot and which states belong to it.
-  return Effect.map<object, never, never, Explain.Shown>(
-    instance.snapshot,
-    (snapshot) => ({ kind, name, state: stateful.status(snapshot as never), snapshot }) as Explain.Shown
-  )
 }
 
 // ------------------------------------------------------------------------------------------------------------- counts
