@@ -16,10 +16,11 @@ import {
 } from "effect-resilience"
 import { Observability } from "effect-resilience/observability"
 import * as HttpDashboard from "../../../src/http/dashboard/HttpDashboard.js"
-import { type Full, parser, steeringHeader, type View } from "../../../src/http/dashboard/protocol.js"
+import { steeringHeader, type View } from "../../../src/http/dashboard/protocol.js"
 import type * as Policy from "../../../src/policy/Policy.js"
 import { down, refusalOf, settled, up } from "../../support/calls.js"
 import { until } from "../../support/until.js"
+import { fullIn } from "../support/views.js"
 
 const observed = Effect.provide(Observability.layer())
 
@@ -50,16 +51,7 @@ const fullFrom = (ask: Ask) =>
   Effect.gen(function* () {
     const response = yield* ask("/dashboard/events")
     assert.strictEqual(response.status, 200)
-    return yield* Effect.promise(async () => {
-      const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader()
-      let full: Full | undefined
-      const read = parser((event, data) => {
-        if (event === "full") full = JSON.parse(data) as Full
-      })
-      while (full === undefined) read((await reader.read()).value ?? "")
-      await reader.cancel()
-      return full
-    })
+    return yield* Effect.promise(() => fullIn(response))
   })
 
 const viewsFrom = (ask: Ask) => Effect.map(fullFrom(ask), ({ views }) => views)
